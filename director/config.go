@@ -1,0 +1,81 @@
+package director
+
+import (
+	"net/netip"
+	"time"
+
+	"usher/director/ipvs"
+)
+
+// Forward is the operator's forward method: the kernel's three, and fullnat,
+// which usher makes from nat and source NAT rules of its own.
+type Forward string
+
+// The forward methods.
+const (
+	DR      Forward = "dr"
+	NAT     Forward = "nat"
+	Tun     Forward = "tun"
+	FullNAT Forward = "fullnat"
+)
+
+// OnFailure is what becomes of a failed server.
+type OnFailure string
+
+// The two ways.
+const (
+	Remove  OnFailure = "remove"  // out of the table
+	Quiesce OnFailure = "quiesce" // weight 0: its connections live on
+)
+
+// VirtualServer is one pool behind one or more service addresses, complete:
+// defaults are resolved before.
+type VirtualServer struct {
+	Name string
+	// Keys are its services: one, unless it has a range of addresses or ports.
+	Keys    []ipvs.ServiceKey
+	Address string // as the operator wrote it, for status
+	Service ipvs.Service
+	Forward Forward
+
+	Quorum       int // sum of weights that must be up
+	Hysteresis   int // gained at Quorum+Hysteresis, lost below Quorum-Hysteresis
+	OnFailure    OnFailure
+	DrainTimeout time.Duration
+	SlowStart    time.Duration
+	MinHealthy   float64 // fraction 0..1 of servers below which the last good set is kept; 0 for never
+
+	SNAT  []netip.Prefix // local addresses of fullnat; none for masquerading
+	Sorry []RealServer   // in order of preference
+	Real  []RealServer
+}
+
+// RealServer is one server of a pool.
+type RealServer struct {
+	Address netip.AddrPort // identity; port equals the service's for dr and tun, 0 where the service has every port
+	Weight  int            // 0..65535
+	Forward Forward
+	Upper   uint32
+	Lower   uint32
+	Tunnel  ipvs.Tunnel
+	Checked bool // has health checks; a server without is always up
+}
+
+// Override is what an operator said of one server; it holds until lifted.
+type Override struct {
+	Mode   OverrideMode `json:"mode"`
+	Weight int          `json:"weight,omitempty"` // with OverrideWeight
+	Since  time.Time    `json:"since"`
+	By     string       `json:"by,omitempty"` // who said it, for people
+}
+
+// OverrideMode is the kind of an override.
+type OverrideMode string
+
+// The overrides.
+const (
+	OverrideNone    OverrideMode = ""        // as configured; `usher enable`
+	OverrideDrain   OverrideMode = "drain"   // weight 0, out when its connections are gone
+	OverrideDisable OverrideMode = "disable" // out at once
+	OverrideWeight  OverrideMode = "weight"  // another weight than configured
+)

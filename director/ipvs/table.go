@@ -1,0 +1,117 @@
+package ipvs
+
+import "net/netip"
+
+// Protocol is an IP protocol number that IPVS balances.
+type Protocol uint8
+
+// The protocols of a service; ProtocolNone for one of a firewall mark.
+const (
+	ProtocolNone Protocol = 0
+	TCP          Protocol = 6
+	UDP          Protocol = 17
+	SCTP         Protocol = 132
+)
+
+// ServiceKey is the identity of a virtual service: protocol, address and port, or
+// a firewall mark and family. It is comparable and is what the kernel finds by.
+type ServiceKey struct {
+	Protocol Protocol
+	Address  netip.Addr // invalid for a mark
+	Port     uint16     // 0 for every port (with persistence)
+	Mark     uint32     // 0 unless the service is one of a firewall mark
+	IPv6     bool       // family of a mark service; derived from Address otherwise
+}
+
+// Service is the settings of a virtual service: everything that can be edited in
+// place. It is comparable.
+type Service struct {
+	Scheduler   string // rr, wrr, lc, ...
+	Flags       Flags
+	Persistence uint32 // seconds; 0 for none
+	Netmask     uint8  // prefix length of persistence, 1..32 or 1..128; 32 or 128 where not persistent
+	Engine      string // persistence engine, "" or "sip"
+}
+
+// Flags are the service flags that a person sets. The kernel's own bit (hashed)
+// is masked out on reading.
+type Flags uint32
+
+// The flags of linux/ip_vs.h.
+const (
+	Persistent Flags = 0x1
+	OnePacket  Flags = 0x4
+	Sched1     Flags = 0x8  // sh-fallback, mh-fallback
+	Sched2     Flags = 0x10 // sh-port, mh-port
+	Sched3     Flags = 0x20
+)
+
+// DestinationKey is the identity of a real server within its service.
+type DestinationKey struct {
+	Address netip.Addr
+	Port    uint16
+}
+
+// Destination is the settings of a real server, all of which can be edited in
+// place. It is comparable.
+type Destination struct {
+	Weight  uint32
+	Forward Forward
+	Upper   uint32 // connections above which it gets no more; 0 for no bound
+	Lower   uint32 // below which it gets them again
+	Tunnel  Tunnel // zero unless Forward is Tun
+}
+
+// Forward is how a packet reaches a real server.
+type Forward uint8
+
+// The kernel's forward methods. NAT is the zero value, as it is the kernel's.
+const (
+	NAT   Forward = 0 // masquerading
+	Local Forward = 1
+	Tun   Forward = 2
+	DR    Forward = 3
+)
+
+// TunnelType is the encapsulation of Tun.
+type TunnelType uint8
+
+// The encapsulations.
+const (
+	IPIP TunnelType = 0
+	GUE  TunnelType = 1
+	GRE  TunnelType = 2
+)
+
+// Tunnel is the encapsulation of one destination.
+type Tunnel struct {
+	Type  TunnelType
+	Port  uint16 // GUE only
+	Flags uint16 // TunnelCsum, TunnelRemCsum
+}
+
+// The checksum options of GUE and GRE.
+const (
+	TunnelCsum    uint16 = 0x1
+	TunnelRemCsum uint16 = 0x2
+)
+
+// Entry is one service with its destinations.
+type Entry struct {
+	Service      Service
+	Destinations map[DestinationKey]Destination
+}
+
+// Table is a whole IPVS table, counters apart.
+type Table map[ServiceKey]Entry
+
+// Counters are the kernel's running totals and rates of a service or destination.
+type Counters struct {
+	Active, Inactive, Persistent uint32 // connections now; of destinations only
+	Connections                  uint64
+	PacketsIn, PacketsOut        uint64
+	BytesIn, BytesOut            uint64
+	ConnectionRate               uint64 // per second
+	PacketRateIn, PacketRateOut  uint64
+	ByteRateIn, ByteRateOut      uint64
+}

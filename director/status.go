@@ -1,0 +1,73 @@
+package director
+
+import (
+	"net/netip"
+	"time"
+
+	"usher/director/ipvs"
+)
+
+// ServerState is a real server's state as operators see it.
+type ServerState string
+
+// The states of a real server.
+const (
+	ServerUp       ServerState = "up"
+	ServerDown     ServerState = "down"
+	ServerDraining ServerState = "draining"
+	ServerDisabled ServerState = "disabled"
+	ServerInitial  ServerState = "initial" // not yet probed
+)
+
+// VirtualServerStatus is one pool as it stands.
+type VirtualServerStatus struct {
+	Name      string
+	Address   string
+	Protocol  string
+	Scheduler string
+	Forward   Forward
+	Up        bool // quorum is there
+	Quorum    int
+	Sorry     bool // the sorry servers answer
+	Reason    string
+	Since     time.Time
+	Counters  ipvs.Counters
+	Real      []RealServerStatus
+}
+
+// RealServerStatus is one server as it stands.
+type RealServerStatus struct {
+	Address         netip.AddrPort
+	Forward         Forward
+	Weight          int // configured
+	EffectiveWeight int // in the kernel; 0 where it is out
+	State           ServerState
+	Reason          string
+	Since           time.Time
+	Sorry           bool
+	Override        *Override
+	Counters        ipvs.Counters
+}
+
+// EventKind says what happened.
+type EventKind string
+
+// What the director reports.
+const (
+	EventServer   EventKind = "real_server"    // a real server changed state
+	EventQuorum   EventKind = "virtual_server" // quorum gained or lost
+	EventDrift    EventKind = "drift_repaired" // the kernel differed from what usher had set
+	EventError    EventKind = "error"          // the kernel refused something
+	EventOverride EventKind = "override"       // an operator spoke
+	EventPanic    EventKind = "min_healthy"    // too few are healthy; the last good set is kept
+)
+
+// Event is one thing that happened, with its reason.
+type Event struct {
+	Time          time.Time
+	Kind          EventKind
+	VirtualServer string
+	RealServer    netip.AddrPort // invalid where the whole virtual server is meant
+	From, To      string
+	Reason        string
+}

@@ -1,0 +1,66 @@
+package healthcheck
+
+import "time"
+
+// State is what the checks say of a server.
+type State uint8
+
+// The states. Down is the zero value: unknown servers get no traffic.
+const (
+	Down State = iota
+	Up
+	Degraded // up, with less weight
+)
+
+// String gives the word that status and metrics use.
+func (s State) String() string {
+	switch s {
+	case Up:
+		return "up"
+	case Degraded:
+		return "degraded"
+	}
+	return "down"
+}
+
+// MarshalText makes a State a word in JSON.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Verdict is what the director needs to know of one server. It is comparable; a
+// new one is delivered only when it differs from the last.
+type Verdict struct {
+	State   State
+	Initial bool   // no check has decided yet; State is the configured initial one
+	Percent int    // of the configured weight, 0..100 and beyond for an agent that asks for more
+	Drain   bool   // the server asked for no new connections
+	Reason  string // for people: which check, what happened
+}
+
+// Update is one change of verdict, in order for each server.
+type Update struct {
+	ID      ID
+	Verdict Verdict
+	At      time.Time
+}
+
+// Status is one server as its checks see it.
+type Status struct {
+	ID      ID
+	Verdict Verdict
+	Since   time.Time
+	Checks  []CheckStatus
+}
+
+// CheckStatus is one check of one server.
+type CheckStatus struct {
+	Type      Type
+	Name      string
+	State     State
+	Initial   bool
+	LastError string // "" after a success
+	Latency   time.Duration
+	LastRun   time.Time
+	NextRun   time.Time
+	Since     time.Time
+	Expiry    time.Time // of the server's certificate; zero where there is none
+}

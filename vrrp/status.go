@@ -1,0 +1,133 @@
+package vrrp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// State is a state of RFC 9568 section 6.3, and of usher's own Fault: Initialize,
+// held there by something that is wrong.
+type State uint8
+
+// The states. Initialize is the zero value, in which nothing is held or sent.
+const (
+	Initialize State = iota
+	Backup
+	Active
+	Fault
+)
+
+// String gives the name that status, metrics and notify commands use.
+func (s State) String() string {
+	switch s {
+	case Initialize:
+		return "initialize"
+	case Backup:
+		return "backup"
+	case Active:
+		return "active"
+	case Fault:
+		return "fault"
+	}
+	return "invalid"
+}
+
+// MarshalText makes a State a word in JSON.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote; an unknown word is Initialize, the
+// state in which nothing is claimed.
+func (s *State) UnmarshalText(b []byte) error {
+	*s = Initialize
+	for _, c := range []State{Backup, Active, Fault} {
+		if string(b) == c.String() {
+			*s = c
+		}
+	}
+	return nil
+}
+
+// Status is one instance as it stands now.
+type Status struct {
+	Name              string       `json:"name"`
+	State             State        `json:"state"`
+	Reason            string       `json:"reason"` // why it is in this state, for people
+	Priority          uint8        `json:"priority"`
+	EffectivePriority uint8        `json:"effective_priority"`
+	ActiveRouter      netip.Addr   `json:"active_router"` // who is active as far as this router knows; invalid where unknown
+	VRID              uint8        `json:"virtual_router_id"`
+	Version           uint8        `json:"version"`
+	Interface         string       `json:"interface"`
+	Group             string       `json:"group,omitempty"`
+	Addresses         []string     `json:"addresses"`
+	Held              bool         `json:"held"` // whether the addresses are on this machine
+	Transitions       uint64       `json:"transitions"`
+	Since             time.Time    `json:"since"`
+	SplitBrain        *SplitBrain  `json:"split_brain,omitempty"`
+	Tracks            []TrackState `json:"tracks,omitempty"`
+	Stats             Stats        `json:"stats"`
+}
+
+// SplitBrain is another active router heard while this one is active.
+type SplitBrain struct {
+	Address  netip.Addr `json:"address"`
+	Priority uint8      `json:"priority"`
+	Since    time.Time  `json:"since"`
+}
+
+// TrackState is the present say of one track.
+type TrackState struct {
+	Key        string     `json:"key"`
+	Adjustment Adjustment `json:"adjustment"`
+}
+
+// Stats are RFC 8347's statistics of one virtual router (section 3,
+// container statistics), as running totals.
+type Stats struct {
+	AdvertsSent          uint64             `json:"adverts_sent"`
+	AdvertsReceived      uint64             `json:"adverts_received"`
+	PriorityZeroSent     uint64             `json:"priority_zero_sent"`
+	PriorityZeroReceived uint64             `json:"priority_zero_received"`
+	BecameActive         uint64             `json:"became_active"`
+	Discarded            map[Discard]uint64 `json:"discarded,omitempty"`
+	AddressMismatches    uint64             `json:"address_mismatches"` // counted, never a reason to discard in version 3
+	LastDiscard          *DiscardRecord     `json:"last_discard,omitempty"`
+}
+
+// DiscardRecord is the last packet that was thrown away.
+type DiscardRecord struct {
+	Reason Discard    `json:"reason"`
+	From   netip.Addr `json:"from"`
+	At     time.Time  `json:"at"`
+}
+
+// EventKind says what happened to an instance.
+type EventKind string
+
+// What instances report.
+const (
+	EventState           EventKind = "state"            // a transition; From and To are set
+	EventPriority        EventKind = "priority"         // the effective priority changed
+	EventSplitBrain      EventKind = "split_brain"      // another active router was heard while active
+	EventSplitBrainEnd   EventKind = "split_brain_end"  // and is heard no more
+	EventAddressRepaired EventKind = "address_repaired" // somebody removed an address; it was put back
+	EventAddressFailed   EventKind = "address_failed"   // an address could not be held
+	EventWitness         EventKind = "witness"          // a takeover was withheld: this router seems cut off
+	EventDiscard         EventKind = "discard"          // a packet was discarded (at most once a minute per sender and reason)
+	EventMismatch        EventKind = "address_mismatch" // a peer advertises other addresses
+	EventLate            EventKind = "late"             // the process was stalled past its own deadline
+	EventProcess         EventKind = "process"          // the VRRP process died, or was started again
+)
+
+// Event is one thing that happened to one instance, with its reason.
+type Event struct {
+	Time     time.Time  `json:"time"`
+	Instance string     `json:"instance"`
+	Group    string     `json:"group,omitempty"` // set where a whole sync group changed
+	Kind     EventKind  `json:"kind"`
+	From     State      `json:"from"`
+	To       State      `json:"to"`
+	Priority uint8      `json:"priority"` // the effective one at that time
+	Peer     netip.Addr `json:"peer"`
+	Reason   string     `json:"reason"`
+}
