@@ -1,0 +1,197 @@
+// Package events remembers what happened, when and why: a ring of the latest
+// events of everything, and the last few of each real server beside it, so that a
+// noisy pool does not wipe out the history of a quiet one.
+package events
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"usher/director"
+	"usher/vrrp"
+)
+
+// How much is remembered.
+const (
+	DefaultSize = 2000 // events of everything
+	PerServer   = 20   // changes of each real server
+)
+
+// Severity says how loudly an event asks for a person.
+type Severity string
+
+// The severities.
+const (
+	Info    Severity = "info"
+	Warning Severity = "warning"
+	Error   Severity = "error"
+)
+
+// Event is one thing that happened, with its reason. Exactly one of Instance,
+// VirtualServer or neither (the daemon itself) says what it happened to.
+type Event struct {
+	Seq           uint64    `json:"seq"` // rises by one with each event of this process
+	Time          time.Time `json:"time"`
+	Severity      Severity  `json:"severity"`
+	Kind          string    `json:"kind"` // vrrp.EventKind, director.EventKind, or reload, start, stop, maintenance
+	Instance      string    `json:"instance,omitempty"`
+	Group         string    `json:"group,omitempty"`
+	VirtualServer string    `json:"virtual_server,omitempty"`
+	RealServer    string    `json:"real_server,omitempty"`
+	From          string    `json:"from,omitempty"`
+	To            string    `json:"to,omitempty"`
+	Priority      int       `json:"priority,omitempty"`
+	Peer          string    `json:"peer,omitempty"`
+	Reason        string    `json:"reason"`
+}
+
+// FromVRRP translates an instance's event.
+func FromVRRP(e vrrp.Event) Event {
+	out := Event{
+		Time: e.Time, Severity: Info, Kind: string(e.Kind), Instance: e.Instance, Group: e.Group,
+		Priority: int(e.Priority), Reason: e.Reason,
+	}
+	if e.Peer.IsValid() {
+		out.Peer = e.Peer.String()
+	}
+	switch e.Kind {
+	case vrrp.EventState:
+		out.From, out.To = e.From.String(), e.To.String()
+		if e.To == vrrp.Fault {
+			out.Severity = Error
+		}
+	case vrrp.EventSplitBrain, vrrp.EventAddressFailed, vrrp.EventProcess:
+		out.Severity = Error
+	case vrrp.EventAddressRepaired, vrrp.EventWitness, vrrp.EventDiscard, vrrp.EventMismatch, vrrp.EventLate:
+		out.Severity = Warning
+	}
+	return out
+}
+
+// FromDirector translates a director's event.
+func FromDirector(e director.Event) Event {
+	out := Event{
+		Time: e.Time, Severity: Info, Kind: string(e.Kind), VirtualServer: e.VirtualServer,
+		From: e.From, To: e.To, Reason: e.Reason,
+	}
+	if e.RealServer.IsValid() {
+		out.RealServer = e.RealServer.String()
+	}
+	switch e.Kind {
+	case director.EventServer:
+		if e.To == string(director.ServerDown) {
+			out.Severity = Warning
+		}
+	case director.EventQuorum:
+		if e.To == string(director.ServerDown) {
+			out.Severity = Error
+		}
+	case director.EventDrift, director.EventPanic:
+		out.Severity = Warning
+	case director.EventError:
+		out.Severity = Error
+	}
+	return out
+}
+
+// Ring holds events. It is safe for concurrent use; readers never hold up a writer.
+type Ring struct {
+	mu      sync.Mutex
+	size    int
+	all     []Event // oldest first, at most size
+	servers map[server][]Event
+	last    uint64
+	fresh   chan struct{} // closed and replaced by each Add
+}
+
+type server struct{ virtual, real string }
+
+// NewRing makes a ring of so many events, DefaultSize where size is 0.
+func NewRing(size int) *Ring {
+	if size <= 0 {
+		size = DefaultSize
+	}
+	return &Ring{size: size, servers: map[server][]Event{}, fresh: make(chan struct{})}
+}
+
+// Add numbers an event and remembers it. An event without time or severity gets
+// the present and Info.
+func (r *Ring) Add(e Event) Event {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	if e.Severity == "" {
+		e.Severity = Info
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	e.Seq = r.last
+	r.all = appendLimited(r.all, e, r.size)
+	if e.RealServer != "" {
+		k := server{e.VirtualServer, e.RealServer}
+		r.servers[k] = appendLimited(r.servers[k], e, PerServer)
+	}
+	close(r.fresh)
+	r.fresh = make(chan struct{})
+	return e
+}
+
+func appendLimited(list []Event, e Event, limit int) []Event {
+	if len(list) < limit {
+		return append(list, e)
+	}
+	copy(list, list[1:])
+	list[len(list)-1] = e
+	return list
+}
+
+// Filter chooses events. Empty fields choose all.
+type Filter struct {
+	Since         uint64 // only those with a greater sequence number
+	Limit         int    // at most so many, the newest; 0 for all
+	Instance      string
+	VirtualServer string
+	RealServer    string
+}
+
+func (f Filter) match(e Event) bool {
+	return e.Seq > f.Since &&
+		(f.Instance == "" || f.Instance == e.Instance) &&
+		(f.VirtualServer == "" || f.VirtualServer == e.VirtualServer) &&
+		(f.RealServer == "" || f.RealServer == e.RealServer)
+}
+
+// List gives the chosen events, newest last, the sequence number of the last event
+// of all, and a channel that is closed when another event comes.
+func (r *Ring) List(f Filter) (chosen []Event, last uint64, more <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	from := r.all
+	if f.VirtualServer != "" && f.RealServer != "" {
+		from = r.servers[server{f.VirtualServer, f.RealServer}]
+	}
+	chosen = []Event{}
+	for _, e := range from {
+		if f.match(e) {
+			chosen = append(chosen, e)
+		}
+	}
+	if f.Limit > 0 && len(chosen) > f.Limit {
+		chosen = chosen[len(chosen)-f.Limit:]
+	}
+	return chosen, r.last, r.fresh
+}
+
+// Forget drops the history of real servers that keep says are gone, so that a
+// configuration that changes for years does not grow the daemon.
+func (r *Ring) Forget(keep func(virtualServer string, realServer netip.AddrPort) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k := range r.servers {
+		if a, err := netip.ParseAddrPort(k.real); err != nil || !keep(k.virtual, a) {
+			delete(r.servers, k)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package events_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"usher/cmd/usher/internal/events"
+	"usher/director"
+	"usher/vrrp"
+)
+
+func TestNewestStayInOrder(t *testing.T) {
+	r := events.NewRing(3)
+	for i := range 5 {
+		r.Add(events.Event{Reason: fmt.Sprint(i)})
+	}
+	list, last, _ := r.List(events.Filter{})
+	if last != 5 || len(list) != 3 || list[0].Reason != "2" || list[2].Reason != "4" || list[2].Seq != 5 {
+		t.Fatalf("last %d, %+v", last, list)
+	}
+	if list, _, _ = r.List(events.Filter{Since: 4}); len(list) != 1 || list[0].Seq != 5 {
+		t.Errorf("since 4: %+v", list)
+	}
+	if list, _, _ = r.List(events.Filter{Limit: 1}); len(list) != 1 || list[0].Seq != 5 {
+		t.Errorf("limit 1: %+v", list)
+	}
+}
+
+// TestQuietServerKeepsItsHistory: a flapping server must not wipe out what happened
+// to another one.
+func TestQuietServerKeepsItsHistory(t *testing.T) {
+	r := events.NewRing(10)
+	quiet := events.Event{VirtualServer: "web", RealServer: "10.0.0.1:80", Reason: "once"}
+	r.Add(quiet)
+	for range 100 {
+		r.Add(events.Event{VirtualServer: "web", RealServer: "10.0.0.2:80", Reason: "again"})
+	}
+	list, _, _ := r.List(events.Filter{VirtualServer: "web", RealServer: "10.0.0.1:80"})
+	if len(list) != 1 || list[0].Reason != "once" {
+		t.Fatalf("quiet: %+v", list)
+	}
+	list, _, _ = r.List(events.Filter{VirtualServer: "web", RealServer: "10.0.0.2:80"})
+	if len(list) != events.PerServer {
+		t.Fatalf("noisy: %d events", len(list))
+	}
+	r.Forget(func(_ string, rs netip.AddrPort) bool { return rs.String() == "10.0.0.2:80" })
+	if list, _, _ = r.List(events.Filter{VirtualServer: "web", RealServer: "10.0.0.1:80"}); len(list) != 0 {
+		t.Errorf("forgotten: %+v", list)
+	}
+}
+
+func TestWaitersWake(t *testing.T) {
+	r := events.NewRing(0)
+	_, _, more := r.List(events.Filter{})
+	select {
+	case <-more:
+		t.Fatal("woke without an event")
+	default:
+	}
+	r.Add(events.Event{})
+	<-more
+}
+
+func TestTranslation(t *testing.T) {
+	now := time.Unix(1, 0)
+	peer := netip.MustParseAddr("192.0.2.9")
+	for _, c := range []struct {
+		got, want events.Event
+	}{
+		{
+			events.FromVRRP(vrrp.Event{Time: now, Instance: "web", Kind: vrrp.EventState, From: vrrp.Backup, To: vrrp.Active, Priority: 100, Reason: "silence"}),
+			events.Event{Time: now, Severity: events.Info, Kind: "state", Instance: "web", From: "backup", To: "active", Priority: 100, Reason: "silence"},
+		},
+		{
+			events.FromVRRP(vrrp.Event{Time: now, Instance: "web", Kind: vrrp.EventState, From: vrrp.Active, To: vrrp.Fault, Reason: "eth0 is down"}),
+			events.Event{Time: now, Severity: events.Error, Kind: "state", Instance: "web", From: "active", To: "fault", Reason: "eth0 is down"},
+		},
+		{
+			events.FromVRRP(vrrp.Event{Time: now, Instance: "web", Kind: vrrp.EventSplitBrain, Peer: peer}),
+			events.Event{Time: now, Severity: events.Error, Kind: "split_brain", Instance: "web", Peer: "192.0.2.9"},
+		},
+		{
+			events.FromDirector(director.Event{Time: now, Kind: director.EventServer, VirtualServer: "web", RealServer: netip.MustParseAddrPort("10.0.0.1:80"), From: "up", To: "down", Reason: "refused"}),
+			events.Event{Time: now, Severity: events.Warning, Kind: "real_server", VirtualServer: "web", RealServer: "10.0.0.1:80", From: "up", To: "down", Reason: "refused"},
+		},
+		{
+			events.FromDirector(director.Event{Time: now, Kind: director.EventQuorum, VirtualServer: "web", From: "up", To: "down"}),
+			events.Event{Time: now, Severity: events.Error, Kind: "virtual_server", VirtualServer: "web", From: "up", To: "down"},
+		},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %+v\nwant %+v", c.got, c.want)
+		}
+	}
+}
