@@ -1,0 +1,93 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// source is one configuration file.
+type source struct {
+	name string // as messages call it
+	file *hcl.File
+	body *hclsyntax.Body
+}
+
+// collect lists the files that paths mean: a file is itself, a folder every *.hcl
+// in it, in name order.
+func collect(paths []string) ([]string, hcl.Diagnostics) {
+	var names []string
+	var diags hcl.Diagnostics
+	if len(paths) == 0 {
+		diags = append(diags, placeless("No configuration given", "Name at least one file or folder."))
+	}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			diags = append(diags, placeless("Configuration not found", fmt.Sprintf("There is no file or folder %s.", path)))
+			continue
+		case err != nil:
+			diags = append(diags, placeless("Configuration cannot be read", err.Error()))
+			continue
+		case !info.IsDir():
+			names = append(names, path)
+			continue
+		}
+		found, err := folder(path)
+		if err != nil {
+			diags = append(diags, placeless("Configuration cannot be read", err.Error()))
+		} else if len(found) == 0 {
+			diags = append(diags, placeless("Folder without configuration", fmt.Sprintf("The folder %s holds no file whose name ends in .hcl.", path)))
+		}
+		names = append(names, found...)
+	}
+	seen := map[string]bool{}
+	for _, n := range names {
+		if clean := filepath.Clean(n); seen[clean] {
+			diags = append(diags, placeless("Configuration given twice", fmt.Sprintf("The file %s is named twice, by itself or through its folder.", n)))
+		} else {
+			seen[clean] = true
+		}
+	}
+	return names, diags
+}
+
+// folder lists the configuration files directly in a folder, in name order.
+func folder(path string) ([]string, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".hcl") && !strings.HasPrefix(e.Name(), ".") && !e.IsDir() {
+			names = append(names, filepath.Join(path, e.Name()))
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// parse reads the syntax of one file. Even a file with errors gives what could be
+// understood of it, so that later stages complain about the rest at once.
+func parse(name string, text []byte) (*source, hcl.Diagnostics) {
+	file, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
+	s := &source{name: name, file: file}
+	if file != nil {
+		s.body, _ = file.Body.(*hclsyntax.Body)
+	}
+	return s, diags
+}
+
+// placeless is an error that no place in a file is to blame for.
+func placeless(summary, detail string) *hcl.Diagnostic {
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail}
+}
