@@ -115,3 +115,49 @@ type Counters struct {
 	PacketRateIn, PacketRateOut  uint64
 	ByteRateIn, ByteRateOut      uint64
 }
+
+// ServiceCounters are the counters of one service and of its destinations.
+type ServiceCounters struct {
+	Service      Counters
+	Destinations map[DestinationKey]Counters
+}
+
+// CounterTable holds the counters of many services.
+type CounterTable map[ServiceKey]ServiceCounters
+
+// Timeouts are the kernel's idle times of connections, in whole seconds. Zero
+// leaves a value as it is when set, and is never read back.
+type Timeouts struct{ TCP, TCPFin, UDP uint32 }
+
+// SyncRole is what a connection synchronisation daemon does.
+type SyncRole uint32
+
+// The roles, as the kernel numbers them (IP_VS_STATE_MASTER and _BACKUP).
+const (
+	SyncMaster SyncRole = 1
+	SyncBackup SyncRole = 2
+)
+
+// String gives the word that ipvsadm uses.
+func (r SyncRole) String() string {
+	switch r {
+	case SyncMaster:
+		return "master"
+	case SyncBackup:
+		return "backup"
+	}
+	return "none"
+}
+
+// SyncDaemon is a connection synchronisation daemon of the kernel. Zero values
+// other than Role and Interface take the kernel's defaults (sync id 0, group
+// 224.0.0.81, port 8848, TTL 1).
+type SyncDaemon struct {
+	Role      SyncRole
+	Interface string
+	ID        uint8
+	Group     netip.Addr
+	Port      uint16
+	TTL       uint8
+	MaxLength uint16 // of a message in bytes
+}
