@@ -1,0 +1,134 @@
+package conf
+
+import "time"
+
+// kind is the type of a key's value.
+type kind uint8
+
+const (
+	kindText     kind = iota // a string
+	kindTexts                // a list of strings
+	kindPairs                // a map of strings
+	kindNumber               // a whole number
+	kindFraction             // any number
+	kindFlag                 // true or false
+	kindDuration             // a string with a unit, such as "1.5s"
+	kindIP                   // an address without prefix length
+	kindIPs                  // a list of them
+	kindPrefix               // an address with or without prefix length
+	kindPrefixes             // a list of them
+)
+
+// String names a kind in the reference.
+func (k kind) String() string {
+	return [...]string{"string", "list of strings", "map of strings", "number", "fraction", "true/false", "duration",
+		"IP address", "list of IP addresses", "IP address or prefix", "list of IP addresses or prefixes"}[k]
+}
+
+// list says whether a value of the kind has elements with places of their own.
+func (k kind) list() bool {
+	return k == kindTexts || k == kindIPs || k == kindPrefixes
+}
+
+// key is one argument of a block.
+type key struct {
+	name     string
+	kind     kind
+	required bool
+	// value is the default: string, int, float64, bool or time.Duration by kind;
+	// nil for none, which the text of doc explains.
+	value any
+	// bounds are inclusive; none where both are 0. They are nanoseconds for a
+	// duration, and count elements for no kind.
+	bounds bounds
+	oneOf  []string // the words allowed, of a text or of each element of texts
+	secret bool     // never shown
+	doc    string
+}
+
+// bounds are the least and greatest value of a number or duration.
+type bounds struct{ min, max int64 }
+
+func span(least, most time.Duration) bounds { return bounds{int64(least), int64(most)} }
+
+// block is one kind of block.
+type block struct {
+	name   string
+	labels []string // what each label is, as in "name"
+	many   bool     // may stand more than once; with labels, once for each
+	doc    string
+	keys   []key
+	blocks []*block
+	// variants, where there are any, are the block's schema by its first label.
+	variants []*block
+}
+
+// variant finds the schema of a block with labels.
+func (b *block) variant(labels []string) (*block, bool) {
+	if b.variants == nil {
+		return b, true
+	}
+	for _, v := range b.variants {
+		if len(labels) > 0 && v.labels[0] == labels[0] {
+			return v, true
+		}
+	}
+	return b, false
+}
+
+// forever is an upper bound for durations that need none of their own: longer
+// than anybody means, far from where arithmetic overflows.
+const forever = 31 * 24 * time.Hour
+
+// schema is the table of every block and key there is. What reads files, names
+// defaults and writes the reference has it from here alone.
+func schema() *block {
+	return &block{blocks: []*block{globalBlock(), instanceBlock(), groupBlock(), bfdBlock(), virtualServerBlock()}}
+}
+
+// alertBlocks are who hears of changes; on and its default depend on what changes.
+func alertBlocks(words ...string) []*block {
+	on := key{name: "on", kind: kindTexts, oneOf: words,
+		doc: "Changes that are reported; all of them where not given."}
+	return []*block{
+		{name: "notify", many: true, doc: "A command run at changes, without a shell, one at a time and in order.", keys: []key{
+			{name: "command", kind: kindTexts, required: true, doc: "Program and arguments. `INSTANCE|GROUP|VS|RS`, name, state and priority are appended as further arguments."},
+			on,
+			{name: "user", kind: kindText, doc: "User that it runs as; usher's own where not given."},
+			{name: "timeout", kind: kindDuration, value: 10 * time.Second, bounds: span(100*time.Millisecond, time.Hour), doc: "After it, the command and all that it started is killed."},
+		}},
+		{name: "webhook", labels: []string{"url"}, many: true, doc: "A URL that gets a JSON document by POST at changes.", keys: []key{
+			on,
+			{name: "secret", kind: kindText, secret: true, doc: "Key of the HMAC-SHA256 signature in the header `X-Usher-Signature`; none is sent without it."},
+			{name: "secret_file", kind: kindText, doc: "File that holds the secret, read when the configuration is loaded."},
+			{name: "ca_file", kind: kindText, doc: "Certificates that sign the server's; the system's where not given."},
+			{name: "timeout", kind: kindDuration, value: 5 * time.Second, bounds: span(100*time.Millisecond, time.Minute), doc: "Deadline of one attempt."},
+			{name: "retries", kind: kindNumber, value: 5, bounds: bounds{0, 100}, doc: "Attempts after the first, with growing pauses."},
+		}},
+		{name: "email", many: true, doc: "A message by SMTP at changes.", keys: []key{
+			{name: "server", kind: kindText, required: true, doc: "`host:port`; port 25 where not given."},
+			{name: "from", kind: kindText, required: true, doc: "Sender."},
+			{name: "to", kind: kindTexts, required: true, doc: "Recipients."},
+			on,
+			{name: "starttls", kind: kindText, value: "require", oneOf: []string{"require", "prefer", "never"}, doc: "Whether the connection must be encrypted."},
+			{name: "user", kind: kindText, doc: "User to authenticate as; no authentication where not given."},
+			{name: "password", kind: kindText, secret: true, doc: "Password of the user."},
+			{name: "password_file", kind: kindText, doc: "File that holds the password, read when the configuration is loaded."},
+			{name: "helo", kind: kindText, doc: "Name given in EHLO; the host name where not given."},
+			{name: "ca_file", kind: kindText, doc: "Certificates that sign the server's; the system's where not given."},
+			{name: "timeout", kind: kindDuration, value: 30 * time.Second, bounds: span(time.Second, 10*time.Minute), doc: "Deadline of one attempt."},
+		}},
+	}
+}
+
+// The words of `on`.
+var (
+	instanceWords = []string{"active", "backup", "fault", "stop", "split_brain"}
+	groupWords    = []string{"active", "backup", "fault", "stop"}
+	serverWords   = []string{"up", "down", "server_up", "server_down"}
+)
+
+// allWords are the words of `on` in the global block, where all objects report.
+func allWords() []string {
+	return append(append([]string{}, instanceWords...), serverWords...)
+}
