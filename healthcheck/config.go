@@ -29,6 +29,10 @@ const (
 	TypePassive  Type = "passive"
 )
 
+// Continuous says that a check of this type is not probed at intervals: it runs
+// all the time and reports its changes by itself.
+func (t Type) Continuous() bool { return t == TypeBFD }
+
 // Defaults of every check, used by conf where a key is not given.
 const (
 	DefaultInterval = 2 * time.Second

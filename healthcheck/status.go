@@ -30,10 +30,14 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // new one is delivered only when it differs from the last.
 type Verdict struct {
 	State   State
-	Initial bool   // no check has decided yet; State is the configured initial one
-	Percent int    // of the configured weight, 0..100 and beyond for an agent that asks for more
-	Drain   bool   // the server asked for no new connections
-	Reason  string // for people: which check, what happened
+	Initial bool // no check has decided yet; State is the configured initial one
+	Percent int  // of the configured weight, 0..100 and beyond for an agent that asks for more
+	// Weighted: Weight takes the place of the configured weight, before Percent
+	// (a command's or a file's say).
+	Weighted bool
+	Weight   int
+	Drain    bool   // the server asked for no new connections
+	Reason   string // for people: which check, what happened
 }
 
 // Update is one change of verdict, in order for each server.
@@ -49,7 +53,11 @@ type Status struct {
 	Verdict Verdict
 	Since   time.Time
 	Checks  []CheckStatus
+	History []Update // the last changes, at most HistoryLength, oldest first
 }
+
+// HistoryLength is how many changes of each server are remembered.
+const HistoryLength = 20
 
 // CheckStatus is one check of one server.
 type CheckStatus struct {
@@ -57,7 +65,8 @@ type CheckStatus struct {
 	Name      string
 	State     State
 	Initial   bool
-	LastError string // "" after a success
+	Outcome   Outcome // of the last probe
+	LastError string  // "" after a success
 	Latency   time.Duration
 	LastRun   time.Time
 	NextRun   time.Time

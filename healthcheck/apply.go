@@ -1,0 +1,173 @@
+package healthcheck
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Apply sets the servers and their checks. All or nothing: an invalid target
+// leaves everything as it was. A check that stays as it is keeps its state and its
+// place in the schedule; one that is new or changed is probed at once, and its
+// first result decides, with what was believed of the server holding until then.
+func (e *Engine) Apply(targets []Target) error {
+	plan, err := prepare(targets)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.epoch.IsZero() {
+		e.epoch = now
+	}
+	order := make([]ID, len(targets))
+	wanted := make(map[ID]bool, len(targets))
+	for i := range targets {
+		order[i] = targets[i].ID
+		wanted[targets[i].ID] = true
+		e.applyTarget(now, &targets[i], plan[i])
+	}
+	for _, id := range e.order {
+		if t := e.targets[id]; !wanted[id] && t != nil {
+			e.queue.remove(&t.timer)
+			e.release(t.members)
+			delete(e.targets, id)
+		}
+	}
+	e.order = order
+	e.stats.Checks = len(e.probes)
+	e.rouse()
+	return nil
+}
+
+// prepared is what Apply works out before it takes the lock.
+type prepared struct {
+	hash [sha256.Size]byte
+	keys []probeKey
+}
+
+func prepare(targets []Target) ([]prepared, error) {
+	plan := make([]prepared, len(targets))
+	seen := make(map[ID]bool, len(targets))
+	var errs []error
+	for i := range targets {
+		t := &targets[i]
+		if seen[t.ID] {
+			errs = append(errs, fmt.Errorf("healthcheck: server %s of %q is there twice", t.ID.RealServer, t.ID.VirtualServer))
+		}
+		seen[t.ID] = true
+		for _, err := range t.Validate() {
+			errs = append(errs, fmt.Errorf("healthcheck: server %s of %q: %w", t.ID.RealServer, t.ID.VirtualServer, err))
+		}
+		text, err := json.Marshal(t)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("healthcheck: server %s of %q: %w", t.ID.RealServer, t.ID.VirtualServer, err))
+		}
+		plan[i].hash = sha256.Sum256(text)
+		for _, c := range t.Checks {
+			key, err := keyOf(c)
+			if err != nil {
+				errs = append(errs, err)
+			}
+			plan[i].keys = append(plan[i].keys, key)
+		}
+	}
+	return plan, errors.Join(errs...)
+}
+
+func (e *Engine) applyTarget(now time.Time, want *Target, plan prepared) {
+	t := e.targets[want.ID]
+	if t != nil && t.hash == plan.hash {
+		return
+	}
+	if t == nil {
+		t = &target{id: want.ID, since: now}
+		t.timer.target = t
+		e.targets[want.ID] = t
+	}
+	old := t.members
+	t.hash, t.rules, t.members, t.passive = plan.hash, want.Join(), nil, 0
+	for i := range want.Checks {
+		c := &want.Checks[i]
+		if c.Type == TypePassive {
+			if c.Passive != nil {
+				t.passive = c.Passive.Threshold
+			}
+			continue
+		}
+		t.members = append(t.members, e.member(now, t, c, plan.keys[i], old))
+	}
+	var gone []*member
+	for _, m := range old {
+		if m != nil {
+			gone = append(gone, m)
+		}
+	}
+	e.release(gone)
+	e.settle(now, t)
+}
+
+// member is the target's check c: the one that it had before, or a new one. Those
+// that are taken over are nil in old afterwards.
+func (e *Engine) member(now time.Time, t *target, c *Check, key probeKey, old []*member) *member {
+	for i, m := range old {
+		if m != nil && m.probe.key == key && m.name == c.Name {
+			m.rules = c.Rules()
+			old[i] = nil
+			return m
+		}
+	}
+	m := &member{target: t, probe: e.probe(now, c, key), name: c.Name, rules: c.Rules(), since: now}
+	m.health.State = t.rules.Initial
+	if t.told {
+		m.health.State = t.sent.State
+	}
+	// A probe that others have run already tells at once.
+	if last := m.probe.last; last.Outcome != Inconclusive {
+		m.health = m.health.Step(m.rules, last)
+	}
+	m.probe.members = append(m.probe.members, m)
+	return m
+}
+
+// probe finds the probe that c wants, or makes it, due at once.
+func (e *Engine) probe(now time.Time, c *Check, key probeKey) *probe {
+	if p := e.byKey[key]; p != nil {
+		return p
+	}
+	e.lastID++
+	p := &probe{id: e.lastID, key: key, check: *c}
+	p.check.Name = ""
+	p.timer.probe = p
+	n := e.slots[c.Interval]
+	e.slots[c.Interval] = n + 1
+	p.slot = e.epoch.Add(phase(n, c.Interval))
+	if e.first.Before(now) {
+		e.first = now
+	}
+	p.at = e.first
+	e.first = e.first.Add(pace)
+	e.probes[p.id], e.byKey[key] = p, p
+	e.queue.set(&p.timer)
+	return p
+}
+
+// release lets go of checks, and of the probes that nobody wants any more.
+func (e *Engine) release(members []*member) {
+	for _, m := range members {
+		p := m.probe
+		p.drop(m)
+		if len(p.members) > 0 {
+			continue
+		}
+		e.queue.remove(&p.timer)
+		delete(e.probes, p.id)
+		delete(e.byKey, p.key)
+		if p.check.Type.Continuous() {
+			e.forget = append(e.forget, p.id)
+		}
+	}
+}

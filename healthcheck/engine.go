@@ -1,0 +1,259 @@
+package healthcheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// batch is how long the engine lets due probes gather before it wakes again: a
+// wake for each of ten thousand probes a second costs more than the probes.
+const batch = 10 * time.Millisecond
+
+// pace is the time between the first probes of new checks, which run at once: a
+// thousand new servers are probed within a tenth of a second, not in one instant.
+const pace = 100 * time.Microsecond
+
+// Options are what an Engine works with. Prober is needed, the rest may be nil.
+type Options struct {
+	Log    *slog.Logger
+	Prober Prober
+	// Results takes the verdicts, in order, from one goroutine. It may block; the
+	// probes go on meanwhile.
+	Results func(Update)
+	// Events takes what happened to the checks themselves, from the same goroutine.
+	Events func(Event)
+	// Observe sees each single result, for metrics. It must be fast, must not call
+	// the engine, and is called from many goroutines, one at a time.
+	Observe func(Type, Result)
+}
+
+// Engine runs the checks of many servers: one timer structure for all, no
+// goroutine for an idle check, identical probes once.
+type Engine struct {
+	log  *slog.Logger
+	opts Options
+	wake chan struct{} // the earliest probe has changed
+	out  outbox
+
+	mu       sync.Mutex
+	queue    queue
+	targets  map[ID]*target
+	order    []ID // as applied
+	probes   map[uint64]*probe
+	byKey    map[probeKey]*probe
+	lastID   uint64
+	epoch    time.Time
+	slots    map[time.Duration]uint64 // phases given out, for each interval
+	first    time.Time                // when the next new check may have its first probe
+	armed    time.Time                // when the loop wakes next
+	forget   []uint64
+	overload overload
+	stats    Stats
+	late     histogram
+}
+
+// New makes an Engine. Nothing runs before Run.
+func New(o Options) *Engine {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Engine{
+		log: o.Log, opts: o,
+		wake:    make(chan struct{}, 1),
+		out:     outbox{ready: make(chan struct{}, 1)},
+		targets: make(map[ID]*target),
+		probes:  make(map[uint64]*probe),
+		byKey:   make(map[probeKey]*probe),
+		slots:   make(map[time.Duration]uint64),
+	}
+}
+
+// Run probes until ctx ends. It owns every goroutine, the prober's too.
+func (e *Engine) Run(ctx context.Context) error {
+	// The prober outlives the loop a little, so that nothing is started in a
+	// prober that is gone.
+	proberCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := e.opts.Prober.Run(proberCtx); err != nil {
+			return fmt.Errorf("healthcheck: prober: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		defer cancel()
+		e.loop(ctx, proberCtx)
+		return nil
+	})
+	g.Go(func() error {
+		e.out.run(ctx, e.opts)
+		return nil
+	})
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// loop sleeps until probes are due and starts them.
+func (e *Engine) loop(ctx, proberCtx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var jobs []Job
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-e.wake:
+		}
+		var next time.Duration
+		var gone []uint64
+		now := time.Now()
+		jobs, gone, next = e.due(now, jobs[:0])
+		for _, id := range gone {
+			e.opts.Prober.Forget(id)
+		}
+		if len(jobs) > 0 {
+			e.opts.Prober.Start(proberCtx, jobs)
+		}
+		timer.Reset(next)
+	}
+}
+
+// due takes what is due out of the queue, and says how long to sleep after it.
+func (e *Engine) due(now time.Time, jobs []Job) ([]Job, []uint64, time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for {
+		t := e.queue.first()
+		if t == nil || t.at.After(now) {
+			break
+		}
+		if t.target != nil {
+			e.queue.remove(t)
+			e.settle(now, t.target)
+			continue
+		}
+		if job, ok := e.begin(now, t.probe); ok {
+			jobs = append(jobs, job)
+		}
+	}
+	e.overload.report(now, e.event)
+	gone := e.forget
+	e.forget = nil
+	e.armed = now.Add(time.Hour)
+	if t := e.queue.first(); t != nil {
+		e.armed = t.at
+		if soonest := now.Add(batch); e.armed.Before(soonest) {
+			e.armed = soonest
+		}
+	}
+	return jobs, gone, e.armed.Sub(now)
+}
+
+// rouse wakes the loop if something is due before it would wake by itself.
+func (e *Engine) rouse() {
+	if t := e.queue.first(); len(e.forget) == 0 && (t == nil || !t.at.Before(e.armed)) {
+		return
+	}
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// begin starts one probe's run, unless its last is still under way, and arms its next.
+func (e *Engine) begin(now time.Time, p *probe) (Job, bool) {
+	late := now.Sub(p.at)
+	p.arm(now)
+	if p.check.Type.Continuous() {
+		e.queue.remove(&p.timer)
+	} else {
+		e.queue.fix(&p.timer)
+	}
+	if p.running {
+		e.stats.Skipped++
+		return Job{}, false
+	}
+	e.late.add(late)
+	if late > p.check.Interval/2 && !p.check.Type.Continuous() {
+		e.stats.Late++
+		e.overload.add(late)
+	}
+	e.stats.Started++
+	p.running, p.started = true, now
+	return Job{ID: p.id, Check: &p.check, Deadline: now.Add(p.check.Timeout), Report: e.report}, true
+}
+
+// report takes results in. Verdicts that change go out in the order of this call.
+func (e *Engine) report(reports ...Report) {
+	now := time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range reports {
+		p := e.probes[r.ID]
+		if p == nil {
+			continue // taken out meanwhile
+		}
+		if e.opts.Observe != nil {
+			e.opts.Observe(p.check.Type, r.Result)
+		}
+		e.take(now, p, r.Result)
+	}
+	e.rouse()
+}
+
+// take counts one result for everybody who wants it.
+func (e *Engine) take(now time.Time, p *probe, r Result) {
+	p.running = p.check.Type.Continuous()
+	p.last, p.ended = r, now
+	if r.Outcome == Inconclusive {
+		e.stats.Inconclusive++
+	}
+	changing := false
+	for _, m := range p.members {
+		before := m.health
+		m.health = before.Step(m.rules, r)
+		changing = changing || m.health.Changing()
+		if m.health == before {
+			continue
+		}
+		if m.health.State != before.State || m.health.Decided != before.Decided {
+			m.since = now
+		}
+		e.settle(now, m.target)
+	}
+	e.expiry(now, p)
+	if fast := p.check.FastInterval; changing && fast > 0 && p.hasten(now, p.started.Add(fast)) {
+		e.queue.fix(&p.timer)
+	}
+}
+
+// settle joins a server's checks and sends its verdict on if it is a new one.
+func (e *Engine) settle(now time.Time, t *target) {
+	t.joint = t.joint.Step(now, t.rules, t.healths())
+	if hold := t.joint.Deadline(); hold.After(now) {
+		t.at = hold
+		e.queue.set(&t.timer)
+	} else {
+		e.queue.remove(&t.timer)
+	}
+	if t.told && t.sent == t.joint.Verdict {
+		return
+	}
+	if !t.told || t.sent.State != t.joint.Verdict.State {
+		t.since = now
+	}
+	t.told, t.sent = true, t.joint.Verdict
+	u := Update{ID: t.id, Verdict: t.sent, At: now}
+	t.remember(u)
+	e.out.put(delivery{update: &u})
+}

@@ -1,0 +1,125 @@
+package healthcheck
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// probe is something to be found out at intervals, for all who want to know it.
+type probe struct {
+	timer
+	id      uint64
+	key     probeKey
+	check   Check
+	slot    time.Time // one of its places in the spread; the others are whole intervals away
+	running bool
+	started time.Time
+	ended   time.Time
+	last    Result
+	warned  time.Time // of this expiry
+	members []*member
+}
+
+// probeKey is equal for checks that one probe serves: those that differ in how
+// results are counted only.
+type probeKey [sha256.Size]byte
+
+func keyOf(c Check) (probeKey, error) {
+	c.Name, c.Rise, c.Fall, c.Slow, c.SlowWeight, c.Passive = "", 0, 0, 0, 0, nil
+	text, err := json.Marshal(c)
+	if err != nil {
+		return probeKey{}, fmt.Errorf("healthcheck: %s check of %s: %w", c.Type, c.Address, err)
+	}
+	return sha256.Sum256(text), nil
+}
+
+// phase is the place within an interval of the nth probe that has it. Multiples of
+// the golden ratio fill a circle evenly however many there will be, so that a new
+// probe moves none of the others.
+func phase(n uint64, interval time.Duration) time.Duration {
+	_, part := math.Modf(float64(n) * math.Phi)
+	return time.Duration(part * float64(interval))
+}
+
+// arm sets the next run after one that begins now: the first slot to come, those
+// missed left out.
+func (p *probe) arm(now time.Time) {
+	interval := p.check.Interval
+	passed := now.Sub(p.slot)
+	turns := passed / interval
+	if passed >= 0 {
+		turns++
+	}
+	p.at = p.slot.Add(turns * interval)
+	if p.check.Jitter > 0 {
+		p.at = p.at.Add(rand.N(p.check.Jitter))
+	}
+}
+
+// hasten brings the next run forward, not before now, and says if it did.
+func (p *probe) hasten(now, at time.Time) bool {
+	if at.Before(now) {
+		at = now
+	}
+	if p.running || !at.Before(p.at) {
+		return false
+	}
+	p.at = at
+	return true
+}
+
+// member is one check of one server: what its probe's results mean to it.
+type member struct {
+	target *target
+	probe  *probe
+	name   string
+	rules  Rules
+	health Health
+	since  time.Time
+}
+
+func (m *member) label() string {
+	if m.name == "" {
+		return string(m.probe.check.Type)
+	}
+	return string(m.probe.check.Type) + " " + m.name
+}
+
+func (p *probe) drop(m *member) {
+	p.members = slices.DeleteFunc(p.members, func(o *member) bool { return o == m })
+}
+
+// target is one server.
+type target struct {
+	timer
+	id      ID
+	hash    [sha256.Size]byte
+	rules   Join
+	passive int // unanswered connections that trigger its probes; 0 for never
+	members []*member
+	joint   Joint
+	told    bool // sent has gone out
+	sent    Verdict
+	since   time.Time
+	history []Update
+}
+
+func (t *target) healths() []Named {
+	list := make([]Named, len(t.members))
+	for i, m := range t.members {
+		list[i] = Named{Label: m.label(), Health: m.health}
+	}
+	return list
+}
+
+func (t *target) remember(u Update) {
+	if len(t.history) == HistoryLength {
+		t.history = slices.Delete(t.history, 0, 1)
+	}
+	t.history = append(t.history, u)
+}

@@ -1,0 +1,69 @@
+package healthcheck
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Prober carries out probes. The engine says when; how is the prober's.
+type Prober interface {
+	// Run owns what probes need (goroutines, an event loop, descriptors) until
+	// ctx ends, and leaves nothing behind.
+	Run(ctx context.Context) error
+	// Start begins the jobs and returns without waiting for any of them. Each is
+	// reported once, at the latest soon after its deadline; a continuous one
+	// (Type.Continuous) at each change until it is forgotten. ctx ends no later
+	// than Run's, and the engine starts nothing after that. The slice is the
+	// caller's again on return.
+	Start(ctx context.Context, jobs []Job)
+	// Forget ends a continuous job, by its ID.
+	Forget(id uint64)
+}
+
+// Job is one probe to be carried out.
+type Job struct {
+	ID       uint64 // the probe's own, the same at each of its runs
+	Check    *Check // not to be changed
+	Deadline time.Time
+	// Report hands results in. It does not block, any goroutine may call it, and
+	// one call may hand in the results of many jobs of one batch.
+	Report func(...Report)
+}
+
+// Report is the result of one job.
+type Report struct {
+	ID     uint64
+	Result Result
+}
+
+// Func is one probe: it does what the check says, and ends, with everything that
+// it opened, at ctx's deadline. Every kind of check is one.
+type Func func(ctx context.Context, c *Check) Result
+
+// ProberFunc makes a Prober of one function, run in a goroutine for each probe
+// under way: for tests and simulations, whose function answers from a table.
+func ProberFunc(f Func) Prober { return &funcProber{probe: f} }
+
+type funcProber struct {
+	probe Func
+	wg    sync.WaitGroup
+}
+
+func (p *funcProber) Run(ctx context.Context) error {
+	<-ctx.Done()
+	p.wg.Wait()
+	return nil
+}
+
+func (p *funcProber) Start(ctx context.Context, jobs []Job) {
+	for _, j := range jobs {
+		p.wg.Go(func() {
+			ctx, cancel := context.WithDeadline(ctx, j.Deadline)
+			defer cancel()
+			j.Report(Report{ID: j.ID, Result: p.probe(ctx, j.Check)})
+		})
+	}
+}
+
+func (p *funcProber) Forget(uint64) {}

@@ -1,0 +1,134 @@
+package healthcheck
+
+import (
+	"fmt"
+	"time"
+)
+
+// Event is something that happened to the checks themselves.
+type Event struct {
+	Kind    EventKind
+	At      time.Time
+	ID      ID     // the server, where it is about one
+	Check   string // its check, likewise
+	Message string
+}
+
+// EventKind says what an Event is about.
+type EventKind string
+
+// The events.
+const (
+	EventOverload EventKind = "check_overload"     // probes start late by more than half their interval
+	EventExpiry   EventKind = "certificate_expiry" // a server's certificate ends soon
+)
+
+// overloadEvery is the least time between two overload events.
+const overloadEvery = 10 * time.Second
+
+// overload gathers late probes until they are worth telling.
+type overload struct {
+	count int
+	worst time.Duration
+	told  time.Time
+}
+
+func (o *overload) add(late time.Duration) {
+	o.count++
+	o.worst = max(o.worst, late)
+}
+
+func (o *overload) report(now time.Time, tell func(Event)) {
+	if o.count == 0 || (!o.told.IsZero() && now.Sub(o.told) < overloadEvery) {
+		return
+	}
+	tell(Event{Kind: EventOverload, At: now, Message: fmt.Sprintf(
+		"%d probes started late by more than half their interval, the worst by %s: this machine is too busy, or has more checks than it can run",
+		o.count, o.worst.Round(time.Millisecond))})
+	*o = overload{told: now}
+}
+
+func (e *Engine) event(ev Event) {
+	e.log.Warn(ev.Message, "event", string(ev.Kind))
+	e.out.put(delivery{event: &ev})
+}
+
+// expiry tells once of a certificate that ends within its warning time.
+func (e *Engine) expiry(now time.Time, p *probe) {
+	tls := p.check.TLS
+	if tls == nil || tls.ExpiryWarning == 0 || p.last.Expiry.IsZero() || p.last.Expiry.Equal(p.warned) ||
+		p.last.Expiry.Sub(now) > tls.ExpiryWarning {
+		return
+	}
+	p.warned = p.last.Expiry
+	for _, m := range p.members {
+		e.event(Event{Kind: EventExpiry, At: now, ID: m.target.id, Check: m.label(), Message: fmt.Sprintf(
+			"the certificate of %s (%s of %q) ends %s", p.check.Address, m.label(), m.target.id.VirtualServer,
+			p.last.Expiry.UTC().Format(time.RFC3339))})
+	}
+}
+
+// Unanswered tells of connections to a server that IPVS shows as begun and never
+// answered. When a passive check's threshold is reached the server is probed at once.
+func (e *Engine) Unanswered(id ID, n int) {
+	now := time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.targets[id]
+	if t == nil || t.passive == 0 || n < t.passive {
+		return
+	}
+	for _, m := range t.members {
+		// Not more often than a tenth of the interval: the count stays high for as
+		// long as the connections wait.
+		if p := m.probe; p.hasten(now, p.started.Add(p.check.Interval/10)) {
+			e.queue.fix(&p.timer)
+			e.stats.Passive++
+		}
+	}
+	e.rouse()
+}
+
+// Status is one server as its checks see it.
+func (e *Engine) Status(id ID) (Status, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.targets[id]
+	if t == nil {
+		return Status{}, false
+	}
+	return t.status(), true
+}
+
+// Statuses are all servers, in the order that they were applied in.
+func (e *Engine) Statuses() []Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := make([]Status, 0, len(e.order))
+	for _, id := range e.order {
+		if t := e.targets[id]; t != nil {
+			list = append(list, t.status())
+		}
+	}
+	return list
+}
+
+func (t *target) status() Status {
+	s := Status{ID: t.id, Verdict: t.sent, Since: t.since, Checks: make([]CheckStatus, len(t.members))}
+	s.History = append(s.History, t.history...)
+	for i, m := range t.members {
+		p := m.probe
+		c := CheckStatus{
+			Type: p.check.Type, Name: m.name, State: m.health.State, Initial: !m.health.Decided,
+			Outcome: p.last.Outcome, Latency: p.last.Latency, LastRun: p.started, Since: m.since, Expiry: p.last.Expiry,
+		}
+		if p.last.Outcome != Pass {
+			c.LastError = p.last.Reason
+		}
+		if p.timer.index != 0 {
+			c.NextRun = p.at
+		}
+		s.Checks[i] = c
+	}
+	return s
+}

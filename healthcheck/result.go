@@ -1,0 +1,48 @@
+package healthcheck
+
+import "time"
+
+// Outcome is what one probe found out.
+type Outcome uint8
+
+// The outcomes. Inconclusive is the zero value: a probe that tells nothing of
+// the server (this machine ran out of descriptors or ports, or looked too late)
+// must never take it down.
+const (
+	Inconclusive Outcome = iota
+	Pass
+	Fail
+)
+
+// String gives the word that metrics use.
+func (o Outcome) String() string {
+	switch o {
+	case Pass:
+		return "pass"
+	case Fail:
+		return "fail"
+	}
+	return "inconclusive"
+}
+
+// Result is what one probe found out, and in what time.
+type Result struct {
+	Outcome Outcome
+	// Reason says in words what went wrong, for the person who has to mend it.
+	// A pass may carry one too, as an agent's message.
+	Reason  string
+	Latency time.Duration
+	// Expiry is when the server's certificate ends; zero where there is none.
+	Expiry time.Time
+	// Advice is what the server, or a command asked about it, wants of its weight.
+	Advice Advice
+}
+
+// Advice is a wish for a server's weight. The zero value wishes nothing.
+type Advice struct {
+	Drain    bool // no new connections
+	Scaled   bool // Percent counts
+	Percent  int  // of the weight
+	Weighted bool // Weight counts, in place of the configured one
+	Weight   int
+}

@@ -1,0 +1,62 @@
+package healthcheck
+
+import (
+	"math"
+	"time"
+)
+
+// Stats are the engine's own figures since it began.
+type Stats struct {
+	Checks       int // probes that are run, identical ones counted once
+	Started      uint64
+	Late         uint64 // started late by more than half their interval
+	Skipped      uint64 // not started, because the one before was still under way
+	Inconclusive uint64
+	Passive      uint64 // probes brought forward by unanswered connections
+	Lateness     Quantiles
+}
+
+// Quantiles are of the time between when a probe was due and when it was started.
+type Quantiles struct{ P50, P99, Max time.Duration }
+
+// Stats are the figures up to now.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.stats
+	s.Lateness = Quantiles{e.late.quantile(0.5), e.late.quantile(0.99), e.late.max}
+	return s
+}
+
+// histogram counts durations in buckets that grow by an eighth of a power of two,
+// from a microsecond up.
+type histogram struct {
+	buckets [256]uint64
+	count   uint64
+	max     time.Duration
+}
+
+const perOctave = 8
+
+func (h *histogram) add(d time.Duration) {
+	h.max = max(h.max, d)
+	h.count++
+	i := 0
+	if us := d.Microseconds(); us > 0 {
+		i = 1 + int(math.Log2(float64(us))*perOctave)
+	}
+	h.buckets[min(i, len(h.buckets)-1)]++
+}
+
+// quantile is the upper bound of the bucket in which the share q lies.
+func (h *histogram) quantile(q float64) time.Duration {
+	rest := uint64(math.Ceil(q * float64(h.count)))
+	for i, n := range h.buckets {
+		if rest <= n {
+			bound := time.Duration(math.Exp2(float64(i)/perOctave) * float64(time.Microsecond))
+			return min(bound, h.max)
+		}
+		rest -= n
+	}
+	return h.max
+}
