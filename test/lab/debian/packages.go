@@ -1,0 +1,132 @@
+package debian
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+)
+
+// Tool is a program and the package that has it.
+type Tool struct {
+	Program string // looked up in PATH and in the sbin folders
+	Package string
+}
+
+// Lab is what the labs run.
+var lab = []Tool{
+	{"busybox", "busybox-static"},
+	{"conntrack", "conntrack"},
+	{"curl", "curl"},
+	{"depmod", "kmod"},
+	{"ip", "iproute2"},
+	{"ipvsadm", "ipvsadm"},
+	{"keepalived", "keepalived"},
+	{"nft", "nftables"},
+	{"nginx", "nginx-light"},
+	{"ping", "iputils-ping"},
+	{"tcpdump", "tcpdump"},
+	{"tshark", "tshark"},
+}
+
+// virtual is what the virtual machine runs on.
+var virtual = []Tool{
+	{"qemu-system-x86_64", "qemu-system-x86"},
+}
+
+// Lab returns the programs that every lab uses.
+func Lab() []Tool { return slices.Clone(lab) }
+
+// Virtual returns the programs that a lab uses in addition where this machine's
+// own kernel has no IPVS.
+func Virtual() []Tool { return slices.Clone(virtual) }
+
+// Ensure installs the packages of those tools that are not there, and says on w
+// what it installs. With every tool there it does nothing and needs no network.
+// Services that come with a package are kept from starting.
+func Ensure(ctx context.Context, w io.Writer, tools []Tool) error {
+	var missing []string
+	for _, t := range tools {
+		if _, ok := Look(t.Program); !ok {
+			missing = append(missing, t.Package)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	missing = slices.Compact(missing)
+	fmt.Fprintf(w, "installing Debian packages (apt-get install --no-install-recommends): %s\n", strings.Join(missing, " "))
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("install %s: not root; install these packages or run as root", strings.Join(missing, " "))
+	}
+	release, err := holdServices()
+	if err != nil {
+		return err
+	}
+	defer release()
+	args := append([]string{"install", "--yes", "--quiet=2", "--no-install-recommends"}, missing...)
+	if out, err := apt(ctx, args...); err != nil {
+		// A machine that was never updated, or long ago, knows no such package.
+		if out2, err2 := apt(ctx, "update", "--quiet=2"); err2 != nil {
+			return fmt.Errorf("apt-get install: %w\n%s\napt-get update: %w\n%s", err, out, err2, out2)
+		}
+		if out, err = apt(ctx, args...); err != nil {
+			return fmt.Errorf("apt-get install %s: %w\n%s", strings.Join(missing, " "), err, out)
+		}
+	}
+	for _, t := range tools {
+		if _, ok := Look(t.Program); !ok {
+			return fmt.Errorf("package %s is installed, but has no program %s", t.Package, t.Program)
+		}
+	}
+	return nil
+}
+
+// Look finds a program as a root shell would: users' PATH often lacks sbin.
+func Look(program string) (string, bool) {
+	if p, err := exec.LookPath(program); err == nil {
+		return p, true
+	}
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if p, err := exec.LookPath(dir + "/" + program); err == nil {
+			return p, true
+		}
+	}
+	return "", false
+}
+
+func apt(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "apt-get", args...)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// policy is Debian's hook that says whether a package may start its service
+// (exit status 101: it may not). nginx and keepalived would start one.
+const policy = "/usr/sbin/policy-rc.d"
+
+// holdServices keeps packages from starting services until release is called.
+// A policy that the machine already has is left to decide.
+func holdServices() (release func(), err error) {
+	f, err := os.OpenFile(policy, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if os.IsExist(err) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keep packages from starting services: %w", err)
+	}
+	_, werr := f.WriteString("#!/bin/sh\nexit 101\n")
+	if err := f.Close(); werr == nil {
+		werr = err
+	}
+	if werr != nil {
+		os.Remove(policy)
+		return nil, fmt.Errorf("keep packages from starting services: %w", werr)
+	}
+	return func() { os.Remove(policy) }, nil
+}

@@ -1,0 +1,69 @@
+package vm
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"usher/test/lab/debian"
+)
+
+var (
+	hardware = []string{"-accel", "kvm", "-cpu", "host"}
+	emulated = []string{"-accel", "tcg,thread=multi", "-cpu", "max"}
+)
+
+// probeLimit is far beyond what a guest takes to start under KVM, which is under
+// a second, and short enough to wait for once.
+const probeLimit = 8 * time.Second
+
+// acceleration decides between KVM and emulation. A machine may offer /dev/kvm
+// and then hang every guest at its start (nested virtualisation): only a boot
+// that came through proves it. The answer is kept for as long as the host is up.
+func acceleration(ctx context.Context, o Options, k debian.Kernel) []string {
+	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err != nil {
+		return emulated
+	}
+	f.Close()
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return emulated
+	}
+	record := filepath.Join(o.Cache, "kvm")
+	key := strings.TrimSpace(string(boot)) + " " + k.Release + " "
+	if b, err := os.ReadFile(record); err == nil {
+		if answer, ok := strings.CutPrefix(string(b), key); ok {
+			if answer == "works" {
+				return hardware
+			}
+			return emulated
+		}
+	}
+	answer, accel := "hangs", emulated
+	if probe(ctx, o, k) {
+		answer, accel = "works", hardware
+	}
+	if err := os.WriteFile(record, []byte(key+answer), 0o644); err != nil {
+		return emulated
+	}
+	return accel
+}
+
+// probe boots a guest under KVM that does nothing but say that it is alive.
+func probe(ctx context.Context, o Options, k debian.Kernel) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	var console bytes.Buffer
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", append(hardware,
+		"-smp", "2", "-m", "512", "-kernel", k.Image, "-initrd", filepath.Join(o.Shared, "initramfs"),
+		"-append", "console=ttyS0 panic=-1 quiet usher.probe", "-display", "none", "-monitor", "none",
+		"-no-reboot", "-nic", "none", "-serial", "stdio")...)
+	cmd.Stdout = &console
+	err := runBound(cmd)
+	return err == nil && strings.Contains(console.String(), "usher-guest-alive")
+}
