@@ -32,7 +32,7 @@ func (e *Engine) Apply(targets []Target) error {
 	}
 	for _, id := range e.order {
 		if t := e.targets[id]; !wanted[id] && t != nil {
-			e.queue.remove(&t.timer)
+			e.queue.Remove(&t.hold)
 			e.release(t.members)
 			delete(e.targets, id)
 		}
@@ -85,7 +85,7 @@ func (e *Engine) applyTarget(now time.Time, want *Target, plan prepared) {
 	}
 	if t == nil {
 		t = &target{id: want.ID, since: now}
-		t.timer.target = t
+		t.hold.Value.target = t
 		e.targets[want.ID] = t
 	}
 	old := t.members
@@ -141,17 +141,17 @@ func (e *Engine) probe(now time.Time, c *Check, key probeKey) *probe {
 	e.lastID++
 	p := &probe{id: e.lastID, key: key, check: *c}
 	p.check.Name = ""
-	p.timer.probe = p
+	p.timer.Value.probe = p
 	n := e.slots[c.Interval]
 	e.slots[c.Interval] = n + 1
 	p.slot = e.epoch.Add(phase(n, c.Interval))
 	if e.first.Before(now) {
 		e.first = now
 	}
-	p.at = e.first
+	at := e.first
 	e.first = e.first.Add(pace)
 	e.probes[p.id], e.byKey[key] = p, p
-	e.queue.set(&p.timer)
+	e.queue.Set(&p.timer, at)
 	return p
 }
 
@@ -163,7 +163,7 @@ func (e *Engine) release(members []*member) {
 		if len(p.members) > 0 {
 			continue
 		}
-		e.queue.remove(&p.timer)
+		e.queue.Remove(&p.timer)
 		delete(e.probes, p.id)
 		delete(e.byKey, p.key)
 		if p.check.Type.Continuous() {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"usher/healthcheck/internal/timers"
 )
 
 // batch is how long the engine lets due probes gather before it wakes again: a
@@ -42,7 +44,7 @@ type Engine struct {
 	out  outbox
 
 	mu       sync.Mutex
-	queue    queue
+	queue    timers.Queue[owner]
 	targets  map[ID]*target
 	order    []ID // as applied
 	probes   map[uint64]*probe
@@ -132,17 +134,13 @@ func (e *Engine) loop(ctx, proberCtx context.Context) {
 func (e *Engine) due(now time.Time, jobs []Job) ([]Job, []uint64, time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for {
-		t := e.queue.first()
-		if t == nil || t.at.After(now) {
-			break
-		}
-		if t.target != nil {
-			e.queue.remove(t)
-			e.settle(now, t.target)
+	for t := e.queue.First(); t != nil && !t.At.After(now); t = e.queue.First() {
+		if held := t.Value.target; held != nil {
+			e.queue.Remove(t)
+			e.settle(now, held)
 			continue
 		}
-		if job, ok := e.begin(now, t.probe); ok {
+		if job, ok := e.begin(now, t.Value.probe); ok {
 			jobs = append(jobs, job)
 		}
 	}
@@ -150,8 +148,8 @@ func (e *Engine) due(now time.Time, jobs []Job) ([]Job, []uint64, time.Duration)
 	gone := e.forget
 	e.forget = nil
 	e.armed = now.Add(time.Hour)
-	if t := e.queue.first(); t != nil {
-		e.armed = t.at
+	if t := e.queue.First(); t != nil {
+		e.armed = t.At
 		if soonest := now.Add(batch); e.armed.Before(soonest) {
 			e.armed = soonest
 		}
@@ -161,7 +159,7 @@ func (e *Engine) due(now time.Time, jobs []Job) ([]Job, []uint64, time.Duration)
 
 // rouse wakes the loop if something is due before it would wake by itself.
 func (e *Engine) rouse() {
-	if t := e.queue.first(); len(e.forget) == 0 && (t == nil || !t.at.Before(e.armed)) {
+	if t := e.queue.First(); len(e.forget) == 0 && (t == nil || !t.At.Before(e.armed)) {
 		return
 	}
 	select {
@@ -172,12 +170,11 @@ func (e *Engine) rouse() {
 
 // begin starts one probe's run, unless its last is still under way, and arms its next.
 func (e *Engine) begin(now time.Time, p *probe) (Job, bool) {
-	late := now.Sub(p.at)
-	p.arm(now)
+	late := now.Sub(p.timer.At)
 	if p.check.Type.Continuous() {
-		e.queue.remove(&p.timer)
+		e.queue.Remove(&p.timer)
 	} else {
-		e.queue.fix(&p.timer)
+		e.queue.Set(&p.timer, p.following(now))
 	}
 	if p.running {
 		e.stats.Skipped++
@@ -232,19 +229,30 @@ func (e *Engine) take(now time.Time, p *probe, r Result) {
 		e.settle(now, m.target)
 	}
 	e.expiry(now, p)
-	if fast := p.check.FastInterval; changing && fast > 0 && p.hasten(now, p.started.Add(fast)) {
-		e.queue.fix(&p.timer)
+	if fast := p.check.FastInterval; changing && fast > 0 {
+		e.hasten(p, now, p.started.Add(fast))
 	}
+}
+
+// hasten brings a probe's next run forward, not before now, and says if it did.
+func (e *Engine) hasten(p *probe, now, at time.Time) bool {
+	if at.Before(now) {
+		at = now
+	}
+	if p.running || !at.Before(p.timer.At) {
+		return false
+	}
+	e.queue.Set(&p.timer, at)
+	return true
 }
 
 // settle joins a server's checks and sends its verdict on if it is a new one.
 func (e *Engine) settle(now time.Time, t *target) {
 	t.joint = t.joint.Step(now, t.rules, t.healths())
 	if hold := t.joint.Deadline(); hold.After(now) {
-		t.at = hold
-		e.queue.set(&t.timer)
+		e.queue.Set(&t.hold, hold)
 	} else {
-		e.queue.remove(&t.timer)
+		e.queue.Remove(&t.hold)
 	}
 	if t.told && t.sent == t.joint.Verdict {
 		return

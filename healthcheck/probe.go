@@ -8,11 +8,13 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"usher/healthcheck/internal/timers"
 )
 
 // probe is something to be found out at intervals, for all who want to know it.
 type probe struct {
-	timer
+	timer   timers.Timer[owner]
 	id      uint64
 	key     probeKey
 	check   Check
@@ -46,31 +48,26 @@ func phase(n uint64, interval time.Duration) time.Duration {
 	return time.Duration(part * float64(interval))
 }
 
-// arm sets the next run after one that begins now: the first slot to come, those
+// owner is whose timer one is: a probe's, or that of a target that is held down.
+type owner struct {
+	probe  *probe
+	target *target
+}
+
+// following is the run after one that begins now: the first slot to come, those
 // missed left out.
-func (p *probe) arm(now time.Time) {
+func (p *probe) following(now time.Time) time.Time {
 	interval := p.check.Interval
 	passed := now.Sub(p.slot)
 	turns := passed / interval
 	if passed >= 0 {
 		turns++
 	}
-	p.at = p.slot.Add(turns * interval)
+	at := p.slot.Add(turns * interval)
 	if p.check.Jitter > 0 {
-		p.at = p.at.Add(rand.N(p.check.Jitter))
+		at = at.Add(rand.N(p.check.Jitter))
 	}
-}
-
-// hasten brings the next run forward, not before now, and says if it did.
-func (p *probe) hasten(now, at time.Time) bool {
-	if at.Before(now) {
-		at = now
-	}
-	if p.running || !at.Before(p.at) {
-		return false
-	}
-	p.at = at
-	return true
+	return at
 }
 
 // member is one check of one server: what its probe's results mean to it.
@@ -96,7 +93,7 @@ func (p *probe) drop(m *member) {
 
 // target is one server.
 type target struct {
-	timer
+	hold    timers.Timer[owner] // until flapping is over
 	id      ID
 	hash    [sha256.Size]byte
 	rules   Join

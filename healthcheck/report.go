@@ -81,8 +81,7 @@ func (e *Engine) Unanswered(id ID, n int) {
 	for _, m := range t.members {
 		// Not more often than a tenth of the interval: the count stays high for as
 		// long as the connections wait.
-		if p := m.probe; p.hasten(now, p.started.Add(p.check.Interval/10)) {
-			e.queue.fix(&p.timer)
+		if p := m.probe; e.hasten(p, now, p.started.Add(p.check.Interval/10)) {
 			e.stats.Passive++
 		}
 	}
@@ -125,8 +124,8 @@ func (t *target) status() Status {
 		if p.last.Outcome != Pass {
 			c.LastError = p.last.Reason
 		}
-		if p.timer.index != 0 {
-			c.NextRun = p.at
+		if p.timer.Queued() {
+			c.NextRun = p.timer.At
 		}
 		s.Checks[i] = c
 	}
