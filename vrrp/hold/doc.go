@@ -1,0 +1,18 @@
+// Package hold keeps what belongs to an active virtual router in the kernel: its
+// addresses, on a lease, and the announcements that tell the neighbours.
+//
+// The Manager stands beside the loop that sends advertisements and never makes
+// it wait: Set only notes what is wanted and wakes a keeper, one goroutine for
+// each instance, which brings the kernel there. It is level-triggered: the
+// latest call wins, whatever was wanted in between, and what somebody else
+// takes away is put back in place.
+//
+// Every address carries a kernel lifetime, its lease, and is renewed at a third
+// of it. When all of usher is dead, hung or stopped, the kernel itself removes
+// the address. A keeper that wakes too late therefore must not renew: somebody
+// else may be active by now. It asks (Options.Confirm), and goes on only after
+// another Set(name, true).
+//
+// The system itself is behind Kernel: package rtnl is the real one, package
+// holdtest the double that behaves like it, and the suite that proves so.
+package hold

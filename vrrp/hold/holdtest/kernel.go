@@ -1,0 +1,260 @@
+// Package holdtest has the in-memory double of hold.Kernel, and the suite that
+// holds the double and the real kernel to the same behaviour.
+package holdtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"usher/vrrp/hold"
+)
+
+// Kernel is a system's network in memory: interfaces, their objects, and leases
+// that run out. Its clock is package time's, so in a synctest bubble leases run
+// in virtual time. The zero value has no interfaces. It is safe for concurrent use.
+type Kernel struct {
+	// Announced takes every announcement that is sent, on the goroutine that
+	// sends it; nil drops them. Set it before use.
+	Announced func(hold.Announcement)
+
+	mu       sync.Mutex
+	links    map[string]bool
+	objects  map[hold.Object]*entry
+	watchers map[int]func(hold.Change)
+	next     int
+	failing  map[hold.Object]error
+}
+
+type entry struct {
+	object hold.Object
+	ours   bool
+	until  time.Time // zero for ever
+	timer  *time.Timer
+}
+
+var _ hold.Kernel = (*Kernel)(nil)
+
+// AddLink makes an interface.
+func (k *Kernel) AddLink(name string) {
+	k.mu.Lock()
+	if k.links == nil {
+		k.links = map[string]bool{}
+	}
+	k.links[name] = true
+	report := k.reporter()
+	k.mu.Unlock()
+	report(hold.Change{Link: name})
+}
+
+// RemoveLink removes an interface and everything on it.
+func (k *Kernel) RemoveLink(name string) {
+	k.mu.Lock()
+	delete(k.links, name)
+	changes := []hold.Change{}
+	for id, e := range k.objects {
+		if a, ok := id.(hold.Address); ok && a.Link == name {
+			k.drop(id, e)
+			changes = append(changes, hold.Change{Link: name, Address: a.Prefix.Addr()})
+		}
+	}
+	report := k.reporter()
+	k.mu.Unlock()
+	for _, c := range append(changes, hold.Change{Link: name}) {
+		report(c)
+	}
+}
+
+// Fail makes every later Add of an object fail; nil lets it succeed again.
+func (k *Kernel) Fail(o hold.Object, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failing == nil {
+		k.failing = map[hold.Object]error{}
+	}
+	k.failing[o.Identity()] = err
+}
+
+// AddForeign puts an address there as somebody else would: without usher's mark.
+func (k *Kernel) AddForeign(a hold.Address) error { return k.add(a, false) }
+
+// Add implements hold.Kernel.
+func (k *Kernel) Add(o hold.Object) error { return k.add(o, true) }
+
+func (k *Kernel) add(o hold.Object, ours bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	id := o.Identity()
+	if err := k.failing[id]; err != nil {
+		return err
+	}
+	if err := k.reachable(o); err != nil {
+		return err
+	}
+	if k.objects[id] != nil {
+		return fmt.Errorf("%s: %w", o, syscall.EEXIST)
+	}
+	if k.objects == nil {
+		k.objects = map[hold.Object]*entry{}
+	}
+	e := &entry{object: o, ours: ours}
+	k.objects[id] = e
+	k.lease(e)
+	return nil
+}
+
+func (k *Kernel) reachable(o hold.Object) error {
+	if a, ok := o.(hold.Address); ok && !k.links[a.Link] {
+		return fmt.Errorf("%s: %w", o, syscall.ENODEV)
+	}
+	return nil
+}
+
+// lease arms the end of an address; the kernel counts whole seconds.
+func (k *Kernel) lease(e *entry) {
+	if e.timer != nil {
+		e.timer.Stop()
+		e.timer, e.until = nil, time.Time{}
+	}
+	a, ok := e.object.(hold.Address)
+	if !ok || a.Lease == 0 {
+		return
+	}
+	d := (a.Lease + time.Second - 1).Truncate(time.Second)
+	e.until = time.Now().Add(d)
+	e.timer = time.AfterFunc(d, func() { k.expire(e) })
+}
+
+func (k *Kernel) expire(e *entry) {
+	k.mu.Lock()
+	id := e.object.Identity()
+	if k.objects[id] != e || e.until.IsZero() || time.Now().Before(e.until) {
+		k.mu.Unlock()
+		return // renewed or removed meanwhile
+	}
+	k.drop(id, e)
+	report := k.reporter()
+	k.mu.Unlock()
+	a := e.object.(hold.Address)
+	report(hold.Change{Link: a.Link, Address: a.Prefix.Addr()})
+}
+
+func (k *Kernel) drop(id hold.Object, e *entry) {
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+	delete(k.objects, id)
+}
+
+// Renew implements hold.Kernel.
+func (k *Kernel) Renew(a hold.Address) error {
+	k.mu.Lock()
+	e := k.objects[a.Identity()]
+	if e == nil {
+		k.mu.Unlock()
+		return k.add(a, true)
+	}
+	defer k.mu.Unlock()
+	have := e.object.(hold.Address)
+	have.Lease = a.Lease
+	e.object, e.ours = have, true
+	k.lease(e)
+	return nil
+}
+
+// Remove implements hold.Kernel.
+func (k *Kernel) Remove(o hold.Object) error {
+	k.mu.Lock()
+	id := o.Identity()
+	e := k.objects[id]
+	if e == nil {
+		k.mu.Unlock()
+		return fmt.Errorf("%s: %w", o, syscall.ENOENT)
+	}
+	k.drop(id, e)
+	report := k.reporter()
+	k.mu.Unlock()
+	if a, ok := o.(hold.Address); ok {
+		report(hold.Change{Link: a.Link, Address: a.Prefix.Addr()})
+	}
+	return nil
+}
+
+// Addresses implements hold.Kernel.
+func (k *Kernel) Addresses() ([]hold.Found, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var all []hold.Found
+	for _, e := range k.objects {
+		if a, ok := e.object.(hold.Address); ok {
+			all = append(all, hold.Found{Address: a, Ours: e.ours, Leased: !e.until.IsZero()})
+		}
+	}
+	slices.SortFunc(all, func(a, b hold.Found) int { return a.Address.Prefix.Addr().Compare(b.Address.Prefix.Addr()) })
+	return all, nil
+}
+
+// Has reports whether any interface has the address.
+func (k *Kernel) Has(a netip.Addr) bool {
+	all, _ := k.Addresses()
+	return slices.ContainsFunc(all, func(f hold.Found) bool { return f.Address.Prefix.Addr() == a })
+}
+
+// Prepare implements hold.Kernel.
+func (k *Kernel) Prepare(link string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.links[link] {
+		return fmt.Errorf("interface %s: %w", link, syscall.ENODEV)
+	}
+	return nil
+}
+
+// Announce implements hold.Kernel.
+func (k *Kernel) Announce(a hold.Announcement) error {
+	if err := k.Prepare(a.Link); err != nil {
+		return err
+	}
+	if k.Announced != nil {
+		k.Announced(a)
+	}
+	return nil
+}
+
+// Watch implements hold.Kernel.
+func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
+	k.mu.Lock()
+	if k.watchers == nil {
+		k.watchers = map[int]func(hold.Change){}
+	}
+	id := k.next
+	k.next++
+	k.watchers[id] = report
+	k.mu.Unlock()
+	<-ctx.Done()
+	k.mu.Lock()
+	delete(k.watchers, id)
+	k.mu.Unlock()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil
+	}
+	return ctx.Err()
+}
+
+// reporter tells all watchers of a change; it is taken under the lock and called without.
+func (k *Kernel) reporter() func(hold.Change) {
+	all := make([]func(hold.Change), 0, len(k.watchers))
+	for _, w := range k.watchers {
+		all = append(all, w)
+	}
+	return func(c hold.Change) {
+		for _, w := range all {
+			w(c)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package hold
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"usher/vrrp"
+)
+
+// keeper holds what belongs to one instance. Its goroutine alone talks to the
+// kernel; everybody else leaves a wish and wakes it.
+type keeper struct {
+	m      *Manager
+	name   string
+	before *keeper // of the same name, to be waited for
+	done   chan struct{}
+	wake   chan struct{}
+	held   atomic.Bool
+	active atomic.Bool // what Set said last; read again before every announcement
+
+	mu   sync.Mutex
+	wish wish
+
+	work work // of the goroutine alone
+}
+
+// wish is what others want of a keeper.
+type wish struct {
+	plan     plan
+	asserted time.Time // of the last Set(true)
+	rounds   int       // announcements asked for since the last look
+	suspect  bool      // something changed: look whether everything is still there
+	remove   bool      // hold nothing any more and end
+}
+
+func newKeeper(m *Manager, name string) *keeper {
+	return &keeper{m: m, name: name, done: make(chan struct{}), wake: make(chan struct{}, 1), work: work{have: map[Object]*thing{}}}
+}
+
+func (k *keeper) poke() {
+	select {
+	case k.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+func (k *keeper) configure(p plan) {
+	k.mu.Lock()
+	k.wish.plan = p
+	k.mu.Unlock()
+	k.poke()
+}
+
+func (k *keeper) set(active bool) {
+	k.mu.Lock()
+	if active {
+		k.wish.asserted = time.Now()
+	}
+	k.active.Store(active)
+	k.mu.Unlock()
+	k.poke()
+}
+
+func (k *keeper) announceAgain() {
+	k.mu.Lock()
+	k.wish.rounds++
+	k.mu.Unlock()
+	k.poke()
+}
+
+func (k *keeper) remove() {
+	k.active.Store(false)
+	k.mu.Lock()
+	k.wish.remove = true
+	k.mu.Unlock()
+	k.poke()
+}
+
+// changed takes a change in the kernel; those of other addresses are ignored.
+func (k *keeper) changed(c Change) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if c != (Change{}) && !k.wish.plan.concerned(c) {
+		return
+	}
+	k.wish.suspect = true
+	k.poke()
+}
+
+// take gives the wishes and clears those that are served once.
+func (k *keeper) take() (w wish, active bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w = k.wish
+	k.wish.rounds, k.wish.suspect = 0, false
+	return w, k.active.Load() && !w.remove
+}
+
+func (k *keeper) run(ctx context.Context) {
+	defer close(k.done)
+	if k.before != nil {
+		<-k.before.done
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			k.active.Store(false)
+			k.release()
+			return
+		case <-k.wake:
+		case <-timer.C:
+		}
+		w, active := k.take()
+		if w.remove {
+			k.release()
+			return
+		}
+		next := k.step(w, active)
+		if next.IsZero() {
+			timer.Stop()
+			continue
+		}
+		timer.Reset(time.Until(next))
+	}
+}
+
+func (k *keeper) event(kind vrrp.EventKind, reason string) {
+	k.m.o.Events(vrrp.Event{Time: time.Now(), Instance: k.name, Kind: kind, Reason: reason})
+}

@@ -1,0 +1,164 @@
+package hold
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"usher/vrrp"
+)
+
+// Options are what a Manager needs.
+type Options struct {
+	Kernel Kernel
+	Log    *slog.Logger
+	// Events takes what happens to addresses: EventAddressRepaired and
+	// EventAddressFailed. It must not block. Nil drops them.
+	Events func(vrrp.Event)
+	// Confirm asks the owner of the state machine to call Set again for an
+	// instance, with whatever is right once all received packets are handled.
+	// It is called by a keeper that woke too late, again and again until Set is
+	// called, and must not block. With nil the last Set is trusted.
+	Confirm func(instance string)
+}
+
+// Manager holds the addresses of many instances. New makes it, Run runs it.
+type Manager struct {
+	o     Options
+	pacer pacer
+
+	mu      sync.RWMutex
+	keepers map[string]*keeper
+	leaving map[string]*keeper // removed, and still at work
+	ctx     context.Context    // of Run; nil before
+	wg      sync.WaitGroup
+}
+
+// New returns a manager that holds nothing yet.
+func New(o Options) *Manager {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Events == nil {
+		o.Events = func(vrrp.Event) {}
+	}
+	return &Manager{o: o, keepers: map[string]*keeper{}, leaving: map[string]*keeper{}}
+}
+
+// Configure takes a new or changed instance. What it holds is brought to the new
+// configuration in place; whether it is active stays as it was. The error says
+// what could not be prepared; the instance is configured all the same.
+func (m *Manager) Configure(c vrrp.Config) error {
+	p, err := newPlan(c)
+	if err != nil {
+		return fmt.Errorf("vrrp: %s: %w", c.Name, err)
+	}
+	for _, link := range p.links {
+		if e := m.o.Kernel.Prepare(link); e != nil && err == nil {
+			err = fmt.Errorf("vrrp: %s: prepare announcements: %w", c.Name, e)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k := m.keepers[c.Name]
+	if k == nil {
+		k = newKeeper(m, c.Name)
+		k.before = m.leaving[c.Name]
+		m.keepers[c.Name] = k
+		if m.ctx != nil {
+			m.start(k)
+		}
+	}
+	k.configure(p)
+	return err
+}
+
+// start runs a keeper; the manager is locked.
+func (m *Manager) start(k *keeper) {
+	ctx := m.ctx
+	m.wg.Go(func() {
+		k.run(ctx)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.leaving[k.name] == k {
+			delete(m.leaving, k.name)
+		}
+	})
+}
+
+// Remove withdraws everything of an instance and forgets it. It does not wait.
+func (m *Manager) Remove(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k := m.keepers[name]
+	if k == nil {
+		return
+	}
+	delete(m.keepers, name)
+	if m.ctx != nil {
+		m.leaving[name] = k
+	}
+	k.remove()
+}
+
+func (m *Manager) keeper(name string) *keeper {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.keepers[name]
+}
+
+// Set says whether an instance is active and so shall hold its addresses. It
+// never blocks and the latest call wins. Calling it again with true confirms
+// that the instance is still active.
+func (m *Manager) Set(name string, active bool) {
+	if k := m.keeper(name); k != nil {
+		k.set(active)
+	}
+}
+
+// Announce starts another round of announcements, after a contest with another
+// active router. It never blocks; an instance that is not active ignores it.
+func (m *Manager) Announce(name string) {
+	if k := m.keeper(name); k != nil {
+		k.announceAgain()
+	}
+}
+
+// Held reports whether everything that belongs to an active instance is in place.
+func (m *Manager) Held(name string) bool {
+	k := m.keeper(name)
+	return k != nil && k.held.Load()
+}
+
+// Run holds what Set asks for until the context ends; then everything held is
+// removed, and Run returns nil. It can be called once.
+func (m *Manager) Run(ctx context.Context) error {
+	m.mu.Lock()
+	if m.ctx != nil {
+		m.mu.Unlock()
+		return fmt.Errorf("vrrp: hold: Run called twice")
+	}
+	m.ctx = ctx
+	for _, k := range m.keepers {
+		m.start(k)
+	}
+	m.mu.Unlock()
+
+	err := m.o.Kernel.Watch(ctx, m.changed)
+	if ctx.Err() != nil {
+		err = nil
+	}
+	<-ctx.Done()
+	m.wg.Wait()
+	return err
+}
+
+// changed wakes the keepers that a change may concern.
+func (m *Manager) changed(c Change) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, k := range m.keepers {
+		k.changed(c)
+	}
+}

@@ -1,0 +1,164 @@
+package rtnl
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"usher/vrrp/hold"
+)
+
+// ifaProto is IFA_PROTO of linux/if_addr.h, which says who made an address.
+const ifaProto = 11
+
+// forever is a lifetime without end (INFINITY_LIFE_TIME).
+const forever = math.MaxUint32
+
+// address sends one request about an address. The interface is looked up again
+// where it has been made anew meanwhile.
+func (k *Kernel) address(kind, flags int, a hold.Address) error {
+	err := k.addressOnce(kind, flags, a)
+	if errors.Is(err, unix.ENODEV) {
+		k.forget(a.Link)
+		err = k.addressOnce(kind, flags, a)
+	}
+	return err
+}
+
+func (k *Kernel) addressOnce(kind, flags int, a hold.Address) error {
+	ifi, err := k.link(a.Link)
+	if err != nil {
+		return err
+	}
+	return k.conn.do(addressRequest(kind, flags, ifi.Index, a))
+}
+
+func addressRequest(kind, flags, index int, a hold.Address) *nl.NetlinkRequest {
+	ip := a.Prefix.Addr()
+	family := unix.AF_INET
+	if ip.Is6() {
+		family = unix.AF_INET6
+	}
+	msg := nl.NewIfAddrmsg(family)
+	msg.Prefixlen = uint8(a.Prefix.Bits())
+	msg.Index = uint32(index)
+	msg.Scope = a.Scope
+	if ip.Is6() {
+		// The address was chosen by people, and its last holder may still have
+		// it for a moment: detection of duplicates would cost a second and
+		// then refuse it (RFC 5798 says the same by its virtual MAC).
+		msg.IfAddrmsg.Flags = unix.IFA_F_NODAD
+	}
+	req := nl.NewNetlinkRequest(kind, flags)
+	req.AddData(msg)
+	req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, ip.AsSlice()))
+	req.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, ip.AsSlice()))
+	if kind == unix.RTM_DELADDR {
+		return req
+	}
+	if ip.Is4() {
+		if b, ok := broadcast(a.Prefix); ok {
+			req.AddData(nl.NewRtAttr(unix.IFA_BROADCAST, b.AsSlice()))
+		}
+		if a.Label != "" {
+			req.AddData(nl.NewRtAttr(unix.IFA_LABEL, nl.ZeroTerminated(a.Label)))
+		}
+	}
+	life := lifetime(a.Lease)
+	cache := nl.IfaCacheInfo{IfaCacheinfo: unix.IfaCacheinfo{Prefered: life, Valid: life}}
+	req.AddData(nl.NewRtAttr(unix.IFA_CACHEINFO, cache.Serialize()))
+	req.AddData(nl.NewRtAttr(ifaProto, []byte{mark}))
+	return req
+}
+
+// lifetime is a lease in the kernel's whole seconds, rounded up.
+func lifetime(lease time.Duration) uint32 {
+	if lease <= 0 {
+		return forever
+	}
+	return uint32(min((lease+time.Second-1)/time.Second, forever-1))
+}
+
+// broadcast is the broadcast address of an IPv4 prefix; /31 and /32 have none (RFC 3021).
+func broadcast(p netip.Prefix) (netip.Addr, bool) {
+	if p.Bits() >= 31 {
+		return netip.Addr{}, false
+	}
+	b := p.Addr().As4()
+	binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(b[:])|math.MaxUint32>>p.Bits())
+	return netip.AddrFrom4(b), true
+}
+
+// Addresses implements hold.Kernel.
+func (k *Kernel) Addresses() ([]hold.Found, error) {
+	req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
+	req.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
+	msgs, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWADDR)
+	// An interrupted dump lacks at most what is changing this moment.
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, err
+	}
+	names := map[uint32]string{}
+	ifis, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	for _, ifi := range ifis {
+		names[uint32(ifi.Index)] = ifi.Name
+	}
+	var all []hold.Found
+	for _, m := range msgs {
+		f, index, err := parseAddress(m)
+		if err != nil {
+			return nil, err
+		}
+		f.Address.Link = names[index]
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// parseAddress reads an address message.
+func parseAddress(m []byte) (f hold.Found, index uint32, err error) {
+	if len(m) < unix.SizeofIfAddrmsg {
+		return f, 0, fmt.Errorf("address message of %d bytes", len(m))
+	}
+	msg := nl.DeserializeIfAddrmsg(m)
+	attrs, err := nl.ParseRouteAttr(m[unix.SizeofIfAddrmsg:])
+	if err != nil {
+		return f, 0, err
+	}
+	var local, peer netip.Addr
+	f.Address.Scope = msg.Scope
+	for _, a := range attrs {
+		switch a.Attr.Type {
+		case unix.IFA_LOCAL:
+			local, _ = netip.AddrFromSlice(a.Value)
+		case unix.IFA_ADDRESS:
+			peer, _ = netip.AddrFromSlice(a.Value)
+		case unix.IFA_LABEL:
+			f.Address.Label = unix.ByteSliceToString(a.Value)
+		case unix.IFA_CACHEINFO:
+			if len(a.Value) >= unix.SizeofIfaCacheinfo {
+				if ci := nl.DeserializeIfaCacheInfo(a.Value); ci.Valid != forever {
+					f.Leased, f.Address.Lease = true, time.Duration(ci.Valid)*time.Second
+				}
+			}
+		case ifaProto:
+			f.Ours = len(a.Value) == 1 && a.Value[0] == mark
+		}
+	}
+	if !local.IsValid() {
+		local = peer // IPv6 gives the address itself there
+	}
+	f.Address.Prefix = netip.PrefixFrom(local, int(msg.Prefixlen))
+	return f, msg.Index, nil
+}

@@ -1,0 +1,122 @@
+package rtnl
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"usher/vrrp/hold"
+)
+
+// mark is IFA_PROTO of every address that usher puts into the kernel: the IP
+// protocol number of VRRP, which no other program uses there. Kernels before
+// 5.18 do not keep it.
+const mark = 112
+
+// Kernel is the system's network, in the network namespace in which it was opened.
+type Kernel struct {
+	conn *conn // requests about addresses; kept apart because they are in a hurry
+
+	mu      sync.Mutex
+	links   map[string]net.Interface
+	senders map[string]*sender
+}
+
+var _ hold.Kernel = (*Kernel)(nil)
+
+// Open opens the network of the present namespace. Without CAP_NET_ADMIN it
+// still opens; what it is asked to change then fails.
+func Open() (*Kernel, error) {
+	c, err := dial()
+	if err != nil {
+		return nil, fmt.Errorf("vrrp: open rtnetlink: %w", err)
+	}
+	return &Kernel{conn: c, links: map[string]net.Interface{}, senders: map[string]*sender{}}, nil
+}
+
+// Close frees the sockets. What is held stays.
+func (k *Kernel) Close() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	errs := []error{k.conn.close()}
+	for name, s := range k.senders {
+		errs = append(errs, s.close())
+		delete(k.senders, name)
+	}
+	return errors.Join(errs...)
+}
+
+// link gives an interface by its name, remembered until it changes.
+func (k *Kernel) link(name string) (net.Interface, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.linkLocked(name)
+}
+
+func (k *Kernel) linkLocked(name string) (net.Interface, error) {
+	if ifi, ok := k.links[name]; ok {
+		return ifi, nil
+	}
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return net.Interface{}, fmt.Errorf("interface %s: %w", name, noDevice(err))
+	}
+	k.links[name] = *ifi
+	return *ifi, nil
+}
+
+// noDevice names the error that package net hides in a text.
+func noDevice(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil && op.Err.Error() == "no such network interface" {
+		return unix.ENODEV
+	}
+	return err
+}
+
+// forget drops what is remembered of an interface, which is another one now or
+// has another hardware address.
+func (k *Kernel) forget(name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.links, name)
+	if s := k.senders[name]; s != nil {
+		_ = s.close() // the interface it was bound to may be gone; there is nothing to mend
+		delete(k.senders, name)
+	}
+}
+
+// Add implements hold.Kernel.
+func (k *Kernel) Add(o hold.Object) error {
+	switch o := o.(type) {
+	case hold.Address:
+		return k.address(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, o)
+	}
+	return fmt.Errorf("%T: %w", o, errors.ErrUnsupported)
+}
+
+// Renew implements hold.Kernel.
+func (k *Kernel) Renew(a hold.Address) error {
+	return k.address(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, a)
+}
+
+// Remove implements hold.Kernel.
+func (k *Kernel) Remove(o hold.Object) error {
+	var err error
+	switch o := o.(type) {
+	case hold.Address:
+		err = k.address(unix.RTM_DELADDR, 0, o)
+	default:
+		err = fmt.Errorf("%T: %w", o, errors.ErrUnsupported)
+	}
+	for _, gone := range []error{unix.EADDRNOTAVAIL, unix.ESRCH, unix.ENODEV, unix.ENOENT} {
+		if errors.Is(err, gone) {
+			return fmt.Errorf("%w (%w)", fs.ErrNotExist, err)
+		}
+	}
+	return err
+}
