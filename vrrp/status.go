@@ -90,7 +90,8 @@ type Stats struct {
 	PriorityZeroReceived uint64             `json:"priority_zero_received"`
 	BecameActive         uint64             `json:"became_active"`
 	Discarded            map[Discard]uint64 `json:"discarded,omitempty"`
-	AddressMismatches    uint64             `json:"address_mismatches"` // counted, never a reason to discard in version 3
+	AddressMismatches    uint64             `json:"address_mismatches"`  // counted, never a reason to discard in version 3
+	IntervalMismatches   uint64             `json:"interval_mismatches"` // adverts with another interval than ours; in version 2 they are discarded as well
 	LastDiscard          *DiscardRecord     `json:"last_discard,omitempty"`
 }
 
@@ -116,6 +117,8 @@ const (
 	EventDiscard         EventKind = "discard"          // a packet was discarded (at most once a minute per sender and reason)
 	EventMismatch        EventKind = "address_mismatch" // a peer advertises other addresses
 	EventLate            EventKind = "late"             // the process was stalled past its own deadline
+	EventSend            EventKind = "send_failed"      // an advertisement could not be sent (at most once a minute per destination)
+	EventHandover        EventKind = "handover"         // a handover found no successor
 	EventProcess         EventKind = "process"          // the VRRP process died, or was started again
 )
 

@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"net"
+	"net/netip"
+
+	"usher/vrrp"
+)
+
+// Ports is what the engine asks of the world. None of its methods may block.
+type Ports interface {
+	// Send puts one advertisement on the wire. Its payload may be kept only until Send returns.
+	Send(instance string, out Outgoing) error
+	// Hold says whether an instance's addresses shall be on this machine. Setting
+	// them announces them.
+	Hold(instance string, active bool)
+	// Announce asks for another round of announcements: somebody contested the addresses.
+	Announce(instance string)
+	// Event reports what happened. A change of a whole sync group is an event of
+	// its own, with Group set and Instance empty.
+	Event(e vrrp.Event)
+}
+
+// Options of an Engine.
+type Options struct {
+	Ports Ports
+}
+
+// Outgoing is one advertisement to one destination. Its family is that of Destination.
+type Outgoing struct {
+	Interface   string // the device to send from: the instance's interface, or its macvlan
+	Index       int    // that device's index
+	Source      netip.Addr
+	Destination netip.Addr
+	TTL         uint8
+	Payload     []byte
+}
+
+// Incoming is one received VRRP message with what its IP header said. Its family is
+// that of Destination. Addresses carry no zone.
+type Incoming struct {
+	Index       int // of the interface it came in on
+	Source      netip.Addr
+	Destination netip.Addr
+	TTL         uint8
+	Payload     []byte
+}
+
+// Link is a network interface as it stands now. The engine has to be told of all
+// interfaces that instances name, track or use as macvlan.
+type Link struct {
+	Name      string
+	Index     int
+	Gone      bool // there is no interface of that name any more
+	Up        bool // administratively and operationally
+	MAC       net.HardwareAddr
+	Addresses []netip.Addr // that can be used as a source, in the kernel's order, without zones
+}
+
+// Socket is a device that the engine sends from, and receives on where it has
+// groups or unicast peers there.
+type Socket struct {
+	Interface string
+	Index     int
+	V6        bool
+	Receive   bool
+	Groups    []netip.Addr // to join, sorted
+}

@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"usher/vrrp"
+)
+
+// contestPace is the least time between two announcements on account of a
+// contest, which lasts while two routers cannot agree and would fill the wire.
+const contestPace = time.Second
+
+// contest is another active router heard while this one is active.
+type contest struct {
+	vrrp.SplitBrain
+	last time.Time // when it was last heard
+}
+
+// contested records that another active router was heard while this one is active.
+func (e *Engine) contested(now time.Time, in *instance, input vrrp.Input) {
+	if in.split != nil && in.split.Address == input.From {
+		in.split.last, in.split.Priority = now, input.Priority
+		return
+	}
+	in.split = &contest{vrrp.SplitBrain{Address: input.From, Priority: input.Priority, Since: now}, now}
+	e.ports.Event(vrrp.Event{
+		Time: now, Instance: in.cfg.Name, Kind: vrrp.EventSplitBrain, From: in.m.State(), To: in.m.State(),
+		Priority: in.m.Priority(), Peer: input.From,
+		Reason: fmt.Sprintf("another active router: %v with priority %d, here %d", input.From, input.Priority, in.m.Priority()),
+	})
+}
+
+// checkContest ends a contest whose other side has fallen silent, and announces
+// once more: caches may have learned the other one last.
+func (e *Engine) checkContest(now time.Time, in *instance) {
+	if in.split != nil && now.Sub(in.split.last) > in.m.DownInterval() {
+		e.endContest(now, in, fmt.Sprintf("%v is heard no more", in.split.Address))
+		in.echo = true
+	}
+}
+
+func (e *Engine) endContest(now time.Time, in *instance, reason string) {
+	if in.split == nil {
+		return
+	}
+	e.ports.Event(vrrp.Event{
+		Time: now, Instance: in.cfg.Name, Kind: vrrp.EventSplitBrainEnd, From: in.m.State(), To: in.m.State(),
+		Priority: in.m.Priority(), Peer: in.split.Address,
+		Reason: fmt.Sprintf("two active routers for %v: %s", now.Sub(in.split.Since).Round(time.Millisecond), reason),
+	})
+	in.split = nil
+}
+
+// announce asks for another round of announcements, not too often; what came
+// too early is made up for later.
+func (e *Engine) announce(now time.Time, in *instance) {
+	if now.Sub(in.announced) < contestPace {
+		in.echo = true
+		return
+	}
+	in.announced, in.echo = now, false
+	e.ports.Announce(in.cfg.Name)
+}

@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"usher/vrrp"
+)
+
+// Engine is a set of virtual routers on one machine.
+type Engine struct {
+	ports       Ports
+	origin      time.Time // machines count from here
+	instances   []*instance
+	groups      []*group
+	links       map[string]Link
+	limits      limiter
+	maintenance bool
+	closed      bool
+}
+
+// New gives an engine without instances.
+func New(o Options) *Engine {
+	return &Engine{ports: o.Ports, links: map[string]Link{}, limits: limiter{}}
+}
+
+// since is the machines' time: monotonic, from the first call on.
+func (e *Engine) since(now time.Time) time.Duration {
+	if e.origin.IsZero() {
+		e.origin = now
+	}
+	return now.Sub(e.origin)
+}
+
+func (e *Engine) instance(name string) *instance {
+	for _, in := range e.instances {
+		if in.cfg.Name == name {
+			return in
+		}
+	}
+	return nil
+}
+
+// Apply makes d what runs. Instances that d has unchanged are not touched; one
+// whose change needs no new election keeps its state; one that is gone, or has
+// become another virtual router, resigns first.
+func (e *Engine) Apply(now time.Time, d vrrp.Desired) {
+	if e.closed {
+		return
+	}
+	var kept []*instance
+	for _, cfg := range d.Instances {
+		in := e.instance(cfg.Name)
+		if in == nil || !sameRouter(in.cfg, cfg) {
+			in = newInstance(cfg)
+		}
+		kept = append(kept, in)
+	}
+	for _, in := range e.instances {
+		if !slices.Contains(kept, in) {
+			in.group = nil // the others of its group need not follow it
+			e.step(now, in, vrrp.Input{Kind: vrrp.StepStop}, "removed from the configuration")
+		}
+	}
+	e.instances = kept
+	e.regroup(d.Groups)
+	for i, in := range kept {
+		e.reconfigure(now, in, d.Instances[i])
+	}
+	e.evaluateAll(now)
+}
+
+// Link tells of an interface that came, went or changed.
+func (e *Engine) Link(now time.Time, l Link) {
+	if l.Gone {
+		delete(e.links, l.Name)
+	} else {
+		e.links[l.Name] = l
+	}
+	e.evaluateAll(now)
+}
+
+// Links gives the names of all interfaces that the engine knows, sorted.
+func (e *Engine) Links() []string { return slices.Sorted(maps.Keys(e.links)) }
+
+// Track tells the present say of one of an instance's tracks. Tracks of interfaces
+// are the engine's own matter.
+func (e *Engine) Track(now time.Time, name, key string, a vrrp.Adjustment) {
+	in := e.instance(name)
+	if in == nil || e.closed {
+		return
+	}
+	if _, tracked := in.adjustments[key]; !tracked {
+		return // a late word on a track that a reload took away
+	}
+	in.adjustments[key] = a
+	e.evaluateAll(now)
+}
+
+// Witness tells whether an instance's second opinion says that this machine is
+// still part of the network.
+func (e *Engine) Witness(now time.Time, name string, reachable bool) {
+	in := e.instance(name)
+	if in == nil || in.cfg.Witness == nil {
+		return
+	}
+	in.witnessed = reachable
+	if reachable && in.withheld {
+		in.withheld = false
+		e.event(now, in, vrrp.EventWitness, "the witness answers again")
+	}
+}
+
+// Failover hands an active instance, with its sync group, over to the peer: it
+// resigns and keeps the addresses until the peer is heard. Without a peer it
+// takes them back. The error says why there is nothing to hand over.
+func (e *Engine) Failover(now time.Time, name string) error {
+	in := e.instance(name)
+	if in == nil {
+		return fmt.Errorf("vrrp: no instance %q", name)
+	}
+	if in.m.State() != vrrp.Active {
+		return fmt.Errorf("vrrp: instance %q is not active here but %s", name, in.m.State())
+	}
+	if in.m.Leaving() {
+		return fmt.Errorf("vrrp: instance %q is being handed over already", name)
+	}
+	for _, member := range in.siblings() {
+		e.step(now, member, vrrp.Input{Kind: vrrp.StepHandover}, "handed over on request")
+	}
+	return nil
+}
+
+// Maintenance takes the whole machine out, handing over what is active, or
+// lets it take part again.
+func (e *Engine) Maintenance(now time.Time, on bool) {
+	if e.closed || e.maintenance == on {
+		return
+	}
+	e.maintenance = on
+	if !on {
+		e.evaluateAll(now)
+		return
+	}
+	for _, in := range e.instances {
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepRetire}, "maintenance")
+	}
+}
+
+// Shutdown makes all instances resign and drop their addresses, for good.
+func (e *Engine) Shutdown(now time.Time) {
+	e.closed = true
+	for _, in := range e.instances {
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepStop}, "shut down")
+	}
+}
+
+// Deadline is when Expire is to be called next; ok is false where nothing waits.
+func (e *Engine) Deadline() (at time.Time, ok bool) {
+	var first time.Duration
+	for _, in := range e.instances {
+		if t, armed := in.m.Timer(); armed && !in.wants && (!ok || t < first) {
+			first, ok = t, true
+		}
+	}
+	return e.origin.Add(first), ok
+}
+
+// Urgent says whether the next deadline is one that a backup router takes over at,
+// which is worth spinning for.
+func (e *Engine) Urgent(at time.Time) bool {
+	due := at.Sub(e.origin)
+	for _, in := range e.instances {
+		if t, armed := in.m.Timer(); armed && !in.wants && t <= due && in.m.State() == vrrp.Backup {
+			return true
+		}
+	}
+	return false
+}
+
+// Expire steps every instance whose timer has run out. All that was received has
+// to be given to Receive before.
+func (e *Engine) Expire(now time.Time) {
+	at := e.since(now)
+	for _, in := range e.instances {
+		if t, armed := in.m.Timer(); armed && !in.wants && t <= at {
+			e.expire(now, in, at-t)
+		}
+	}
+}

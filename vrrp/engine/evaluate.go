@@ -1,0 +1,218 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"usher/vrrp"
+)
+
+// evaluateAll looks anew at everything around the machines: interfaces, sources,
+// tracks, groups. It runs after every change of any of them; where nothing
+// matters to an instance, its machine is not stepped.
+func (e *Engine) evaluateAll(now time.Time) {
+	if e.closed {
+		return
+	}
+	virtual := e.virtualAddresses()
+	own := make(map[*instance]string, len(e.instances))
+	for _, in := range e.instances {
+		e.trackInterfaces(in)
+		own[in] = e.locate(in, virtual)
+		if f := in.trackFault(); own[in] == "" {
+			own[in] = f
+		}
+	}
+	for _, in := range e.instances {
+		fault := own[in]
+		for _, sibling := range in.siblings() {
+			if fault == "" && own[sibling] != "" {
+				fault = fmt.Sprintf("%s of its sync group: %s", sibling.cfg.Name, own[sibling])
+			}
+		}
+		e.settle(now, in, fault)
+	}
+}
+
+// settle brings a machine to what its surroundings allow.
+func (e *Engine) settle(now time.Time, in *instance, fault string) {
+	if p := vrrp.Effective(in.cfg.Priority, in.says()); p != in.m.Priority() {
+		was := in.m.Priority()
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepPriority, Priority: p}, "")
+		e.event(now, in, vrrp.EventPriority, fmt.Sprintf("priority %d, was %d", p, was))
+	}
+	in.fault = fault
+	switch {
+	case fault != "":
+		if in.m.State() == vrrp.Fault && in.reason != fault {
+			in.reason = fault
+		}
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepFault}, fault)
+		in.forgetSources()
+	case e.maintenance:
+		if in.m.State() == vrrp.Fault {
+			e.step(now, in, vrrp.Input{Kind: vrrp.StepStop}, "maintenance")
+		}
+	case in.m.State() == vrrp.Fault:
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepStart}, "nothing is in the way any more")
+	default:
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepStart}, "started")
+	}
+}
+
+// forgetSources drops source addresses that are gone. They are kept until here,
+// so that a fault can still be told to the peers from the address that they know.
+func (in *instance) forgetSources() {
+	for i := range in.families {
+		if in.families[i].lost {
+			in.families[i].source = netip.Addr{}
+		}
+	}
+}
+
+// virtualAddresses gives every address that any instance may hold: none of
+// them can be a source of adverts, though it may be on the interface.
+func (e *Engine) virtualAddresses() map[netip.Addr]bool {
+	all := map[netip.Addr]bool{}
+	for _, in := range e.instances {
+		if in.cfg.Priority == vrrp.OwnerPriority {
+			continue // the owner's virtual addresses are its own
+		}
+		for _, a := range in.cfg.Addresses {
+			all[a.Prefix.Addr()] = true
+		}
+	}
+	return all
+}
+
+// locate finds the devices and source addresses of an instance, and says what is
+// missing.
+func (e *Engine) locate(in *instance, virtual map[netip.Addr]bool) string {
+	fault := ""
+	parent, there := e.links[in.cfg.Interface]
+	switch {
+	case !there:
+		fault = fmt.Sprintf("interface %s is not there", in.cfg.Interface)
+	case !parent.Up:
+		fault = fmt.Sprintf("interface %s is down", in.cfg.Interface)
+	}
+	for i := range in.families {
+		f := &in.families[i]
+		f.parent, f.device = parent.Index, parent
+		if fault != "" {
+			f.lost = true
+			continue
+		}
+		if in.cfg.VirtualMAC && in.cfg.Unicast == nil {
+			name := vrrp.VirtualDevice(in.cfg, f.v6)
+			if f.device = e.links[name]; !f.device.Up {
+				fault = fmt.Sprintf("macvlan %s is not up", name)
+			}
+		}
+		source := pickSource(in.cfg.Source(f.v6), parent.Addresses, f.v6, in.cfg.Unicast == nil, virtual)
+		if f.lost = !source.IsValid(); f.lost {
+			fault = noSource(in.cfg, f.v6)
+			continue
+		}
+		f.source = source
+	}
+	return fault
+}
+
+// pickSource chooses the source of adverts: the configured one where it is there,
+// else the primary IPv4 address, or the IPv6 link-local address that multicast
+// asks for (RFC 9568 section 5.1.2.1).
+func pickSource(want netip.Addr, have []netip.Addr, v6, multicast bool, virtual map[netip.Addr]bool) netip.Addr {
+	for _, a := range have {
+		switch {
+		case a.Is6() != v6, virtual[a] && a != want:
+		case want.IsValid() && a == want:
+			return a
+		case !want.IsValid() && (!v6 || a.IsLinkLocalUnicast() == multicast):
+			return a
+		}
+	}
+	if v6 && !multicast && !want.IsValid() {
+		return pickSource(want, have, v6, true, virtual) // peers may all be on the link
+	}
+	return netip.Addr{}
+}
+
+func noSource(cfg vrrp.Config, v6 bool) string {
+	switch want := cfg.Source(v6); {
+	case want.IsValid():
+		return fmt.Sprintf("source address %v is not on interface %s", want, cfg.Interface)
+	case v6:
+		return fmt.Sprintf("interface %s has no IPv6 link-local address to send from", cfg.Interface)
+	}
+	return fmt.Sprintf("interface %s has no IPv4 address to send from", cfg.Interface)
+}
+
+// trackInterfaces brings the tracks of interfaces up to date.
+func (e *Engine) trackInterfaces(in *instance) {
+	for _, t := range in.cfg.Track {
+		if t.Kind != vrrp.TrackInterface {
+			continue
+		}
+		l, there := e.links[t.Name]
+		word := "up"
+		switch {
+		case !there:
+			word = "not there"
+		case !l.Up:
+			word = "down"
+		}
+		in.adjustments[t.Key()] = t.Adjustment(l.Up, fmt.Sprintf("interface %s is %s", t.Name, word))
+	}
+}
+
+// says gives the adjustments of an instance in the order of its configuration.
+func (in *instance) says() []vrrp.Adjustment {
+	out := make([]vrrp.Adjustment, 0, len(in.cfg.Track))
+	for _, t := range in.cfg.Track {
+		out = append(out, in.adjustments[t.Key()])
+	}
+	return out
+}
+
+func (in *instance) trackFault() string {
+	all := in.says()
+	if i := slices.IndexFunc(all, func(a vrrp.Adjustment) bool { return a.Fault }); i >= 0 {
+		return fmt.Sprintf("%s: %s", in.cfg.Track[i].Key(), all[i].Reason)
+	}
+	return ""
+}
+
+// Sockets gives every device that adverts are sent from or received on as things
+// stand, in a fixed order.
+func (e *Engine) Sockets() []Socket {
+	var out []Socket
+	add := func(l Link, v6, receive bool, group netip.Addr) {
+		if l.Index == 0 {
+			return
+		}
+		i := slices.IndexFunc(out, func(s Socket) bool { return s.Index == l.Index && s.V6 == v6 })
+		if i < 0 {
+			out = append(out, Socket{Interface: l.Name, Index: l.Index, V6: v6})
+			i = len(out) - 1
+		}
+		out[i].Receive = out[i].Receive || receive
+		if group.IsValid() && !slices.Contains(out[i].Groups, group) {
+			out[i].Groups = append(out[i].Groups, group)
+			slices.SortFunc(out[i].Groups, netip.Addr.Compare)
+		}
+	}
+	for _, in := range e.instances {
+		for _, f := range in.families {
+			group := f.group
+			if in.cfg.Unicast != nil {
+				group = netip.Addr{}
+			}
+			add(e.links[in.cfg.Interface], f.v6, true, group)
+			add(f.device, f.v6, false, netip.Addr{})
+		}
+	}
+	return out
+}

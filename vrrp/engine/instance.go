@@ -1,0 +1,234 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"usher/vrrp"
+	"usher/vrrp/packet"
+)
+
+// instance is one virtual router with what surrounds its machine.
+type instance struct {
+	cfg         vrrp.Config
+	m           vrrp.Machine
+	group       *group
+	families    []family
+	adjustments map[string]vrrp.Adjustment
+	form        packet.Form
+
+	fault    string // what is in the way, "" for nothing
+	reason   string // why it is in its present state
+	since    time.Time
+	changes  uint64
+	stats    vrrp.Stats
+	active   netip.Addr // the active router as far as known
+	resigned bool       // the last that was heard was a resignation
+
+	activePriority uint8 // of the last advert
+
+	split     *contest
+	announced time.Time // the last announcement after a contest
+	echo      bool      // another is owed
+
+	wants     bool // the down timer ran out; the sync group is not ready
+	witnessed bool
+	withheld  bool
+
+	buf []byte
+}
+
+// family is an instance's virtual router of one address family.
+type family struct {
+	v6        bool
+	addresses []netip.Addr // advertised
+	group     netip.Addr   // multicast destination
+	peers     []vrrp.Peer  // unicast destinations instead of the group
+	device    Link         // what adverts are sent from
+	parent    int          // index of the interface they are received on; 0 where there is none
+	source    netip.Addr   // invalid where there is none
+	lost      bool         // source is no longer there
+	heard     time.Time    // the last valid advert of this family
+}
+
+func newInstance(cfg vrrp.Config) *instance {
+	in := &instance{adjustments: map[string]vrrp.Adjustment{}, m: vrrp.NewMachine(cfg.Parameters())}
+	in.stats.Discarded = map[vrrp.Discard]uint64{}
+	in.form = packet.FormPseudoHeader
+	in.cfg.Checksum = cfg.Checksum // so that reconfigure sees no change in it
+	if cfg.Checksum == vrrp.ChecksumRFC9568 {
+		in.form = packet.FormMessage
+	}
+	return in
+}
+
+// sameRouter says whether a changed configuration is still that of the same
+// virtual router to its peers, so that it keeps its state.
+func sameRouter(a, b vrrp.Config) bool {
+	return a.Interface == b.Interface && a.VRID == b.VRID && a.Version == b.Version &&
+		a.VirtualMAC == b.VirtualMAC && a.Runs(false) == b.Runs(false) && a.Runs(true) == b.Runs(true) &&
+		(a.Unicast == nil) == (b.Unicast == nil) && a.Group(false) == b.Group(false) && a.Group(true) == b.Group(true)
+}
+
+// reconfigure brings an instance to its configuration; where nothing in it has
+// changed, nothing happens.
+func (e *Engine) reconfigure(now time.Time, in *instance, cfg vrrp.Config) {
+	old := in.cfg
+	in.cfg = cfg
+	if cfg.Checksum != old.Checksum {
+		in.form = packet.FormPseudoHeader
+		if cfg.Checksum == vrrp.ChecksumRFC9568 {
+			in.form = packet.FormMessage
+		}
+	}
+	in.families = in.families[:0]
+	for _, v6 := range []bool{false, true} {
+		if cfg.Runs(v6) {
+			in.families = append(in.families, family{v6: v6, addresses: cfg.Advertised(v6), group: cfg.Group(v6), peers: cfg.Peers(v6)})
+		}
+	}
+	adjustments := map[string]vrrp.Adjustment{}
+	for _, t := range cfg.Track {
+		a, known := in.adjustments[t.Key()]
+		if !known || !slices.ContainsFunc(old.Track, func(o vrrp.Track) bool { return o.Key() == t.Key() && o.Weight == t.Weight && o.Reverse == t.Reverse }) {
+			a = t.InitialAdjustment()
+		}
+		adjustments[t.Key()] = a
+	}
+	in.adjustments = adjustments
+	if old.Parameters() != cfg.Parameters() {
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepParameters, Parameters: cfg.Parameters()}, "")
+	}
+}
+
+// step steps an instance's machine and does what it wants done.
+func (e *Engine) step(now time.Time, in *instance, input vrrp.Input, reason string) {
+	input.At = e.since(now)
+	m, actions := in.m.Step(input)
+	in.m = m
+	for _, a := range actions {
+		switch a.Kind {
+		case vrrp.ActSend:
+			e.send(now, in, m.Priority())
+		case vrrp.ActResign:
+			e.send(now, in, 0)
+		case vrrp.ActHold:
+			in.announced, in.echo = now, false
+			e.ports.Hold(in.cfg.Name, true)
+		case vrrp.ActDrop:
+			e.ports.Hold(in.cfg.Name, false)
+		case vrrp.ActAnnounce:
+			e.announce(now, in)
+		case vrrp.ActArm, vrrp.ActDisarm:
+			in.wants = false
+		case vrrp.ActNotify:
+			e.transition(now, in, a.From, a.To, reason)
+		}
+	}
+}
+
+// transition records and reports a change of state and carries it to the group.
+func (e *Engine) transition(now time.Time, in *instance, from, to vrrp.State, reason string) {
+	in.reason, in.since = reason, now
+	in.changes++
+	in.wants = false
+	if to == vrrp.Active {
+		in.stats.BecameActive++
+		in.active = in.ownSource()
+	}
+	e.ports.Event(vrrp.Event{
+		Time: now, Instance: in.cfg.Name, Kind: vrrp.EventState, From: from, To: to,
+		Priority: in.m.Priority(), Peer: in.peer(), Reason: reason,
+	})
+	if to != vrrp.Active {
+		e.endContest(now, in, "this router is no longer active")
+	}
+	if to != vrrp.Backup && to != vrrp.Active {
+		in.active = netip.Addr{}
+	}
+	e.groupMoved(now, in, from, to)
+}
+
+// expire deals with a timer that ran out, late by some time.
+func (e *Engine) expire(now time.Time, in *instance, late time.Duration) {
+	switch {
+	case late >= patience(in.m):
+		e.event(now, in, vrrp.EventLate, fmt.Sprintf("the process was stalled: a timer fired %v late", late.Round(time.Millisecond)))
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepStalled}, "listening after a stall of the process")
+	case in.m.State() == vrrp.Active:
+		e.checkContest(now, in)
+		if in.m.Leaving() {
+			e.event(now, in, vrrp.EventHandover, "nobody has taken over")
+		}
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepExpired}, "maintenance")
+		if in.echo && now.Sub(in.announced) >= contestPace {
+			e.announce(now, in)
+		}
+	case in.cfg.Witness != nil && !in.witnessed && !in.resigned:
+		if !in.withheld {
+			in.withheld = true
+			e.event(now, in, vrrp.EventWitness, "takeover withheld: no witness answers, this router seems cut off")
+		}
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepWithhold}, "")
+	case in.group != nil:
+		in.wants = true
+		e.groupWants(now, in.group)
+	default:
+		e.takeOver(now, in)
+	}
+}
+
+func (e *Engine) takeOver(now time.Time, in *instance) {
+	reason := fmt.Sprintf("no advertisement for %v", in.m.DownInterval())
+	switch {
+	case in.resigned:
+		reason = fmt.Sprintf("%v resigned", in.active)
+	case in.active.IsValid() && in.activePriority < in.m.Priority():
+		reason = fmt.Sprintf("preempted %v, which has priority %d", in.active, in.activePriority)
+	case in.active.IsValid():
+		reason = fmt.Sprintf("no advertisement from %v for %v", in.active, in.m.DownInterval())
+	}
+	e.step(now, in, vrrp.Input{Kind: vrrp.StepExpired}, reason)
+}
+
+// stallFloor is the least delay that counts as a stall of the process when
+// nothing has been heard meanwhile: all received has been looked at, so a shorter one harmed nobody.
+const stallFloor = 500 * time.Millisecond
+
+// patience is how late a timer may fire without the machine having to listen
+// again before it claims anything.
+func patience(m vrrp.Machine) time.Duration { return max(succession(m), stallFloor) }
+
+// succession is how late an advert may be before a backup router can have taken
+// over: it waits for Active_Down_Interval from the last one, the first interval of
+// which has passed when the timer is due.
+func succession(m vrrp.Machine) time.Duration {
+	return m.DownInterval() - m.Skew() - m.AdvertInterval()
+}
+
+// ownSource is the address that this router is known by: IPv4's where it has one.
+func (in *instance) ownSource() netip.Addr {
+	for _, f := range in.families {
+		if f.source.IsValid() {
+			return f.source
+		}
+	}
+	return netip.Addr{}
+}
+
+// peer is the active router where that is another one.
+func (in *instance) peer() netip.Addr {
+	if in.active == in.ownSource() {
+		return netip.Addr{}
+	}
+	return in.active
+}
+
+func (e *Engine) event(now time.Time, in *instance, kind vrrp.EventKind, reason string) {
+	e.ports.Event(vrrp.Event{
+		Time: now, Instance: in.cfg.Name, Kind: kind, From: in.m.State(), To: in.m.State(),
+		Priority: in.m.Priority(), Peer: in.peer(), Reason: reason,
+	})
+}

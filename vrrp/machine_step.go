@@ -1,0 +1,228 @@
+package vrrp
+
+import (
+	"slices"
+	"time"
+)
+
+// Step gives the machine after an event and what is to be done, in order.
+func (m Machine) Step(in Input) (Machine, []Action) {
+	var acts []Action
+	switch in.Kind {
+	case StepStart:
+		acts = m.start(in.At)
+	case StepStop:
+		acts = m.rest(Initialize)
+	case StepFault:
+		acts = m.rest(Fault)
+	case StepPriority:
+		acts = m.reprioritise(in.Priority)
+	case StepParameters:
+		acts = m.rewrite(in)
+	default:
+		switch m.state {
+		case Backup:
+			acts = m.stepBackup(in)
+		case Active:
+			acts = m.stepActive(in)
+		}
+	}
+	return m, acts
+}
+
+// start is RFC 9568 section 6.4.1.
+func (m *Machine) start(at time.Duration) []Action {
+	if m.state == Backup || m.state == Active {
+		return nil
+	}
+	first := m.state == Initialize
+	m.interval = m.par.Interval
+	if m.priority == OwnerPriority && (!first || m.par.StartupDelay == 0) {
+		return m.activate(at)
+	}
+	acts := m.listen(at)
+	if first && m.par.StartupDelay > 0 {
+		m.notUntil = at + m.par.StartupDelay
+	}
+	return acts
+}
+
+// stepBackup is RFC 9568 section 6.4.2.
+func (m *Machine) stepBackup(in Input) []Action {
+	switch in.Kind {
+	case StepExpired:
+		if in.At < m.notUntil {
+			return []Action{m.arm(m.notUntil)}
+		}
+		return m.activate(in.At)
+	case StepAdvert:
+		return m.hearBackup(in)
+	case StepWithhold, StepStalled:
+		// A whole interval of listening: an active router that lives will be heard in it.
+		return []Action{m.arm(in.At + m.DownInterval())}
+	case StepHandover:
+		m.yielded = true
+	case StepRetire:
+		return m.rest(Initialize)
+	}
+	return nil
+}
+
+func (m *Machine) hearBackup(in Input) []Action {
+	if in.Priority == 0 {
+		// The silence that follows is announced, it is no sign of a cut.
+		m.heard = false
+		return []Action{m.arm(in.At + m.Skew())}
+	}
+	if m.preempts() && in.Priority < m.priority {
+		if m.par.PreemptDelay == 0 {
+			m.heard = false
+			return nil
+		}
+		if !m.waiting {
+			m.waiting, m.preemptAt = true, in.At+m.par.PreemptDelay
+		}
+		if in.At >= m.preemptAt {
+			m.heard = false
+			return nil
+		}
+	} else {
+		m.waiting, m.preemptAt = false, 0
+	}
+	m.heard = true
+	m.interval = in.Interval
+	return []Action{m.arm(in.At + m.DownInterval())}
+}
+
+// stepActive is RFC 9568 section 6.4.3.
+func (m *Machine) stepActive(in Input) []Action {
+	switch in.Kind {
+	case StepExpired:
+		if m.leaving != staying {
+			return m.unsucceeded(in.At)
+		}
+		return []Action{{Kind: ActSend}, m.arm(m.next(in.At))}
+	case StepAdvert:
+		return m.hearActive(in)
+	case StepYield:
+		return m.yield(in.At)
+	case StepStalled:
+		// Others are active by now, as far as anybody can know: no word from here, it would be late.
+		return slices.Concat([]Action{{Kind: ActDrop}}, m.listen(in.At))
+	case StepHandover:
+		return m.leave(in.At, toBackup)
+	case StepRetire:
+		return m.leave(in.At, toInit)
+	}
+	return nil
+}
+
+// yield gives way without having been outranked, since a sync group is all Active
+// or not at all.
+func (m *Machine) yield(at time.Duration) []Action {
+	if m.leaving == toInit {
+		return m.rest(Initialize)
+	}
+	m.yielded = m.leaving == toBackup
+	return slices.Concat([]Action{{Kind: ActResign}, {Kind: ActDrop}}, m.listen(at))
+}
+
+// next is the deadline of the next advert: one interval after the last deadline,
+// not after the last step, unless steps have been late by a whole interval.
+func (m *Machine) next(now time.Duration) time.Duration {
+	if at := m.timer + m.interval; at > now {
+		return at
+	}
+	return now + m.interval
+}
+
+func (m *Machine) hearActive(in Input) []Action {
+	switch {
+	case m.leaving != staying && in.Priority > 0:
+		return m.succeeded(in)
+	case m.leaving != staying:
+		return nil
+	case in.Priority == 0:
+		// A contest ends: caches that learned the loser must learn this router.
+		return []Action{{Kind: ActSend}, {Kind: ActAnnounce}, m.arm(in.At + m.interval)}
+	case !m.outranks(in):
+		// RFC 9568 section 6.4.3, (655) to (665): assert the active state at once.
+		return []Action{{Kind: ActSend}, {Kind: ActAnnounce}, m.arm(in.At + m.interval)}
+	}
+	var acts []Action
+	if m.seized {
+		// This router took over from one that had fallen silent: the network was cut
+		// and has come back. The winner may not know. To hear a resignation makes it
+		// advertise and announce again.
+		acts = append(acts, Action{Kind: ActResign})
+	}
+	acts = append(acts, Action{Kind: ActDrop})
+	m.interval = in.Interval
+	acts = slices.Concat(acts, m.listen(in.At))
+	m.heard = true
+	return acts
+}
+
+// leave resigns but holds the addresses until a successor is heard, so that no
+// packet meets a network without them.
+func (m *Machine) leave(at time.Duration, to leaving) []Action {
+	already := m.leaving != staying
+	m.leaving = max(m.leaving, to)
+	if already {
+		return nil
+	}
+	// The lowest priority has the longest Active_Down_Interval: just under one
+	// interval more than DownAdverts of them. The resignation may have been lost.
+	wait := time.Duration(m.par.DownAdverts+2) * m.interval
+	return []Action{{Kind: ActResign}, m.arm(at + wait)}
+}
+
+// succeeded ends a handover: the successor speaks.
+func (m *Machine) succeeded(in Input) []Action {
+	drop := []Action{{Kind: ActDrop}}
+	if m.leaving == toInit {
+		m.state, m.leaving = Backup, staying // nothing to resign from any more
+		acts := m.rest(Initialize)
+		acts[len(acts)-1].From = Active
+		return slices.Concat(drop, acts)
+	}
+	m.interval = in.Interval
+	acts := slices.Concat(drop, m.listen(in.At))
+	m.heard, m.yielded = true, true
+	return acts
+}
+
+// unsucceeded ends a handover to which nobody answered: a handover is taken back,
+// maintenance goes ahead.
+func (m *Machine) unsucceeded(at time.Duration) []Action {
+	if m.leaving == toInit {
+		return m.rest(Initialize)
+	}
+	m.leaving = staying
+	return []Action{{Kind: ActSend}, m.arm(at + m.interval)}
+}
+
+// reprioritise moves a running down timer by the difference of the skews, so
+// that routers expire in the order of their new priorities.
+func (m *Machine) reprioritise(p uint8) []Action {
+	before := m.Skew()
+	m.priority = p
+	if m.state != Backup || m.Skew() == before {
+		return nil
+	}
+	return []Action{m.arm(m.timer + m.Skew() - before)}
+}
+
+// rewrite takes a changed configuration over without a change of state.
+func (m *Machine) rewrite(in Input) []Action {
+	old := m.par
+	m.par = in.Parameters
+	m.interval = in.Parameters.Interval
+	switch {
+	case m.state == Active && old.Interval != in.Parameters.Interval && m.leaving == staying:
+		return []Action{{Kind: ActSend}, m.arm(in.At + m.interval)}
+	case m.state == Backup && (old.Interval != in.Parameters.Interval || old.DownAdverts != in.Parameters.DownAdverts):
+		return []Action{m.arm(in.At + m.DownInterval())}
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package vrrp
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net"
+	"net/netip"
+)
+
+// The groups that adverts go to where none is configured (RFC 9568 sections
+// 5.1.1.2 and 5.1.2.2).
+var (
+	defaultGroup4 = netip.AddrFrom4([4]byte{224, 0, 0, 18})
+	defaultGroup6 = netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 0x12})
+)
+
+// VirtualMAC is the virtual router's MAC address: 00:00:5e:00:01:VRID for IPv4,
+// 00:00:5e:00:02:VRID for IPv6 (RFC 9568 section 7.3).
+func VirtualMAC(vrid uint8, v6 bool) net.HardwareAddr {
+	block := byte(1)
+	if v6 {
+		block = 2
+	}
+	return net.HardwareAddr{0, 0, 0x5e, 0, block, vrid}
+}
+
+// VirtualDevice is the name of the macvlan that carries an instance's virtual MAC
+// for one family. The parent interface is in it as a hash: a name has 15 bytes,
+// and one VRID may be in use on several interfaces.
+func VirtualDevice(c Config, v6 bool) string {
+	family := 4
+	if v6 {
+		family = 6
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(c.Interface))
+	return fmt.Sprintf("vrrp%d-%d-%04x", family, c.VRID, uint16(h.Sum32()))
+}
+
+// Advertised gives the addresses of one family that adverts carry, in the order
+// of the configuration.
+func (c Config) Advertised(v6 bool) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range c.Addresses {
+		if !a.Excluded && a.Prefix.Addr().Is6() == v6 {
+			out = append(out, a.Prefix.Addr())
+		}
+	}
+	return out
+}
+
+// Runs says whether the instance runs a virtual router of a family: it does
+// where it advertises an address of it.
+func (c Config) Runs(v6 bool) bool { return len(c.Advertised(v6)) > 0 }
+
+// Group is the multicast group that a family's adverts go to.
+func (c Config) Group(v6 bool) netip.Addr {
+	switch {
+	case v6 && c.Group6.IsValid():
+		return c.Group6
+	case v6:
+		return defaultGroup6
+	case c.Group4.IsValid():
+		return c.Group4
+	}
+	return defaultGroup4
+}
+
+// Source is the configured source of a family's adverts; invalid where it
+// is to be taken from the interface.
+func (c Config) Source(v6 bool) netip.Addr {
+	if v6 {
+		return c.Source6
+	}
+	return c.Source4
+}
+
+// Peers gives the unicast peers of one family; none in multicast mode.
+func (c Config) Peers(v6 bool) []Peer {
+	if c.Unicast == nil {
+		return nil
+	}
+	var out []Peer
+	for _, p := range c.Unicast.Peers {
+		if p.Address.Is6() == v6 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
