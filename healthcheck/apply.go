@@ -141,6 +141,7 @@ func (e *Engine) probe(now time.Time, c *Check, key probeKey) *probe {
 	e.lastID++
 	p := &probe{id: e.lastID, key: key, check: *c}
 	p.check.Name = ""
+	p.report = func(r Result) { e.report(p, r) }
 	p.timer.Value.probe = p
 	n := e.slots[c.Interval]
 	e.slots[c.Interval] = n + 1

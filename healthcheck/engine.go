@@ -187,24 +187,21 @@ func (e *Engine) begin(now time.Time, p *probe) (Job, bool) {
 	}
 	e.stats.Started++
 	p.running, p.started = true, now
-	return Job{ID: p.id, Check: &p.check, Deadline: now.Add(p.check.Timeout), Report: e.report}, true
+	return Job{ID: p.id, Check: &p.check, Deadline: now.Add(p.check.Timeout), Report: p.report}, true
 }
 
-// report takes results in. Verdicts that change go out in the order of this call.
-func (e *Engine) report(reports ...Report) {
+// report takes one result in. Verdicts go out in the order of these calls.
+func (e *Engine) report(p *probe, r Result) {
 	now := time.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, r := range reports {
-		p := e.probes[r.ID]
-		if p == nil {
-			continue // taken out meanwhile
-		}
-		if e.opts.Observe != nil {
-			e.opts.Observe(p.check.Type, r.Result)
-		}
-		e.take(now, p, r.Result)
+	if e.probes[p.id] != p {
+		return // taken out meanwhile
 	}
+	if e.opts.Observe != nil {
+		e.opts.Observe(p.check.Type, r)
+	}
+	e.take(now, p, r)
 	e.rouse()
 }
 

@@ -18,6 +18,7 @@ type probe struct {
 	id      uint64
 	key     probeKey
 	check   Check
+	report  func(Result)
 	slot    time.Time // one of its places in the spread; the others are whole intervals away
 	running bool
 	started time.Time

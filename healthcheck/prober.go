@@ -26,15 +26,8 @@ type Job struct {
 	ID       uint64 // the probe's own, the same at each of its runs
 	Check    *Check // not to be changed
 	Deadline time.Time
-	// Report hands results in. It does not block, any goroutine may call it, and
-	// one call may hand in the results of many jobs of one batch.
-	Report func(...Report)
-}
-
-// Report is the result of one job.
-type Report struct {
-	ID     uint64
-	Result Result
+	// Report hands a result in. It does not block, and any goroutine may call it.
+	Report func(Result)
 }
 
 // Func is one probe: it does what the check says, and ends, with everything that
@@ -61,7 +54,7 @@ func (p *funcProber) Start(ctx context.Context, jobs []Job) {
 		p.wg.Go(func() {
 			ctx, cancel := context.WithDeadline(ctx, j.Deadline)
 			defer cancel()
-			j.Report(Report{ID: j.ID, Result: p.probe(ctx, j.Check)})
+			j.Report(p.probe(ctx, j.Check))
 		})
 	}
 }

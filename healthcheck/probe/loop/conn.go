@@ -1,0 +1,291 @@
+package loop
+
+import (
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"usher/healthcheck/internal/timers"
+)
+
+// conn is one connection, or a descriptor that waits for its next.
+type conn struct {
+	timer    timers.Timer[*conn]
+	fd       int
+	six      bool
+	pooled   bool // has no options of its own: serves again
+	busy     bool
+	watched  bool // in the epoll set
+	interest uint32
+	phase    Phase
+	begun    time.Time
+	out      []byte // still to be sent
+	exchange Exchange
+	v4       unix.SockaddrInet4
+	v6       unix.SockaddrInet6
+}
+
+// idleMax is how many descriptors of each family are kept for later probes.
+const idleMax = 256
+
+// launch begins a connection.
+func (l *Loop) launch(d *Dial) {
+	c, err := l.socket(d)
+	if err != nil {
+		d.Exchange.Ended(Connecting, err)
+		return
+	}
+	c.busy, c.phase, c.begun, c.exchange = true, Connecting, time.Now(), d.Exchange
+	c.timer.Value = c
+	l.timers.Set(&c.timer, d.Deadline)
+	l.open++
+	if d.HalfOpen {
+		// Every time anew: a disconnect forgets it.
+		if err := unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {
+			l.end(c, err)
+			return
+		}
+	}
+	switch err := unix.Connect(c.fd, c.sockaddr(d.To)); err {
+	case nil, unix.EINPROGRESS:
+		l.fresh = append(l.fresh, c)
+	default:
+		l.end(c, err)
+	}
+}
+
+// socket finds a descriptor at rest, or makes one.
+func (l *Loop) socket(d *Dial) (*conn, error) {
+	family, list := unix.AF_INET, &l.idle[0]
+	six := !d.To.Addr().Unmap().Is4()
+	if six {
+		family, list = unix.AF_INET6, &l.idle[1]
+	}
+	plain := d.plain()
+	if n := len(*list); plain && n > 0 {
+		c := (*list)[n-1]
+		*list = (*list)[:n-1]
+		return c, nil
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{}
+	if n := len(l.spare); n > 0 {
+		c = l.spare[n-1]
+		l.spare = l.spare[:n-1]
+	}
+	*c = conn{fd: fd, six: six, pooled: plain}
+	if err := c.options(d); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	for len(l.conns) <= fd {
+		l.conns = append(l.conns, nil)
+	}
+	l.conns[fd] = c
+	return c, nil
+}
+
+// options sets what the connection is to have.
+func (c *conn) options(d *Dial) error {
+	// A close that was never connected through resets too.
+	if err := unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+		return err
+	}
+	if d.Mark != 0 {
+		if err := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_MARK, int(d.Mark)); err != nil {
+			return err
+		}
+	}
+	if d.Interface != "" {
+		if err := unix.BindToDevice(c.fd, d.Interface); err != nil {
+			return err
+		}
+	}
+	if !d.Bind.IsValid() {
+		return nil
+	}
+	if d.Bind.Port() == 0 {
+		// The port is chosen at connect, where it need be unique for the peer only.
+		if err := unix.SetsockoptInt(c.fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+			return err
+		}
+	} else if err := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return err
+	}
+	return unix.Bind(c.fd, c.sockaddr(d.Bind))
+}
+
+// sockaddr puts an address into the connection's own space, so that none is made
+// for each probe.
+func (c *conn) sockaddr(a netip.AddrPort) unix.Sockaddr {
+	addr := a.Addr().Unmap()
+	if !c.six {
+		c.v4 = unix.SockaddrInet4{Port: int(a.Port()), Addr: addr.As4()}
+		return &c.v4
+	}
+	c.v6 = unix.SockaddrInet6{Port: int(a.Port()), Addr: addr.As16(), ZoneId: zone(addr)}
+	return &c.v6
+}
+
+// look polls the batch that was just begun: near servers have answered by now, and
+// those need no place in the epoll set.
+func (l *Loop) look() {
+	if len(l.fresh) == 0 {
+		return
+	}
+	l.polls = l.polls[:0]
+	for _, c := range l.fresh {
+		l.polls = append(l.polls, unix.PollFd{Fd: int32(c.fd), Events: unix.POLLOUT})
+	}
+	unix.Poll(l.polls, 0) // an error leaves no events, and epoll finds out
+	for i, c := range l.fresh {
+		l.fresh[i] = nil
+		if !c.busy {
+			continue
+		}
+		if l.polls[i].Revents != 0 {
+			l.ready(c)
+		} else {
+			l.watch(c, unix.EPOLLOUT)
+		}
+	}
+	l.fresh = l.fresh[:0]
+}
+
+// watch puts a connection into the epoll set.
+func (l *Loop) watch(c *conn, interest uint32) {
+	if c.watched && c.interest == interest {
+		return
+	}
+	op := unix.EPOLL_CTL_ADD
+	if c.watched {
+		op = unix.EPOLL_CTL_MOD
+	}
+	if err := unix.EpollCtl(l.epoll, op, c.fd, &unix.EpollEvent{Events: interest, Fd: int32(c.fd)}); err != nil {
+		l.end(c, err)
+		return
+	}
+	c.watched, c.interest = true, interest
+}
+
+// ready goes on with a connection on which something happened.
+func (l *Loop) ready(c *conn) {
+	switch c.phase {
+	case Connecting:
+		l.connected(c)
+	case Sending:
+		l.send(c)
+	case Receiving:
+		l.receive(c)
+	}
+}
+
+func (l *Loop) connected(c *conn) {
+	if err := tcpInfo(c.fd, &l.info); err != nil {
+		l.end(c, err)
+		return
+	}
+	const established, synSent = 1, 2
+	switch l.info.State {
+	case established:
+	case synSent:
+		l.watch(c, unix.EPOLLOUT)
+		return
+	default:
+		if errno, _ := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); errno != 0 {
+			l.end(c, unix.Errno(errno))
+			return
+		}
+		// Connected and closed by the server at once: CLOSE_WAIT, and there may be
+		// an answer to read.
+	}
+	// The kernel's own measurement: the loop may have looked later.
+	c.out = c.exchange.Connected(time.Duration(l.info.Rtt) * time.Microsecond)
+	if c.out == nil {
+		l.end(c, nil)
+		return
+	}
+	c.phase = Sending
+	l.send(c)
+}
+
+func (l *Loop) send(c *conn) {
+	for len(c.out) > 0 {
+		n, err := unix.SendmsgN(c.fd, c.out, nil, nil, unix.MSG_NOSIGNAL)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			l.watch(c, unix.EPOLLOUT)
+			return
+		case err != nil:
+			l.end(c, err)
+			return
+		default:
+			c.out = c.out[n:]
+		}
+	}
+	c.phase = Receiving
+	l.watch(c, unix.EPOLLIN|unix.EPOLLRDHUP)
+}
+
+// receiveMost is how much is read of one connection before the others have their turn.
+const receiveMost = 16
+
+func (l *Loop) receive(c *conn) {
+	for range receiveMost {
+		n, err := unix.Read(c.fd, l.buffer)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return
+		case err != nil:
+			l.end(c, err)
+			return
+		}
+		if c.exchange.Received(l.buffer[:n], n == 0) || n == 0 {
+			l.end(c, nil)
+			return
+		}
+		if n < len(l.buffer) {
+			return // level-triggered: more will be told
+		}
+	}
+}
+
+// end finishes a connection and puts its descriptor to rest.
+func (l *Loop) end(c *conn, err error) {
+	exchange, phase := c.exchange, c.phase
+	l.timers.Remove(&c.timer)
+	c.busy, c.exchange, c.out = false, nil, nil
+	l.open--
+	l.rest(c, err == nil)
+	exchange.Ended(phase, err)
+}
+
+// rest resets a connection and keeps its descriptor, if it is sound and plain.
+func (l *Loop) rest(c *conn, sound bool) {
+	list := &l.idle[0]
+	if c.six {
+		list = &l.idle[1]
+	}
+	if sound && c.pooled && len(*list) < idleMax && l.unwatch(c) && disconnect(c.fd) == nil {
+		*list = append(*list, c)
+		return
+	}
+	l.conns[c.fd] = nil
+	unix.Close(c.fd) // takes it out of the epoll set, and resets
+	l.spare = append(l.spare, c)
+}
+
+func (l *Loop) unwatch(c *conn) bool {
+	if !c.watched {
+		return true
+	}
+	c.watched = false
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, c.fd, nil) == nil
+}

@@ -1,0 +1,106 @@
+package probe
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"usher/healthcheck"
+	"usher/healthcheck/probe/loop"
+)
+
+// Options are what a Prober works with; all may be zero.
+type Options struct {
+	Log *slog.Logger
+}
+
+// Prober carries out every type of check (healthcheck.Prober).
+type Prober struct {
+	log  *slog.Logger
+	loop *loop.Loop
+	wg   sync.WaitGroup
+}
+
+// New makes a Prober. Nothing runs and nothing is open before Run.
+func New(o Options) *Prober {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Prober{log: o.Log, loop: loop.New()}
+}
+
+// Run owns the event loop and the probes under way until ctx ends.
+func (p *Prober) Run(ctx context.Context) error {
+	defer p.wg.Wait()
+	return p.loop.Run(ctx)
+}
+
+// Start begins probes: on the loop where it can, else in a goroutine that lives as
+// long as the probe.
+func (p *Prober) Start(ctx context.Context, jobs []healthcheck.Job) {
+	dials := make([]loop.Dial, 0, len(jobs))
+	for _, j := range jobs {
+		if x := lean(j); x != nil {
+			dials = append(dials, dialOf(j, x))
+			continue
+		}
+		f := find(j.Check.Type)
+		p.wg.Go(func() { j.Report(run(ctx, f, j)) })
+	}
+	if len(dials) > 0 {
+		p.loop.Start(dials)
+	}
+}
+
+// Forget ends a continuous job.
+func (p *Prober) Forget(uint64) {}
+
+// lean is the exchange of a check that the event loop can run; nil for the others.
+func lean(j healthcheck.Job) loop.Exchange {
+	switch c := j.Check; {
+	case c.Type == healthcheck.TypeTCP && connectOnly(c):
+		return &connectExchange{job: j}
+	case c.Type == healthcheck.TypeHTTP && simple(c):
+		return newHTTPExchange(j)
+	}
+	return nil
+}
+
+func dialOf(j healthcheck.Job, x loop.Exchange) loop.Dial {
+	c := j.Check
+	return loop.Dial{
+		To: target(c), Bind: c.Bind, Interface: c.Interface, Mark: mark(c), Deadline: j.Deadline, Exchange: x,
+		HalfOpen: c.Type == healthcheck.TypeTCP && (c.TCP == nil || !c.TCP.FullConnect),
+	}
+}
+
+// run carries out one probe by its function.
+func run(ctx context.Context, f healthcheck.Func, j healthcheck.Job) healthcheck.Result {
+	ctx, cancel := context.WithDeadline(ctx, j.Deadline)
+	defer cancel()
+	begun := time.Now()
+	r := f(ctx, j.Check)
+	if r.Latency == 0 {
+		r.Latency = time.Since(begun)
+	}
+	// A failure found long after the deadline says that this process did not get
+	// to run, and nothing of the server.
+	if r.Outcome == healthcheck.Fail && time.Since(j.Deadline) > j.Check.Timeout/2 {
+		r.Outcome, r.Reason = healthcheck.Inconclusive, loop.ErrLate.Error()+": "+r.Reason
+	}
+	return r
+}
+
+// find is the function of a type.
+func find(t healthcheck.Type) healthcheck.Func {
+	switch t {
+	case healthcheck.TypeTCP:
+		return tcp
+	case healthcheck.TypeHTTP, healthcheck.TypeHTTPS:
+		return web
+	}
+	return func(context.Context, *healthcheck.Check) healthcheck.Result {
+		return healthcheck.Result{Reason: "no check of type " + string(t)}
+	}
+}

@@ -1,0 +1,82 @@
+package probe_test
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"usher/healthcheck"
+	"usher/healthcheck/probe"
+)
+
+// run carries out one probe by a Prober of its own, and sees to it that it ends
+// within its timeout and leaves no goroutine and no descriptor.
+func run(t *testing.T, c healthcheck.Check) healthcheck.Result {
+	t.Helper()
+	return runAll(t, c)[0]
+}
+
+func runAll(t *testing.T, checks ...healthcheck.Check) []healthcheck.Result {
+	t.Helper()
+	goroutines, descriptors := runtime.NumGoroutine(), openFiles(t)
+	p := probe.New(probe.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	results := make([]healthcheck.Result, len(checks))
+	var wg sync.WaitGroup
+	jobs := make([]healthcheck.Job, len(checks))
+	begun := time.Now()
+	for i := range checks {
+		if checks[i].Timeout == 0 {
+			checks[i].Timeout = 5 * time.Second
+		}
+		wg.Add(1)
+		jobs[i] = healthcheck.Job{
+			ID: uint64(i), Check: &checks[i], Deadline: begun.Add(checks[i].Timeout),
+			Report: func(r healthcheck.Result) {
+				if took := time.Since(begun); took > checks[i].Timeout+checks[i].Timeout/2 {
+					t.Errorf("%s %s took %s, its timeout is %s", checks[i].Type, checks[i].Address, took, checks[i].Timeout)
+				}
+				results[i] = r
+				wg.Done()
+			},
+		}
+	}
+	p.Start(ctx, jobs)
+	wg.Wait()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	settled(t, "goroutines", goroutines, runtime.NumGoroutine)
+	settled(t, "descriptors", descriptors, func() int { return openFiles(t) })
+	return results
+}
+
+// settled awaits that a count is back at what it was: a server's own side of a
+// connection, in this same process, ends a little later.
+func settled(t *testing.T, what string, want int, count func() int) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Second); count() > want; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			buf := make([]byte, 1<<16)
+			t.Fatalf("%d %s are left, %d before\n%s", count(), what, want, buf[:runtime.Stack(buf, true)])
+		}
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }

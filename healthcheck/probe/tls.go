@@ -1,0 +1,73 @@
+package probe
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"os"
+	"time"
+
+	"usher/healthcheck"
+)
+
+// tlsConfig is what a check wants of TLS. expiry is set at the handshake, also at
+// one that fails for the certificate.
+func tlsConfig(c *healthcheck.Check, name string, expiry *time.Time) (*tls.Config, error) {
+	var t healthcheck.TLS
+	if c.TLS != nil {
+		t = *c.TLS
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: t.ALPN}
+	if t.MinVersion == "1.3" {
+		config.MinVersion = tls.VersionTLS13
+	}
+	switch {
+	case t.ServerName != "":
+		config.ServerName = t.ServerName
+	case name != "":
+		config.ServerName = name
+	default:
+		config.ServerName = target(c).Addr().String()
+	}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, mine("ca_file: %v", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, mine("ca_file: %s holds no certificate in PEM", t.CAFile)
+		}
+	}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, mine("cert_file, key_file: %v", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	verify(config, t.Insecure, expiry)
+	return config, nil
+}
+
+// verify does by hand what crypto/tls does by itself, to see the certificate's end
+// also where it is refused.
+func verify(config *tls.Config, insecure bool, expiry *time.Time) {
+	config.InsecureSkipVerify = true
+	config.VerifyConnection = func(s tls.ConnectionState) error {
+		if len(s.PeerCertificates) == 0 {
+			return judge("the server showed no certificate")
+		}
+		*expiry = s.PeerCertificates[0].NotAfter
+		if insecure {
+			return nil
+		}
+		others := x509.NewCertPool()
+		for _, cert := range s.PeerCertificates[1:] {
+			others.AddCert(cert)
+		}
+		_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{
+			Roots: config.RootCAs, Intermediates: others, DNSName: config.ServerName,
+		})
+		return err
+	}
+}

@@ -1,0 +1,152 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"usher/healthcheck"
+	"usher/healthcheck/probe/loop"
+)
+
+// pass is a result without complaint.
+func pass() healthcheck.Result { return healthcheck.Result{Outcome: healthcheck.Pass} }
+
+// failf is a failure in words.
+func failf(format string, args ...any) healthcheck.Result {
+	return healthcheck.Result{Outcome: healthcheck.Fail, Reason: fmt.Sprintf(format, args...)}
+}
+
+// broken is the result of a probe that ended with an error while it was doing
+// something ("connecting", "waiting for the greeting"...).
+func broken(c *healthcheck.Check, doing string, err error) healthcheck.Result {
+	var judged *judgement
+	switch {
+	case errors.As(err, &judged):
+		if judged.mine {
+			return healthcheck.Result{Reason: judged.text}
+		}
+		return healthcheck.Result{Outcome: healthcheck.Fail, Reason: judged.text}
+	case errors.Is(err, loop.ErrStopped), errors.Is(err, context.Canceled):
+		return healthcheck.Result{Reason: "stopped while " + doing}
+	case errors.Is(err, loop.ErrLate):
+		return healthcheck.Result{Reason: loop.ErrLate.Error()}
+	case local(err):
+		return healthcheck.Result{Reason: "this machine cannot probe: " + inner(err).Error()}
+	case errors.Is(err, loop.ErrTimeout), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return failf("no answer within %s, while %s (%s)", round(c.Timeout), doing, target(c))
+	}
+	return failf("%s: %s", doing, words(c, err))
+}
+
+// judgement is an error that is already in a person's words.
+type judgement struct {
+	text string
+	mine bool // the mistake is on this machine
+}
+
+func (j *judgement) Error() string { return j.text }
+
+func judge(format string, args ...any) error { return &judgement{text: fmt.Sprintf(format, args...)} }
+
+// mine is an error of this machine, as a file that cannot be read.
+func mine(format string, args ...any) error {
+	return &judgement{text: fmt.Sprintf(format, args...), mine: true}
+}
+
+// local are the errors of this machine: they say nothing of the server.
+func local(err error) bool {
+	for _, e := range []syscall.Errno{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE,
+		syscall.EPERM, syscall.EACCES, syscall.ENODEV, syscall.EAFNOSUPPORT, syscall.EINVAL, syscall.EBADF,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func isTimeout(err error) bool {
+	// ETIMEDOUT is the kernel's word for a server that never answered its SYNs.
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// words says what an error means for the person who reads it.
+func words(c *healthcheck.Check, err error) string {
+	var (
+		unknown  x509.UnknownAuthorityError
+		host     x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		verify   *tls.CertificateVerificationError
+		alert    tls.AlertError
+		record   tls.RecordHeaderError
+		nxdomain *net.DNSError
+	)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("connection refused: nothing listens on %s", target(c))
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "the server reset the connection"
+	case errors.Is(err, syscall.EHOSTUNREACH):
+		return fmt.Sprintf("host unreachable: %s answers no ARP, or a router says so", target(c).Addr())
+	case errors.Is(err, syscall.ENETUNREACH):
+		return fmt.Sprintf("network unreachable: no route to %s", target(c).Addr())
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the server closed the connection before its answer was complete"
+	case errors.As(err, &host):
+		return "the certificate is for another name: " + host.Error()
+	case errors.As(err, &unknown):
+		return "the certificate is signed by an unknown authority; give ca_file, or insecure = true"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the certificate is not valid now: " + invalid.Error()
+	case errors.As(err, &verify):
+		return "the certificate is refused: " + verify.Err.Error()
+	case errors.As(err, &alert):
+		return "the server refused the TLS handshake: " + alert.Error()
+	case errors.As(err, &record):
+		return "the server does not speak TLS on this port"
+	case errors.As(err, &nxdomain):
+		return nxdomain.Error()
+	}
+	return inner(err).Error()
+}
+
+// inner is what an error of package net is about, without its addresses.
+func inner(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var sys *os.SyscallError
+	if errors.As(err, &sys) {
+		err = sys.Err
+	}
+	return err
+}
+
+// round makes a duration short to read.
+func round(d time.Duration) string {
+	if d >= time.Second {
+		return strings.TrimSuffix(d.Round(time.Millisecond).String(), "m0s")
+	}
+	return d.Round(time.Microsecond).String()
+}
+
+// quote shows a piece of an answer, cut where it is long.
+func quote[T string | []byte](s T) string {
+	const most = 80
+	if len(s) > most {
+		return fmt.Sprintf("%q...", string(s[:most]))
+	}
+	return fmt.Sprintf("%q", string(s))
+}
