@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -16,6 +15,7 @@ type Engine struct {
 	instances   []*instance
 	groups      []*group
 	links       map[string]Link
+	deaf        map[deafness]string
 	limits      limiter
 	maintenance bool
 	closed      bool
@@ -23,7 +23,7 @@ type Engine struct {
 
 // New gives an engine without instances.
 func New(o Options) *Engine {
-	return &Engine{ports: o.Ports, links: map[string]Link{}, limits: limiter{}}
+	return &Engine{ports: o.Ports, links: map[string]Link{}, deaf: map[deafness]string{}, limits: limiter{}}
 }
 
 // since is the machines' time: monotonic, from the first call on.
@@ -73,17 +73,39 @@ func (e *Engine) Apply(now time.Time, d vrrp.Desired) {
 }
 
 // Link tells of an interface that came, went or changed.
-func (e *Engine) Link(now time.Time, l Link) {
-	if l.Gone {
-		delete(e.links, l.Name)
-	} else {
-		e.links[l.Name] = l
+func (e *Engine) Link(now time.Time, l Link) { e.Links(now, []Link{l}) }
+
+// Links tells of several interfaces at once: a rename is two changes.
+func (e *Engine) Links(now time.Time, changed []Link) {
+	for _, l := range changed {
+		if l.Gone {
+			delete(e.links, l.Name)
+		} else {
+			e.links[l.Name] = l
+		}
 	}
 	e.evaluateAll(now)
 }
 
-// Links gives the names of all interfaces that the engine knows, sorted.
-func (e *Engine) Links() []string { return slices.Sorted(maps.Keys(e.links)) }
+// Deaf tells that a socket could not be opened and why, or with an empty reason
+// that it could. An instance that cannot hear its peers is in fault.
+func (e *Engine) Deaf(now time.Time, s Socket, reason string) {
+	key := deafness{s.Interface, s.V6}
+	if e.deaf[key] == reason {
+		return
+	}
+	delete(e.deaf, key)
+	if reason != "" {
+		e.deaf[key] = reason
+	}
+	e.evaluateAll(now)
+}
+
+// deafness is an interface on which a family cannot be heard.
+type deafness struct {
+	link string
+	v6   bool
+}
 
 // Track tells the present say of one of an instance's tracks. Tracks of interfaces
 // are the engine's own matter.

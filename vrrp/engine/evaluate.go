@@ -101,6 +101,9 @@ func (e *Engine) locate(in *instance, virtual map[netip.Addr]bool) string {
 	for i := range in.families {
 		f := &in.families[i]
 		f.parent, f.device = parent.Index, parent
+		if reason := e.deaf[deafness{parent.Name, f.v6}]; fault == "" {
+			fault = reason
+		}
 		if fault != "" {
 			f.lost = true
 			continue

@@ -1,0 +1,9 @@
+// Package wire runs an engine on real sockets: one operating-system thread, real
+// time where the system permits, that does nothing but receive, send and keep
+// time. It never waits on anything else: addresses belong to the holder beside it,
+// events go to a channel, commands come through a queue.
+//
+// The loop wakes a little early for a takeover and spins to the deadline, and
+// it empties its sockets before it believes any timer, so that an advertisement
+// which waits in a queue beats a timer that expired while the process slept.
+package wire

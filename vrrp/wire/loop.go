@@ -1,0 +1,242 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"usher/vrrp"
+	"usher/vrrp/engine"
+)
+
+// Timing of the loop.
+const (
+	// early is how long before a takeover the thread wakes to spin: more than the
+	// kernel is late by when it wakes a thread.
+	early = 300 * time.Microsecond
+	// maxDrain is how many messages one socket may give before the loop turns to its
+	// own adverts, which a flood must not hold up.
+	maxDrain = 512
+)
+
+// Holder puts virtual addresses on this machine and takes them off, beside the
+// loop. Its methods must not block.
+type Holder interface {
+	Set(name string, active bool)
+	Announce(name string)
+}
+
+// Options of a Loop.
+type Options struct {
+	Log    *slog.Logger
+	Holder Holder
+	// Events is called on the loop's thread and must not block.
+	Events func(vrrp.Event)
+	// Realtime asks for a real-time schedule and locked memory for the whole
+	// process, with a warning where that is not permitted.
+	Realtime bool
+}
+
+// Loop is an engine on real sockets.
+type Loop struct {
+	log    *slog.Logger
+	engine *engine.Engine
+	sender *sender
+	links  *watcher
+	rt     bool
+
+	mu     sync.Mutex
+	queue  []command
+	ended  bool
+	wakeFD int
+}
+
+// command is something to do on the loop's thread.
+type command func(now time.Time, e *engine.Engine)
+
+// errEnded is what a command gets that came too late.
+var errEnded = errors.New("vrrp: the loop has ended")
+
+// New gives a loop that does nothing until Run.
+func New(o Options) *Loop {
+	l := &Loop{log: o.Log, rt: o.Realtime, sender: newSender(), wakeFD: -1}
+	l.engine = engine.New(engine.Options{Ports: ports{l.sender, o}})
+	l.links = newWatcher(o.Log, l.Do)
+	return l
+}
+
+// ports is the engine's view of the world.
+type ports struct {
+	*sender
+	o Options
+}
+
+func (p ports) Send(_ string, out engine.Outgoing) error { return p.send(out) }
+func (p ports) Hold(instance string, active bool)        { p.o.Holder.Set(instance, active) }
+func (p ports) Announce(instance string)                 { p.o.Holder.Announce(instance) }
+func (p ports) Event(e vrrp.Event)                       { p.o.Events(e) }
+
+// Do queues a command for the loop's thread and returns at once. Commands run in
+// order, after everything that has been received.
+func (l *Loop) Do(f func(now time.Time, e *engine.Engine)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = append(l.queue, f)
+	l.wakeLocked()
+}
+
+// Call is Do that waits until the command has run.
+func (l *Loop) Call(ctx context.Context, f func(now time.Time, e *engine.Engine)) error {
+	done := make(chan struct{})
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return errEnded
+	}
+	l.queue = append(l.queue, func(now time.Time, e *engine.Engine) {
+		defer close(done)
+		f(now, e)
+	})
+	l.wakeLocked()
+	l.mu.Unlock()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Apply makes d what runs. It looks at the interfaces first, so that a macvlan
+// created a moment ago is known by the time the instance asks for it.
+func (l *Loop) Apply(ctx context.Context, d vrrp.Desired) error {
+	if err := l.links.refresh(); err != nil {
+		return err
+	}
+	return l.Call(ctx, func(now time.Time, e *engine.Engine) { e.Apply(now, d) })
+}
+
+// Confirm says whether an instance is Active once everything that has been
+// received by now has been looked at: what a holder asks before it puts an address
+// back that it could not renew in time.
+func (l *Loop) Confirm(ctx context.Context, name string) (active bool, err error) {
+	err = l.Call(ctx, func(now time.Time, e *engine.Engine) {
+		for _, s := range e.Status(now) {
+			active = active || s.Name == name && s.State == vrrp.Active
+		}
+	})
+	return active, err
+}
+
+func (l *Loop) wakeLocked() {
+	if l.wakeFD < 0 {
+		return // Run looks at the queue before it first sleeps
+	}
+	one := [8]byte{1}
+	if _, err := unix.Write(l.wakeFD, one[:]); err != nil && !errors.Is(err, unix.EAGAIN) {
+		l.log.Error("vrrp: wake the loop", "error", err)
+	}
+}
+
+// Run runs the loop until ctx ends; then every instance resigns and drops its
+// addresses. It returns an error only where it could not start.
+func (l *Loop) Run(ctx context.Context) error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	defer l.close()
+	watching, stopWatch := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stopWatch()
+	if err := l.links.refresh(); err != nil {
+		return err
+	}
+	wg.Go(func() { l.links.run(watching) })
+	// A context cannot be waited for in ppoll: its end comes as a command.
+	defer context.AfterFunc(ctx, func() { l.Do(func(time.Time, *engine.Engine) {}) })()
+
+	done := make(chan struct{})
+	wg.Go(func() {
+		defer close(done)
+		// The goroutine ends with its thread locked: a thread with a real-time
+		// schedule does not go back to the pool.
+		runtime.LockOSThread()
+		if l.rt {
+			realtime(l.log)
+		}
+		l.loop(ctx)
+	})
+	<-done
+	return nil
+}
+
+func (l *Loop) open() error {
+	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("vrrp: create an eventfd: %w", err)
+	}
+	if err := l.sender.open(); err != nil {
+		return errors.Join(err, unix.Close(fd))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wakeFD = fd
+	return nil
+}
+
+// close ends the queue: what is in it still runs, so that nobody waits for ever.
+func (l *Loop) close() {
+	l.mu.Lock()
+	fd := l.wakeFD
+	l.wakeFD, l.ended = -1, true
+	l.mu.Unlock()
+	l.runCommands()
+	l.sender.close()
+	_ = unix.Close(fd)
+}
+
+// loop is the thread's life.
+func (l *Loop) loop(ctx context.Context) {
+	var ears receivers
+	defer ears.close()
+	for ctx.Err() == nil {
+		if l.runCommands() {
+			ears.adapt(l.engine, l.sender, l.log)
+		}
+		at, armed := l.engine.Deadline()
+		urgent := armed && l.engine.Urgent(at)
+		ears.wait(l.wakeFD, at, armed, urgent)
+		for urgent && time.Until(at) <= early && time.Until(at) > 0 {
+			if ears.pending() {
+				break
+			}
+		}
+		ears.drain(l.engine)
+		l.engine.Expire(time.Now())
+	}
+	l.runCommands()
+	l.engine.Shutdown(time.Now())
+}
+
+// runCommands runs all queued commands and says whether there were any.
+func (l *Loop) runCommands() bool {
+	l.mu.Lock()
+	queue := l.queue
+	l.queue = nil
+	if l.wakeFD >= 0 {
+		var counter [8]byte
+		_, _ = unix.Read(l.wakeFD, counter[:])
+	}
+	l.mu.Unlock()
+	for _, f := range queue {
+		f(time.Now(), l.engine)
+	}
+	return len(queue) > 0
+}

@@ -1,0 +1,149 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"usher/vrrp/engine"
+)
+
+// watcher tells the engine of every interface: what it is at start, and each change.
+// It reads the whole state anew on every notification, so that nothing depends on
+// the order or the completeness of notifications.
+type watcher struct {
+	log *slog.Logger
+	do  func(func(now time.Time, e *engine.Engine))
+
+	mu   sync.Mutex
+	last map[string]engine.Link
+}
+
+func newWatcher(log *slog.Logger, do func(func(time.Time, *engine.Engine))) *watcher {
+	return &watcher{log: log, do: do, last: map[string]engine.Link{}}
+}
+
+// retryWatch is how long after a failed subscription the next one is tried.
+const retryWatch = time.Second
+
+// run follows the kernel's notifications until ctx ends.
+func (w *watcher) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := w.follow(ctx); err != nil && ctx.Err() == nil {
+			w.log.Warn("watching interfaces", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryWatch):
+		}
+	}
+}
+
+// follow follows notifications until ctx ends or they break off, as they do when
+// the kernel had to drop some.
+func (w *watcher) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	broken := make(chan error, 1)
+	failed := func(err error) {
+		select {
+		case broken <- err:
+		default:
+		}
+	}
+	links := make(chan netlink.LinkUpdate, 64)
+	if err := netlink.LinkSubscribeWithOptions(links, ctx.Done(), netlink.LinkSubscribeOptions{ErrorCallback: failed}); err != nil {
+		cancel()
+		return fmt.Errorf("vrrp: subscribe to links: %w", err)
+	}
+	// The library's goroutines send until they see the end, and close when they are done.
+	defer drain(links)
+	defer cancel()
+	addrs := make(chan netlink.AddrUpdate, 64)
+	if err := netlink.AddrSubscribeWithOptions(addrs, ctx.Done(), netlink.AddrSubscribeOptions{ErrorCallback: failed}); err != nil {
+		return fmt.Errorf("vrrp: subscribe to addresses: %w", err)
+	}
+	defer drain(addrs)
+	defer cancel()
+	for {
+		if err := w.refresh(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-broken:
+			return fmt.Errorf("vrrp: notifications broke off: %w", err)
+		case <-links:
+		case <-addrs:
+		}
+	}
+}
+
+func drain[T any](ch <-chan T) {
+	for range ch {
+		continue
+	}
+}
+
+// refresh reads all interfaces and tells the engine of those that differ from what
+// it was last told.
+func (w *watcher) refresh() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now, err := readLinks()
+	if err != nil {
+		return err
+	}
+	var changed []engine.Link
+	for name, l := range now {
+		if !reflect.DeepEqual(w.last[name], l) {
+			changed = append(changed, l)
+		}
+	}
+	for name := range w.last {
+		if _, there := now[name]; !there {
+			changed = append(changed, engine.Link{Name: name, Gone: true})
+		}
+	}
+	w.last = now
+	if len(changed) > 0 {
+		w.do(func(at time.Time, e *engine.Engine) { e.Links(at, changed) })
+	}
+	return nil
+}
+
+// readLinks gives all interfaces of this network namespace by name.
+func readLinks() (map[string]engine.Link, error) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("vrrp: list interfaces: %w", err)
+	}
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("vrrp: list addresses: %w", err)
+	}
+	byIndex := map[int][]netip.Addr{}
+	for _, a := range addrs {
+		// An address that is still being checked for duplicates is no source yet.
+		if a.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0 {
+			continue
+		}
+		if ip, ok := netip.AddrFromSlice(a.IP); ok {
+			byIndex[a.LinkIndex] = append(byIndex[a.LinkIndex], ip.Unmap())
+		}
+	}
+	out := make(map[string]engine.Link, len(links))
+	for _, l := range links {
+		a := l.Attrs()
+		const up = unix.IFF_UP | unix.IFF_RUNNING
+		out[a.Name] = engine.Link{Name: a.Name, Index: a.Index, Up: a.RawFlags&up == up, MAC: a.HardwareAddr, Addresses: byIndex[a.Index]}
+	}
+	return out, nil
+}
