@@ -39,6 +39,8 @@ type Diagnostic struct {
 	Context  string   `json:"context,omitempty"` // the blocks around, as in `vrrp_instance "web"`
 	Source   string   `json:"source,omitempty"`  // the whole line at Range.Start
 	Values   []string `json:"values,omitempty"`  // what the names in the expression stand for
+
+	offset int // byte of Source at which the range starts
 }
 
 // Error gives place and summary in one line.

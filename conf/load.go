@@ -7,8 +7,8 @@ import (
 )
 
 // Load reads the configuration in paths (files, or folders with *.hcl files) with
-// values for its variables, those of the environment (USHER_VAR_name) aside. The
-// Config is nil if a diagnostic is an error.
+// values for its variables; those that are not given come from the environment
+// (USHER_VAR_name). The Config is nil if a diagnostic is an error.
 func Load(paths []string, vars map[string]string) (*Config, Diagnostics) {
 	names, diags := collect(paths)
 	var sources []*source
@@ -22,18 +22,30 @@ func Load(paths []string, vars map[string]string) (*Config, Diagnostics) {
 		diags = append(diags, more...)
 		sources = append(sources, s)
 	}
-	return build(sources, vars, diags)
+	return load(sources, vars, diags)
 }
 
-// build makes a configuration of parsed files.
-func build(sources []*source, vars map[string]string, diags hcl.Diagnostics) (*Config, Diagnostics) {
+// load makes a configuration of parsed files. Files that are not HCL at all are
+// not looked into further: what follows from a syntax error only confuses.
+func load(sources []*source, vars map[string]string, diags hcl.Diagnostics) (*Config, Diagnostics) {
+	if diags.HasErrors() {
+		return nil, present(sources, diags)
+	}
+	scope, more := scopeOf(sources, vars)
+	diags = append(diags, more...)
+	r := &reader{scope: scope}
+	root := r.read(sources)
+	diags = append(diags, r.diags...)
+	b := newBuilder(r.diags)
+	c := b.config(root)
+	diags = append(diags, b.diags...)
 	found := present(sources, diags)
 	if found.HasErrors() {
 		return nil, found
 	}
-	c := &Config{}
 	for _, s := range sources {
 		c.Files = append(c.Files, s.name)
 	}
+	c.Files = append(append(c.Files, scope.read...), b.read...)
 	return c, found
 }

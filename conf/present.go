@@ -29,7 +29,7 @@ func present(sources []*source, diags hcl.Diagnostics) Diagnostics {
 		if d.Subject != nil {
 			out.Range = &Range{Filename: d.Subject.Filename, Start: position(d.Subject.Start), End: position(d.Subject.End)}
 			if s := byName[d.Subject.Filename]; s != nil && s.file != nil {
-				out.Source = line(s.file.Bytes, d.Subject.Start.Byte)
+				out.Source, out.offset = line(s.file.Bytes, d.Subject.Start.Byte)
 				out.Context = around(s.file, d.Subject.Start)
 			}
 		}
@@ -59,15 +59,16 @@ func boolInt(b bool) int {
 	return 0
 }
 
-// line is the source line that holds the byte at offset, without its end.
-func line(text []byte, offset int) string {
+// line is the source line that holds the byte at offset, without its end, and the
+// offset within it.
+func line(text []byte, offset int) (string, int) {
 	offset = min(max(offset, 0), len(text))
 	start := bytes.LastIndexByte(text[:offset], '\n') + 1
 	end := bytes.IndexByte(text[offset:], '\n')
 	if end < 0 {
 		end = len(text) - offset
 	}
-	return strings.TrimSuffix(string(text[start:offset+end]), "\r")
+	return strings.TrimSuffix(string(text[start:offset+end]), "\r"), offset - start
 }
 
 // around names the blocks that hold a place, from the outermost in.

@@ -41,6 +41,8 @@ type key struct {
 	// bounds are inclusive; none where both are 0. They are nanoseconds for a
 	// duration, and count elements for no kind.
 	bounds bounds
+	// step is what a duration must be a multiple of; 0 for any.
+	step   time.Duration
 	oneOf  []string // the words allowed, of a text or of each element of texts
 	secret bool     // never shown
 	doc    string

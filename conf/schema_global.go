@@ -27,9 +27,9 @@ func globalBlock() *block {
 
 func ipvsBlock() *block {
 	return &block{name: "ipvs", doc: "Settings of IPVS as a whole. What is not given stays as the kernel has it.", keys: []key{
-		{name: "tcp_timeout", kind: kindDuration, bounds: span(time.Second, forever), doc: "Idle time of an established TCP connection, whole seconds."},
-		{name: "tcp_fin_timeout", kind: kindDuration, bounds: span(time.Second, forever), doc: "Time of a TCP connection after a FIN, whole seconds."},
-		{name: "udp_timeout", kind: kindDuration, bounds: span(time.Second, forever), doc: "Idle time of a UDP flow, whole seconds."},
+		{name: "tcp_timeout", kind: kindDuration, step: time.Second, bounds: span(time.Second, forever), doc: "Idle time of an established TCP connection, whole seconds."},
+		{name: "tcp_fin_timeout", kind: kindDuration, step: time.Second, bounds: span(time.Second, forever), doc: "Time of a TCP connection after a FIN, whole seconds."},
+		{name: "udp_timeout", kind: kindDuration, step: time.Second, bounds: span(time.Second, forever), doc: "Idle time of a UDP flow, whole seconds."},
 		{name: "expire_nodest_conn", kind: kindFlag, doc: "Forget a connection at once when its real server is gone."},
 		{name: "expire_quiescent_template", kind: kindFlag, doc: "Forget persistence to a real server of weight 0."},
 		{name: "conntrack", kind: kindFlag, doc: "Keep connection tracking of connections through IPVS; fullnat turns it on by itself."},

@@ -23,7 +23,7 @@ func virtualServerBlock() *block {
 			{name: "scheduler_flags", kind: kindTexts, oneOf: schedulerFlags, doc: "Flags of the scheduler."},
 			{name: "forward_method", kind: kindText, value: "nat", oneOf: forwards, doc: "How packets reach the real servers: dr (direct routing), nat (masquerading), tun (IP in IP) or fullnat (source and destination rewritten)."},
 			{name: "one_packet", kind: kindFlag, value: false, doc: "One-packet scheduling (ops), UDP and `fwmark` only."},
-			{name: "persistence", kind: kindDuration, value: time.Duration(0), bounds: span(0, forever), doc: "Time that a client stays with its server, whole seconds; `\"0s\"` for none."},
+			{name: "persistence", kind: kindDuration, step: time.Second, value: time.Duration(0), bounds: span(0, forever), doc: "Time that a client stays with its server, whole seconds; `\"0s\"` for none."},
 			{name: "persistence_netmask", kind: kindText, doc: "Clients of one network count as one: a netmask for IPv4, a prefix length for IPv6."},
 			{name: "persistence_engine", kind: kindText, oneOf: []string{"sip"}, doc: "Persistence engine."},
 			{name: "quorum", kind: kindNumber, value: 1, bounds: bounds{0, 1<<31 - 1}, doc: "Sum of the weights of healthy servers that the service needs; without it the sorry servers answer."},

@@ -20,8 +20,8 @@ func instanceBlock() *block {
 			{name: "bind", kind: kindText, value: "address", oneOf: []string{"address", "local_route"}, doc: "How a VIP is made local: as an address of the interface or by a route of type local."},
 			{name: "lease", kind: kindDuration, value: vrrp.DefaultLease, bounds: span(0, time.Hour), doc: "Kernel lifetime of a VIP, renewed while usher lives; `\"0s\"` holds it without a lease."},
 			{name: "preempt", kind: kindFlag, value: true, doc: "Take over from an active router of lower priority."},
-			{name: "preempt_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, time.Hour), doc: "Wait before that."},
-			{name: "startup_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, time.Hour), doc: "Stay out for so long after the start."},
+			{name: "preempt_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, 1000*time.Second), doc: "Wait before that."},
+			{name: "startup_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, 1000*time.Second), doc: "Stay out for so long after the start."},
 			{name: "accept", kind: kindFlag, value: true, doc: "RFC 9568's Accept_Mode: whether packets to a VIP are delivered on a router that does not own it."},
 			{name: "virtual_mac", kind: kindFlag, value: false, doc: "Use the virtual router MAC address 00:00:5e:00:01:VRID (IPv6: 02) on a macvlan."},
 			{name: "checksum", kind: kindText, value: "auto", oneOf: []string{"auto", "rfc9568", "pseudo_header"}, doc: "Form of the IPv4 version 3 checksum that is sent; both are accepted. `auto` sends the one with the pseudo-header until a peer is heard that does without."},
@@ -108,7 +108,7 @@ func trackBlocks() []*block {
 			{name: "user", kind: kindText, doc: "User that it runs as; usher's own where not given."},
 		}},
 		{name: "track_file", labels: []string{"path"}, many: true, doc: "A number in a file, times `weight`, is added to the priority; -254 and less is a fault. With weight 0, any number but 0 is a fault.", keys: []key{
-			{name: "weight", kind: kindNumber, value: 1, bounds: bounds{-254, 254}, doc: "Factor of the number."}, reverse,
+			{name: "weight", kind: kindNumber, value: 1, bounds: bounds{-253, 253}, doc: "Factor of the number."}, reverse,
 		}},
 		{name: "track_process", labels: []string{"process"}, many: true, doc: "A process, by its name; heard from the kernel, not polled.", keys: []key{
 			weight(0), reverse,

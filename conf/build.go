@@ -1,0 +1,198 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"usher/director"
+	"usher/healthcheck"
+	"usher/vrrp"
+)
+
+// builder makes domain types of nodes and attaches places to what their packages
+// have to say.
+type builder struct {
+	diags hcl.Diagnostics
+	read  []string        // files that secrets were read from
+	bad   map[string]bool // places that an error was told of
+
+	instances map[string]*node
+	servers   map[string]*node
+	sessions  map[string]*node
+	places    map[string]*places // of each virtual server, by name
+	marks     map[uint32]string  // firewall marks of true-path checks
+}
+
+// newBuilder knows the places that the reader complained of.
+func newBuilder(told hcl.Diagnostics) *builder {
+	b := &builder{
+		bad: map[string]bool{}, instances: map[string]*node{}, servers: map[string]*node{}, sessions: map[string]*node{},
+		places: map[string]*places{}, marks: map[uint32]string{},
+	}
+	for _, d := range told {
+		if d.Subject != nil {
+			b.bad[d.Subject.String()] = true
+		}
+	}
+	return b
+}
+
+func (b *builder) complain(at hcl.Range, summary, format string, args ...any) {
+	b.bad[at.String()] = true
+	b.diags = append(b.diags, complain(summary, fmt.Sprintf(format, args...), at))
+}
+
+// blame puts an error of a domain package at its place. One about a value that
+// was complained of already is dropped: it follows from that.
+func (b *builder) blame(err error, p *places) {
+	var f interface{ Field() string }
+	if !errors.As(err, &f) {
+		b.complain(p.node.own(), "Invalid "+words(p.node.spec.name), "%s.", err)
+		return
+	}
+	at := p.find(f.Field())
+	if b.bad[at.String()] {
+		return
+	}
+	problem, mend := parts(err)
+	detail := problem
+	if key := f.Field(); key != "" {
+		detail = p.shown(key) + ": " + problem
+	}
+	if mend != "" {
+		detail += "; " + mend
+	}
+	what := words(p.node.spec.name)
+	if last := p.shown(f.Field()); last != "" {
+		what = words(strings.TrimRight(last[strings.LastIndex(last, ".")+1:], "[]0123456789"))
+	}
+	b.complain(at, "Invalid "+what, "%s.", strings.TrimSuffix(detail, "."))
+}
+
+// parts takes an error of a domain package apart.
+func parts(err error) (problem, mend string) {
+	switch e := err.(type) {
+	case *director.FieldError:
+		return e.Problem, e.Mend
+	case *healthcheck.FieldError:
+		return e.Problem, e.Mend
+	case *vrrp.FieldError:
+		return e.Problem, e.Mend
+	}
+	return err.Error(), ""
+}
+
+// words writes a key for a sentence.
+func words(key string) string { return strings.ReplaceAll(key, "_", " ") }
+
+// config makes the whole configuration. References are checked last, when all
+// names are known.
+func (b *builder) config(root *node) *Config {
+	c := &Config{Global: b.global(root.one("global"))}
+	for _, n := range root.all("bfd") {
+		b.sessions[n.label()] = n
+		c.BFD = append(c.BFD, BFD{Name: n.label(), Address: n.ip("address"), BFD: *bfdOf(n)})
+	}
+	for _, n := range root.all("vrrp_instance") {
+		b.instances[n.label()] = n
+	}
+	for _, n := range root.all("virtual_server") {
+		b.servers[n.label()] = n
+		c.VirtualServers = append(c.VirtualServers, b.virtualServer(n))
+	}
+	all := map[string]*places{}
+	for _, n := range root.all("vrrp_instance") {
+		i, p := b.instance(n)
+		c.Instances = append(c.Instances, i)
+		all[n.label()] = p
+	}
+	for _, n := range root.all("vrrp_sync_group") {
+		c.Groups = append(c.Groups, b.group(n))
+		all["group "+n.label()] = &places{node: n}
+	}
+	b.sync(root.one("global"))
+	b.sets(c, all)
+	return c
+}
+
+// sets lets the domains look at what only shows when all objects are together.
+func (b *builder) sets(c *Config, instances map[string]*places) {
+	for _, err := range vrrp.ValidateSet(c.VRRP()) {
+		var in interface{ Instance() string }
+		if errors.As(err, &in) {
+			if p := instances[in.Instance()]; p != nil {
+				b.blame(err, p)
+				continue
+			}
+			if p := instances["group "+in.Instance()]; p != nil {
+				b.blame(err, p)
+				continue
+			}
+		}
+		b.diags = append(b.diags, placeless("Invalid VRRP configuration", err.Error()))
+	}
+	for _, err := range director.ValidateSet(c.Pools()) {
+		var vs interface{ VirtualServer() string }
+		if errors.As(err, &vs) {
+			if p := b.places[vs.VirtualServer()]; p != nil {
+				b.blame(err, p)
+				continue
+			}
+		}
+		b.diags = append(b.diags, placeless("Invalid virtual servers", err.Error()))
+	}
+}
+
+// reference complains of a name that nothing has.
+func (b *builder) reference(what, name string, known map[string]*node, at hcl.Range) {
+	if known[name] != nil {
+		return
+	}
+	hint := didYouMean(name, sortedKeys(known))
+	if hint == "" && len(known) == 0 {
+		hint = fmt.Sprintf(" The configuration has no %s at all.", what)
+	}
+	b.complain(at, "Unknown "+what, "There is no %s %q.%s", what, name, hint)
+}
+
+// either complains where two keys of a block exclude each other and both are given.
+func (b *builder) either(n *node, one, other string) {
+	if n.given(one) && n.given(other) {
+		b.complain(n.at(other), "One key too many", "Give %s or %s, not both.", one, other)
+	}
+}
+
+// secret is the text of a key, or of the file that the key with _file names,
+// without the line end at its end.
+func (b *builder) secret(n *node, name string) string {
+	fileKey := name + "_file"
+	b.either(n, name, fileKey)
+	if !n.given(fileKey) {
+		return n.text(name)
+	}
+	path := resolve(n.dir, n.text(fileKey))
+	if n.text(fileKey) == "" {
+		return ""
+	}
+	if !slices.Contains(b.read, path) {
+		b.read = append(b.read, path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		b.complain(n.at(fileKey), "File cannot be read", "%s: %s.", fileKey, err)
+	}
+	return strings.TrimRight(string(text), "\r\n")
+}
+
+// path is a file's path as it stands for the program.
+func (n *node) path(name string) string {
+	if p := n.text(name); p != "" {
+		return resolve(n.dir, p)
+	}
+	return ""
+}

@@ -1,0 +1,178 @@
+package conf
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/dynblock"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// reader turns files into a tree of nodes, by the schema.
+type reader struct {
+	scope *scope
+	diags hcl.Diagnostics
+}
+
+// read reads all files into one node whose blocks are the top-level ones.
+func (r *reader) read(sources []*source) *node {
+	top := schema()
+	root := &node{spec: top, blocks: map[string][]*node{}}
+	for _, src := range sources {
+		ctx := r.scope.context(src.name)
+		var body hcl.Body = src.body
+		if hasDynamic(src.body) {
+			body = dynblock.Expand(body, ctx)
+		}
+		want := bodySchema(top)
+		want.Blocks = append(want.Blocks, hcl.BlockHeaderSchema{Type: "locals"}, hcl.BlockHeaderSchema{Type: "variable", LabelNames: []string{"name"}})
+		content, diags := body.Content(want)
+		r.diags = append(r.diags, diags...)
+		r.children(root, content.Blocks, ctx, filepath.Dir(src.name))
+	}
+	r.unique(root)
+	return root
+}
+
+// hasDynamic says whether a body has a dynamic block at any depth. Expanding
+// costs, and large configurations have none.
+func hasDynamic(b *hclsyntax.Body) bool {
+	return slices.ContainsFunc(b.Blocks, func(c *hclsyntax.Block) bool { return c.Type == "dynamic" || hasDynamic(c.Body) })
+}
+
+// bodySchema is HCL's view of a block's schema.
+func bodySchema(b *block) *hcl.BodySchema {
+	s := &hcl.BodySchema{}
+	for _, k := range b.keys {
+		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: k.name, Required: k.required})
+	}
+	for _, c := range b.blocks {
+		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: c.name, LabelNames: c.labels})
+	}
+	return s
+}
+
+// children reads blocks into their parent.
+func (r *reader) children(parent *node, blocks hcl.Blocks, ctx *hcl.EvalContext, dir string) {
+	for _, b := range blocks {
+		for _, spec := range parent.spec.blocks {
+			if spec.name != b.Type {
+				continue
+			}
+			n := &node{header: b.DefRange, dir: dir}
+			for i, text := range b.Labels {
+				n.labels = append(n.labels, label{text, b.LabelRanges[i]})
+			}
+			variant, known := spec.variant(b.Labels)
+			if !known {
+				r.unknownVariant(spec, n)
+				continue
+			}
+			n.spec = variant
+			r.body(n, b.Body, ctx)
+			if parent.blocks[b.Type] == nil {
+				parent.blocks[b.Type] = nil
+			}
+			parent.blocks[b.Type] = append(parent.blocks[b.Type], n)
+		}
+	}
+}
+
+func (r *reader) unknownVariant(spec *block, n *node) {
+	var known []string
+	for _, v := range spec.variants {
+		known = append(known, v.labels[0])
+	}
+	hint := didYouMean(n.label(), known)
+	if hint == "" {
+		hint = " There are " + strings.Join(known, ", ") + "."
+	}
+	r.diags = append(r.diags, complain("Unknown "+strings.ReplaceAll(spec.name, "_", " "), fmt.Sprintf("There is no %s %q.%s", spec.name, n.label(), hint), n.labels[0].at))
+}
+
+// body reads arguments and blocks of one block.
+func (r *reader) body(n *node, body hcl.Body, ctx *hcl.EvalContext) {
+	content, diags := body.Content(bodySchema(n.spec))
+	for _, d := range diags {
+		r.diags = append(r.diags, r.improve(d, n))
+	}
+	n.values = make(map[string]*value, len(content.Attributes))
+	n.blocks = map[string][]*node{}
+	for _, k := range n.spec.keys {
+		attr := content.Attributes[k.name]
+		if attr == nil {
+			continue
+		}
+		if v, more := decode(k, attr, ctx); v != nil {
+			n.values[k.name] = v
+			r.diags = append(r.diags, more...)
+		} else if r.diags = append(r.diags, more...); k.required {
+			r.diags = append(r.diags, complain("Missing required argument", fmt.Sprintf("The argument %q is required, but is null here.", k.name), attr.Expr.Range()))
+		}
+	}
+	r.children(n, content.Blocks, ctx, n.dir)
+	r.unique(n)
+}
+
+// improve tells where a key does belong that HCL found out of place.
+func (r *reader) improve(d *hcl.Diagnostic, n *node) *hcl.Diagnostic {
+	if d.Summary != "Unsupported argument" || strings.Contains(d.Detail, "Did you mean") || d.Subject == nil {
+		return d
+	}
+	_, rest, _ := strings.Cut(d.Detail, `"`)
+	name, _, _ := strings.Cut(rest, `"`)
+	var homes, near []string
+	var walk func(b *block)
+	walk = func(b *block) {
+		if b.has(name) && b.name != n.spec.name && !slices.Contains(homes, b.name) {
+			homes = append(homes, b.name)
+		}
+		for _, c := range b.blocks {
+			walk(c)
+		}
+	}
+	walk(schema())
+	for _, k := range n.spec.keys {
+		near = append(near, k.name)
+	}
+	better := *d
+	if hint := didYouMean(name, near); hint != "" {
+		better.Detail += hint
+	} else if len(homes) > 0 {
+		better.Detail += " It belongs into " + strings.Join(homes, " or ") + "."
+	}
+	return &better
+}
+
+// unique complains of blocks that stand more often than they may.
+func (r *reader) unique(n *node) {
+	for _, spec := range n.spec.blocks {
+		first := map[string]*node{}
+		for _, c := range n.blocks[spec.name] {
+			name := ""
+			switch {
+			case !spec.many:
+			case len(c.labels) == 0, spec.variants != nil:
+				continue
+			default:
+				name = c.label()
+			}
+			earlier, twice := first[name]
+			if !twice {
+				first[name] = c
+				continue
+			}
+			what := spec.name
+			if name != "" {
+				what = fmt.Sprintf("%s %q", spec.name, name)
+			}
+			r.diags = append(r.diags, complain("Block given twice", fmt.Sprintf("There is a %s at %s already.", what, place(earlier.header)), c.own()))
+		}
+	}
+}
+
+// place names a line for people.
+func place(at hcl.Range) string { return fmt.Sprintf("%s:%d", at.Filename, at.Start.Line) }
