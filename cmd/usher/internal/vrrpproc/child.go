@@ -1,0 +1,220 @@
+package vrrpproc
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"usher/vrrp"
+	"usher/vrrp/engine"
+	"usher/vrrp/hold"
+	"usher/vrrp/hold/rtnl"
+	"usher/vrrp/wire"
+)
+
+// Loop is the loop that runs the engine: wire.Loop, or one in virtual time.
+type Loop interface {
+	// Run runs until the context ends; then all instances resign.
+	Run(ctx context.Context) error
+	// Apply makes d what runs.
+	Apply(ctx context.Context, d vrrp.Desired) error
+	// Do runs f on the loop, in order, after all that has been received, without
+	// waiting for it.
+	Do(f func(now time.Time, e *engine.Engine))
+	// Call runs f on the loop and waits for it.
+	Call(ctx context.Context, f func(now time.Time, e *engine.Engine)) error
+}
+
+// ChildOptions are the parts of a child process.
+type ChildOptions struct {
+	Log    *slog.Logger
+	Kernel hold.Kernel
+	// Loop makes the loop, which sets and announces through the manager.
+	Loop func(m *hold.Manager, events func(vrrp.Event)) Loop
+}
+
+// Child is the VRRP process: it serves the parent on conn with the kernel and
+// the wires of this machine, as RunChild says.
+func Child(ctx context.Context, conn net.Conn, log *slog.Logger) error {
+	kernel, err := rtnl.Open()
+	if err != nil {
+		return err
+	}
+	err = RunChild(ctx, conn, ChildOptions{
+		Log: log, Kernel: kernel,
+		Loop: func(m *hold.Manager, events func(vrrp.Event)) Loop {
+			return wire.New(wire.Options{Log: log, Holder: m, Events: events})
+		},
+	})
+	return errors.Join(err, kernel.Close())
+}
+
+// child is the running VRRP process.
+type child struct {
+	log    *slog.Logger
+	kernel hold.Kernel
+	hold   *hold.Manager
+	loop   Loop
+	out    *outbox
+	have   map[string]vrrp.Config
+}
+
+// RunChild serves the parent on conn until the context ends, the parent says
+// stop, or the connection does; then all instances resign and all that is held is
+// removed before it returns.
+func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
+	c := &child{log: o.Log, kernel: o.Kernel, out: newOutbox(), have: map[string]vrrp.Config{}}
+	events := func(e vrrp.Event) { c.out.put(message{Event: &e}) }
+	c.hold = hold.New(hold.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm})
+	c.loop = o.Loop(c.hold, events)
+
+	// Three lives, one inside the other: the loop resigns while the holder
+	// still removes, and both are told to the parent.
+	var writer, holder, worker errgroup.Group
+	writeCtx, endWrite := context.WithCancel(context.WithoutCancel(ctx))
+	defer endWrite()
+	writer.Go(func() error { return c.out.run(writeCtx, conn) })
+	holdCtx, endHold := context.WithCancel(context.WithoutCancel(ctx))
+	defer endHold()
+	holder.Go(func() error { return c.hold.Run(holdCtx) })
+	loopCtx, endLoop := context.WithCancel(ctx)
+	defer endLoop()
+	worker.Go(func() error {
+		defer endLoop()
+		return c.loop.Run(loopCtx)
+	})
+	worker.Go(func() error {
+		defer endLoop()
+		return c.serve(loopCtx, conn)
+	})
+	stopRead := context.AfterFunc(loopCtx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stopRead()
+
+	err := worker.Wait()
+	endHold()
+	err = errors.Join(err, holder.Wait())
+	endWrite()
+	// The last words are lost where the parent is gone; nothing depends on them.
+	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+	_ = writer.Wait()
+	return err
+}
+
+// confirm is hold's question whether an instance is still active, asked after a
+// late wake: the loop answers when it has read all that came in meanwhile.
+func (c *child) confirm(name string) {
+	c.loop.Do(func(now time.Time, e *engine.Engine) {
+		for _, s := range e.Status(now) {
+			if s.Name == name {
+				c.hold.Set(name, s.Held)
+			}
+		}
+	})
+}
+
+// serve handles the parent's messages, in order, until it says stop or is gone.
+func (c *child) serve(ctx context.Context, conn net.Conn) error {
+	r := bufio.NewReader(conn)
+	for {
+		m, err := readMessage(r)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrClosedPipe):
+			c.log.Warn("vrrp: the main process is gone; all instances resign")
+			return nil
+		case err != nil:
+			return err
+		case m.Stop:
+			return nil
+		}
+		answer, err := c.handle(ctx, m)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			answer.Error = err.Error()
+		}
+		if m.ID != 0 {
+			c.out.put(message{ID: m.ID, Reply: &answer})
+		}
+	}
+}
+
+// handle does what one message asks for.
+func (c *child) handle(ctx context.Context, m message) (answer reply, err error) {
+	call := func(f func(now time.Time, e *engine.Engine)) {
+		if e := c.loop.Call(ctx, f); e != nil {
+			err = e
+		}
+	}
+	switch {
+	case m.Apply != nil:
+		err = c.apply(ctx, *m.Apply)
+	case m.Track != nil:
+		t := *m.Track
+		c.loop.Do(func(now time.Time, e *engine.Engine) { e.Track(now, t.Instance, t.Key, t.Adjustment) })
+	case m.Witness != nil:
+		w := *m.Witness
+		c.loop.Do(func(now time.Time, e *engine.Engine) { e.Witness(now, w.Instance, w.Reachable) })
+	case m.Failover != nil:
+		call(func(now time.Time, e *engine.Engine) { err = e.Failover(now, *m.Failover) })
+	case m.Maintenance != nil:
+		call(func(now time.Time, e *engine.Engine) { e.Maintenance(now, *m.Maintenance) })
+	case m.Status:
+		call(func(now time.Time, e *engine.Engine) { answer.Status = e.Status(now) })
+		for i := range answer.Status {
+			answer.Status[i].Held = c.hold.Held(answer.Status[i].Name)
+		}
+	default:
+		err = fmt.Errorf("vrrp process: message without a meaning")
+	}
+	return answer, err
+}
+
+// apply brings all to a new configuration: first what is to be held, then the
+// machines, then what is gone, which has resigned by then.
+func (c *child) apply(ctx context.Context, d vrrp.Desired) error {
+	c.cleanup(ctx, d)
+	var errs []error
+	want := map[string]vrrp.Config{}
+	for _, cfg := range d.Instances {
+		want[cfg.Name] = cfg
+		// An interface that is not there holds its instances in fault; that is
+		// for the engine to say, once.
+		if err := c.hold.Configure(cfg); err != nil && !errors.Is(err, syscall.ENODEV) {
+			errs = append(errs, err)
+		}
+	}
+	err := c.loop.Apply(ctx, d)
+	for name := range c.have {
+		if _, ok := want[name]; !ok {
+			c.hold.Remove(name)
+		}
+	}
+	c.have = want
+	return errors.Join(append(errs, err)...)
+}
+
+// cleanup removes what a process before this one left of the instances that are
+// new to it.
+func (c *child) cleanup(ctx context.Context, d vrrp.Desired) {
+	if len(c.have) > 0 {
+		return
+	}
+	removed, err := hold.Cleanup(ctx, c.kernel, d.Instances)
+	for _, o := range removed {
+		c.log.Warn("vrrp: removed a leftover", "object", o.String())
+	}
+	if err != nil {
+		c.log.Error("vrrp: clean-up of leftovers", "error", err)
+	}
+}

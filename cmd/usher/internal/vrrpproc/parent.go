@@ -1,0 +1,279 @@
+package vrrpproc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"usher/vrrp"
+	"usher/vrrp/hold"
+	"usher/vrrp/hold/rtnl"
+)
+
+// Pauses before a dead child is started again, and how long one has to live to
+// be taken for a sound one. The first restart comes at once.
+const (
+	backoffFirst = 200 * time.Millisecond
+	backoffMost  = 10 * time.Second
+	soundAfter   = 30 * time.Second
+)
+
+// Bounds of what the parent waits for: an answer, and the end of a child that
+// was told to stop.
+const (
+	answerWithin = 5 * time.Second
+	statusWithin = time.Second
+	stopWithin   = 5 * time.Second
+)
+
+// ErrNoChild says that there is no VRRP process at this moment.
+var ErrNoChild = errors.New("vrrp: the VRRP process is not running")
+
+// Options are what a Parent needs.
+type Options struct {
+	Log *slog.Logger
+	// Events takes what instances report, in order, one call at a time; it must
+	// not block for long. Nil drops them.
+	Events func(vrrp.Event)
+	// Executable and Args start the child, which finds its end of the socket
+	// pair at file descriptor 3; by default this program and "vrrp-child".
+	Executable string
+	Args       []string
+	// Kernel withdraws the addresses of a dead child; nil for this machine's.
+	Kernel hold.Kernel
+	// Start replaces the start of a process, in tests and simulations.
+	Start Starter
+}
+
+// Parent supervises the VRRP process. New makes it, Run runs it.
+type Parent struct {
+	o Options
+
+	mu          sync.Mutex
+	desired     vrrp.Desired
+	before      []vrrp.Config // instances of the configuration before, perhaps still held
+	applied     bool
+	maintenance bool
+	tracks      map[trackOf]vrrp.Adjustment
+	witnesses   map[string]bool
+	child       *peer // nil while there is none
+}
+
+type trackOf struct{ instance, key string }
+
+// New returns a parent without a child.
+func New(o Options) *Parent {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Events == nil {
+		o.Events = func(vrrp.Event) {}
+	}
+	if o.Start == nil {
+		o.Start = command(o)
+	}
+	return &Parent{o: o, tracks: map[trackOf]vrrp.Adjustment{}, witnesses: map[string]bool{}}
+}
+
+// Run keeps a child running until the context ends; then the child resigns and
+// Run waits for its end. What a dead child held is withdrawn at once.
+func (p *Parent) Run(ctx context.Context) error {
+	if p.o.Kernel == nil {
+		kernel, err := rtnl.Open()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = kernel.Close() }()
+		p.o.Kernel = kernel
+	}
+	pause := time.Duration(0)
+	for {
+		started := time.Now()
+		err := p.once(ctx)
+		p.withdraw(context.WithoutCancel(ctx))
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(started) > soundAfter {
+			pause = 0
+		}
+		p.o.Log.Error("vrrp: the VRRP process died; its addresses are withdrawn, it is started again", "error", err, "in", pause)
+		p.event(fmt.Sprintf("the VRRP process died (%v) and is started again in %v", err, pause))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		pause = min(max(backoffFirst, 2*pause), backoffMost)
+	}
+}
+
+// once runs one child from start to end.
+func (p *Parent) once(ctx context.Context) error {
+	proc, err := p.o.Start()
+	if err != nil {
+		return fmt.Errorf("vrrp: start the VRRP process: %w", err)
+	}
+	c := newPeer(proc, p.o.Events)
+	p.mu.Lock()
+	p.child = c
+	p.replay(c)
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.child = nil
+	}()
+	return c.run(ctx)
+}
+
+// replay gives a new child all that is known; p is locked.
+func (p *Parent) replay(c *peer) {
+	if p.maintenance {
+		c.send(message{Maintenance: &p.maintenance})
+	}
+	if p.applied {
+		c.send(message{Apply: new(p.desired)})
+	}
+	p.replayTracks(c)
+}
+
+// replayTracks gives the child every known adjustment; p is locked.
+func (p *Parent) replayTracks(c *peer) {
+	for of, a := range p.tracks {
+		c.send(message{Track: &trackResult{of.instance, of.key, a}})
+	}
+	for name, ok := range p.witnesses {
+		c.send(message{Witness: &witnessed{name, ok}})
+	}
+}
+
+// withdraw removes what a child that is gone may have left.
+func (p *Parent) withdraw(ctx context.Context) {
+	p.mu.Lock()
+	all := slices.Concat(p.desired.Instances, p.before)
+	p.mu.Unlock()
+	removed, err := hold.Cleanup(ctx, p.o.Kernel, all)
+	for _, o := range removed {
+		p.o.Log.Warn("vrrp: withdrew an address of the VRRP process that is gone", "object", o.String())
+	}
+	if err != nil {
+		p.o.Log.Error("vrrp: withdraw addresses", "error", err)
+	}
+}
+
+// Apply makes d the configuration. Without a running child it is kept for the
+// next one. The error says what the child could not do.
+func (p *Parent) Apply(d vrrp.Desired) error {
+	p.mu.Lock()
+	p.before = p.desired.Instances
+	p.desired, p.applied = d, true
+	c := p.child
+	p.forget()
+	p.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	_, err := c.ask(message{Apply: &d}, answerWithin)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil && p.child == c {
+		p.replayTracks(c)
+	}
+	return err
+}
+
+// forget drops what is known of tracks that are not in the configuration any
+// more; p is locked.
+func (p *Parent) forget() {
+	known, witnessed := map[trackOf]bool{}, map[string]bool{}
+	for _, c := range p.desired.Instances {
+		for _, t := range c.Track {
+			known[trackOf{c.Name, t.Key()}] = true
+		}
+		witnessed[c.Name] = c.Witness != nil
+	}
+	maps.DeleteFunc(p.tracks, func(of trackOf, _ vrrp.Adjustment) bool { return !known[of] })
+	maps.DeleteFunc(p.witnesses, func(name string, _ bool) bool { return !witnessed[name] })
+}
+
+// Status gives every instance as it stands. While there is no child, or none
+// that answers within a second, all are in Initialize, and the reason says so.
+func (p *Parent) Status() []vrrp.Status {
+	p.mu.Lock()
+	c, all := p.child, p.desired.Instances
+	p.mu.Unlock()
+	err := ErrNoChild
+	if c != nil {
+		var r reply
+		if r, err = c.ask(message{Status: true}, statusWithin); err == nil {
+			return r.Status
+		}
+	}
+	out := make([]vrrp.Status, len(all))
+	for i, cfg := range all {
+		out[i] = vrrp.Status{
+			Name: cfg.Name, State: vrrp.Initialize, Reason: err.Error(), Priority: cfg.Priority,
+			VRID: cfg.VRID, Version: cfg.Version, Interface: cfg.Interface,
+		}
+		for _, a := range cfg.Addresses {
+			out[i].Addresses = append(out[i].Addresses, a.Prefix.String())
+		}
+	}
+	return out
+}
+
+// Failover hands an active instance over to its peer.
+func (p *Parent) Failover(name string) error {
+	return p.request(message{Failover: &name})
+}
+
+// Maintenance takes this director out (all instances resign and stay back) or
+// lets it take part again. It holds for a child that is started later, too.
+func (p *Parent) Maintenance(on bool) error {
+	p.mu.Lock()
+	p.maintenance = on
+	p.mu.Unlock()
+	return p.request(message{Maintenance: &on})
+}
+
+func (p *Parent) request(m message) error {
+	p.mu.Lock()
+	c := p.child
+	p.mu.Unlock()
+	if c == nil {
+		return ErrNoChild
+	}
+	_, err := c.ask(m, answerWithin)
+	return err
+}
+
+// Track tells the present say of one track of an instance. It never blocks.
+func (p *Parent) Track(instance, key string, a vrrp.Adjustment) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tracks[trackOf{instance, key}] = a
+	if p.child != nil {
+		p.child.send(message{Track: &trackResult{instance, key, a}})
+	}
+}
+
+// Witness tells whether the second opinion of an instance can be reached. It
+// never blocks.
+func (p *Parent) Witness(instance string, reachable bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.witnesses[instance] = reachable
+	if p.child != nil {
+		p.child.send(message{Witness: &witnessed{instance, reachable}})
+	}
+}
+
+func (p *Parent) event(reason string) {
+	p.o.Events(vrrp.Event{Time: time.Now(), Kind: vrrp.EventProcess, Reason: reason})
+}

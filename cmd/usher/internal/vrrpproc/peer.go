@@ -1,0 +1,121 @@
+package vrrpproc
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"usher/vrrp"
+)
+
+// Process is a started child: the parent's end of the connection, and its end.
+type Process struct {
+	Conn net.Conn
+	Wait func() error // returns when the process has ended
+	Kill func()       // ends it at once
+}
+
+// Starter starts a child.
+type Starter func() (Process, error)
+
+// peer is the parent's view of one running child.
+type peer struct {
+	proc   Process
+	out    *outbox
+	events func(vrrp.Event)
+	gone   chan struct{} // closed when the child is
+
+	mu      sync.Mutex
+	next    uint64
+	waiting map[uint64]chan reply
+}
+
+func newPeer(proc Process, events func(vrrp.Event)) *peer {
+	return &peer{proc: proc, out: newOutbox(), events: events, gone: make(chan struct{}), waiting: map[uint64]chan reply{}}
+}
+
+// send queues a message that needs no answer.
+func (c *peer) send(m message) { c.out.put(m) }
+
+// ask sends a request and waits for its answer.
+func (c *peer) ask(m message, within time.Duration) (reply, error) {
+	answer := make(chan reply, 1)
+	c.mu.Lock()
+	c.next++
+	m.ID = c.next
+	c.waiting[m.ID] = answer
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.waiting, m.ID)
+	}()
+	c.out.put(m)
+	timeout := time.NewTimer(within)
+	defer timeout.Stop()
+	select {
+	case r := <-answer:
+		if r.Error != "" {
+			return r, errors.New(r.Error)
+		}
+		return r, nil
+	case <-c.gone:
+		return reply{}, ErrNoChild
+	case <-timeout.C:
+		return reply{}, fmt.Errorf("vrrp: no answer from the VRRP process within %v", within)
+	}
+}
+
+// run reads from the child until it ends, of itself or because the context did.
+func (c *peer) run(ctx context.Context) error {
+	defer close(c.gone)
+	writeCtx, endWrite := context.WithCancel(context.Background())
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		// A write fails where the child is gone, and then reading says so, too.
+		_ = c.out.run(writeCtx, c.proc.Conn)
+	}()
+	stop := context.AfterFunc(ctx, func() {
+		c.send(message{Stop: true})
+		kill := time.AfterFunc(stopWithin, c.proc.Kill)
+		<-c.gone
+		kill.Stop()
+	})
+	read := c.read()
+	// Nothing more comes from it: it is gone, or talks nonsense.
+	c.proc.Kill()
+	err := c.proc.Wait()
+	endWrite()
+	closed := c.proc.Conn.Close()
+	<-written
+	if stop() || ctx.Err() == nil {
+		return errors.Join(err, read)
+	}
+	return errors.Join(err, closed)
+}
+
+// read takes events and answers until the child's end is closed.
+func (c *peer) read() error {
+	r := bufio.NewReader(c.proc.Conn)
+	for {
+		m, err := readMessage(r)
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.Event != nil:
+			c.events(*m.Event)
+		case m.Reply != nil:
+			c.mu.Lock()
+			if w := c.waiting[m.ID]; w != nil {
+				w <- *m.Reply
+			}
+			c.mu.Unlock()
+		}
+	}
+}

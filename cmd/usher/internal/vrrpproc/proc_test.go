@@ -1,0 +1,357 @@
+package vrrpproc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"usher/vrrp"
+	"usher/vrrp/engine"
+	"usher/vrrp/hold"
+	"usher/vrrp/hold/holdtest"
+)
+
+// loop runs an engine in virtual time, alone on its network.
+type loop struct {
+	m      *hold.Manager
+	events func(vrrp.Event)
+	queue  chan func(time.Time, *engine.Engine)
+	sent   chan uint8 // priorities of all adverts
+}
+
+func (l *loop) Send(_ string, out engine.Outgoing) error {
+	l.sent <- out.Payload[2]
+	return nil
+}
+func (l *loop) Hold(name string, active bool) { l.m.Set(name, active) }
+func (l *loop) Announce(name string)          { l.m.Announce(name) }
+func (l *loop) Event(e vrrp.Event)            { l.events(e) }
+
+func (l *loop) Do(f func(time.Time, *engine.Engine)) { l.queue <- f }
+
+func (l *loop) Call(ctx context.Context, f func(time.Time, *engine.Engine)) error {
+	done := make(chan struct{})
+	l.Do(func(now time.Time, e *engine.Engine) {
+		defer close(done)
+		f(now, e)
+	})
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *loop) Apply(ctx context.Context, d vrrp.Desired) error {
+	return l.Call(ctx, func(now time.Time, e *engine.Engine) { e.Apply(now, d) })
+}
+
+func (l *loop) Run(ctx context.Context) error {
+	e := engine.New(engine.Options{Ports: l})
+	e.Link(time.Now(), engine.Link{Name: "eth0", Index: 2, Up: true, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.11")}})
+	for {
+		timer := make(<-chan time.Time)
+		if at, ok := e.Deadline(); ok {
+			timer = time.After(time.Until(at))
+		}
+		select {
+		case <-ctx.Done():
+			e.Shutdown(time.Now())
+			return nil
+		case f := <-l.queue:
+			f(time.Now(), e)
+		case <-timer:
+			e.Expire(time.Now())
+		}
+	}
+}
+
+// starter starts a child in a world with this kernel.
+type starter func(k *holdtest.Kernel) (Process, error)
+
+// world is a parent whose children run in the same bubble.
+type world struct {
+	*Parent
+	kernel *holdtest.Kernel
+	sent   chan uint8
+	events chan vrrp.Event
+	starts []starter // used up first; then sound children are started
+	stop   func()
+
+	mu    sync.Mutex
+	begun int
+	conns []net.Conn // the children's ends
+}
+
+func newWorld(t *testing.T, starts ...starter) *world {
+	t.Helper()
+	w := &world{kernel: &holdtest.Kernel{}, sent: make(chan uint8, 10_000), events: make(chan vrrp.Event, 10_000), starts: starts}
+	w.kernel.AddLink("eth0")
+	w.Parent = New(Options{Events: func(e vrrp.Event) { w.events <- e }, Kernel: w.kernel, Start: w.start})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(w.stop)
+	synctest.Wait()
+	return w
+}
+
+func (w *world) start() (Process, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begun++
+	if len(w.starts) >= w.begun {
+		return w.starts[w.begun-1](w.kernel)
+	}
+	ours, theirs := net.Pipe()
+	w.conns = append(w.conns, theirs)
+	done := make(chan error, 1)
+	go func() {
+		defer func() { _ = theirs.Close() }()
+		done <- RunChild(context.Background(), theirs, ChildOptions{
+			Log: slog.New(slog.DiscardHandler), Kernel: w.kernel,
+			Loop: func(m *hold.Manager, events func(vrrp.Event)) Loop {
+				return &loop{m: m, events: events, queue: make(chan func(time.Time, *engine.Engine), 100), sent: w.sent}
+			},
+		})
+	}()
+	return Process{Conn: ours, Wait: func() error { return <-done }, Kill: func() { _ = ours.Close() }}, nil
+}
+
+// crash is a child that lives for some time and leaves objects behind.
+func crash(after time.Duration, leave ...hold.Object) starter {
+	return func(k *holdtest.Kernel) (Process, error) {
+		ours, theirs := net.Pipe()
+		done := make(chan error, 1)
+		go func() {
+			go func() {
+				b := make([]byte, 1000)
+				for {
+					if _, err := theirs.Read(b); err != nil {
+						return
+					}
+				}
+			}()
+			<-time.After(after)
+			for _, o := range leave {
+				if err := k.Add(o); err != nil {
+					panic(err)
+				}
+			}
+			<-time.After(time.Second)
+			_ = theirs.Close()
+			done <- errors.New("signal: killed")
+		}()
+		return Process{Conn: ours, Wait: func() error { return <-done }, Kill: func() {}}, nil
+	}
+}
+
+var vip = netip.MustParseAddr("192.0.2.1")
+
+func desired(names ...string) (d vrrp.Desired) {
+	for i, name := range names {
+		d.Instances = append(d.Instances, vrrp.Config{
+			Name: name, Interface: "eth0", VRID: uint8(i + 1), Priority: 100, Version: 3, Interval: time.Second, DownAdverts: 3,
+			Addresses: []vrrp.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), 32)}},
+			Lease:     2 * time.Second, Preempt: true, Accept: true, Announce: vrrp.Announce{Repeat: 1},
+			Track: []vrrp.Track{{Kind: vrrp.TrackScript, Name: "s", Initial: "up"}},
+		})
+	}
+	return d
+}
+
+func (w *world) state(name string) vrrp.State {
+	for _, s := range w.Status() {
+		if s.Name == name {
+			return s.State
+		}
+	}
+	return vrrp.Initialize
+}
+
+// pass lets virtual time go by.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func TestChildTakesOverAndResignsOnStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		if err := w.Apply(desired("web")); err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		if s := w.Status(); len(s) != 1 || s[0].State != vrrp.Active || !s[0].Held {
+			t.Fatalf("status %+v", s)
+		}
+		if !w.kernel.Has(vip) {
+			t.Fatal("the address is not there")
+		}
+		w.stop()
+		if w.kernel.Has(vip) {
+			t.Error("the address is still there after the stop")
+		}
+		if last := lastOf(w.sent); last != 0 {
+			t.Errorf("last advert has priority %d; want the resignation", last)
+		}
+		var states []vrrp.State
+		for len(w.events) > 0 {
+			if e := <-w.events; e.Kind == vrrp.EventState {
+				states = append(states, e.To)
+			}
+		}
+		if n := len(states); n < 3 || states[n-2] != vrrp.Active || states[n-1] != vrrp.Initialize {
+			t.Errorf("states told: %v", states)
+		}
+	})
+}
+
+func lastOf(sent chan uint8) (last uint8) {
+	for len(sent) > 0 {
+		last = <-sent
+	}
+	return last
+}
+
+// TestParentDies: the child finds the end of its connection, resigns and removes
+// what it holds.
+func TestParentDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		if err := w.Apply(desired("web")); err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		lastOf(w.sent)
+		w.mu.Lock()
+		child := w.conns[0]
+		w.mu.Unlock()
+		_ = child.Close() // what a dead parent's kernel does
+		synctest.Wait()
+		if w.kernel.Has(vip) {
+			t.Error("the address is still there")
+		}
+		if len(w.sent) != 1 || <-w.sent != 0 {
+			t.Error("no resignation, or more than that was sent")
+		}
+	})
+}
+
+// TestChildDies: what it held is withdrawn at once, it is started again, and gets
+// all that is known.
+func TestChildDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, crash(time.Second, hold.Address{Link: "eth0", Prefix: netip.PrefixFrom(vip, 32)}))
+		go func() { _ = w.Apply(desired("web")) }() // never answered
+		pass(1500 * time.Millisecond)
+		if !w.kernel.Has(vip) {
+			t.Fatal("the dying child left nothing: the test shows nothing")
+		}
+		w.Track("web", "script/s", vrrp.Adjustment{Fault: true, Reason: "script s: exit status 1"})
+		pass(600 * time.Millisecond)
+		if w.kernel.Has(vip) {
+			t.Error("the address of the dead child is still there")
+		}
+		e := <-w.events
+		if e.Kind != vrrp.EventProcess {
+			t.Errorf("event %+v", e)
+		}
+		pass(10 * time.Second)
+		if s := w.state("web"); s != vrrp.Fault {
+			t.Errorf("the new child has web in %v; it was not told of the script", s)
+		}
+		w.Track("web", "script/s", vrrp.Adjustment{})
+		pass(10 * time.Second)
+		if s := w.state("web"); s != vrrp.Active {
+			t.Errorf("web is %v", s)
+		}
+	})
+}
+
+// TestCrashLoop: a child that dies again and again is started with growing pauses.
+func TestCrashLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var starts []starter
+		for range 20 {
+			starts = append(starts, crash(0))
+		}
+		w := newWorld(t, starts...)
+		pass(time.Minute)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.begun < 7 || w.begun > 12 {
+			t.Errorf("%d starts within a minute", w.begun)
+		}
+	})
+}
+
+func TestReloadLeavesOthersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		if err := w.Apply(desired("web", "mail")); err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		if err := w.Apply(desired("web")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if w.kernel.Has(netip.MustParseAddr("192.0.2.2")) {
+			t.Error("the address of the removed instance is still there")
+		}
+		if s := w.Status(); len(s) != 1 || s[0].State != vrrp.Active || s[0].Transitions != w.Status()[0].Transitions || !w.kernel.Has(vip) {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+func TestCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		if err := w.Apply(desired("web")); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Failover("web"); err == nil {
+			t.Error("failover of an instance that is not active succeeded")
+		}
+		if err := w.Failover("nobody"); err == nil {
+			t.Error("failover of an unknown instance succeeded")
+		}
+		pass(10 * time.Second)
+		if err := w.Maintenance(true); err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		if s := w.state("web"); s == vrrp.Active || w.kernel.Has(vip) {
+			t.Errorf("in maintenance: %v, address there: %v", s, w.kernel.Has(vip))
+		}
+		if err := w.Maintenance(false); err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		if s := w.state("web"); s != vrrp.Active {
+			t.Errorf("after maintenance: %v", s)
+		}
+		w.stop()
+		if err := w.Failover("web"); !errors.Is(err, ErrNoChild) {
+			t.Errorf("after the stop: %v", err)
+		}
+		if s := w.Status(); len(s) != 1 || s[0].State != vrrp.Initialize {
+			t.Errorf("after the stop: %+v", s)
+		}
+	})
+}
