@@ -17,6 +17,7 @@ type Process struct {
 	Conn net.Conn
 	Wait func() error // returns when the process has ended
 	Kill func()       // ends it at once
+	PID  int          // 0 where it is no process of its own
 }
 
 // Starter starts a child.

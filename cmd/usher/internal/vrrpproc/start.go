@@ -47,7 +47,7 @@ func command(o Options) Starter {
 			_ = conn.Close()
 			return Process{}, err
 		}
-		return Process{Conn: conn, Wait: cmd.Wait, Kill: func() { _ = cmd.Process.Kill() }}, nil
+		return Process{Conn: conn, Wait: cmd.Wait, Kill: func() { _ = cmd.Process.Kill() }, PID: cmd.Process.Pid}, nil
 	}
 }
 

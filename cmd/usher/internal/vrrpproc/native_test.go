@@ -1,0 +1,244 @@
+package vrrpproc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"usher/vrrp"
+	"usher/vrrp/hold"
+	"usher/vrrp/hold/rtnl"
+)
+
+// TestMain makes this test binary a VRRP process where a test started it as one,
+// and else runs the tests in a network namespace of their own.
+func TestMain(m *testing.M) {
+	switch os.Getenv("USHER_VRRPPROC") {
+	case "child":
+		if err := runChild(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	case "tests":
+		os.Exit(m.Run())
+	default:
+		os.Exit(inNamespace())
+	}
+}
+
+func runChild() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	conn, err := Inherited()
+	if err != nil {
+		return err
+	}
+	return Child(ctx, conn, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+}
+
+func inNamespace() int {
+	cmd := exec.Command(os.Args[0], os.Args[1:]...)
+	cmd.Env = append(os.Environ(), "USHER_VRRPPROC=tests")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	if uid := os.Getuid(); uid != 0 {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "vrrpproc: start the tests in a network namespace:", err)
+		return 2
+	}
+	return 0
+}
+
+// native is a parent with real processes, kernel and wire.
+type native struct {
+	*Parent
+	kernel *rtnl.Kernel
+	events chan vrrp.Event
+	pids   chan int
+	stop   func()
+}
+
+func newNative(t *testing.T) *native {
+	t.Helper()
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "u0"}, PeerName: "p0"}
+	if err := netlink.LinkAdd(veth); err != nil {
+		t.Fatalf("make a veth pair: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := netlink.LinkDel(veth); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, name := range []string{"u0", "p0"} {
+		l, err := netlink.LinkByName(name)
+		if err == nil {
+			err = netlink.LinkSetUp(l)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := netlink.ParseAddr("192.0.2.11/24")
+	if err == nil {
+		err = netlink.AddrAdd(veth, a)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &native{events: make(chan vrrp.Event, 1000), pids: make(chan int, 100)}
+	if n.kernel, err = rtnl.Open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.kernel.Close() })
+	t.Setenv("USHER_VRRPPROC", "child")
+	start := command(Options{})
+	n.Parent = New(Options{Events: func(e vrrp.Event) { n.events <- e }, Start: func() (Process, error) {
+		p, err := start()
+		if err == nil {
+			n.pids <- p.PID
+		}
+		return p, err
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	stopped := false
+	n.stop = func() {
+		cancel()
+		if stopped {
+			return
+		}
+		stopped = true
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	t.Cleanup(n.stop)
+	return n
+}
+
+func nativeConfig(lease time.Duration) vrrp.Desired {
+	return vrrp.Desired{Instances: []vrrp.Config{{
+		Name: "web", Interface: "u0", VRID: 51, Priority: 200, Version: 3, Interval: 100 * time.Millisecond, DownAdverts: 3,
+		Addresses: []vrrp.Address{{Prefix: netip.MustParsePrefix("192.0.2.1/32")}},
+		Lease:     lease, Preempt: true, Accept: true, Announce: vrrp.Announce{Repeat: 2},
+	}}}
+}
+
+// await waits for an event that a test is about.
+func (n *native) await(t *testing.T, what string, ok func(vrrp.Event) bool) vrrp.Event {
+	t.Helper()
+	timeout := time.After(10 * time.Second)
+	for {
+		select {
+		case e := <-n.events:
+			if ok(e) {
+				return e
+			}
+		case <-timeout:
+			t.Fatalf("no event within 10 s: %s", what)
+		}
+	}
+}
+
+func toActive(e vrrp.Event) bool { return e.Kind == vrrp.EventState && e.To == vrrp.Active }
+
+func (n *native) has(t *testing.T) bool {
+	t.Helper()
+	all, err := n.kernel.Addresses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(all, func(f hold.Found) bool { return f.Address.Prefix.Addr() == netip.MustParseAddr("192.0.2.1") })
+}
+
+// until looks every millisecond whether the address is there, or is not.
+func (n *native) until(t *testing.T, there bool, limit time.Duration) time.Duration {
+	t.Helper()
+	start := time.Now()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for n.has(t) != there {
+		if time.Since(start) > limit {
+			t.Fatalf("the address: there %v after %v; want %v", !there, limit, there)
+		}
+		<-tick.C
+	}
+	return time.Since(start)
+}
+
+func TestNativeStop(t *testing.T) {
+	n := newNative(t)
+	if err := n.Apply(nativeConfig(2 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	n.await(t, "active", toActive)
+	n.until(t, true, time.Second)
+	n.stop()
+	if n.has(t) {
+		t.Error("the address is still there after the stop")
+	}
+}
+
+// TestNativeChildKilled: an address without a lease does not stay with a dead child.
+func TestNativeChildKilled(t *testing.T) {
+	n := newNative(t)
+	if err := n.Apply(nativeConfig(0)); err != nil {
+		t.Fatal(err)
+	}
+	n.await(t, "active", toActive)
+	n.until(t, true, time.Second)
+	if err := syscall.Kill(<-n.pids, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("withdrawn after %v", n.until(t, false, 200*time.Millisecond))
+	n.await(t, "process", func(e vrrp.Event) bool { return e.Kind == vrrp.EventProcess })
+	n.await(t, "active again", toActive)
+	n.until(t, true, time.Second)
+}
+
+// TestNativeChildStopped: the kernel takes the address from a process that hangs;
+// once it goes on, it finds itself still alone and puts it back.
+func TestNativeChildStopped(t *testing.T) {
+	n := newNative(t)
+	if err := n.Apply(nativeConfig(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	n.await(t, "active", toActive)
+	n.until(t, true, time.Second)
+	pid := <-n.pids
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if took := n.until(t, false, 3*time.Second); took < 500*time.Millisecond {
+		t.Errorf("the lease of 1 s ended after %v", took)
+	}
+	if s := n.Status(); s[0].State != vrrp.Initialize {
+		t.Errorf("status of a process that hangs: %+v", s)
+	}
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	n.until(t, true, 2*time.Second)
+}
