@@ -161,3 +161,21 @@ type SyncDaemon struct {
 	TTL       uint8
 	MaxLength uint16 // of a message in bytes
 }
+
+// Plus gives the sum of c and o.
+func (c Counters) Plus(o Counters) Counters {
+	c.Active += o.Active
+	c.Inactive += o.Inactive
+	c.Persistent += o.Persistent
+	c.Connections += o.Connections
+	c.PacketsIn += o.PacketsIn
+	c.PacketsOut += o.PacketsOut
+	c.BytesIn += o.BytesIn
+	c.BytesOut += o.BytesOut
+	c.ConnectionRate += o.ConnectionRate
+	c.PacketRateIn += o.PacketRateIn
+	c.PacketRateOut += o.PacketRateOut
+	c.ByteRateIn += o.ByteRateIn
+	c.ByteRateOut += o.ByteRateOut
+	return c
+}

@@ -1,0 +1,248 @@
+package director
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"usher/director/ipvs"
+	"usher/healthcheck"
+)
+
+// defaultDrain empties services that an earlier usher left and whose own drain
+// timeout is not known any more.
+const defaultDrain = 60 * time.Second
+
+// retiree is a service that the configuration no longer has: it stays, taking no
+// new connections, until those that it has are gone.
+type retiree struct {
+	name    string // of its virtual server, "" for one of an earlier run
+	service ipvs.Service
+	leaving map[ipvs.DestinationKey]leaving
+}
+
+// compare reads the whole table, reports what differs from how it was left, takes
+// a new configuration if there is one, and marks every pool for another look.
+func (d *Director) compare(req *request, now time.Time, events *[]Event) error {
+	have, err := d.options.Kernel.Read()
+	if err != nil {
+		return fmt.Errorf("director: read the IPVS table: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.drift(have, now, events)
+	if req != nil {
+		if err := d.adopt(req.servers, have, now, events); err != nil {
+			return err
+		}
+		d.loop.configured = true
+	}
+	d.shadow = subset(have, d.owned)
+	clear(d.loop.uncertain)
+	return nil
+}
+
+// drift reports each difference between how our services were left and how they
+// are. The plan that follows repairs it. Caller holds mu.
+func (d *Director) drift(have ipvs.Table, now time.Time, events *[]Event) {
+	if d.shadow == nil {
+		return
+	}
+	left, found := ipvs.Table{}, ipvs.Table{}
+	for key, e := range d.shadow {
+		if d.loop.uncertain[key] || !d.owned[key] {
+			continue
+		}
+		left[key] = e
+		if h, ok := have[key]; ok {
+			found[key] = h
+		}
+	}
+	gone := map[ipvs.ServiceKey]bool{}
+	for _, op := range Plan(left, found) {
+		e := Event{Time: now, Kind: EventDrift, VirtualServer: d.nameOf(op.Key)}
+		if op.Dest.Address.IsValid() {
+			e.RealServer = netip.AddrPortFrom(op.Dest.Address, op.Dest.Port)
+		}
+		h := found[op.Key]
+		switch op.Kind {
+		case ipvs.AddService:
+			gone[op.Key] = true
+			e.Reason = fmt.Sprintf("service %s was removed by somebody else", op.Key)
+		case ipvs.EditService:
+			e.From, e.To = h.Service.String(), op.Service.String()
+			e.Reason = fmt.Sprintf("service %s was edited by somebody else", op.Key)
+		case ipvs.AddDestination:
+			if gone[op.Key] {
+				continue
+			}
+			e.Reason = fmt.Sprintf("%s was removed from %s by somebody else", op.Dest, op.Key)
+		case ipvs.EditDestination:
+			e.From, e.To = h.Destinations[op.Dest].String(), op.Destination.String()
+			e.Reason = fmt.Sprintf("%s in %s was edited by somebody else", op.Dest, op.Key)
+		case ipvs.DelDestination:
+			e.Reason = fmt.Sprintf("%s was added to %s by somebody else", op.Dest, op.Key)
+		}
+		d.stats.DriftRepairs++
+		*events = append(*events, e)
+	}
+}
+
+// adopt takes a new configuration: pools are made, updated and dropped, services
+// that it no longer has retire, and what is owned is remembered before anything
+// of it is in the kernel. Caller holds mu.
+func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time, events *[]Event) error {
+	configured := map[ipvs.ServiceKey]bool{}
+	for _, vs := range servers {
+		for _, key := range vs.Keys {
+			configured[key] = true
+		}
+	}
+	owned := map[ipvs.ServiceKey]bool{}
+	for key := range d.owned {
+		if _, there := have[key]; there || configured[key] {
+			owned[key] = true
+		}
+	}
+	for key := range configured {
+		if _, there := have[key]; there && !d.owned[key] {
+			d.log.Warn("taking over a service that is in the kernel already", "service", key)
+		}
+		owned[key] = true
+	}
+	before := d.memory
+	d.memory.setOwned(owned)
+	d.memory.Overrides = prune(d.memory.Overrides, servers)
+	if err := d.memory.save(d.file()); err != nil {
+		d.memory = before
+		return fmt.Errorf("director: remember what is owned: %w", err)
+	}
+	d.owned = owned
+	d.retire(configured, have, now)
+	pools := make(map[string]*Pool, len(servers))
+	d.order, d.names = d.order[:0], make(map[ipvs.ServiceKey]string, len(configured))
+	for _, vs := range servers {
+		d.order = append(d.order, vs.Name)
+		for _, key := range vs.Keys {
+			d.names[key] = vs.Name
+		}
+		pools[vs.Name] = d.pool(vs, have, now)
+	}
+	for name := range d.pools {
+		if pools[name] == nil {
+			delete(d.health, name)
+		}
+	}
+	d.pools = pools
+	return nil
+}
+
+// pool gives the pool of a virtual server, with what is known of its servers
+// already. What is known of servers that it does not have is forgotten.
+func (d *Director) pool(vs VirtualServer, have ipvs.Table, now time.Time) *Pool {
+	p, fresh := d.pools[vs.Name], false
+	if p == nil {
+		p, fresh = NewPool(vs, have, now), true
+	} else {
+		p.Update(vs, have, now)
+	}
+	known := map[netip.AddrPort]healthcheck.Verdict{}
+	for _, rs := range slices.Concat(vs.Real, vs.Sorry) {
+		if v, ok := d.health[vs.Name][rs.Address]; ok {
+			p.SetVerdict(rs.Address, v)
+			known[rs.Address] = v
+		}
+		if o := d.memory.override(vs.Name, rs.Address); fresh && o.Mode != OverrideNone {
+			p.SetOverride(rs.Address, o, now)
+		}
+	}
+	d.health[vs.Name] = known
+	return p
+}
+
+// retire starts emptying services that are ours and no longer configured, and
+// takes back those that are configured again.
+func (d *Director) retire(configured map[ipvs.ServiceKey]bool, have ipvs.Table, now time.Time) {
+	for key := range d.retired {
+		if configured[key] {
+			delete(d.retired, key)
+		}
+	}
+	for key := range d.owned {
+		e, there := have[key]
+		if configured[key] || !there || d.retired[key] != nil {
+			continue
+		}
+		r := &retiree{name: d.nameOf(key), service: e.Service, leaving: map[ipvs.DestinationKey]leaving{}}
+		timeout := defaultDrain
+		if p := d.pools[r.name]; p != nil {
+			timeout = p.config.DrainTimeout
+		}
+		for dest, settings := range e.Destinations {
+			settings.Weight = 0
+			l := leaving{destination: settings}
+			l.drain.start(now, timeout)
+			r.leaving[dest] = l
+		}
+		d.retired[key] = r
+	}
+}
+
+// want adds what is left of a retired service to t; it tells whether anything is.
+func (r *retiree) want(t ipvs.Table, key ipvs.ServiceKey) bool {
+	e := ipvs.Entry{Service: r.service, Destinations: map[ipvs.DestinationKey]ipvs.Destination{}}
+	for dest, l := range r.leaving {
+		if !l.drain.gone {
+			e.Destinations[dest] = l.destination
+		}
+	}
+	if len(e.Destinations) == 0 {
+		return false
+	}
+	t[key] = e
+	return true
+}
+
+func (r *retiree) observe(key ipvs.ServiceKey, counters ipvs.CounterTable, now time.Time) {
+	for dest, l := range r.leaving {
+		c := counters[key].Destinations[dest]
+		l.drain.observe(key.Protocol, c.Active, c.Inactive, now)
+		r.leaving[dest] = l
+	}
+}
+
+// forgetRetired gives up the ownership of retired services that are gone.
+func (d *Director) forgetRetired() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	changed := false
+	for key := range d.retired {
+		if _, there := d.shadow[key]; !there {
+			delete(d.retired, key)
+			delete(d.owned, key)
+			changed = true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	d.memory.setOwned(d.owned)
+	if err := d.memory.save(d.file()); err != nil {
+		return fmt.Errorf("director: remember what is owned: %w", err)
+	}
+	return nil
+}
+
+// prune drops overrides of servers that are not configured.
+func prune(all map[string]map[string]Override, servers []VirtualServer) map[string]map[string]Override {
+	kept := memory{}
+	for _, vs := range servers {
+		for _, rs := range slices.Concat(vs.Real, vs.Sorry) {
+			if o, ok := all[vs.Name][rs.Address.String()]; ok {
+				kept.setOverride(vs.Name, rs.Address, o)
+			}
+		}
+	}
+	return kept.Overrides
+}

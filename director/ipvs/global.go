@@ -1,0 +1,88 @@
+package ipvs
+
+import (
+	"fmt"
+
+	"github.com/mdlayher/netlink"
+)
+
+// Timeouts gives the idle times of connections.
+func (k *Kernel) Timeouts() (Timeouts, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var t Timeouts
+	err := k.socket.do(k.family, cmdGetConfig, nil, func(payload []byte) error {
+		ad, err := netlink.NewAttributeDecoder(payload[min(4, len(payload)):])
+		if err != nil {
+			return err
+		}
+		for ad.Next() {
+			switch ad.Type() {
+			case attrTCPTimeout:
+				t.TCP = ad.Uint32()
+			case attrTCPFin:
+				t.TCPFin = ad.Uint32()
+			case attrUDPTimeout:
+				t.UDP = ad.Uint32()
+			}
+		}
+		return ad.Err()
+	})
+	if err != nil {
+		return t, fmt.Errorf("ipvs: read the timeouts: %w", err)
+	}
+	return t, nil
+}
+
+// SetTimeouts sets the idle times that are not zero.
+func (k *Kernel) SetTimeouts(t Timeouts) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	err := k.socket.do(k.family, cmdSetConfig, func(m *message) {
+		m.u32(attrTCPTimeout, t.TCP)
+		m.u32(attrTCPFin, t.TCPFin)
+		m.u32(attrUDPTimeout, t.UDP)
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("ipvs: set the timeouts: %w", err)
+	}
+	return nil
+}
+
+// SyncDaemons gives the connection synchronisation daemons that run.
+func (k *Kernel) SyncDaemons() ([]SyncDaemon, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []SyncDaemon
+	err := k.socket.dump(k.family, cmdGetDaemon, nil, func(payload []byte) error {
+		d, err := decodeDaemon(payload)
+		out = append(out, d)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ipvs: read the sync daemons: %w", err)
+	}
+	return out, nil
+}
+
+// StartSync starts a daemon; unix.EEXIST if one of its role runs already.
+func (k *Kernel) StartSync(d SyncDaemon) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	err := k.socket.do(k.family, cmdNewDaemon, func(m *message) { m.nest(attrDaemon, func() { m.daemon(d) }) }, nil)
+	if err != nil {
+		return fmt.Errorf("ipvs: start the %s sync daemon: %w", d.Role, err)
+	}
+	return nil
+}
+
+// StopSync stops the daemon of d's role; unix.ESRCH if none runs.
+func (k *Kernel) StopSync(d SyncDaemon) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	err := k.socket.do(k.family, cmdDelDaemon, func(m *message) { m.nest(attrDaemon, func() { m.daemon(d) }) }, nil)
+	if err != nil {
+		return fmt.Errorf("ipvs: stop the %s sync daemon: %w", d.Role, err)
+	}
+	return nil
+}

@@ -1,0 +1,409 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"usher/director/ipvs"
+)
+
+// How soon Run looks again.
+const (
+	firstPoll = 100 * time.Millisecond // connections of a server that was just told to drain
+	nextPoll  = time.Second            // and from then on
+	minRetry  = 100 * time.Millisecond // after the kernel refused something, doubled up to maxRetry
+	maxRetry  = 30 * time.Second
+)
+
+// loopState is what Run remembers between passes.
+type loopState struct {
+	configured bool
+	resync     time.Time // when the whole table is compared next
+	poll       time.Time // when connections of draining servers are counted next; zero for not
+	backoff    time.Duration
+	uncertain  map[ipvs.ServiceKey]bool // operations failed there: the shadow may be wrong
+	reported   map[string]bool          // errors that were told already
+	timed      map[string]bool          // pools that change by themselves
+	settings   *Settings                // nil until Configure
+	rules      []SNATRule               // as last kept
+}
+
+// Run works until ctx is done, then returns nil and leaves the kernel as it is.
+// It is an error if what is remembered in the state folder cannot be read.
+func (d *Director) Run(ctx context.Context) error {
+	if err := d.remember(); err != nil {
+		return err
+	}
+	l := &d.loop
+	l.uncertain, l.reported, l.timed = map[ipvs.ServiceKey]bool{}, map[string]bool{}, map[string]bool{}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.kick:
+		case <-timer.C:
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		d.pass()
+		if at := l.next(d); at.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(at))
+		}
+	}
+}
+
+// remember loads the state folder once.
+func (d *Director) remember() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.loaded {
+		return nil
+	}
+	m, err := loadMemory(d.file(), bootID())
+	if err != nil {
+		return err
+	}
+	d.memory, d.owned, d.loaded = m, m.owns(), true
+	return nil
+}
+
+// next is when the next pass is due by the clock; zero for never.
+func (l *loopState) next(d *Director) time.Time {
+	if !l.configured {
+		return time.Time{}
+	}
+	at := l.resync
+	if !l.poll.IsZero() && l.poll.Before(at) {
+		at = l.poll
+	}
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name := range l.timed {
+		if p := d.pools[name]; p != nil {
+			if next := p.Deadline(now); !next.IsZero() && next.Before(at) {
+				at = next
+			}
+		}
+	}
+	return at
+}
+
+// pass brings the kernel to what is wanted now: the services of pools that
+// changed, or everything where the whole table is due.
+func (d *Director) pass() {
+	now := time.Now()
+	l := &d.loop
+	d.mu.Lock()
+	req, set := d.pending, d.settings
+	d.pending, d.settings = nil, nil
+	events := d.queued
+	d.queued = nil
+	d.mu.Unlock()
+	defer func() { d.emit(events) }()
+
+	if set != nil {
+		l.settings = &set.settings
+	}
+	full := l.configured && !now.Before(l.resync) || req != nil
+	if full {
+		if err := d.compare(req, now, &events); err != nil {
+			d.refused(req, err, &events)
+			full, req = false, nil
+		}
+	}
+	var errs []error
+	if full || set != nil || d.takeRoles() {
+		errs = append(errs, d.keepSettings(&events)...)
+		if set != nil {
+			set.answer(errors.Join(errs...))
+		}
+	}
+	if !l.configured || d.unread() {
+		return
+	}
+	if !l.poll.IsZero() && !now.Before(l.poll) {
+		d.pollDrains(now, &events)
+	}
+	want, have := d.desired(full, now, &events)
+	if full {
+		errs = append(errs, d.keepSNAT(&events))
+	}
+	errs = append(errs, d.perform(Plan(want, have), want, &events)...)
+	d.settle(full, errors.Join(errs...), &events)
+	if req != nil {
+		req.answer(errors.Join(errs...))
+	}
+}
+
+// refused handles a kernel that cannot be read or a state that cannot be written:
+// whoever waits hears of it, and the configuration is tried again.
+func (d *Director) refused(req *request, err error, events *[]Event) {
+	d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, Reason: err.Error()}, events)
+	d.mu.Lock()
+	if req != nil && d.pending == nil {
+		d.pending = &request{servers: req.servers}
+	}
+	d.stats.LastError = err.Error()
+	d.mu.Unlock()
+	d.retryLater()
+	if req != nil {
+		d.loop.configured = true // there is something to retry
+		req.answer(err)
+	}
+}
+
+// unread tells whether the kernel's table has never been seen.
+func (d *Director) unread() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.shadow == nil
+}
+
+func (r *request) answer(err error) {
+	for _, done := range r.done {
+		done <- err
+	}
+	r.done = nil
+}
+
+// desired evaluates the pools concerned and gives what they want beside what the
+// kernel has of their services.
+func (d *Director) desired(full bool, now time.Time, events *[]Event) (want, have ipvs.Table) {
+	l := &d.loop
+	want, have = ipvs.Table{}, ipvs.Table{}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range d.order {
+		p := d.pools[name]
+		if !full && !d.dirty[name] && !l.timed[name] {
+			continue
+		}
+		*events = append(*events, p.Evaluate(now)...)
+		p.Want(want, now)
+		for _, key := range p.config.Keys {
+			if e, ok := d.shadow[key]; ok {
+				have[key] = e
+			}
+		}
+		drains := len(p.Draining()) > 0
+		if drains && (d.dirty[name] || full || l.poll.IsZero()) {
+			d.pollSoon(now, firstPoll)
+		}
+		l.timed[name] = drains || !p.Deadline(now).IsZero()
+		if !l.timed[name] {
+			delete(l.timed, name)
+		}
+	}
+	clear(d.dirty)
+	for key, r := range d.retired {
+		if e, ok := d.shadow[key]; ok {
+			have[key] = e
+			if r.want(want, key) {
+				d.pollSoon(now, nextPoll)
+			}
+		}
+	}
+	return want, have
+}
+
+func (d *Director) pollSoon(now time.Time, in time.Duration) {
+	if at := now.Add(in); d.loop.poll.IsZero() || at.Before(d.loop.poll) {
+		d.loop.poll = at
+	}
+}
+
+// pollDrains counts the connections of everything that is being emptied.
+func (d *Director) pollDrains(now time.Time, events *[]Event) {
+	l := &d.loop
+	l.poll = time.Time{}
+	var keys []ipvs.ServiceKey
+	d.mu.Lock()
+	for name := range l.timed {
+		if p := d.pools[name]; p != nil {
+			keys = append(keys, p.Draining()...)
+		}
+	}
+	for key := range d.retired {
+		keys = append(keys, key)
+	}
+	d.mu.Unlock()
+	if len(keys) == 0 {
+		return
+	}
+	slices.SortFunc(keys, ipvs.ServiceKey.Compare)
+	counters, err := d.options.Kernel.Counters(keys...)
+	l.poll = now.Add(nextPoll)
+	if err != nil {
+		err = fmt.Errorf("director: count connections: %w", err)
+		d.report(err.Error(), Event{Time: now, Kind: EventError, Reason: err.Error()}, events)
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name := range l.timed {
+		if p := d.pools[name]; p != nil && len(p.Draining()) > 0 {
+			p.Observe(counters, now)
+		}
+	}
+	for key, r := range d.retired {
+		r.observe(key, counters, now)
+	}
+}
+
+// perform has the kernel do ops: first what brings servers in, then what takes
+// some out, except where the servers that were to replace them did not come in.
+func (d *Director) perform(ops []Op, want ipvs.Table, events *[]Event) []error {
+	split := len(ops)
+	if i := slices.IndexFunc(ops, Shrinks); i >= 0 {
+		split = i
+	}
+	errs := d.do(ops[:split], events)
+	d.mu.Lock()
+	now := make(ipvs.Table, len(want))
+	for _, op := range ops[split:] {
+		if e, ok := d.shadow[op.Key]; ok {
+			now[op.Key] = e
+		}
+	}
+	d.mu.Unlock()
+	var shrink []Op
+	for _, op := range ops[split:] {
+		if Allowed(op, want, now) {
+			Perform(now, op)
+			shrink = append(shrink, op)
+		}
+	}
+	return append(errs, d.do(shrink, events)...)
+}
+
+// do applies ops and takes note of what came of each.
+func (d *Director) do(ops []Op, events *[]Event) []error {
+	if len(ops) == 0 {
+		return nil
+	}
+	results := d.options.Kernel.Apply(ops)
+	var errs []error
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, op := range ops {
+		if results == nil || results[i] == nil {
+			Perform(d.shadow, op)
+			d.stats.Ops[op.Kind]++
+			continue
+		}
+		err := fmt.Errorf("director: %s: %w", op, results[i])
+		errs = append(errs, err)
+		d.stats.Errors++
+		d.loop.uncertain[op.Key] = true
+		d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, VirtualServer: d.nameOf(op.Key), Reason: err.Error()}, events)
+	}
+	return errs
+}
+
+// settle closes a pass: what is owned by now is remembered, and a kernel that
+// refused something or was not as expected is looked at again soon.
+func (d *Director) settle(full bool, failure error, events *[]Event) {
+	l := &d.loop
+	now := time.Now()
+	if err := d.forgetRetired(); err != nil {
+		failure = errors.Join(failure, err)
+		d.report(err.Error(), Event{Time: now, Kind: EventError, Reason: err.Error()}, events)
+	}
+	d.mu.Lock()
+	if failure != nil {
+		d.stats.LastError = failure.Error()
+	} else if full {
+		d.stats.LastError = ""
+	}
+	if full {
+		d.stats.Passes++
+		d.stats.LastPass = now
+	}
+	d.mu.Unlock()
+	switch {
+	case failure != nil:
+		if l.backoff == 0 && surprising(failure) {
+			l.backoff = minRetry
+			l.resync = now // the table is not what we thought: look at once
+			d.wake()
+			return
+		}
+		d.retryLater()
+	case full:
+		l.backoff = 0
+		l.resync = now.Add(d.options.Resync)
+		clear(l.reported)
+	}
+}
+
+func (d *Director) retryLater() {
+	l := &d.loop
+	l.backoff = min(max(2*l.backoff, minRetry), maxRetry)
+	l.resync = time.Now().Add(min(l.backoff, d.options.Resync))
+}
+
+// surprising tells whether the kernel's table was not as the director had left it.
+func surprising(err error) bool {
+	return errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT)
+}
+
+// report queues an event unless the same thing was told since it last went well.
+func (d *Director) report(what string, e Event, events *[]Event) {
+	if d.loop.reported[what] {
+		return
+	}
+	d.loop.reported[what] = true
+	*events = append(*events, e)
+}
+
+// emit logs events and hands them on.
+func (d *Director) emit(events []Event) {
+	for _, e := range events {
+		attrs := []any{"virtual_server", e.VirtualServer}
+		if e.RealServer.IsValid() {
+			attrs = append(attrs, "real_server", e.RealServer)
+		}
+		if e.From != e.To {
+			attrs = append(attrs, "from", e.From, "to", e.To)
+		}
+		attrs = append(attrs, "reason", e.Reason)
+		if e.Kind == EventError {
+			d.log.Error(string(e.Kind), attrs...)
+		} else {
+			d.log.Info(string(e.Kind), attrs...)
+		}
+		if d.options.Events != nil {
+			d.options.Events(e)
+		}
+	}
+}
+
+// nameOf gives the virtual server that a service belongs to. Caller holds mu.
+func (d *Director) nameOf(key ipvs.ServiceKey) string {
+	if r := d.retired[key]; r != nil {
+		return r.name
+	}
+	return d.names[key]
+}
+
+// subset gives the entries of t whose keys are in keys.
+func subset(t ipvs.Table, keys map[ipvs.ServiceKey]bool) ipvs.Table {
+	out := ipvs.Table{}
+	for key, e := range t {
+		if keys[key] {
+			out[key] = e
+		}
+	}
+	return out
+}

@@ -1,0 +1,148 @@
+package director
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"usher/director/ipvs"
+)
+
+// memory is what is remembered across restarts: what usher owns in the kernel,
+// what operators said, and what kernel settings were before.
+type memory struct {
+	// Boot tells this boot of the machine and network namespace from others, whose
+	// kernel tables are gone: ownership and settings from there mean nothing here.
+	Boot      string                         `json:"boot"`
+	Owned     []ownedService                 `json:"owned,omitempty"`
+	Overrides map[string]map[string]Override `json:"overrides,omitempty"` // by virtual server and real server
+	Sysctls   map[string]string              `json:"sysctls,omitempty"`   // values before usher
+	Timeouts  *ipvs.Timeouts                 `json:"timeouts,omitempty"`  // the same
+	Sync      *ipvs.SyncDaemon               `json:"sync,omitempty"`      // daemon that usher started
+	SNAT      bool                           `json:"snat,omitempty"`      // usher's nftables table may be there
+}
+
+// ownedService is a key as a file holds it.
+type ownedService struct {
+	Protocol string     `json:"protocol,omitempty"`
+	Address  netip.Addr `json:"address,omitzero"`
+	Port     uint16     `json:"port,omitempty"`
+	Mark     uint32     `json:"fwmark,omitempty"`
+	IPv6     bool       `json:"ipv6,omitempty"`
+}
+
+func (m *memory) owns() map[ipvs.ServiceKey]bool {
+	owned := make(map[ipvs.ServiceKey]bool, len(m.Owned))
+	for _, o := range m.Owned {
+		key := ipvs.ServiceKey{Address: o.Address, Port: o.Port, Mark: o.Mark, IPv6: o.IPv6}
+		for _, p := range []ipvs.Protocol{ipvs.TCP, ipvs.UDP, ipvs.SCTP} {
+			if p.String() == o.Protocol {
+				key.Protocol = p
+			}
+		}
+		owned[key.Canonical()] = true
+	}
+	return owned
+}
+
+func (m *memory) setOwned(owned map[ipvs.ServiceKey]bool) {
+	keys := make([]ipvs.ServiceKey, 0, len(owned))
+	for key := range owned {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, ipvs.ServiceKey.Compare)
+	m.Owned = make([]ownedService, len(keys))
+	for i, key := range keys {
+		m.Owned[i] = ownedService{Address: key.Address, Port: key.Port, Mark: key.Mark, IPv6: key.IPv6}
+		if key.Mark == 0 {
+			m.Owned[i].Protocol = key.Protocol.String()
+		}
+	}
+}
+
+func (m *memory) override(vs string, rs netip.AddrPort) Override { return m.Overrides[vs][rs.String()] }
+
+func (m *memory) setOverride(vs string, rs netip.AddrPort, o Override) {
+	if o.Mode == OverrideNone {
+		delete(m.Overrides[vs], rs.String())
+		if len(m.Overrides[vs]) == 0 {
+			delete(m.Overrides, vs)
+		}
+		return
+	}
+	if m.Overrides == nil {
+		m.Overrides = map[string]map[string]Override{}
+	}
+	if m.Overrides[vs] == nil {
+		m.Overrides[vs] = map[string]Override{}
+	}
+	m.Overrides[vs][rs.String()] = o
+}
+
+// loadMemory reads path; a file that is not there is an empty memory, and so is
+// what another boot wrote, overrides apart. "" is always empty.
+func loadMemory(path, boot string) (memory, error) {
+	fresh := memory{Boot: boot}
+	if path == "" {
+		return fresh, nil
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fresh, nil
+	}
+	if err != nil {
+		return fresh, fmt.Errorf("director: read the state: %w", err)
+	}
+	var m memory
+	if err := json.Unmarshal(data, &m); err != nil {
+		return fresh, fmt.Errorf("director: read the state in %s: %w; remove the file to start without it", path, err)
+	}
+	if m.Boot != boot {
+		fresh.Overrides = m.Overrides
+		return fresh, nil
+	}
+	return m, nil
+}
+
+// save writes the memory so that a crash leaves the old or the new, never a part.
+func (m *memory) save(path string) error {
+	if path == "" {
+		return nil
+	}
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".director-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(append(data, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// bootID names this boot and network namespace as far as the machine tells.
+func bootID() string {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		boot = []byte("unknown")
+	}
+	space, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		space = "unknown"
+	}
+	return strings.TrimSpace(string(boot)) + " " + space
+}

@@ -1,0 +1,255 @@
+package director
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"usher/director/ipvs"
+	"usher/healthcheck"
+)
+
+// Pool is what health, quorum, overrides, drains and slow start make of one
+// virtual server. It is plain data: every method takes the time, none reads a
+// clock or the kernel. The zero value is not ready, see NewPool.
+type Pool struct {
+	config  VirtualServer
+	members []*member // real servers, then sorry servers, in configured order
+	leaving map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving
+
+	up       bool // quorum is there
+	sorry    *member
+	panicked bool // too few are healthy, the last good set is kept
+	reason   string
+	since    time.Time
+}
+
+// member is one configured server.
+type member struct {
+	config   RealServer
+	sorry    bool
+	verdict  healthcheck.Verdict
+	decided  bool // a check has decided, or there is none
+	override Override
+
+	adopted bool   // it was in the kernel when the pool first saw it
+	found   uint32 // with this weight; kept until the first probe decides
+
+	good    bool // was up when the pool was last healthy enough
+	kept    bool // down, but kept as part of the last good set
+	serving bool // gets new connections
+	left    bool // was found out of service since: it comes back slowly
+	drain   drain
+	ramp    time.Time // since when it has been coming back; zero when at full weight
+
+	state  ServerState
+	reason string
+	since  time.Time
+}
+
+// drain is the state of a server that is being emptied.
+type drain struct {
+	on       bool
+	gone     bool // empty or overdue: taken out
+	deadline time.Time
+	quiet    time.Time // since when no connection was seen; zero when there are some
+}
+
+// leaving is a destination that the configuration no longer has.
+type leaving struct {
+	destination ipvs.Destination
+	drain       drain
+}
+
+// NewPool gives the pool of a virtual server that finds in the kernel what have
+// holds for its services: servers that are there keep serving until their first
+// probe decides.
+func NewPool(config VirtualServer, have ipvs.Table, now time.Time) *Pool {
+	p := &Pool{leaving: map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving{}, since: now}
+	p.configure(config, have, now)
+	total, sorry := 0, false
+	for _, m := range p.members {
+		if m.sorry {
+			sorry = sorry || m.adopted && m.found > 0
+		} else if m.adopted && m.found > 0 {
+			total += m.config.Weight
+		}
+	}
+	p.up = total > 0 && total >= config.Quorum && !sorry
+	return p
+}
+
+// Update takes a new configuration. Servers that stay keep their health and
+// overrides; those that go are drained.
+func (p *Pool) Update(config VirtualServer, have ipvs.Table, now time.Time) {
+	p.configure(config, have, now)
+}
+
+func (p *Pool) configure(config VirtualServer, have ipvs.Table, now time.Time) {
+	before := p.members
+	p.config, p.members = config, nil
+	add := func(rs RealServer, sorry bool) {
+		m := &member{state: ServerInitial, since: now}
+		i := slices.IndexFunc(before, func(o *member) bool { return o.config.Address == rs.Address && o.sorry == sorry })
+		if i >= 0 {
+			m = before[i]
+		} else {
+			m.adopt(rs, config.Keys, have)
+		}
+		if !rs.Checked {
+			m.verdict, m.decided = healthcheck.Verdict{State: healthcheck.Up, Percent: 100, Reason: "no checks"}, true
+		} else if i >= 0 && !m.config.Checked {
+			m.verdict, m.decided = healthcheck.Verdict{}, false
+			m.adopt(rs, config.Keys, have)
+		}
+		m.config, m.sorry = rs, sorry
+		p.members = append(p.members, m)
+	}
+	for _, rs := range config.Real {
+		add(rs, false)
+	}
+	for _, rs := range config.Sorry {
+		add(rs, true)
+	}
+	if p.sorry != nil && !slices.Contains(p.members, p.sorry) {
+		p.sorry = nil
+	}
+	p.release(have, now)
+}
+
+// adopt notes whether the kernel has the server in any of the pool's services.
+func (m *member) adopt(rs RealServer, keys []ipvs.ServiceKey, have ipvs.Table) {
+	for _, key := range keys {
+		if d, ok := have[key].Destinations[destinationKey(key, rs)]; ok {
+			m.adopted, m.found = true, max(m.found, d.Weight)
+			m.serving = m.serving || d.Weight > 0
+		}
+	}
+}
+
+// release puts what the kernel has and the configuration no longer names among
+// those that leave.
+func (p *Pool) release(have ipvs.Table, now time.Time) {
+	before := p.leaving
+	p.leaving = map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving{}
+	for _, key := range p.config.Keys {
+		named := map[ipvs.DestinationKey]bool{}
+		for _, m := range p.members {
+			named[destinationKey(key, m.config)] = true
+		}
+		for dest, d := range have[key].Destinations {
+			if named[dest] {
+				continue
+			}
+			l, going := before[key][dest]
+			if !going {
+				d.Weight = 0
+				l = leaving{destination: d}
+				l.drain.start(now, p.config.DrainTimeout)
+			}
+			if p.leaving[key] == nil {
+				p.leaving[key] = map[ipvs.DestinationKey]leaving{}
+			}
+			p.leaving[key][dest] = l
+		}
+	}
+}
+
+// destinationKey is a server's identity within one service: port 0 stands for
+// the service's own port.
+func destinationKey(key ipvs.ServiceKey, rs RealServer) ipvs.DestinationKey {
+	port := rs.Address.Port()
+	if port == 0 {
+		port = key.Port
+	}
+	return ipvs.DestinationKey{Address: rs.Address.Addr().Unmap(), Port: port}
+}
+
+func (p *Pool) find(rs netip.AddrPort) *member {
+	for _, m := range p.members {
+		if m.config.Address == rs {
+			return m
+		}
+	}
+	return nil
+}
+
+// SetVerdict takes what the checks say of a server. It tells whether the pool has
+// that server.
+func (p *Pool) SetVerdict(rs netip.AddrPort, v healthcheck.Verdict) bool {
+	m := p.find(rs)
+	if m == nil || !m.config.Checked {
+		return m != nil
+	}
+	m.verdict, m.decided = v, !v.Initial
+	return true
+}
+
+// SetOverride takes what an operator says of a server; it tells whether the pool
+// has that server.
+func (p *Pool) SetOverride(rs netip.AddrPort, o Override, now time.Time) bool {
+	m := p.find(rs)
+	if m == nil {
+		return false
+	}
+	_, in := p.weight(m, now)
+	m.override = o
+	m.drain = drain{}
+	if o.Mode == OverrideDrain {
+		m.drain.start(now, p.config.DrainTimeout)
+		m.drain.gone = m.drain.gone || !in
+	}
+	return true
+}
+
+// Clone gives a copy that can be changed without harm to the original.
+func (p *Pool) Clone() *Pool {
+	c := *p
+	c.members = make([]*member, len(p.members))
+	for i, m := range p.members {
+		copied := *m
+		c.members[i] = &copied
+		if m == p.sorry {
+			c.sorry = c.members[i]
+		}
+	}
+	c.leaving = map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving{}
+	for key, l := range p.leaving {
+		c.leaving[key] = maps.Clone(l)
+	}
+	return &c
+}
+
+func (d *drain) start(now time.Time, timeout time.Duration) {
+	*d = drain{on: true, gone: timeout <= 0, deadline: now.Add(timeout)}
+}
+
+// settle is how long a server must have been without established connections
+// until it counts as empty: one that is still in its handshake shows up by then.
+const settle = time.Second
+
+// observe takes the server's connections; it tells whether the drain is over.
+func (d *drain) observe(proto ipvs.Protocol, active, inactive uint32, now time.Time) bool {
+	busy := active
+	if proto == ipvs.UDP || proto == ipvs.ProtocolNone {
+		// The kernel has no established state for datagrams.
+		busy += inactive
+	}
+	switch {
+	case active == 0 && inactive == 0, !now.Before(d.deadline):
+		d.gone = true
+	case busy > 0:
+		d.quiet = time.Time{}
+	case d.quiet.IsZero():
+		d.quiet = now
+	case now.Sub(d.quiet) >= settle:
+		d.gone = true
+	}
+	return d.gone
+}
+
+func (d drain) String() string {
+	return fmt.Sprintf("until its connections are gone, at the latest %s", d.deadline.UTC().Format(time.RFC3339))
+}

@@ -1,0 +1,197 @@
+package director
+
+import (
+	"fmt"
+	"time"
+
+	"usher/healthcheck"
+)
+
+// Evaluate brings every server's state, the quorum and the choice of the sorry
+// server up to date and gives the changes as events.
+func (p *Pool) Evaluate(now time.Time) []Event {
+	var events []Event
+	for _, m := range p.members {
+		m.kept = false
+	}
+	p.judgeHealth(now, &events)
+	for _, m := range p.members {
+		state, reason := m.judge()
+		if state != m.state {
+			events = append(events, Event{
+				Time: now, Kind: EventServer, VirtualServer: p.config.Name, RealServer: m.config.Address,
+				From: string(m.state), To: string(state), Reason: reason,
+			})
+			m.since = now
+		}
+		m.state, m.reason = state, reason
+	}
+	p.judgeQuorum(now, &events)
+	p.chooseSorry()
+	p.ramp(now)
+	return events
+}
+
+// judgeHealth keeps the last good set while too few servers are healthy.
+func (p *Pool) judgeHealth(now time.Time, events *[]Event) {
+	total, healthy := 0, 0
+	for _, m := range p.members {
+		if m.sorry || m.override.Mode == OverrideDrain || m.override.Mode == OverrideDisable || !m.decided {
+			continue
+		}
+		total++
+		if m.verdict.State != healthcheck.Down {
+			healthy++
+		}
+	}
+	few := p.config.MinHealthy > 0 && total > 0 && float64(healthy) < p.config.MinHealthy*float64(total)
+	good := 0
+	for _, m := range p.members {
+		switch {
+		case m.sorry:
+		case !few:
+			m.good = m.decided && m.verdict.State != healthcheck.Down
+		case m.good && m.decided && m.verdict.State == healthcheck.Down:
+			m.kept = true
+			good++
+		}
+	}
+	few = few && good > 0
+	if few != p.panicked {
+		p.panicked = few
+		e := Event{Time: now, Kind: EventPanic, VirtualServer: p.config.Name, From: "kept", To: "normal",
+			Reason: fmt.Sprintf("%d of %d servers are healthy", healthy, total)}
+		if few {
+			e.From, e.To = e.To, e.From
+			e.Reason += fmt.Sprintf(", fewer than min_healthy %g allows: the last good set is kept", p.config.MinHealthy)
+		}
+		*events = append(*events, e)
+	}
+}
+
+// judge gives the server's state and why.
+func (m *member) judge() (ServerState, string) {
+	switch {
+	case m.override.Mode == OverrideDisable:
+		return ServerDisabled, "disabled by an operator"
+	case m.override.Mode == OverrideDrain && m.drain.gone:
+		return ServerDisabled, "drained by an operator"
+	case m.override.Mode == OverrideDrain:
+		return ServerDraining, "drained by an operator, " + m.drain.String()
+	case m.kept:
+		return ServerUp, "kept although it failed, too few servers are healthy: " + m.verdict.Reason
+	case !m.decided && m.verdict.State == healthcheck.Down && m.adopted:
+		return ServerInitial, "found in the kernel, not yet probed"
+	case !m.decided && m.verdict.State == healthcheck.Down:
+		return ServerInitial, "not yet probed"
+	case m.verdict.State == healthcheck.Down:
+		return ServerDown, m.verdict.Reason
+	case m.verdict.Drain:
+		return ServerDraining, m.verdict.Reason
+	}
+	return ServerUp, m.verdict.Reason
+}
+
+// judgeQuorum gains the quorum at Quorum+Hysteresis and loses it below
+// Quorum-Hysteresis, or when no weight at all is left.
+func (p *Pool) judgeQuorum(now time.Time, events *[]Event) {
+	sum := 0
+	for _, m := range p.members {
+		if !m.sorry && m.counts() {
+			sum += m.target()
+		}
+	}
+	up := p.up
+	switch {
+	case sum == 0 || sum < p.config.Quorum-p.config.Hysteresis:
+		up = false
+	case sum >= p.config.Quorum+p.config.Hysteresis:
+		up = true
+	}
+	p.reason = fmt.Sprintf("weight %d of servers that are up, quorum %d", sum, p.config.Quorum)
+	if up != p.up {
+		p.up, p.since = up, now
+		*events = append(*events, Event{Time: now, Kind: EventQuorum, VirtualServer: p.config.Name,
+			From: upDown(!up), To: upDown(up), Reason: p.reason})
+	}
+}
+
+// counts tells whether the server is fit for new connections.
+func (m *member) counts() bool {
+	return m.state == ServerUp || m.state == ServerInitial && m.adopted && m.found > 0
+}
+
+// target is the weight that the server shall have in the end, 0..65535.
+func (m *member) target() int {
+	v := m.verdict
+	weight := m.config.Weight
+	switch {
+	case m.override.Mode == OverrideWeight:
+		return clampWeight(m.override.Weight)
+	case !m.decided, m.kept:
+		return clampWeight(weight)
+	case v.Weighted:
+		weight = v.Weight
+	}
+	if weight <= 0 || v.Percent <= 0 {
+		return 0
+	}
+	return clampWeight((weight*v.Percent + 99) / 100)
+}
+
+func clampWeight(w int) int { return min(max(w, 0), 65535) }
+
+// chooseSorry takes the first sorry server that is fit, where the quorum is lost.
+func (p *Pool) chooseSorry() {
+	p.sorry = nil
+	for _, m := range p.members {
+		if !p.up && m.sorry && m.counts() && m.target() > 0 {
+			p.sorry = m
+			break
+		}
+	}
+}
+
+// ramp starts the slow start of servers that come back to a pool that serves, and
+// notes who serves by now.
+func (p *Pool) ramp(now time.Time) {
+	others := 0
+	for _, m := range p.members {
+		if m.serving && !m.sorry {
+			others++
+		}
+	}
+	for _, m := range p.members {
+		serving := m.counts() && m.target() > 0 && (p.sorry == nil || m == p.sorry)
+		switch {
+		case !serving || p.config.SlowStart <= 0 || m.sorry:
+			m.ramp = time.Time{}
+		case !m.serving && m.left && others > 0:
+			m.ramp = now
+		case !m.ramp.IsZero() && now.Sub(m.ramp) >= p.config.SlowStart:
+			m.ramp = time.Time{}
+		}
+		if m.serving && !serving {
+			m.lost(now, p.config)
+		}
+		m.left = !serving && (m.left || m.serving || m.decided && m.state == ServerDown)
+		if serving && m.override.Mode != OverrideDrain {
+			m.drain = drain{}
+		}
+		m.serving = serving
+	}
+}
+
+// lost starts emptying a sorry server that is no longer needed.
+func (m *member) lost(now time.Time, config VirtualServer) {
+	if m.sorry && m.state != ServerDown && m.override.Mode == OverrideNone {
+		m.drain.start(now, config.DrainTimeout)
+	}
+}
+
+func upDown(up bool) string {
+	if up {
+		return "up"
+	}
+	return "down"
+}

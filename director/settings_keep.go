@@ -1,0 +1,281 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"usher/director/ipvs"
+)
+
+// Sysctl reads and writes kernel settings by names such as "net.ipv4.ip_forward".
+type Sysctl interface {
+	Get(name string) (string, error)
+	Set(name, value string) error
+}
+
+// SettingStatus is one kernel setting that the director looks after.
+type SettingStatus struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Wanted string `json:"wanted"`
+	Before string `json:"before,omitempty"` // what Stop puts back; "" where usher did not change it
+}
+
+// settingRequest is Settings on their way into Run.
+type settingRequest struct {
+	settings Settings
+	done     []chan error
+}
+
+func (r *settingRequest) answer(err error) {
+	for _, done := range r.done {
+		done <- err
+	}
+}
+
+// Configure makes s the settings and waits until Run has set them once. They are
+// compared and put right again along with the table.
+func (d *Director) Configure(ctx context.Context, s Settings) error {
+	done := make(chan error, 1)
+	d.mu.Lock()
+	var waiting []chan error
+	if d.settings != nil {
+		waiting = d.settings.done
+	}
+	d.settings = &settingRequest{settings: s, done: append(waiting, done)}
+	d.mu.Unlock()
+	d.wake()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// SetActive says whether a VRRP instance is active; the synchronisation daemon
+// that follows it becomes master or backup. It never blocks.
+func (d *Director) SetActive(instance string, active bool) {
+	d.mu.Lock()
+	changed := d.active[instance] != active
+	d.active[instance] = active
+	d.roles = d.roles || changed
+	d.mu.Unlock()
+	if changed {
+		d.wake()
+	}
+}
+
+func (d *Director) takeRoles() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	changed := d.roles
+	d.roles = false
+	return changed
+}
+
+// Settings gives the kernel settings as they were when last looked at.
+func (d *Director) Settings() []SettingStatus {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.inForce)
+}
+
+// keepSettings brings sysctls, timeouts and the synchronisation daemon to what is
+// wanted. What was there before is remembered before it is changed.
+func (d *Director) keepSettings(events *[]Event) []error {
+	s := d.loop.settings
+	if s == nil {
+		return nil
+	}
+	errs := []error{d.keepSysctls(s), d.keepTimeouts(s), d.keepSync(s)}
+	for _, err := range errs {
+		if err != nil {
+			d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, Reason: err.Error()}, events)
+		}
+	}
+	return errs
+}
+
+// wantedSysctls gives what settings and forward methods ask for.
+func (d *Director) wantedSysctls(s *Settings) map[string]string {
+	want := map[string]string{}
+	for name, value := range map[string]*bool{
+		"expire_nodest_conn":        s.ExpireNodestConn,
+		"expire_quiescent_template": s.ExpireQuiescentTemplate,
+		"conntrack":                 s.Conntrack,
+		"sloppy_tcp":                s.SloppyTCP,
+	} {
+		if value != nil {
+			want["net.ipv4.vs."+name] = map[bool]string{true: "1", false: "0"}[*value]
+		}
+	}
+	if s.ConnReuseMode != nil {
+		want["net.ipv4.vs.conn_reuse_mode"] = strconv.Itoa(*s.ConnReuseMode)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.pools {
+		maps.Copy(want, p.config.sysctls())
+	}
+	return want
+}
+
+// sysctls gives the settings that a virtual server cannot work without.
+func (vs VirtualServer) sysctls() map[string]string {
+	want := map[string]string{}
+	for _, rs := range slices.Concat(vs.Real, vs.Sorry) {
+		if rs.Forward == FullNAT {
+			want["net.ipv4.vs.conntrack"] = "1"
+		}
+		if rs.Forward == DR {
+			continue
+		}
+		if rs.Address.Addr().Unmap().Is4() {
+			want["net.ipv4.ip_forward"] = "1"
+		} else {
+			want["net.ipv6.conf.all.forwarding"] = "1"
+		}
+	}
+	return want
+}
+
+func (d *Director) keepSysctls(s *Settings) error {
+	if d.options.Sysctl == nil {
+		return nil
+	}
+	want := d.wantedSysctls(s)
+	var status []SettingStatus
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		value, err := d.options.Sysctl.Get(name)
+		if err == nil && value != want[name] {
+			value, err = d.setSysctl(s, name, value, want[name])
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+		d.mu.Lock()
+		status = append(status, SettingStatus{Name: name, Value: value, Wanted: want[name], Before: d.memory.Sysctls[name]})
+		d.mu.Unlock()
+	}
+	d.mu.Lock()
+	d.inForce = status
+	d.mu.Unlock()
+	return errors.Join(errs...)
+}
+
+// setSysctl writes one setting and gives the value it has after.
+func (d *Director) setSysctl(s *Settings, name, old, want string) (string, error) {
+	if !s.ManageSysctls {
+		return old, fmt.Errorf("director: %s is %s but %s is needed: sysctl -w %s=%s, or manage_sysctls = true",
+			name, old, want, name, want)
+	}
+	d.mu.Lock()
+	if d.memory.Sysctls == nil {
+		d.memory.Sysctls = map[string]string{}
+	}
+	var err error
+	if _, known := d.memory.Sysctls[name]; !known {
+		d.memory.Sysctls[name] = old
+		err = d.memory.save(d.file())
+	}
+	d.mu.Unlock()
+	if err == nil {
+		err = d.options.Sysctl.Set(name, want)
+	}
+	if err != nil {
+		return old, fmt.Errorf("director: set %s to %s: %w", name, want, err)
+	}
+	d.log.Info("kernel setting changed", "name", name, "from", old, "to", want)
+	return want, nil
+}
+
+func seconds(t time.Duration) uint32 { return uint32((t + time.Second - 1) / time.Second) }
+
+func (d *Director) keepTimeouts(s *Settings) error {
+	want := ipvs.Timeouts{TCP: seconds(s.TCPTimeout), TCPFin: seconds(s.TCPFinTimeout), UDP: seconds(s.UDPTimeout)}
+	if want == (ipvs.Timeouts{}) {
+		return nil
+	}
+	have, err := d.options.Kernel.Timeouts()
+	if err != nil {
+		return fmt.Errorf("director: read the IPVS timeouts: %w", err)
+	}
+	full := have
+	for _, one := range []struct{ to, from *uint32 }{
+		{&full.TCP, &want.TCP}, {&full.TCPFin, &want.TCPFin}, {&full.UDP, &want.UDP},
+	} {
+		if *one.from != 0 {
+			*one.to = *one.from
+		}
+	}
+	if full == have {
+		return nil
+	}
+	d.mu.Lock()
+	if d.memory.Timeouts == nil {
+		d.memory.Timeouts = &have
+		err = d.memory.save(d.file())
+	}
+	d.mu.Unlock()
+	if err == nil {
+		err = d.options.Kernel.SetTimeouts(full)
+	}
+	if err != nil {
+		return fmt.Errorf("director: set the IPVS timeouts: %w", err)
+	}
+	return nil
+}
+
+// keepSync runs the one daemon that the instance's state asks for. One that
+// somebody else started in that role stays.
+func (d *Director) keepSync(s *Settings) error {
+	d.mu.Lock()
+	ours := d.memory.Sync
+	var want *ipvs.SyncDaemon
+	if s.Sync != nil {
+		daemon := s.Sync.Daemon
+		daemon.Role = ipvs.SyncBackup
+		if d.active[s.Sync.Instance] {
+			daemon.Role = ipvs.SyncMaster
+		}
+		want = &daemon
+	}
+	d.mu.Unlock()
+	if ours == nil && want == nil {
+		return nil
+	}
+	running, err := d.options.Kernel.SyncDaemons()
+	if err != nil {
+		return fmt.Errorf("director: read the sync daemons: %w", err)
+	}
+	is := func(role ipvs.SyncRole) bool {
+		return slices.ContainsFunc(running, func(r ipvs.SyncDaemon) bool { return r.Role == role })
+	}
+	if ours != nil && (want == nil || *want != *ours) && is(ours.Role) {
+		if err := d.options.Kernel.StopSync(*ours); err != nil {
+			return fmt.Errorf("director: stop the %s sync daemon: %w", ours.Role, err)
+		}
+	} else if want != nil && is(want.Role) {
+		return nil
+	}
+	d.mu.Lock()
+	d.memory.Sync = want
+	err = d.memory.save(d.file())
+	d.mu.Unlock()
+	if err != nil || want == nil {
+		return err
+	}
+	if err := d.options.Kernel.StartSync(*want); err != nil {
+		return fmt.Errorf("director: start the %s sync daemon on %s: %w", want.Role, want.Interface, err)
+	}
+	d.log.Info("sync daemon", "role", strings.ToLower(want.Role.String()), "interface", want.Interface)
+	return nil
+}

@@ -1,0 +1,86 @@
+package director
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"usher/director/ipvs"
+)
+
+// SNATRule is the source NAT of one fullnat service: what came for Service leaves
+// for the real servers with an address of Pool, or with the director's own
+// address on that side where Pool is empty.
+type SNATRule struct {
+	Service ipvs.ServiceKey
+	Pool    []netip.Prefix
+}
+
+// SNAT keeps source NAT rules in a place of usher's own in the packet filter.
+type SNAT interface {
+	// Keep makes rules the whole content; it tells whether it had to change
+	// anything. No rules remove the place altogether.
+	Keep(rules []SNATRule) (changed bool, err error)
+}
+
+// snatRules gives the rules of all fullnat services, sorted. Caller holds mu.
+func (d *Director) snatRules() []SNATRule {
+	var rules []SNATRule
+	for _, name := range d.order {
+		rules = append(rules, d.pools[name].config.snatRules()...)
+	}
+	slices.SortFunc(rules, func(a, b SNATRule) int { return a.Service.Compare(b.Service) })
+	return rules
+}
+
+func (vs VirtualServer) snatRules() []SNATRule {
+	full := func(rs RealServer) bool { return rs.Forward == FullNAT }
+	if !slices.ContainsFunc(vs.Real, full) && !slices.ContainsFunc(vs.Sorry, full) {
+		return nil
+	}
+	var rules []SNATRule
+	for _, key := range vs.Keys {
+		rules = append(rules, SNATRule{Service: key, Pool: vs.SNAT})
+	}
+	return rules
+}
+
+// keepSNAT compares the rules with the packet filter's and puts them right.
+func (d *Director) keepSNAT(events *[]Event) error {
+	if d.options.SNAT == nil {
+		return nil
+	}
+	d.mu.Lock()
+	rules := d.snatRules()
+	before := d.memory.SNAT
+	if len(rules) == 0 && !before {
+		d.mu.Unlock()
+		return nil
+	}
+	d.memory.SNAT = len(rules) > 0 || before
+	err := d.memory.save(d.file())
+	known := slices.EqualFunc(rules, d.loop.rules, func(a, b SNATRule) bool {
+		return a.Service == b.Service && slices.Equal(a.Pool, b.Pool)
+	})
+	d.mu.Unlock()
+	changed := false
+	if err == nil {
+		changed, err = d.options.SNAT.Keep(rules)
+	}
+	now := time.Now()
+	if err != nil {
+		err = fmt.Errorf("director: keep the fullnat rules: %w", err)
+		d.report(err.Error(), Event{Time: now, Kind: EventError, Reason: err.Error()}, events)
+		return err
+	}
+	d.loop.rules = rules
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.memory.SNAT = len(rules) > 0
+	if changed && known && len(rules) > 0 {
+		d.stats.DriftRepairs++
+		*events = append(*events, Event{Time: now, Kind: EventDrift, Reason: "the fullnat rules were changed by somebody else"})
+	}
+	return nil
+}

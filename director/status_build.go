@@ -1,0 +1,92 @@
+package director
+
+import (
+	"time"
+
+	"usher/director/ipvs"
+)
+
+// countCache holds the kernel's counters for a moment, so that status, metrics
+// and page together ask for them once.
+type countCache struct {
+	table ipvs.CounterTable
+	at    time.Time
+}
+
+// countFor is how long counters are served again.
+const countFor = time.Second
+
+// count gives the counters of all services of usher. Where the kernel does not
+// tell, they are the last ones known.
+func (d *Director) count() ipvs.CounterTable {
+	d.counting.Lock()
+	defer d.counting.Unlock()
+	if !d.counted.at.IsZero() && time.Since(d.counted.at) < countFor {
+		return d.counted.table
+	}
+	d.mu.Lock()
+	keys := make([]ipvs.ServiceKey, 0, len(d.shadow))
+	for key := range d.shadow {
+		keys = append(keys, key)
+	}
+	d.mu.Unlock()
+	if len(keys) == 0 {
+		return nil
+	}
+	table, err := d.options.Kernel.Counters(keys...)
+	if err != nil {
+		d.log.Warn("cannot read the IPVS counters", "error", err)
+	} else {
+		d.counted.table = table
+	}
+	d.counted.at = time.Now()
+	return d.counted.table
+}
+
+// Status gives every virtual server as it stands, in configured order. Counters
+// are at most a second old.
+func (d *Director) Status() []VirtualServerStatus {
+	counters := d.count()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make([]VirtualServerStatus, 0, len(d.order))
+	for _, name := range d.order {
+		out = append(out, d.pools[name].status(d.shadow, counters))
+	}
+	return out
+}
+
+func (p *Pool) status(shadow ipvs.Table, counters ipvs.CounterTable) VirtualServerStatus {
+	c := p.config
+	s := VirtualServerStatus{
+		Name: c.Name, Address: c.Address, Scheduler: c.Service.Scheduler, Forward: c.Forward,
+		Up: p.up, Quorum: c.Quorum, Sorry: p.sorry != nil, Reason: p.reason, Since: p.since,
+		Real: make([]RealServerStatus, 0, len(p.members)),
+	}
+	if len(c.Keys) > 0 && c.Keys[0].Mark == 0 {
+		s.Protocol = c.Keys[0].Protocol.String()
+	}
+	for _, key := range c.Keys {
+		s.Counters = s.Counters.Plus(counters[key].Service)
+	}
+	for _, m := range p.members {
+		r := RealServerStatus{
+			Address: m.config.Address, Forward: m.config.Forward, Weight: m.config.Weight,
+			State: m.state, Reason: m.reason, Since: m.since, Sorry: m.sorry,
+		}
+		if m.override.Mode != OverrideNone {
+			o := m.override
+			r.Override = &o
+		}
+		for _, key := range c.Keys {
+			dest := destinationKey(key, m.config)
+			r.EffectiveWeight = max(r.EffectiveWeight, int(shadow[key].Destinations[dest].Weight))
+			r.Counters = r.Counters.Plus(counters[key].Destinations[dest])
+		}
+		s.Counters.Active += r.Counters.Active
+		s.Counters.Inactive += r.Counters.Inactive
+		s.Counters.Persistent += r.Counters.Persistent
+		s.Real = append(s.Real, r)
+	}
+	return s
+}
