@@ -1,0 +1,129 @@
+// Package labtest ties the lab to Go's tests: where a suite runs, and what is left
+// of a test that failed.
+package labtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"usher/test/lab"
+)
+
+// Suite is what TestMain of a package of lab tests knows.
+type Suite struct {
+	Root  string // the checkout
+	Usher string // the program under test
+}
+
+// Bare runs a suite on this machine that needs neither IPVS nor usher.
+func Bare(m *testing.M, s *Suite) int { return report(native(m, s, false)) }
+
+// Native runs a suite on this machine that needs no IPVS. The program under test
+// has the race detector.
+func Native(m *testing.M, s *Suite) int { return report(native(m, s, true)) }
+
+// IPVS runs a suite that needs IPVS: on this machine if the kernel has it, else
+// the whole test binary runs again in one boot of the virtual machine.
+func IPVS(m *testing.M, s *Suite, limit time.Duration) int { return report(ipvs(m, s, limit)) }
+
+func report(code int, err error) int {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		return 1
+	}
+	return code
+}
+
+func native(m *testing.M, s *Suite, usher bool) (int, error) {
+	ctx := context.Background()
+	release, err := s.prepare(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	if usher {
+		if s.Usher, err = lab.Build(ctx, s.Root, true); err != nil {
+			return 0, err
+		}
+	}
+	return m.Run(), nil
+}
+
+func ipvs(m *testing.M, s *Suite, limit time.Duration) (int, error) {
+	ctx := context.Background()
+	place, why, err := lab.Decide()
+	if err != nil {
+		return 0, err
+	}
+	if place == lab.Inside {
+		if s.Root, err = lab.Root(); err != nil {
+			return 0, err
+		}
+	} else {
+		release, err := s.prepare(ctx)
+		if err != nil {
+			return 0, err
+		}
+		defer release()
+		fmt.Fprintf(os.Stderr, "lab: %s\n", why)
+	}
+	if s.Usher, err = lab.Build(ctx, s.Root, place == lab.Native); err != nil {
+		return 0, err
+	}
+	if place == lab.Guest {
+		return lab.Boot(ctx, s.Root, s.Usher, limit, os.Stdout, os.Stderr)
+	}
+	return m.Run(), nil
+}
+
+// prepare makes this machine ready for a lab and waits until no other one runs.
+func (s *Suite) prepare(ctx context.Context) (release func(), err error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("not root: labs need network namespaces; run `make test` as root")
+	}
+	if s.Root, err = lab.Root(); err != nil {
+		return nil, err
+	}
+	if err := lab.Ready(ctx, os.Stderr); err != nil {
+		return nil, err
+	}
+	return lab.Alone(s.Root)
+}
+
+// New builds a lab for one test and removes it afterwards. If the test failed,
+// the logs, the packets and the kernel's tables stay in a folder that is printed.
+func (s *Suite) New(t *testing.T, forward string) *lab.Lab {
+	t.Helper()
+	l, err := lab.New(t.Context(), filepath.Join(s.Root, "artifacts"), lab.Options{Forward: forward, Usher: s.Usher, Capture: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			l.Collect()
+			t.Logf("logs, packets and kernel tables: %s", s.keep(t, l.Dir))
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// keep brings a lab's folder to where it outlives this machine.
+func (s *Suite) keep(t *testing.T, dir string) string {
+	to := lab.Shared(s.Root)
+	if filepath.Dir(dir) == to {
+		return dir
+	}
+	to = filepath.Join(to, filepath.Base(dir))
+	if err := copyTree(to, dir); err != nil {
+		t.Log(err)
+	}
+	return to
+}
