@@ -55,11 +55,14 @@ type owner struct {
 	target *target
 }
 
+// least is the part of an interval that lies at least between two runs.
+const least = 8
+
 // following is the run after one that begins now: the first slot to come, those
 // missed left out.
 func (p *probe) following(now time.Time) time.Time {
 	interval := p.check.Interval
-	passed := now.Sub(p.slot)
+	passed := now.Add(interval / least).Sub(p.slot)
 	turns := passed / interval
 	if passed >= 0 {
 		turns++
