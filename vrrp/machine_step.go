@@ -146,7 +146,7 @@ func (m *Machine) hearActive(in Input) []Action {
 		// A contest ends: caches that learned the loser must learn this router.
 		return []Action{{Kind: ActSend}, {Kind: ActAnnounce}, m.arm(in.At + m.interval)}
 	case !m.outranks(in):
-		// RFC 9568 section 6.4.3, (655) to (665): assert the active state at once.
+		// RFC 9568 section 6.4.3: assert the active state at once.
 		return []Action{{Kind: ActSend}, {Kind: ActAnnounce}, m.arm(in.At + m.interval)}
 	}
 	var acts []Action
