@@ -1,0 +1,346 @@
+package director_test
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"usher/director"
+	"usher/director/ipvs"
+	"usher/director/ipvstest"
+	"usher/healthcheck"
+)
+
+// world is a director on a kernel in memory, in a bubble of virtual time.
+type world struct {
+	t      *testing.T
+	k      *ipvstest.Kernel
+	d      *director.Director
+	state  string
+	cancel context.CancelFunc
+	ended  chan error
+
+	mu     sync.Mutex
+	events []director.Event
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, k: ipvstest.New(), state: t.TempDir()}
+	w.start()
+	return w
+}
+
+// start runs a new director on the same kernel and state folder.
+func (w *world) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel, w.ended = cancel, make(chan error, 1)
+	w.d = director.New(director.Options{Kernel: w.k, State: w.state, Events: func(e director.Event) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.events = append(w.events, e)
+	}})
+	d, ended := w.d, w.ended
+	go func() { ended <- d.Run(ctx) }()
+}
+
+// halt ends Run as kill -9 would: nothing is cleaned.
+func (w *world) halt() {
+	w.t.Helper()
+	w.cancel()
+	if err := <-w.ended; err != nil {
+		w.t.Errorf("Run: %v", err)
+	}
+}
+
+func (w *world) apply(servers ...director.VirtualServer) {
+	w.t.Helper()
+	if err := w.d.Apply(context.Background(), servers); err != nil {
+		w.t.Errorf("Apply: %v", err)
+	}
+}
+
+// health reports a server up or down and lets the director act.
+func (w *world) health(vs string, n int, state healthcheck.State) {
+	w.d.SetHealth(healthcheck.Update{
+		ID:      healthcheck.ID{VirtualServer: vs, RealServer: server(n)},
+		Verdict: healthcheck.Verdict{State: state, Percent: 100, Reason: "test"},
+	})
+	synctest.Wait()
+}
+
+// weights asserts the servers of the kernel's first service by their number.
+func (w *world) weights(want map[int]uint32) {
+	w.t.Helper()
+	synctest.Wait()
+	have := map[int]uint32{}
+	for dest, d := range w.k.Table()[testKey(0)].Destinations {
+		have[int(dest.Address.As4()[3])-1] = d.Weight
+	}
+	if len(have) != len(want) {
+		w.t.Errorf("servers %v, want %v", have, want)
+		return
+	}
+	for n, weight := range want {
+		if got, ok := have[n]; !ok || got != weight {
+			w.t.Errorf("servers %v, want %v", have, want)
+			return
+		}
+	}
+}
+
+func (w *world) count(kind director.EventKind) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, e := range w.events {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func server(n int) netip.AddrPort { return netip.AddrPortFrom(testDest(n).Address, 80) }
+
+// pool is a virtual server "web" of n checked servers of weight 1.
+func pool(n int) director.VirtualServer {
+	vs := director.VirtualServer{
+		Name: "web", Keys: []ipvs.ServiceKey{testKey(0)}, Address: "192.0.2.1:80",
+		Service: ipvs.Service{Scheduler: "rr"}, Forward: director.NAT, Quorum: 1,
+		OnFailure: director.Remove, DrainTimeout: time.Minute,
+	}
+	for i := range n {
+		vs.Real = append(vs.Real, director.RealServer{Address: server(i), Weight: 1, Forward: director.NAT, Checked: true})
+	}
+	return vs
+}
+
+func TestServersComeInWithTheirFirstProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(2))
+		w.weights(map[int]uint32{})
+		w.health("web", 0, healthcheck.Up)
+		w.weights(map[int]uint32{0: 1})
+		w.health("web", 1, healthcheck.Up)
+		w.weights(map[int]uint32{0: 1, 1: 1})
+		w.health("web", 0, healthcheck.Down)
+		w.weights(map[int]uint32{1: 1})
+		if s := w.d.Status(); len(s) != 1 || s[0].Real[0].State != director.ServerDown || !s[0].Up {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+func TestQuiesceKeepsFailedServersAtWeightZero(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		vs := pool(2)
+		vs.OnFailure = director.Quiesce
+		w.apply(vs)
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		w.health("web", 0, healthcheck.Down)
+		w.weights(map[int]uint32{0: 0, 1: 1})
+	})
+}
+
+// kill -9 and a new start change nothing in the kernel until the first probe of
+// a server decides about that server.
+func TestRestartAdoptsWhatServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.apply(pool(3))
+		for n := range 3 {
+			w.health("web", n, healthcheck.Up)
+		}
+		before := len(w.k.History())
+		w.halt()
+		w.start()
+		defer func() { w.halt() }()
+		w.apply(pool(3))
+		time.Sleep(time.Minute)
+		w.weights(map[int]uint32{0: 1, 1: 1, 2: 1})
+		if after := len(w.k.History()); after != before {
+			t.Errorf("the restart did %v", w.k.History()[before:])
+		}
+		w.health("web", 1, healthcheck.Down)
+		w.weights(map[int]uint32{0: 1, 2: 1})
+		w.health("web", 0, healthcheck.Up)
+		w.weights(map[int]uint32{0: 1, 2: 1})
+	})
+}
+
+func TestForeignServicesStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		foreign := testKey(1)
+		w.k.Apply([]ipvs.Op{{Kind: ipvs.AddService, Key: foreign, Service: ipvs.Service{Scheduler: "rr", Netmask: 32}}})
+		w.apply(pool(1))
+		w.health("web", 0, healthcheck.Up)
+		time.Sleep(2 * time.Minute)
+		w.halt()
+		if err := w.d.Stop(context.Background(), false); err != nil {
+			t.Error(err)
+		}
+		table := w.k.Table()
+		if _, ok := table[foreign]; !ok || len(table) != 1 {
+			t.Errorf("left %v, want the foreign service alone", table)
+		}
+	})
+}
+
+// A service of an earlier configuration is ours still after a restart.
+func TestOwnershipOutlivesARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.apply(pool(1))
+		w.health("web", 0, healthcheck.Up)
+		w.halt()
+		if err := w.d.Stop(context.Background(), true); err != nil {
+			t.Error(err)
+		}
+		w.start()
+		defer func() { w.halt() }()
+		w.apply()
+		time.Sleep(2 * time.Minute)
+		if table := w.k.Table(); len(table) != 0 {
+			t.Errorf("left %v", table)
+		}
+	})
+}
+
+func TestDriftIsRepaired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(2))
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		w.k.Flush()
+		time.Sleep(director.DefaultResync + time.Second)
+		w.weights(map[int]uint32{0: 1, 1: 1})
+		w.k.Apply([]ipvs.Op{
+			{Kind: ipvs.EditDestination, Key: testKey(0), Dest: testDest(0), Destination: ipvs.Destination{Weight: 9}},
+			{Kind: ipvs.DelDestination, Key: testKey(0), Dest: testDest(1)},
+			{Kind: ipvs.AddDestination, Key: testKey(0), Dest: testDest(4), Destination: ipvs.Destination{Weight: 1}},
+			{Kind: ipvs.EditService, Key: testKey(0), Service: ipvs.Service{Scheduler: "wrr", Netmask: 32}},
+		})
+		time.Sleep(director.DefaultResync)
+		w.weights(map[int]uint32{0: 1, 1: 1})
+		if s := w.k.Table()[testKey(0)].Service.Scheduler; s != "rr" {
+			t.Errorf("scheduler %s", s)
+		}
+		if n := w.count(director.EventDrift); n != 5 {
+			t.Errorf("%d drift events, want 1 for the flush and 4 for the edits: %v", n, w.events)
+		}
+		if s := w.d.Stats(); s.DriftRepairs != 5 {
+			t.Errorf("%d drift repairs counted", s.DriftRepairs)
+		}
+	})
+}
+
+// A surprise in an answer makes the director look at the whole table at once.
+func TestSurpriseIsRepairedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(3))
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		w.k.Flush()
+		w.health("web", 2, healthcheck.Up)
+		w.weights(map[int]uint32{0: 1, 1: 1, 2: 1})
+	})
+}
+
+func TestDrainWaitsForConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(2))
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 3})
+		if err := w.d.Override("web", server(0), director.Override{Mode: director.OverrideDrain}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		w.weights(map[int]uint32{0: 0, 1: 1})
+		if s := w.d.Status()[0].Real[0]; s.State != director.ServerDraining || s.Override == nil {
+			t.Errorf("status %+v", s)
+		}
+		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Inactive: 2})
+		time.Sleep(3 * time.Second)
+		w.weights(map[int]uint32{1: 1})
+
+		// It outlives a restart, until it is lifted.
+		w.halt()
+		w.start()
+		w.apply(pool(2))
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		w.weights(map[int]uint32{1: 1})
+		if err := w.d.Override("web", server(0), director.Override{}); err != nil {
+			t.Fatal(err)
+		}
+		w.weights(map[int]uint32{0: 1, 1: 1})
+	})
+}
+
+func TestDrainEndsAtItsTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(2))
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 3})
+		reduced := pool(2)
+		reduced.Real = reduced.Real[1:]
+		w.apply(reduced)
+		time.Sleep(59 * time.Second)
+		w.weights(map[int]uint32{0: 0, 1: 1})
+		time.Sleep(3 * time.Second)
+		w.weights(map[int]uint32{1: 1})
+	})
+}
+
+func TestRefusedReplacementKeepsTheOldServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		vs := pool(1)
+		vs.DrainTimeout = 0
+		vs.Real[0].Checked = false
+		w.apply(vs)
+		w.weights(map[int]uint32{0: 1})
+		var refuse atomic.Bool
+		refuse.Store(true)
+		w.k.Fail = func(op ipvs.Op) error {
+			if refuse.Load() && op.Kind == ipvs.AddDestination {
+				return unix.ENOMEM
+			}
+			return nil
+		}
+		vs = pool(2)
+		vs.DrainTimeout = 0
+		vs.Real = vs.Real[1:]
+		vs.Real[0].Checked = false
+		if err := w.d.Apply(context.Background(), []director.VirtualServer{vs}); err == nil {
+			t.Error("the refusal was not reported")
+		}
+		w.weights(map[int]uint32{0: 1})
+		refuse.Store(false)
+		time.Sleep(time.Second)
+		w.weights(map[int]uint32{1: 1})
+	})
+}
