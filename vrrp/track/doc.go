@@ -1,0 +1,8 @@
+// Package track watches what raises and lowers the priority of instances, or
+// holds them in fault: scripts, files and processes, and the witnesses that give
+// a second opinion before a takeover. Interfaces are the engine's own matter;
+// virtual servers and BFD peers are told by whoever watches them.
+//
+// What several instances track in the same way is watched once. A change of
+// configuration leaves alone whatever it does not touch.
+package track
