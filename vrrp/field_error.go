@@ -7,7 +7,7 @@ type FieldError struct {
 	// Name is the instance or sync group that is wrong.
 	Name string
 	// Key is the place within it as a path of configuration keys:
-	// "advert_interval", "virtual_addresses[1]", "garp.repeat", `track_interface["eth1"].weight`.
+	// "advert_interval", "virtual_addresses[1]", "garp.repeat", "track[0].weight".
 	Key     string
 	Problem string // what is wrong
 	Mend    string // what to do about it; "" where the problem says so already

@@ -118,8 +118,8 @@ func familyName(v6 bool) string {
 
 func (c Config) checkTracks(f *faults) {
 	seen := map[string]bool{}
-	for _, t := range c.Track {
-		key := fmt.Sprintf("track_%s[%q]", t.Kind, t.Name)
+	for i, t := range c.Track {
+		key := fmt.Sprintf("track[%d]", i)
 		if seen[t.Key()] {
 			f.add(key, "take one out", "it is tracked twice")
 		}

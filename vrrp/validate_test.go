@@ -78,16 +78,16 @@ func TestValidate(t *testing.T) {
 		}, "unicast.peers[0].min_ttl", "above"},
 		{"repeat 0", func(c *Config) { c.Announce.Repeat = 0 }, "garp.repeat", "out of range"},
 		{"negative refresh", func(c *Config) { c.Announce.Refresh = -1 }, "garp.refresh", "negative"},
-		{"weight 300", func(c *Config) { c.Track = []Track{{Kind: TrackInterface, Name: "eth1", Weight: 300}} }, `track_interface["eth1"].weight`, "out of range"},
+		{"weight 300", func(c *Config) { c.Track = []Track{{Kind: TrackInterface, Name: "eth1", Weight: 300}} }, "track[0].weight", "out of range"},
 		{"script without command", func(c *Config) {
 			c.Track = []Track{{Kind: TrackScript, Name: "x", Interval: 1, Timeout: 1, Rise: 1, Fall: 1}}
-		}, `track_script["x"].command`, "no command"},
+		}, "track[0].command", "no command"},
 		{"tracked twice", func(c *Config) {
 			c.Track = []Track{{Kind: TrackFile, Name: "f"}, {Kind: TrackFile, Name: "f"}}
-		}, `track_file["f"]`, "twice"},
+		}, "track[1]", "twice"},
 		{"owner with a weight", func(c *Config) {
 			c.Priority, c.Track = 255, []Track{{Kind: TrackInterface, Name: "eth1", Weight: -5}}
-		}, `track_interface["eth1"].weight`, "never altered"},
+		}, "track[0].weight", "never altered"},
 		{"witness without addresses", func(c *Config) { c.Witness = &Witness{Interval: 1, Timeout: 1} }, "witness.ping", "no address"},
 		{"route of two families", func(c *Config) {
 			c.Routes = []Route{{To: netip.MustParsePrefix("10.0.0.0/8"), Via: netip.MustParseAddr("fe80::1")}}

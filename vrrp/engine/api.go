@@ -28,10 +28,11 @@ type Options struct {
 
 // Outgoing is one advertisement to one destination. Its family is that of Destination.
 type Outgoing struct {
-	Interface   string // the device to send from: the instance's interface, or its macvlan
+	Interface   string // the device to send from
 	Index       int    // that device's index
 	Source      netip.Addr
 	Destination netip.Addr
+	MAC         net.HardwareAddr // the virtual router's, to send with; nil for the device's own
 	TTL         uint8
 	Payload     []byte
 }
@@ -57,12 +58,14 @@ type Link struct {
 	Addresses []netip.Addr // that can be used as a source, in the kernel's order, without zones
 }
 
-// Socket is a device that the engine sends from, and receives on where it has
-// groups or unicast peers there.
+// Socket is a device that adverts are received on.
 type Socket struct {
 	Interface string
 	Index     int
 	V6        bool
-	Receive   bool
-	Groups    []netip.Addr // to join, sorted
+	// Groups are the multicast groups to join, sorted. A macvlan joins none: only
+	// frames that bear its own MAC address are wanted from there, which the kernel
+	// withholds from the interface below.
+	Groups  []netip.Addr
+	Macvlan bool
 }

@@ -100,19 +100,16 @@ func (e *Engine) locate(in *instance, virtual map[netip.Addr]bool) string {
 	}
 	for i := range in.families {
 		f := &in.families[i]
-		f.parent, f.device = parent.Index, parent
+		f.device, f.macvlan = parent, Link{}
+		if in.cfg.VirtualMAC {
+			f.macvlan = e.links[vrrp.VirtualDevice(in.cfg, f.v6)]
+		}
 		if reason := e.deaf[deafness{parent.Name, f.v6}]; fault == "" {
 			fault = reason
 		}
 		if fault != "" {
 			f.lost = true
 			continue
-		}
-		if in.cfg.VirtualMAC && in.cfg.Unicast == nil {
-			name := vrrp.VirtualDevice(in.cfg, f.v6)
-			if f.device = e.links[name]; !f.device.Up {
-				fault = fmt.Sprintf("macvlan %s is not up", name)
-			}
 		}
 		source := pickSource(in.cfg.Source(f.v6), parent.Addresses, f.v6, in.cfg.Unicast == nil, virtual)
 		if f.lost = !source.IsValid(); f.lost {
@@ -188,34 +185,36 @@ func (in *instance) trackFault() string {
 	return ""
 }
 
-// Sockets gives every device that adverts are sent from or received on as things
-// stand, in a fixed order.
+// Sockets gives every device that adverts are received on as things stand, in a
+// fixed order.
 func (e *Engine) Sockets() []Socket {
 	var out []Socket
-	add := func(l Link, v6, receive bool, group netip.Addr) {
-		if l.Index == 0 {
-			return
-		}
-		i := slices.IndexFunc(out, func(s Socket) bool { return s.Index == l.Index && s.V6 == v6 })
-		if i < 0 {
-			out = append(out, Socket{Interface: l.Name, Index: l.Index, V6: v6})
-			i = len(out) - 1
-		}
-		out[i].Receive = out[i].Receive || receive
-		if group.IsValid() && !slices.Contains(out[i].Groups, group) {
-			out[i].Groups = append(out[i].Groups, group)
-			slices.SortFunc(out[i].Groups, netip.Addr.Compare)
-		}
-	}
 	for _, in := range e.instances {
 		for _, f := range in.families {
-			group := f.group
-			if in.cfg.Unicast != nil {
-				group = netip.Addr{}
+			var groups []netip.Addr
+			if in.cfg.Unicast == nil {
+				groups = append(groups, f.group)
 			}
-			add(e.links[in.cfg.Interface], f.v6, true, group)
-			add(f.device, f.v6, false, netip.Addr{})
+			out = addSocket(out, Socket{Interface: f.device.Name, Index: f.device.Index, V6: f.v6, Groups: groups})
+			if f.macvlan.Up {
+				out = addSocket(out, Socket{Interface: f.macvlan.Name, Index: f.macvlan.Index, V6: f.v6, Macvlan: true})
+			}
 		}
 	}
 	return out
+}
+
+// addSocket adds a socket, or its groups to the one of its device and family.
+func addSocket(all []Socket, s Socket) []Socket {
+	if s.Index == 0 {
+		return all
+	}
+	i := slices.IndexFunc(all, func(o Socket) bool { return o.Index == s.Index && o.V6 == s.V6 })
+	if i < 0 {
+		return append(all, s)
+	}
+	all[i].Groups = slices.Concat(all[i].Groups, s.Groups)
+	slices.SortFunc(all[i].Groups, netip.Addr.Compare)
+	all[i].Groups = slices.Compact(all[i].Groups)
+	return all
 }

@@ -46,8 +46,8 @@ type family struct {
 	addresses []netip.Addr // advertised
 	group     netip.Addr   // multicast destination
 	peers     []vrrp.Peer  // unicast destinations instead of the group
-	device    Link         // what adverts are sent from
-	parent    int          // index of the interface they are received on; 0 where there is none
+	device    Link         // what adverts are sent from and received on; Index 0 where there is none
+	macvlan   Link         // where a peer's adverts arrive that bear the same virtual MAC; Index 0 where there is none
 	source    netip.Addr   // invalid where there is none
 	lost      bool         // source is no longer there
 	heard     time.Time    // the last valid advert of this family

@@ -42,7 +42,7 @@ func (e *Engine) addressee(msg Incoming) (*instance, *family, vrrp.Discard) {
 	var first, same *instance
 	for _, in := range e.instances {
 		f := in.family(v6)
-		if f == nil || f.parent == 0 || f.parent != msg.Index {
+		if f == nil || msg.Index == 0 || (f.device.Index != msg.Index && f.macvlan.Index != msg.Index) {
 			continue
 		}
 		if first == nil {

@@ -46,9 +46,11 @@ func (e *Engine) sendTo(now time.Time, in *instance, f *family, priority uint8, 
 		Text: in.cfg.Password != "", Password: packet.Password(in.cfg.Password),
 	}
 	in.buf = packet.Append(in.buf[:0], a, f.source, dst, in.form)
-	err := e.ports.Send(in.cfg.Name, Outgoing{
-		Interface: f.device.Name, Index: f.device.Index, Source: f.source, Destination: dst, TTL: ttl, Payload: in.buf,
-	})
+	out := Outgoing{Interface: f.device.Name, Index: f.device.Index, Source: f.source, Destination: dst, TTL: ttl, Payload: in.buf}
+	if in.cfg.VirtualMAC && dst.IsMulticast() {
+		out.MAC = vrrp.VirtualMAC(in.cfg.VRID, f.v6)
+	}
+	err := e.ports.Send(in.cfg.Name, out)
 	if err != nil && e.limits.allow(now, limit{in.cfg.Name, dst, "send"}) {
 		e.event(now, in, vrrp.EventSend, fmt.Sprintf("advertisement not sent: %v", err))
 	}

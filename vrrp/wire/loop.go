@@ -122,18 +122,6 @@ func (l *Loop) Apply(ctx context.Context, d vrrp.Desired) error {
 	return l.Call(ctx, func(now time.Time, e *engine.Engine) { e.Apply(now, d) })
 }
 
-// Confirm says whether an instance is Active once everything that has been
-// received by now has been looked at: what a holder asks before it puts an address
-// back that it could not renew in time.
-func (l *Loop) Confirm(ctx context.Context, name string) (active bool, err error) {
-	err = l.Call(ctx, func(now time.Time, e *engine.Engine) {
-		for _, s := range e.Status(now) {
-			active = active || s.Name == name && s.State == vrrp.Active
-		}
-	})
-	return active, err
-}
-
 func (l *Loop) wakeLocked() {
 	if l.wakeFD < 0 {
 		return // Run looks at the queue before it first sleeps

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/vrrp/engine"
-	"usher/vrrp/packet"
 )
 
 // receiver is a socket that hears VRRP of one family on one interface.
@@ -43,7 +41,7 @@ func (r *receivers) adapt(e *engine.Engine, s *sender, log *slog.Logger) {
 		return !keep
 	})
 	for _, w := range want {
-		if !w.Receive || slices.ContainsFunc(r.all, func(have receiver) bool { return have.same(w) }) {
+		if slices.ContainsFunc(r.all, func(have receiver) bool { return have.same(w) }) {
 			continue
 		}
 		fd, err := listen(w)
@@ -60,7 +58,7 @@ func (r *receivers) adapt(e *engine.Engine, s *sender, log *slog.Logger) {
 }
 
 func (r receiver) same(w engine.Socket) bool {
-	return w.Receive && r.Interface == w.Interface && r.Index == w.Index && r.V6 == w.V6 && slices.Equal(r.Groups, w.Groups)
+	return r.Interface == w.Interface && r.Index == w.Index && r.V6 == w.V6 && r.Macvlan == w.Macvlan && slices.Equal(r.Groups, w.Groups)
 }
 
 func (r *receivers) close() {
@@ -113,12 +111,15 @@ func (r *receivers) drain(e *engine.Engine) {
 // read takes one message off a socket; ok is false where there is none. A message
 // without a payload is not to be looked at.
 func (r *receivers) read(have receiver) (msg engine.Incoming, ok bool) {
-	if have.V6 {
+	if have.V6 && !have.Macvlan {
 		return r.read6(have)
 	}
 	n, err := unix.Read(have.fd, r.buf[:])
 	if err != nil {
 		return msg, err == unix.EINTR
+	}
+	if have.V6 {
+		return parse6(r.buf[:n], have.Index), true
 	}
 	return parse4(r.buf[:n], have.Index), true
 }
@@ -128,13 +129,24 @@ func parse4(b []byte, index int) (msg engine.Incoming) {
 	if len(b) < 20 {
 		return msg
 	}
-	header := int(b[0]&0xf) * 4
-	if header < 20 || len(b) < header {
+	header, total := int(b[0]&0xf)*4, int(binary.BigEndian.Uint16(b[2:4]))
+	if header < 20 || total < header || len(b) < total {
 		return msg
 	}
 	src, _ := netip.AddrFromSlice(b[12:16])
 	dst, _ := netip.AddrFromSlice(b[16:20])
-	return engine.Incoming{Index: index, Source: src, Destination: dst, TTL: b[8], Payload: b[header:]}
+	return engine.Incoming{Index: index, Source: src, Destination: dst, TTL: b[8], Payload: b[header:total]}
+}
+
+// parse6 takes an IPv6 header off, which a packet socket gives along.
+func parse6(b []byte, index int) (msg engine.Incoming) {
+	const header = 40
+	if len(b) < header || len(b) < header+int(binary.BigEndian.Uint16(b[4:6])) {
+		return msg
+	}
+	src, _ := netip.AddrFromSlice(b[8:24])
+	dst, _ := netip.AddrFromSlice(b[24:40])
+	return engine.Incoming{Index: index, Source: src, Destination: dst, TTL: b[7], Payload: b[header : header+int(binary.BigEndian.Uint16(b[4:6]))]}
 }
 
 // read6 reads a message whose IPv6 header the kernel keeps: what matters of it comes
@@ -165,55 +177,4 @@ func (r *receivers) read6(have receiver) (msg engine.Incoming, ok bool) {
 	}
 	msg.Index, msg.Source, msg.Payload = have.Index, netip.AddrFrom16(sa.Addr), r.buf[:n]
 	return msg, true
-}
-
-// listen opens a receiving socket.
-func listen(s engine.Socket) (fd int, err error) {
-	domain := unix.AF_INET
-	if s.V6 {
-		domain = unix.AF_INET6
-	}
-	fd, err = unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, packet.Protocol)
-	if err != nil {
-		return -1, err
-	}
-	defer func() {
-		if err != nil {
-			_ = unix.Close(fd)
-		}
-	}()
-	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, s.Interface); err != nil {
-		return -1, fmt.Errorf("bind to the device: %w", err)
-	}
-	if s.V6 {
-		for _, option := range []int{unix.IPV6_RECVHOPLIMIT, unix.IPV6_RECVPKTINFO} {
-			if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, option, 1); err != nil {
-				return -1, err
-			}
-		}
-	}
-	for _, g := range s.Groups {
-		if err := join(fd, s.Index, g); err != nil {
-			return -1, fmt.Errorf("join %v: %w", g, err)
-		}
-	}
-	return fd, nil
-}
-
-func join(fd, index int, group netip.Addr) error {
-	if group.Is6() {
-		return unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, &unix.IPv6Mreq{Multiaddr: group.As16(), Interface: uint32(index)})
-	}
-	return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(index)})
-}
-
-// groupMAC is the Ethernet address of a multicast group (RFC 1112 section 6.4,
-// RFC 2464 section 7).
-func groupMAC(group netip.Addr) net.HardwareAddr {
-	if group.Is6() {
-		b := group.As16()
-		return net.HardwareAddr{0x33, 0x33, b[12], b[13], b[14], b[15]}
-	}
-	b := group.As4()
-	return net.HardwareAddr{0x01, 0x00, 0x5e, b[1] & 0x7f, b[2], b[3]}
 }

@@ -19,7 +19,8 @@ const trafficClass = 0xc0
 // way, and a macvlan needs no address of its own. Unicast goes through the IP
 // stack of its interface.
 type sender struct {
-	frames  int // AF_PACKET
+	packets int // AF_PACKET, the kernel writes the Ethernet header
+	frames  int // AF_PACKET, for frames with a virtual MAC
 	unicast []unicastSocket
 	id      uint16 // of the next IPv4 packet
 	buf     []byte
@@ -30,14 +31,17 @@ type unicastSocket struct {
 	fd int
 }
 
-func newSender() *sender { return &sender{frames: -1} }
+func newSender() *sender { return &sender{packets: -1, frames: -1} }
 
-func (s *sender) open() error {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func (s *sender) open() (err error) {
+	const flags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
+	if s.packets, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|flags, 0); err == nil {
+		s.frames, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|flags, 0)
+	}
 	if err != nil {
+		s.close()
 		return fmt.Errorf("vrrp: open packet socket: %w", err)
 	}
-	s.frames = fd
 	return nil
 }
 
@@ -45,9 +49,12 @@ func (s *sender) close() {
 	for _, u := range s.unicast {
 		_ = unix.Close(u.fd)
 	}
-	s.unicast = nil
-	_ = unix.Close(s.frames)
-	s.frames = -1
+	for _, fd := range []int{s.packets, s.frames} {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+	}
+	s.unicast, s.packets, s.frames = nil, -1, -1
 }
 
 // adapt closes the unicast sockets of interfaces that are no longer wanted.
@@ -68,22 +75,32 @@ func (u unicastSocket) same(w engine.Socket) bool {
 // send puts one advert on the wire.
 func (s *sender) send(out engine.Outgoing) error {
 	v6 := out.Destination.Is6()
+	proto := uint16(unix.ETH_P_IP)
 	if v6 {
-		s.buf = header6(s.buf[:0], out)
+		proto = unix.ETH_P_IPV6
+	}
+	s.buf = s.buf[:0]
+	if out.MAC != nil {
+		s.buf = append(append(s.buf, groupMAC(out.Destination)...), out.MAC...)
+		s.buf = binary.BigEndian.AppendUint16(s.buf, proto)
+	}
+	if v6 {
+		s.buf = header6(s.buf, out)
 	} else {
 		s.id++
-		s.buf = header4(s.buf[:0], out, s.id)
+		s.buf = header4(s.buf, out, s.id)
 	}
 	s.buf = append(s.buf, out.Payload...)
 	if !out.Destination.IsMulticast() {
 		return s.sendUnicast(out)
 	}
-	to := &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_IP), Ifindex: out.Index, Halen: 6}
-	if v6 {
-		to.Protocol = networkOrder(unix.ETH_P_IPV6)
-	}
+	to := &unix.SockaddrLinklayer{Protocol: networkOrder(proto), Ifindex: out.Index, Halen: 6}
 	copy(to.Addr[:], groupMAC(out.Destination))
-	if err := unix.Sendto(s.frames, s.buf, 0, to); err != nil {
+	fd := s.packets
+	if out.MAC != nil {
+		fd = s.frames
+	}
+	if err := unix.Sendto(fd, s.buf, 0, to); err != nil {
 		return fmt.Errorf("vrrp: send to %v on %s: %w", out.Destination, out.Interface, err)
 	}
 	return nil
@@ -133,19 +150,20 @@ func (s *sender) unicastFD(want engine.Socket) (int, error) {
 // header4 appends the IPv4 header of an advert (RFC 9568 section 5.1.1).
 func header4(b []byte, out engine.Outgoing, id uint16) []byte {
 	src, dst := out.Source.As4(), out.Destination.As4()
+	start := len(b)
 	b = append(b, 0x45, trafficClass)
 	b = binary.BigEndian.AppendUint16(b, uint16(20+len(out.Payload)))
 	b = binary.BigEndian.AppendUint16(b, id)
 	b = append(b, 0, 0, out.TTL, packet.Protocol, 0, 0)
 	b = append(append(b, src[:]...), dst[:]...)
 	var sum uint32
-	for i := 0; i < 20; i += 2 {
+	for i := start; i < start+20; i += 2 {
 		sum += uint32(binary.BigEndian.Uint16(b[i:]))
 	}
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
 	}
-	binary.BigEndian.PutUint16(b[10:], ^uint16(sum))
+	binary.BigEndian.PutUint16(b[start+10:], ^uint16(sum))
 	return b
 }
 

@@ -1,0 +1,338 @@
+package engine
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"usher/vrrp"
+	"usher/vrrp/packet"
+)
+
+// TestRFC9568_6_4_2_TakeOver: the advertisement goes before the addresses; TTL,
+// destination and source are those of section 5.1.1.
+func TestRFC9568_6_4_2_TakeOver(t *testing.T) {
+	b := newBench(t)
+	b.e.Apply(b.now, desired(web()))
+	b.wants("state: web: backup, was initialize: started")
+	b.run(3609 * time.Millisecond)
+	b.is("web", vrrp.Backup)
+	b.run(3610 * time.Millisecond)
+	b.wants("web sends priority 100 to 224.0.0.18", "web holds true", "web: active, was backup: no advertisement for 3.609375s")
+	b.is("web", vrrp.Active)
+	out := b.sent[0]
+	if out.TTL != 255 || out.Source != netip.MustParseAddr("192.0.2.5") || out.Index != 2 || out.MAC != nil {
+		t.Errorf("sent %+v", out)
+	}
+	if s := b.status("web"); s.ActiveRouter != out.Source || s.Stats.BecameActive != 1 || s.Transitions != 2 {
+		t.Errorf("status %+v", s)
+	}
+	b.e.Shutdown(b.now)
+	b.wants("web sends priority 0", "web holds false", "web: initialize, was active: shut down")
+}
+
+// TestRFC9568_6_4_3_OnTime: adverts keep their time however late the steps are.
+func TestRFC9568_6_4_3_OnTime(t *testing.T) {
+	b := newBench(t)
+	b.e.Apply(b.now, desired(web()))
+	b.run(4 * time.Second)
+	for range 10 {
+		at, _ := b.e.Deadline()
+		b.now = at.Add(3 * time.Millisecond)
+		b.e.Expire(b.now)
+	}
+	if at, _ := b.e.Deadline(); at != start.Add(3609375*time.Microsecond+11*time.Second) {
+		t.Errorf("the next advert is due at %v", at.Sub(start))
+	}
+}
+
+// TestRFC9568_6_4_3_HigherPriority: the active router gives way and names to whom.
+func TestRFC9568_6_4_3_HigherPriority(t *testing.T) {
+	b := newBench(t)
+	b.e.Apply(b.now, desired(web()))
+	b.run(4 * time.Second)
+	b.said = nil
+	b.hear("192.0.2.7", advertOf(web(), false, 150))
+	b.wants("web holds false", "web: backup, was active: 192.0.2.7 is active with priority 150")
+	if s := b.status("web"); s.ActiveRouter != netip.MustParseAddr("192.0.2.7") {
+		t.Errorf("active router %v", s.ActiveRouter)
+	}
+	// Its silence: this router takes over, having been cut off as far as it knows...
+	b.run(8 * time.Second)
+	b.wants("no advertisement from 192.0.2.7 for 3.609375s")
+	// ...so that its defeat is a split brain that is reported, and the winner is told.
+	b.hear("192.0.2.7", advertOf(web(), false, 150))
+	b.wants("split_brain: web: another active router: 192.0.2.7 with priority 150, here 100", "web sends priority 0", "web holds false", "split_brain_end")
+}
+
+// TestRFC9568_6_4_2_PriorityZero: a resignation is answered after Skew_Time.
+func TestRFC9568_6_4_2_PriorityZero(t *testing.T) {
+	b := newBench(t)
+	b.e.Apply(b.now, desired(web()))
+	b.hear("192.0.2.7", advertOf(web(), false, 150))
+	b.run(time.Second)
+	b.hear("192.0.2.7", advertOf(web(), false, 0))
+	if at, _ := b.e.Deadline(); at.Sub(b.now) != 609375*time.Microsecond {
+		t.Errorf("takes over after %v, want Skew_Time", at.Sub(b.now))
+	}
+	b.run(2 * time.Second)
+	b.wants("web: active, was backup: 192.0.2.7 resigned")
+	if s := b.status("web"); s.Stats.PriorityZeroReceived != 1 || s.Stats.AdvertsReceived != 2 {
+		t.Errorf("statistics %+v", s.Stats)
+	}
+}
+
+// TestErratum8298_TwoOwners: an owner hears another one; the lower address gives way.
+func TestErratum8298_TwoOwners(t *testing.T) {
+	owner := web()
+	owner.Priority = 255
+	owner.Addresses = []vrrp.Address{{Prefix: netip.MustParsePrefix("192.0.2.5/24")}}
+	b := newBench(t)
+	b.e.Apply(b.now, desired(owner))
+	b.is("web", vrrp.Active)
+	b.hear("192.0.2.4", advertOf(owner, false, 255))
+	b.is("web", vrrp.Active)
+	b.hear("192.0.2.6", advertOf(owner, false, 255))
+	b.is("web", vrrp.Backup)
+}
+
+// TestPreempted: the reason names the router that was preempted.
+func TestPreempted(t *testing.T) {
+	b := newBench(t)
+	b.e.Apply(b.now, desired(web()))
+	for range 4 {
+		b.run(b.now.Sub(start) + 900*time.Millisecond)
+		b.hear("192.0.2.7", advertOf(web(), false, 90))
+	}
+	b.run(4 * time.Second)
+	b.wants("web: active, was backup: preempted 192.0.2.7, which has priority 90")
+}
+
+// TestContest: another active router is an event with its address, the winner
+// announces again, at most once a second, and once more when it is over.
+func TestContest(t *testing.T) {
+	b := newBench(t)
+	b.e.Apply(b.now, desired(web()))
+	b.run(10 * time.Second)
+	b.said = nil
+	for i := range 20 {
+		b.run(10*time.Second + time.Duration(i)*100*time.Millisecond)
+		b.hear("192.0.2.7", advertOf(web(), false, 90))
+	}
+	announced := 0
+	for _, s := range b.said {
+		if s == "web announces" {
+			announced++
+		}
+	}
+	if announced < 2 || announced > 3 {
+		t.Errorf("%d announcements in 2 s of contest", announced)
+	}
+	if s := b.status("web"); s.SplitBrain == nil || s.SplitBrain.Address != netip.MustParseAddr("192.0.2.7") || s.SplitBrain.Priority != 90 {
+		t.Errorf("split brain %+v", s.SplitBrain)
+	}
+	b.wants("split_brain: web: another active router")
+	b.run(20 * time.Second)
+	b.wants("split_brain_end: web: two active routers", "web announces")
+	if b.status("web").SplitBrain != nil {
+		t.Error("the split brain goes on")
+	}
+}
+
+// TestTieBreak_TwoFamilies: with both families in one state, equal priorities
+// are decided by one family alone, else both routers could give way for ever.
+func TestTieBreak_TwoFamilies(t *testing.T) {
+	both := instanceConfig("web", 51, "192.0.2.10/24", "fe80::10/64")
+	b := newBench(t)
+	b.e.Apply(b.now, desired(both))
+	b.run(4 * time.Second)
+	if len(b.sent) != 2 || b.sent[1].Destination != netip.MustParseAddr("ff02::12") || b.sent[1].Source != netip.MustParseAddr("fe80::5") {
+		t.Fatalf("sent %+v", b.sent)
+	}
+	b.hear("192.0.2.4", advertOf(both, false, 100))
+	b.hear("fe80::9", advertOf(both, true, 100))
+	b.is("web", vrrp.Active)
+	// A peer that speaks IPv6 alone is compared by IPv6.
+	b.run(20 * time.Second)
+	b.hear("fe80::9", advertOf(both, true, 100))
+	b.is("web", vrrp.Backup)
+}
+
+// TestFailover: the addresses stay until the successor is heard.
+func TestFailover(t *testing.T) {
+	b := newBench(t)
+	cfg := web()
+	cfg.Priority = 200
+	b.e.Apply(b.now, desired(cfg))
+	if err := b.e.Failover(b.now, "web"); err == nil {
+		t.Error("a backup router was handed over")
+	}
+	if err := b.e.Failover(b.now, "nix"); err == nil {
+		t.Error("an unknown instance was handed over")
+	}
+	b.run(5 * time.Second)
+	b.said = nil
+	if err := b.e.Failover(b.now, "web"); err != nil {
+		t.Fatal(err)
+	}
+	b.wants("web sends priority 0")
+	b.is("web", vrrp.Active)
+	b.run(5600 * time.Millisecond)
+	b.hear("192.0.2.7", advertOf(cfg, false, 100))
+	b.wants("web holds false", "web: backup, was active: handed over to 192.0.2.7")
+	for i := range 10 {
+		b.run(6*time.Second + time.Duration(i)*time.Second)
+		b.hear("192.0.2.7", advertOf(cfg, false, 100))
+	}
+	b.is("web", vrrp.Backup)
+}
+
+func TestFailover_NobodyThere(t *testing.T) {
+	b := newBench(t)
+	b.e.Apply(b.now, desired(web()))
+	b.run(5 * time.Second)
+	if err := b.e.Failover(b.now, "web"); err != nil {
+		t.Fatal(err)
+	}
+	b.said = nil
+	b.run(15 * time.Second)
+	b.is("web", vrrp.Active)
+	b.wants("handover: web: nobody has taken over", "web sends priority 100")
+}
+
+func TestMaintenance(t *testing.T) {
+	b := newBench(t)
+	b.e.Apply(b.now, desired(web()))
+	b.run(5 * time.Second)
+	b.e.Maintenance(b.now, true)
+	b.is("web", vrrp.Active)
+	b.hear("192.0.2.7", advertOf(web(), false, 90))
+	b.is("web", vrrp.Initialize)
+	b.link("eth0", false)
+	b.link("eth0", true, "192.0.2.5")
+	b.run(60 * time.Second)
+	b.is("web", vrrp.Initialize)
+	b.e.Maintenance(b.now, false)
+	b.run(64 * time.Second)
+	b.is("web", vrrp.Active)
+}
+
+// TestStall: a process that slept listens before it claims (design section 6).
+func TestStall(t *testing.T) {
+	t.Run("active, and another has taken over", func(t *testing.T) {
+		b := newBench(t)
+		b.e.Apply(b.now, desired(web()))
+		b.run(5 * time.Second)
+		b.said = nil
+		b.now = start.Add(60 * time.Second)
+		b.hear("192.0.2.7", advertOf(web(), false, 90))
+		b.never("sends")
+		b.is("web", vrrp.Backup)
+	})
+	t.Run("active, nothing in the queue", func(t *testing.T) {
+		b := newBench(t)
+		b.e.Apply(b.now, desired(web()))
+		b.run(5 * time.Second)
+		b.said = nil
+		b.now = start.Add(60 * time.Second)
+		b.e.Expire(b.now)
+		b.is("web", vrrp.Backup)
+		b.wants("late: web: the process was stalled", "listening after a stall")
+		b.run(64 * time.Second)
+		b.is("web", vrrp.Active)
+	})
+	t.Run("backup", func(t *testing.T) {
+		b := newBench(t)
+		b.e.Apply(b.now, desired(web()))
+		b.now = start.Add(60 * time.Second)
+		b.e.Expire(b.now)
+		b.is("web", vrrp.Backup)
+		b.hear("192.0.2.7", advertOf(web(), false, 150))
+		b.run(63 * time.Second)
+		b.is("web", vrrp.Backup)
+	})
+	t.Run("a little late is no stall", func(t *testing.T) {
+		b := newBench(t)
+		b.e.Apply(b.now, desired(web()))
+		b.now = start.Add(4 * time.Second)
+		b.e.Expire(b.now)
+		b.is("web", vrrp.Active)
+	})
+}
+
+// TestWitness: while no witness answers, silence means a cut-off self; a resignation
+// that was heard means that the network is there.
+func TestWitness(t *testing.T) {
+	cfg := web()
+	cfg.Witness = &vrrp.Witness{Ping: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Interval: time.Second, Timeout: time.Second}
+	b := newBench(t)
+	b.e.Apply(b.now, desired(cfg))
+	b.run(30 * time.Second)
+	b.is("web", vrrp.Backup)
+	b.wants("witness: web: takeover withheld")
+	b.e.Witness(b.now, "web", true)
+	b.wants("witness: web: the witness answers again")
+	b.run(34 * time.Second)
+	b.is("web", vrrp.Active)
+
+	b = newBench(t)
+	b.e.Apply(b.now, desired(cfg))
+	b.hear("192.0.2.7", advertOf(cfg, false, 0))
+	b.run(time.Second)
+	b.is("web", vrrp.Active)
+}
+
+// TestSendFails: an error is an event, once a minute, and changes nothing.
+func TestSendFails(t *testing.T) {
+	b := newBench(t)
+	b.bad = errors.New("network is down")
+	b.e.Apply(b.now, desired(web()))
+	b.run(30 * time.Second)
+	b.is("web", vrrp.Active)
+	b.wants("send_failed: web: advertisement not sent: network is down")
+	b.run(50 * time.Second)
+	b.never("send_failed")
+	b.run(80 * time.Second)
+	b.wants("send_failed")
+}
+
+// TestChecksumForm: auto sends the pseudo-header form until a valid advert in the
+// other form is heard (design section 6).
+func TestChecksumForm(t *testing.T) {
+	form := func(b *bench) packet.Form {
+		out := b.sent[len(b.sent)-1]
+		_, form, reason := packet.Parse(out.Payload, out.Source, out.Destination)
+		if reason != vrrp.DiscardNone {
+			t.Fatalf("sent a message that is discarded for %s", reason)
+		}
+		return form
+	}
+	cisco := func(b *bench) {
+		msg := Incoming{Index: 2, Source: netip.MustParseAddr("192.0.2.7"), Destination: netip.MustParseAddr("224.0.0.18"), TTL: 255}
+		msg.Payload = packet.Append(nil, advertOf(web(), false, 90), msg.Source, msg.Destination, packet.FormMessage)
+		b.e.Receive(b.now, msg)
+	}
+	for _, c := range []struct {
+		config        vrrp.Checksum
+		before, after packet.Form
+	}{
+		{vrrp.ChecksumAuto, packet.FormPseudoHeader, packet.FormMessage},
+		{vrrp.ChecksumRFC9568, packet.FormMessage, packet.FormMessage},
+		{vrrp.ChecksumPseudoHeader, packet.FormPseudoHeader, packet.FormPseudoHeader},
+	} {
+		b := newBench(t)
+		cfg := web()
+		cfg.Checksum = c.config
+		b.e.Apply(b.now, desired(cfg))
+		b.run(4 * time.Second)
+		if got := form(b); got != c.before {
+			t.Errorf("checksum %d: first form %d", c.config, got)
+		}
+		cisco(b)
+		b.run(6 * time.Second)
+		if got := form(b); got != c.after {
+			t.Errorf("checksum %d: form %d after the other was heard", c.config, got)
+		}
+	}
+}
