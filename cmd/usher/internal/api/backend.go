@@ -1,0 +1,91 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"usher/cmd/usher/internal/events"
+)
+
+// Backend is what the handlers ask of the daemon. Its errors wrap ErrUnknown or
+// ErrRefused where the caller is to blame.
+type Backend interface {
+	Status() Status
+	Health() Health
+	Events() *events.Ring
+	// Config is the running configuration as a JSON-ready value, without secrets.
+	Config() any
+
+	Reload(ctx context.Context) error
+	Plan(ctx context.Context) (any, error)
+	Steer(ctx context.Context, s Steer) error
+	Failover(ctx context.Context, instance, by string) error
+	Maintenance(ctx context.Context, on bool, by string) error
+}
+
+// ErrUnknown is for the name of an object that is not there.
+var ErrUnknown = errors.New("unknown")
+
+// ErrRefused is for what is well understood and not done, such as a reload of an
+// invalid file. Nothing was changed.
+var ErrRefused = errors.New("refused")
+
+// Health says whether the daemon itself does its work.
+type Health struct {
+	OK       bool     `json:"ok"`
+	Problems []string `json:"problems"`
+}
+
+// Steer is an operator's word about one real server.
+type Steer struct {
+	VirtualServer string `json:"virtual_server"`
+	RealServer    string `json:"real_server"` // address:port
+	Weight        *int   `json:"weight,omitempty"`
+
+	Mode string `json:"-"` // drain, enable, disable or weight: the last part of the path
+	By   string `json:"-"` // the user at the other end
+}
+
+// Name is the request of failover.
+type Name struct {
+	Instance string `json:"instance"`
+}
+
+// Switch is the request of maintenance.
+type Switch struct {
+	On bool `json:"on"`
+}
+
+// Done is the answer of everything that steers.
+type Done struct {
+	Message string `json:"message"`
+}
+
+// Failure is the answer of everything that went wrong.
+type Failure struct {
+	Error  string `json:"error"`            // one line
+	Detail string `json:"detail,omitempty"` // as `usher validate` prints it
+}
+
+// DetailedError is an error with more for people to read than its one line.
+type DetailedError struct {
+	Err  error
+	Text string
+}
+
+func (e *DetailedError) Error() string { return e.Err.Error() }
+
+// Unwrap gives what Err wraps.
+func (e *DetailedError) Unwrap() error { return e.Err }
+
+// statusOf is the HTTP status of a backend's error.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return http.StatusNotFound
+	case errors.Is(err, ErrRefused):
+		return http.StatusUnprocessableEntity
+	}
+	return http.StatusInternalServerError
+}

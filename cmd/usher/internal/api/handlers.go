@@ -1,0 +1,188 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"usher/cmd/usher/internal/control"
+)
+
+// maxBody bounds a request's body in bytes; every real one is far below.
+const maxBody = 1 << 16
+
+// Handler serves the API. With steer false only what changes nothing is there.
+// extra handlers (the status page) are served at their patterns as well.
+func Handler(b Backend, metrics http.Handler, steer bool, extra map[string]http.Handler) http.Handler {
+	h := &handlers{backend: b, prometheus: metrics, feed: newFeed(b)}
+	mux := http.NewServeMux()
+	for _, r := range routes() {
+		switch {
+		case !r.steers || steer:
+			mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, req *http.Request) { r.handle(h, w, req) })
+		default:
+			mux.HandleFunc(r.method+" "+r.path, forbidden)
+		}
+	}
+	for pattern, e := range extra {
+		mux.Handle(pattern, e)
+	}
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, http.StatusNotFound, fmt.Errorf("there is no %s; GET /api/v1/openapi.json lists what there is", r.URL.Path))
+	})
+	return secure(mux)
+}
+
+// secure forbids browsers to frame, sniff or load anything foreign.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("X-Frame-Options", "DENY")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func forbidden(w http.ResponseWriter, _ *http.Request) {
+	fail(w, http.StatusForbidden, errors.New("this address is read-only; what changes state goes through the control socket"))
+}
+
+type handlers struct {
+	backend    Backend
+	prometheus http.Handler
+	feed       *feed
+}
+
+func (h *handlers) status(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, h.backend.Status())
+}
+
+func (h *handlers) health(w http.ResponseWriter, _ *http.Request) {
+	health := h.backend.Health()
+	reply(w, healthStatus(health), health)
+}
+
+func (h *handlers) healthz(w http.ResponseWriter, _ *http.Request) {
+	health := h.backend.Health()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(healthStatus(health))
+	if health.OK {
+		fmt.Fprintln(w, "ok")
+		return
+	}
+	fmt.Fprintln(w, strings.Join(health.Problems, "\n"))
+}
+
+func healthStatus(h Health) int {
+	if h.OK {
+		return http.StatusOK
+	}
+	return http.StatusServiceUnavailable
+}
+
+func (h *handlers) config(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, h.backend.Config())
+}
+
+func (h *handlers) metrics(w http.ResponseWriter, r *http.Request) { h.prometheus.ServeHTTP(w, r) }
+
+func (h *handlers) openapi(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, Document())
+}
+
+func (h *handlers) reload(w http.ResponseWriter, r *http.Request) {
+	done(w, h.backend.Reload(r.Context()), "configuration reloaded")
+}
+
+func (h *handlers) plan(w http.ResponseWriter, r *http.Request) {
+	plan, err := h.backend.Plan(r.Context())
+	if err != nil {
+		fail(w, statusOf(err), err)
+		return
+	}
+	reply(w, http.StatusOK, plan)
+}
+
+func (h *handlers) steer(w http.ResponseWriter, r *http.Request, mode string) {
+	var s Steer
+	if !read(w, r, &s) {
+		return
+	}
+	if mode == "weight" && s.Weight == nil {
+		fail(w, http.StatusBadRequest, errors.New(`"weight" is missing`))
+		return
+	}
+	s.Mode, s.By = mode, control.Peer(r.Context())
+	done(w, h.backend.Steer(r.Context(), s), fmt.Sprintf("%s: %s %s", mode, s.VirtualServer, s.RealServer))
+}
+
+func (h *handlers) failover(w http.ResponseWriter, r *http.Request) {
+	var n Name
+	if read(w, r, &n) {
+		done(w, h.backend.Failover(r.Context(), n.Instance, control.Peer(r.Context())), n.Instance+" handed over")
+	}
+}
+
+func (h *handlers) maintenance(w http.ResponseWriter, r *http.Request) {
+	var s Switch
+	if !read(w, r, &s) {
+		return
+	}
+	word := "off"
+	if s.On {
+		word = "on"
+	}
+	done(w, h.backend.Maintenance(r.Context(), s.On, control.Peer(r.Context())), "maintenance "+word)
+}
+
+// read decodes a body, strictly: a field that is not known is an error, since a
+// misspelt one would be a different order than the operator meant.
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(into)
+	if err == nil {
+		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("more than one JSON value")
+		}
+	}
+	if err != nil {
+		fail(w, http.StatusBadRequest, fmt.Errorf("request body: %w", err))
+		return false
+	}
+	return true
+}
+
+func done(w http.ResponseWriter, err error, message string) {
+	if err != nil {
+		fail(w, statusOf(err), err)
+		return
+	}
+	reply(w, http.StatusOK, Done{Message: message})
+}
+
+func fail(w http.ResponseWriter, status int, err error) {
+	f := Failure{Error: err.Error()}
+	var detailed *DetailedError
+	if errors.As(err, &detailed) {
+		f.Detail = detailed.Text
+	}
+	reply(w, status, f)
+}
+
+// reply writes v as JSON. The connection is the only thing that can fail, and then
+// there is nobody to tell.
+func reply(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", jsonMedia)
+	w.WriteHeader(status)
+	w.Write(append(body, '\n'))
+}

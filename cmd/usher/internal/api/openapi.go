@@ -1,0 +1,120 @@
+package api
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Document is the OpenAPI 3.1 description of every operation, made from the table
+// of routes and the types of the documents, so that it cannot differ from them.
+func Document() map[string]any {
+	schemas := map[string]any{}
+	paths := map[string]any{}
+	for _, r := range routes() {
+		op := map[string]any{
+			"summary":     r.summary,
+			"operationId": operationID(r),
+			"responses":   responses(r, schemas),
+		}
+		if len(r.query) > 0 {
+			var all []any
+			for _, p := range r.query {
+				all = append(all, map[string]any{"name": p.name, "in": "query", "description": p.doc, "schema": map[string]any{"type": p.kind}})
+			}
+			op["parameters"] = all
+		}
+		if r.request != nil {
+			op["requestBody"] = map[string]any{"required": true, "content": content(jsonMedia, schema(reflect.TypeOf(r.request), schemas))}
+		}
+		if r.steers {
+			op["description"] = "Through the control socket, or over TLS with a client certificate; 403 elsewhere."
+		}
+		at, ok := paths[r.path].(map[string]any)
+		if !ok {
+			at = map[string]any{}
+			paths[r.path] = at
+		}
+		at[strings.ToLower(r.method)] = op
+	}
+	return map[string]any{
+		"openapi":    "3.1.0",
+		"info":       map[string]any{"title": "usher", "version": "1", "description": "Status and steering of a director for Linux Virtual Server."},
+		"paths":      paths,
+		"components": map[string]any{"schemas": schemas},
+	}
+}
+
+func operationID(r route) string {
+	path := strings.NewReplacer("/api/v1/", "", "/", "", ".json", "").Replace(r.path)
+	return strings.ToLower(r.method) + "-" + path
+}
+
+func responses(r route, schemas map[string]any) map[string]any {
+	var ok any = map[string]any{"type": "string"}
+	if r.answer != nil {
+		ok = schema(reflect.TypeOf(r.answer), schemas)
+	}
+	failed := map[string]any{"description": "What went wrong", "content": content(jsonMedia, schema(reflect.TypeFor[Failure](), schemas))}
+	all := map[string]any{"200": map[string]any{"description": "Done", "content": content(r.media, ok)}, "default": failed}
+	if r.answer != nil && reflect.TypeOf(r.answer) == reflect.TypeFor[Health]() {
+		all["503"] = map[string]any{"description": "The daemon does not do its work", "content": content(r.media, ok)}
+	}
+	return all
+}
+
+func content(media string, schema any) map[string]any {
+	return map[string]any{media: map[string]any{"schema": schema}}
+}
+
+// schema describes a Go type as encoding/json writes it. Named structs go to
+// schemas and are referred to.
+func schema(t reflect.Type, schemas map[string]any) map[string]any {
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return map[string]any{"type": "string", "format": "date-time"}
+	case t == reflect.TypeFor[json.RawMessage]():
+		return map[string]any{}
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return schema(t.Elem(), schemas)
+	case reflect.Slice:
+		return map[string]any{"type": "array", "items": schema(t.Elem(), schemas)}
+	case reflect.Map:
+		return map[string]any{"type": "object", "additionalProperties": schema(t.Elem(), schemas)}
+	case reflect.String:
+		return map[string]any{"type": "string"}
+	case reflect.Bool:
+		return map[string]any{"type": "boolean"}
+	case reflect.Float64:
+		return map[string]any{"type": "number"}
+	case reflect.Int, reflect.Uint32, reflect.Uint64:
+		return map[string]any{"type": "integer"}
+	case reflect.Struct:
+		return reference(t, schemas)
+	}
+	return map[string]any{} // any value
+}
+
+func reference(t reflect.Type, schemas map[string]any) map[string]any {
+	name := t.Name()
+	if _, known := schemas[name]; !known {
+		schemas[name] = nil // breaks a cycle
+		properties := map[string]any{}
+		required := []string{}
+		for i := range t.NumField() {
+			key, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			if key == "-" {
+				continue
+			}
+			properties[key] = schema(t.Field(i).Type, schemas)
+			if options != "omitempty" {
+				required = append(required, key)
+			}
+		}
+		schemas[name] = map[string]any{"type": "object", "properties": properties, "required": required}
+	}
+	return map[string]any{"$ref": "#/components/schemas/" + name}
+}

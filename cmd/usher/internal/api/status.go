@@ -1,0 +1,169 @@
+package api
+
+import "time"
+
+// Status is how everything stands: `usher status --json` and GET /api/v1/status.
+// The fields' names are a contract; new ones may be added, none changes or goes.
+type Status struct {
+	RouterID       string          `json:"router_id"`
+	Version        string          `json:"version"`
+	Instances      []Instance      `json:"instances"`
+	VirtualServers []VirtualServer `json:"virtual_servers"`
+
+	Maintenance bool      `json:"maintenance"` // every instance stays back, `usher maintenance on`
+	Started     time.Time `json:"started"`
+	Reload      *Reload   `json:"reload,omitempty"` // the last one; absent before the first
+	Warnings    []Warning `json:"warnings"`         // what needs a person, worst first
+	Settings    []Setting `json:"settings,omitempty"`
+}
+
+// Instance is one VRRP instance.
+type Instance struct {
+	Name              string    `json:"name"`
+	State             string    `json:"state"` // active, backup, fault or initialize
+	Priority          int       `json:"priority"`
+	EffectivePriority int       `json:"effective_priority"`
+	ActiveRouter      string    `json:"active_router"` // "" while nobody is known to be active
+	VirtualRouterID   int       `json:"virtual_router_id"`
+	Interface         string    `json:"interface"`
+	Addresses         []string  `json:"addresses"`
+	Transitions       uint64    `json:"transitions"`
+	Since             time.Time `json:"since"`
+
+	Reason     string      `json:"reason"` // why it is in this state
+	Version    int         `json:"version"`
+	Group      string      `json:"group,omitempty"`
+	Held       bool        `json:"held"` // the addresses are on this machine
+	SplitBrain *SplitBrain `json:"split_brain,omitempty"`
+	Tracks     []Track     `json:"tracks,omitempty"`
+	Statistics Statistics  `json:"statistics"`
+}
+
+// SplitBrain is another active router, heard while this one is active.
+type SplitBrain struct {
+	Address  string    `json:"address"`
+	Priority int       `json:"priority"`
+	Since    time.Time `json:"since"`
+}
+
+// Track is what one tracked thing says at present.
+type Track struct {
+	Name   string `json:"name"` // kind and name, as in script/haproxy
+	Fault  bool   `json:"fault"`
+	Weight int    `json:"weight"` // added to the priority
+	Reason string `json:"reason"`
+}
+
+// Statistics are RFC 8347's of one instance, as running totals.
+type Statistics struct {
+	AdvertsSent          uint64            `json:"adverts_sent"`
+	AdvertsReceived      uint64            `json:"adverts_received"`
+	PriorityZeroSent     uint64            `json:"priority_zero_sent"`
+	PriorityZeroReceived uint64            `json:"priority_zero_received"`
+	BecameActive         uint64            `json:"became_active"`
+	AddressMismatches    uint64            `json:"address_mismatches"`
+	Discarded            map[string]uint64 `json:"discarded,omitempty"` // by reason
+	LastDiscard          *Discard          `json:"last_discard,omitempty"`
+}
+
+// Discard is the last packet that was thrown away.
+type Discard struct {
+	Reason string    `json:"reason"`
+	From   string    `json:"from"`
+	At     time.Time `json:"at"`
+}
+
+// VirtualServer is one pool.
+type VirtualServer struct {
+	Name          string       `json:"name"`
+	Address       string       `json:"address"`
+	Protocol      string       `json:"protocol"`
+	Scheduler     string       `json:"scheduler"`
+	ForwardMethod string       `json:"forward_method"`
+	Up            bool         `json:"up"`
+	Quorum        int          `json:"quorum"`
+	RealServers   []RealServer `json:"real_servers"`
+
+	Sorry    bool      `json:"sorry"` // the sorry servers answer
+	Reason   string    `json:"reason"`
+	Since    time.Time `json:"since"`
+	Counters Counters  `json:"counters"`
+	// History is the rate of new connections per second, oldest first, one value
+	// every HistoryInterval.
+	History []uint64 `json:"history,omitempty"`
+}
+
+// RealServer is one server of a pool.
+type RealServer struct {
+	Address             string  `json:"address"`
+	ForwardMethod       string  `json:"forward_method"`
+	Weight              int     `json:"weight"`           // configured
+	EffectiveWeight     int     `json:"effective_weight"` // in the kernel; 0 while it is out
+	State               string  `json:"state"`            // up, down, draining, disabled or initial
+	Reason              string  `json:"reason"`
+	ActiveConnections   uint32  `json:"active_connections"`
+	InactiveConnections uint32  `json:"inactive_connections"`
+	Checks              []Check `json:"checks"`
+
+	Sorry    bool      `json:"sorry"`
+	Since    time.Time `json:"since"`
+	Override *Override `json:"override,omitempty"`
+	Counters Counters  `json:"counters"`
+}
+
+// Override is what an operator said of a server.
+type Override struct {
+	Mode   string    `json:"mode"` // drain, disable or weight
+	Weight int       `json:"weight,omitempty"`
+	Since  time.Time `json:"since"`
+	By     string    `json:"by,omitempty"`
+}
+
+// Check is one health check of one server.
+type Check struct {
+	Type      string    `json:"type"`
+	State     string    `json:"state"`      // up, down, degraded or initial
+	LastError string    `json:"last_error"` // "" after a success
+	LatencyMS float64   `json:"latency_ms"`
+	Since     time.Time `json:"since"`
+
+	Name        string     `json:"name,omitempty"`
+	LastRun     *time.Time `json:"last_run,omitempty"`
+	NextRun     *time.Time `json:"next_run,omitempty"`
+	Certificate *time.Time `json:"certificate_expiry,omitempty"`
+}
+
+// Counters are the kernel's 64-bit totals and rates.
+type Counters struct {
+	Connections    uint64 `json:"connections"`
+	PacketsIn      uint64 `json:"packets_in"`
+	PacketsOut     uint64 `json:"packets_out"`
+	BytesIn        uint64 `json:"bytes_in"`
+	BytesOut       uint64 `json:"bytes_out"`
+	ConnectionRate uint64 `json:"connections_per_second"`
+	ByteRateIn     uint64 `json:"bytes_in_per_second"`
+	ByteRateOut    uint64 `json:"bytes_out_per_second"`
+}
+
+// Reload is the outcome of the last reload.
+type Reload struct {
+	At    time.Time `json:"at"`
+	OK    bool      `json:"ok"`
+	Error string    `json:"error,omitempty"`
+}
+
+// Warning is something that needs a person.
+type Warning struct {
+	Severity string    `json:"severity"` // error or warning
+	Kind     string    `json:"kind"`     // split_brain, quorum, instance_fault, reload, drift, overload, certificate, kernel
+	Subject  string    `json:"subject"`  // the instance, virtual server or real server
+	Text     string    `json:"text"`
+	Since    time.Time `json:"since"`
+}
+
+// Setting is a kernel setting that usher holds.
+type Setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Was   string `json:"was,omitempty"` // what is put back on exit
+}

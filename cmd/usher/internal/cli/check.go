@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"usher/cmd/usher/internal/logging"
+	"usher/cmd/usher/internal/terminal"
+	"usher/conf"
+	"usher/healthcheck"
+	"usher/healthcheck/probe"
+)
+
+// verdict is one line of `usher check --json`.
+type verdict struct {
+	Time          time.Time `json:"time"`
+	VirtualServer string    `json:"virtual_server"`
+	RealServer    string    `json:"real_server"`
+	State         string    `json:"state"`   // up, down or degraded
+	Percent       int       `json:"percent"` // of the configured weight
+	Reason        string    `json:"reason"`
+}
+
+func (a *app) check() *cobra.Command {
+	var from sources
+	var asJSON bool
+	var length time.Duration
+	cmd := &cobra.Command{
+		Use:   "check -c FILE|DIR",
+		Short: "Run the health checks alone and print changes of state",
+		Long: `Run the health checks of a configuration, without VRRP and IPVS, and print each
+change of a real server's state: for trying a configuration out. It needs no daemon
+and changes nothing. Lines are text on a terminal and JSON elsewhere or with --json.
+
+Exit status: 0 interrupted or --for is over, 1 the configuration is invalid, 2 the
+command line makes no sense.`,
+		Example: `  usher check -c lb.hcl
+  usher check -c lb.hcl --json --for 10s | jq -r 'select(.state == "down") | .real_server'`,
+		Args: cobra.NoArgs,
+		RunE: do(func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load(&from)
+			if err != nil {
+				return err
+			}
+			if length > 0 {
+				ctx, cancel := context.WithTimeout(cmd.Context(), length)
+				defer cancel()
+				cmd.SetContext(ctx)
+			}
+			return a.probe(cmd, c, asJSON || !terminal.Is(a.Stdout))
+		}),
+	}
+	from.flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON lines on a terminal, too")
+	cmd.Flags().DurationVar(&length, "for", 0, "stop after so long; 0 runs until interrupted")
+	return cmd
+}
+
+// load reads a configuration for a command that needs a valid one.
+func (a *app) load(from *sources) (*conf.Config, error) {
+	load, err := from.read()
+	if err != nil {
+		return nil, err
+	}
+	c, diags := load()
+	fmt.Fprint(a.Stderr, diags.Text(terminal.Colours(a.Stderr, a.Getenv)))
+	if diags.HasErrors() {
+		return nil, status(exitFailed)
+	}
+	return c, nil
+}
+
+// probe runs the engine until the command's context ends.
+func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON bool) error {
+	log, control := logging.New(a.Stderr)
+	if err := control.Set("warn", c.Global.Log.Format); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(cmd.Context())
+	verdicts := make(chan healthcheck.Update)
+	engine := healthcheck.New(healthcheck.Options{
+		Log: log, Prober: probe.New(probe.Options{Log: log}),
+		Results: func(u healthcheck.Update) {
+			select {
+			case verdicts <- u:
+			case <-ctx.Done():
+			}
+		},
+	})
+	if err := engine.Apply(c.Targets()); err != nil {
+		return err
+	}
+	g.Go(func() error { return engine.Run(ctx) })
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case u := <-verdicts:
+				if err := a.showVerdict(u, asJSON); err != nil {
+					return err
+				}
+			}
+		}
+	})
+	return g.Wait()
+}
+
+func (a *app) showVerdict(u healthcheck.Update, asJSON bool) error {
+	v := verdict{
+		Time: u.At, VirtualServer: u.ID.VirtualServer, RealServer: u.ID.RealServer.String(),
+		State: u.Verdict.State.String(), Percent: u.Verdict.Percent, Reason: u.Verdict.Reason,
+	}
+	if asJSON {
+		return printLine(a.Stdout, v)
+	}
+	text := fmt.Sprintf("%s  %s %s %s", a.style.Dim(v.Time.Local().Format("15:04:05.000")), v.VirtualServer, v.RealServer, a.style.State(v.State))
+	if v.State == "degraded" {
+		text += fmt.Sprintf(" (%d%% of its weight)", v.Percent)
+	}
+	if v.Reason != "" {
+		text += ": " + v.Reason
+	}
+	_, err := fmt.Fprintln(a.Stdout, text)
+	return err
+}

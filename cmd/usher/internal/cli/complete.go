@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"usher/cmd/usher/internal/api"
+)
+
+// completionLimit is how long a shell that asks for names is kept waiting.
+const completionLimit = time.Second
+
+// present is the status for completion; nothing where no daemon answers.
+func (a *app) present(cmd *cobra.Command) api.Status {
+	var s api.Status
+	c, err := a.client()
+	if err != nil {
+		return s
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
+	defer cancel()
+	if c.Get(ctx, "/api/v1/status", &s) != nil {
+		return api.Status{}
+	}
+	return s
+}
+
+func (a *app) completeInstance(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if len(args) == 0 {
+		for _, i := range a.present(cmd).Instances {
+			names = append(names, i.Name+"\t"+i.State)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeServer completes a virtual server, then one of its real servers.
+func (a *app) completeServer(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if len(args) < 2 {
+		for _, v := range a.present(cmd).VirtualServers {
+			switch {
+			case len(args) == 0:
+				names = append(names, v.Name+"\t"+v.Address)
+			case v.Name == args[0]:
+				for _, r := range v.RealServers {
+					names = append(names, r.Address+"\t"+r.State)
+				}
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"log/slog"
+
+	"usher/cmd/usher/internal/daemon"
+	"usher/cmd/usher/internal/vrrpproc"
+	"usher/conf"
+	"usher/director"
+	"usher/director/ipvs"
+	"usher/healthcheck"
+	"usher/healthcheck/probe"
+	"usher/vrrp"
+)
+
+// parts are the real engines of the three domains, on this machine.
+func parts(log *slog.Logger) daemon.Parts {
+	return daemon.Parts{
+		VRRP: func(g conf.Global, events func(vrrp.Event)) daemon.VRRP {
+			return vrrpproc.New(vrrpproc.Options{
+				Log: log, Events: events,
+				Args: []string{"vrrp-child", "--log-level", g.Log.Level, "--log-format", g.Log.Format},
+			})
+		},
+		Checks: func(h daemon.ChecksHooks) daemon.Checks {
+			return healthcheck.New(healthcheck.Options{
+				Log: log, Prober: probe.New(probe.Options{Log: log}),
+				Results: h.Results, Events: h.Events, Observe: h.Observe,
+			})
+		},
+		Director: func(state string, events func(director.Event)) (daemon.Director, error) {
+			return openDirector(log, state, events)
+		},
+	}
+}
+
+// openDirector opens the kernel's IPVS and makes a director of it.
+func openDirector(log *slog.Logger, state string, events func(director.Event)) (*director.Director, error) {
+	kernel, err := ipvs.Open()
+	if err != nil {
+		return nil, err
+	}
+	return director.New(director.Options{Kernel: kernel, Log: log, Events: events, State: state}), nil
+}

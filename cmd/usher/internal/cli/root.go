@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/terminal"
+)
+
+// System is what the program is given by its surroundings.
+type System struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+}
+
+// Run executes one command line, without the program's own name, and returns the
+// exit status.
+func Run(ctx context.Context, args []string, s System) int {
+	a := &app{System: s, style: terminal.Style{On: terminal.Colours(s.Stdout, s.Getenv)}}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(s.Stdin)
+	root.SetOut(s.Stdout)
+	root.SetErr(s.Stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	return a.finish(cmd, err)
+}
+
+// app is one command line under way.
+type app struct {
+	System
+	style   terminal.Style
+	control string
+	remote  remoteFlags
+}
+
+type remoteFlags struct{ url, cert, key, ca string }
+
+// Exit statuses, documented in the help of the commands that have them.
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitUsage   = 2 // also: the command itself could not run
+	exitChanges = 2 // of plan, whose usage errors are exitFailed
+)
+
+// status is an error that is nothing but an exit status: all has been said.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// usageStatus marks commands whose exit status for a wrong command line is not
+// exitUsage.
+const usageStatus = "usage-status"
+
+func (a *app) finish(cmd *cobra.Command, err error) int {
+	var s status
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &s):
+		return int(s)
+	}
+	fmt.Fprintf(a.Stderr, "usher: %v\n", err)
+	var detailed *api.DetailedError
+	if errors.As(err, &detailed) {
+		fmt.Fprint(a.Stderr, "\n"+detailed.Text)
+	}
+	var usage *usageError
+	if errors.As(err, &usage) || !errors.As(err, new(*runError)) {
+		if cmd != nil && cmd.Annotations[usageStatus] == "1" {
+			return exitFailed
+		}
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// runError is what went wrong in doing what was asked. Errors of cobra itself,
+// about arguments, are not wrapped so.
+type runError struct{ err error }
+
+func (e *runError) Error() string { return e.err.Error() }
+func (e *runError) Unwrap() error { return e.err }
+
+// do makes a command's function from one whose errors are runErrors.
+func do(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		err := f(cmd, args)
+		if err == nil || errors.As(err, new(status)) || errors.As(err, new(*usageError)) {
+			return err
+		}
+		return &runError{err}
+	}
+}
+
+const defaultControl = "/run/usher/usher.sock"
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "usher",
+		Short: "High-availability director for Linux Virtual Server",
+		Long: `usher floats virtual IP addresses between two or more directors (VRRP), checks
+real servers, and keeps the kernel's IPVS table as their health wants it.
+
+A first look on any machine:
+  usher init > usher.hcl         a commented starter for this machine
+  usher validate -c usher.hcl    every error at its place
+  usher plan -c usher.hcl        what it would change
+  usher run -c usher.hcl         the daemon
+
+Exit status: 0 done, 1 failed, 2 the command line makes no sense; validate and
+plan have their own, told by their help.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{fmt.Errorf("%w (see usher %s --help)", err, strings.TrimPrefix(cmd.CommandPath(), "usher "))}
+	})
+	a.groups(root)
+	return root
+}
+
+// groups adds every command, in the groups that help shows.
+func (a *app) groups(root *cobra.Command) {
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"daemon", "The daemon:", []*cobra.Command{a.run(), a.reload()}},
+		{"look", "See how it stands:", []*cobra.Command{a.statusCommand(), a.events()}},
+		{"steer", "Steer it:", []*cobra.Command{a.drain(), a.disable(), a.enable(), a.weight(), a.failover(), a.maintenance()}},
+		{"files", "Configurations, without a daemon:", []*cobra.Command{a.validate(), a.check()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(a.version(), a.child(), a.man(root))
+}
+
+// steered adds the flags by which a command finds its daemon.
+func (a *app) steered(cmd *cobra.Command) *cobra.Command {
+	f := cmd.Flags()
+	path := a.Getenv("USHER_CONTROL")
+	if path == "" {
+		path = defaultControl
+	}
+	f.StringVar(&a.control, "control", path, "control socket of the daemon (environment: USHER_CONTROL)")
+	f.StringVar(&a.remote.url, "remote", "", "https URL of a daemon's remote address, instead of the socket")
+	f.StringVar(&a.remote.cert, "cert", "", "client certificate for --remote")
+	f.StringVar(&a.remote.key, "key", "", "its key")
+	f.StringVar(&a.remote.ca, "ca", "", "authorities that sign the daemon's certificate; the system's where not given")
+	return cmd
+}
+
+func (a *app) client() (*api.Client, error) {
+	if a.remote.url == "" {
+		return api.Socket(a.control), nil
+	}
+	if !strings.HasPrefix(a.remote.url, "https://") || a.remote.cert == "" || a.remote.key == "" {
+		return nil, &usageError{errors.New("--remote wants an https:// URL, --cert and --key")}
+	}
+	return api.Remote(a.remote.url, a.remote.cert, a.remote.key, a.remote.ca)
+}

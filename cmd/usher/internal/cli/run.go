@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"usher/cmd/usher/internal/daemon"
+	"usher/cmd/usher/internal/logging"
+	"usher/cmd/usher/internal/sdnotify"
+	"usher/cmd/usher/internal/terminal"
+	"usher/cmd/usher/internal/vrrpproc"
+)
+
+func (a *app) run() *cobra.Command {
+	var from sources
+	cmd := &cobra.Command{
+		Use:   "run -c FILE|DIR",
+		Short: "The daemon, in the foreground",
+		Long: `Run the configuration until SIGTERM or an interrupt, with the log on stderr. SIGHUP
+reloads it. Under systemd (Type=notify) it tells when it is ready, reloading and
+stopping, and feeds the watchdog.
+
+Nothing is changed where it cannot start: an invalid configuration, an interface
+that is not there, no IPVS in the kernel, a capability that is missing, a control
+socket that is served by another usher, a state folder that cannot be written.
+
+On stop the instances resign and their addresses are gone first; then IPVS is
+cleaned, or kept with on_stop = "keep".
+
+Exit status: 0 stopped as asked, 1 it could not start or failed, 2 the command
+line makes no sense.`,
+		Example: `  usher run -c /etc/usher
+  usher run -c lb.hcl --var priority=150`,
+		Args: cobra.NoArgs,
+		RunE: do(func(cmd *cobra.Command, _ []string) error {
+			load, err := from.read()
+			if err != nil {
+				return err
+			}
+			hangup := make(chan os.Signal, 1)
+			signal.Notify(hangup, syscall.SIGHUP)
+			defer signal.Stop(hangup)
+			log, control := logging.New(a.Stderr)
+			return a.serve(cmd.Context(), daemon.Options{
+				Version: Version(), Load: load, Machine: daemon.ThisMachine(), Parts: parts(log),
+				Log: log, LogControl: control, Notifier: sdnotify.FromEnvironment(), Hangup: hangup,
+			})
+		}),
+	}
+	from.flags(cmd)
+	return cmd
+}
+
+// serve runs a daemon and prints what is wrong with its configuration as validate
+// does.
+func (a *app) serve(ctx context.Context, o daemon.Options) error {
+	err := daemon.New(o).Run(ctx)
+	var invalid *daemon.InvalidError
+	if errors.As(err, &invalid) {
+		fmt.Fprint(a.Stderr, invalid.Diagnostics.Text(terminal.Colours(a.Stderr, a.Getenv)))
+	}
+	return err
+}
+
+// child is the VRRP process, which run starts for itself.
+func (a *app) child() *cobra.Command {
+	var level, format string
+	cmd := &cobra.Command{
+		Use:    "vrrp-child",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: do(func(cmd *cobra.Command, _ []string) error {
+			conn, err := vrrpproc.Inherited()
+			if err != nil {
+				return err
+			}
+			log, control := logging.New(a.Stderr)
+			if err := control.Set(level, format); err != nil {
+				return err
+			}
+			return vrrpproc.Child(cmd.Context(), conn, log.With(slog.String("process", "vrrp")))
+		}),
+	}
+	cmd.Flags().StringVar(&level, "log-level", "info", "as global.log.level")
+	cmd.Flags().StringVar(&format, "log-format", "text", "as global.log.format")
+	return cmd
+}

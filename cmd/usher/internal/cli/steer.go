@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"usher/cmd/usher/internal/api"
+)
+
+// post steers and prints what the daemon says.
+func (a *app) post(cmd *cobra.Command, path string, in any) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	var done api.Done
+	if err := c.Post(cmd.Context(), path, in, &done); err != nil {
+		return err
+	}
+	if asJSON, err := cmd.Flags().GetBool("json"); err == nil && asJSON {
+		return printJSON(a.Stdout, done)
+	}
+	_, err = fmt.Fprintln(a.Stdout, done.Message)
+	return err
+}
+
+// steering finishes a command that posts.
+func (a *app) steering(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().Bool("json", false, "print the answer as JSON")
+	return a.steered(cmd)
+}
+
+func (a *app) reload() *cobra.Command {
+	return a.steering(&cobra.Command{
+		Use:   "reload",
+		Short: "Validate the configuration and apply the difference",
+		Long: `The same as SIGHUP to the daemon: it reads its files again, validates them, and
+applies what differs. Invalid files change nothing; their errors are printed here
+as validate prints them, and stay in status until a reload succeeds.`,
+		Args: cobra.NoArgs,
+		RunE: do(func(cmd *cobra.Command, _ []string) error { return a.post(cmd, "/api/v1/reload", nil) }),
+	})
+}
+
+func (a *app) drain() *cobra.Command {
+	return a.server("drain", "Give a real server no new connections; out when its own are gone",
+		`Weight 0: established connections go on, new ones go elsewhere. The server is taken
+out when its connections are gone or drain_timeout is over. It survives reload and
+restart until "usher enable".`)
+}
+
+func (a *app) disable() *cobra.Command {
+	return a.server("disable", "Take a real server out at once",
+		`Out of the pool at once, its connections with it. It survives reload and restart
+until "usher enable". To spare connections use "usher drain".`)
+}
+
+func (a *app) enable() *cobra.Command {
+	return a.server("enable", "Lift drain, disable or weight from a real server",
+		`The real server is again as the configuration and its checks want it.`)
+}
+
+func (a *app) server(verb, short, long string) *cobra.Command {
+	return a.steering(&cobra.Command{
+		Use:     verb + " VIRTUAL_SERVER REAL_SERVER",
+		Short:   short,
+		Long:    long,
+		Example: "  usher " + verb + " web 10.1.2.3:80",
+		Args:    cobra.ExactArgs(2),
+		RunE: do(func(cmd *cobra.Command, args []string) error {
+			return a.post(cmd, "/api/v1/"+verb, api.Steer{VirtualServer: args[0], RealServer: args[1]})
+		}),
+		ValidArgsFunction: a.completeServer,
+	})
+}
+
+func (a *app) weight() *cobra.Command {
+	return a.steering(&cobra.Command{
+		Use:   "weight VIRTUAL_SERVER REAL_SERVER N",
+		Short: "Give a real server another weight",
+		Long: `Another weight (0..65535) than the configured one, until "usher enable". It
+survives reload and restart.`,
+		Example: "  usher weight web 10.1.2.3:80 5",
+		Args:    cobra.ExactArgs(3),
+		RunE: do(func(cmd *cobra.Command, args []string) error {
+			n, err := strconv.Atoi(args[2])
+			if err != nil || n < 0 || n > 65535 {
+				return &usageError{fmt.Errorf("weight %q is not a number in 0..65535", args[2])}
+			}
+			return a.post(cmd, "/api/v1/weight", api.Steer{VirtualServer: args[0], RealServer: args[1], Weight: &n})
+		}),
+		ValidArgsFunction: a.completeServer,
+	})
+}
+
+func (a *app) failover() *cobra.Command {
+	return a.steering(&cobra.Command{
+		Use:   "failover INSTANCE",
+		Short: "Hand an instance's addresses to the peer",
+		Long: `The active director resigns (priority 0) and stays back until the peer has taken
+over, which is within its skew time. Addresses are kept until the peer is heard, so
+no connection attempt is lost. It is refused where this director is not active.`,
+		Args: cobra.ExactArgs(1),
+		RunE: do(func(cmd *cobra.Command, args []string) error {
+			return a.post(cmd, "/api/v1/failover", api.Name{Instance: args[0]})
+		}),
+		ValidArgsFunction: a.completeInstance,
+	})
+}
+
+func (a *app) maintenance() *cobra.Command {
+	return a.steering(&cobra.Command{
+		Use:   "maintenance on|off",
+		Short: "Hold every instance back, or let it run again",
+		Long: `With "on", every instance that is active is handed over and none becomes active
+until "off", not even after a restart. Health checks and IPVS go on.`,
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"on", "off"},
+		RunE: do(func(cmd *cobra.Command, args []string) error {
+			return a.post(cmd, "/api/v1/maintenance", api.Switch{On: args[0] == "on"})
+		}),
+	})
+}

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"usher/cmd/usher/internal/terminal"
+	"usher/conf"
+)
+
+// validation is the document of `usher validate --json`.
+type validation struct {
+	Valid       bool             `json:"valid"`
+	Diagnostics conf.Diagnostics `json:"diagnostics"`
+}
+
+func (a *app) validate() *cobra.Command {
+	var from sources
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "validate -c FILE|DIR",
+		Short: "Check a configuration; needs no root, no kernel, no interface",
+		Long: `Check a configuration on any machine. Every error comes with its file, line and
+column and the source line, all at once.
+
+Exit status: 0 valid (warnings apart), 1 invalid, 2 the command could not run.`,
+		Example: `  usher validate -c /etc/usher
+  usher validate -c lb.hcl --var priority=150
+  usher validate -c lb.hcl --json | jq -r '.diagnostics[] | "\(.range.filename):\(.range.start.line): \(.summary)"'`,
+		Args: cobra.NoArgs,
+		RunE: func(_ *cobra.Command, _ []string) error {
+			load, err := from.read()
+			if err != nil {
+				return &usageError{err}
+			}
+			c, diags := load()
+			valid := !diags.HasErrors()
+			if asJSON {
+				if diags == nil {
+					diags = conf.Diagnostics{}
+				}
+				err = printJSON(a.Stdout, validation{valid, diags})
+			} else {
+				fmt.Fprint(a.Stderr, diags.Text(terminal.Colours(a.Stderr, a.Getenv)))
+				if valid {
+					_, err = fmt.Fprintf(a.Stdout, "%s %d instances, %d virtual servers with %d real servers\n",
+						a.style.Good("valid:"), len(c.Instances), len(c.VirtualServers), realServers(c))
+				}
+			}
+			if err != nil {
+				return &usageError{err}
+			}
+			if !valid {
+				return status(exitFailed)
+			}
+			return nil
+		},
+	}
+	from.flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON on stdout")
+	return cmd
+}
+
+func realServers(c *conf.Config) int {
+	n := 0
+	for _, v := range c.VirtualServers {
+		n += len(v.Real)
+	}
+	return n
+}

@@ -1,0 +1,280 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"usher/cmd/usher/internal/events"
+	"usher/cmd/usher/internal/logging"
+	"usher/cmd/usher/internal/metrics"
+	"usher/cmd/usher/internal/sdnotify"
+	"usher/conf"
+)
+
+// Options are what a Daemon works with. All are needed but Hangup and Pages.
+type Options struct {
+	Version    string
+	Load       func() (*conf.Config, conf.Diagnostics)
+	Machine    Machine
+	Parts      Parts
+	Log        *slog.Logger
+	LogControl *logging.Control
+	Notifier   *sdnotify.Notifier
+	Hangup     <-chan os.Signal        // each is a reload
+	Pages      map[string]http.Handler // served beside the API, by pattern
+}
+
+// Daemon is a running usher.
+type Daemon struct {
+	opts    Options
+	log     *slog.Logger
+	ring    *events.Ring
+	metrics *metrics.Metrics
+	started time.Time
+	failed  chan error    // a part that ended though nobody asked it to
+	quorum  chan struct{} // kicked when virtual servers may have changed
+	ready   atomic.Bool   // started and not stopping
+
+	changing sync.Mutex // one reload, or other change, at a time
+
+	mu          sync.Mutex // the fields below
+	config      *conf.Config
+	vrrp        VRRP
+	checks      Checks
+	director    Director
+	maintenance bool
+	reload      reloadOutcome
+	history     *history
+
+	state   *stateFolder
+	servers *servers
+	parts   struct{ vrrp, checks, director, helpers *part }
+}
+
+type reloadOutcome struct {
+	at  time.Time // zero before the first
+	err error
+}
+
+// New makes a Daemon. Nothing runs before Run.
+func New(o Options) *Daemon {
+	return &Daemon{
+		opts: o, log: o.Log, ring: events.NewRing(0), metrics: metrics.New(o.Version),
+		failed: make(chan error, 4), quorum: make(chan struct{}, 1), history: newHistory(),
+	}
+}
+
+// stopLimit bounds the clean-up of the kernel's IPVS table.
+const stopLimit = 30 * time.Second
+
+// Run loads the configuration, runs it until ctx ends, and stops in order: VRRP
+// resigns and its addresses are gone, then checks end, then IPVS is cleaned or kept.
+// An error before the start is over means that nothing was changed.
+func (d *Daemon) Run(ctx context.Context) (err error) {
+	c, diags := d.opts.Load()
+	if diags.HasErrors() {
+		return &InvalidError{Diagnostics: diags}
+	}
+	d.warn(diags)
+	if err := preflight(d.opts.Machine, c, nil); err != nil {
+		return err
+	}
+	var director Director
+	if len(c.VirtualServers) > 0 {
+		if director, err = d.opts.Parts.Director(c.Global.State, d.directorEvent); err != nil {
+			return fmt.Errorf("virtual servers are configured: %w", err)
+		}
+	}
+	if err := d.open(c); err != nil {
+		return err
+	}
+	d.started = time.Now()
+	defer func() { err = errors.Join(err, d.stop()) }()
+	if err := d.start(ctx, c, director); err != nil {
+		return err
+	}
+	return d.serve(ctx)
+}
+
+// open takes what only one process can have: the control socket, the state folder
+// and the address of the page.
+func (d *Daemon) open(c *conf.Config) (err error) {
+	if d.servers, err = openServers(d, c.Global); err != nil {
+		return err
+	}
+	if d.state, err = openState(c.Global.State); err != nil {
+		d.servers.close()
+		return err
+	}
+	return nil
+}
+
+func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) error {
+	if err := d.opts.LogControl.Set(c.Global.Log.Level, c.Global.Log.Format); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.checks = d.opts.Parts.Checks(ChecksHooks{Results: d.health, Events: d.checkEvent, Observe: d.metrics.Observe})
+	d.maintenance = d.state.maintenance()
+	d.mu.Unlock()
+
+	d.parts.helpers = d.run(ctx, "helpers", d.helpers)
+	d.parts.checks = d.run(ctx, "health checks", d.checks.Run)
+	if director != nil {
+		d.direct(ctx, director)
+	}
+	if err := d.apply(ctx, c); err != nil {
+		return err
+	}
+	d.servers.serve(d)
+	d.ready.Store(true)
+	d.ring.Add(events.Event{Kind: "start", Reason: "usher " + d.opts.Version + ": " + summary(c)})
+	d.log.Info("started", "version", d.opts.Version, "instances", len(c.Instances), "virtual_servers", len(c.VirtualServers),
+		"control", c.Global.Control, "http", c.Global.HTTP)
+	d.tell(d.opts.Notifier.Ready(summary(c)))
+	return nil
+}
+
+// serve is the daemon's life between start and stop.
+func (d *Daemon) serve(ctx context.Context) error {
+	var watchdog <-chan time.Time
+	if every := d.opts.Notifier.WatchdogInterval(); every > 0 {
+		t := time.NewTicker(every)
+		defer t.Stop()
+		watchdog = t.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-d.failed:
+			return err
+		case <-d.opts.Hangup:
+			// The outcome is logged and an event; there is nobody to return it to.
+			_ = d.Reload(ctx)
+		case <-watchdog:
+			// A kernel that refuses something is no reason to be killed; a lock that
+			// is never given back is, and then this is not reached.
+			d.Health()
+			d.tell(d.opts.Notifier.Watchdog())
+		}
+	}
+}
+
+// stop undoes start, in the order that loses least.
+func (d *Daemon) stop() error {
+	d.ready.Store(false)
+	d.tell(d.opts.Notifier.Stopping())
+	d.log.Info("stopping")
+	d.changing.Lock() // a reload under way ends first
+	defer d.changing.Unlock()
+	d.parts.vrrp.stop() // priority 0 is out and no address is left when it returns
+	d.parts.checks.stop()
+	var err error
+	if d.parts.director != nil {
+		d.parts.director.stop()
+		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+		defer cancel()
+		if stopErr := d.director.Stop(ctx, d.onStopKeep()); stopErr != nil {
+			err = fmt.Errorf("clean up IPVS: %w", stopErr)
+		}
+	}
+	d.parts.helpers.stop()
+	err = errors.Join(err, d.servers.close(), d.state.close())
+	d.log.Info("stopped")
+	return err
+}
+
+func (d *Daemon) onStopKeep() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config != nil && d.config.Global.OnStop == "keep"
+}
+
+// route runs a VRRP process from now on: a configuration without instances has
+// none.
+func (d *Daemon) route(ctx context.Context, c *conf.Config) VRRP {
+	process := d.opts.Parts.VRRP(c.Global, d.vrrpEvent)
+	d.mu.Lock()
+	d.vrrp = process
+	d.mu.Unlock()
+	d.parts.vrrp = d.run(ctx, "vrrp", process.Run)
+	return process
+}
+
+// direct runs a director from now on.
+func (d *Daemon) direct(ctx context.Context, director Director) {
+	d.mu.Lock()
+	d.director = director
+	d.mu.Unlock()
+	d.parts.director = d.run(ctx, "director", director.Run)
+}
+
+// part is one thing that runs, apart from the others: they are stopped in order.
+type part struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// run starts a part. It ends when it is stopped, not with ctx: the order is stop's.
+func (d *Daemon) run(ctx context.Context, name string, f func(context.Context) error) *part {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &part{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		err := f(own)
+		if own.Err() != nil && err == nil {
+			return
+		}
+		if err == nil {
+			err = errors.New("ended by itself")
+		}
+		err = fmt.Errorf("%s: %w", name, err)
+		d.log.Error("a part of the daemon failed", "error", err)
+		select {
+		case d.failed <- err:
+		default:
+		}
+	}()
+	return p
+}
+
+// stop ends the part and waits for it. A part that was never started is nil.
+func (p *part) stop() {
+	if p == nil {
+		return
+	}
+	p.cancel()
+	<-p.done
+}
+
+// tell logs what the service manager could not be told; nothing depends on it.
+func (d *Daemon) tell(err error) {
+	if err != nil {
+		d.log.Warn("service manager", "error", err)
+	}
+}
+
+func (d *Daemon) warn(diags conf.Diagnostics) {
+	for _, w := range diags {
+		d.log.Warn("configuration", "place", w.Error(), "detail", w.Detail)
+	}
+}
+
+func summary(c *conf.Config) string {
+	return fmt.Sprintf("%s, %s", count(len(c.Instances), "instance"), count(len(c.VirtualServers), "virtual server"))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

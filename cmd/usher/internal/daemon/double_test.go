@@ -1,0 +1,226 @@
+package daemon_test
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+
+	"usher/cmd/usher/internal/daemon"
+	"usher/conf"
+	"usher/director"
+	"usher/healthcheck"
+	"usher/vrrp"
+)
+
+// world is the three domains as doubles that write down, in order, what is asked
+// of them.
+type world struct {
+	mu       sync.Mutex
+	log      []string
+	desired  vrrp.Desired
+	pools    []director.VirtualServer
+	targets  []healthcheck.Target
+	statuses []vrrp.Status
+	tracks   map[string]vrrp.Adjustment
+	up       map[string]bool // virtual servers with quorum
+	over     []director.Override
+	refuse   error // what the director's next Apply says
+	noIPVS   error
+
+	vrrpEvents     func(vrrp.Event)
+	directorEvents func(director.Event)
+	hooks          daemon.ChecksHooks
+	activated      chan string
+}
+
+func newWorld() *world {
+	return &world{tracks: map[string]vrrp.Adjustment{}, up: map[string]bool{}, activated: make(chan string, 16)}
+}
+
+func (w *world) note(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log = append(w.log, what)
+}
+
+func (w *world) noted() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.log...)
+}
+
+func (w *world) parts() daemon.Parts {
+	return daemon.Parts{
+		VRRP: func(_ conf.Global, events func(vrrp.Event)) daemon.VRRP {
+			w.vrrpEvents = events
+			return (*fakeVRRP)(w)
+		},
+		Checks: func(h daemon.ChecksHooks) daemon.Checks {
+			w.hooks = h
+			return (*fakeChecks)(w)
+		},
+		Director: func(_ string, events func(director.Event)) (daemon.Director, error) {
+			if w.noIPVS != nil {
+				return nil, w.noIPVS
+			}
+			w.directorEvents = events
+			return (*fakeDirector)(w), nil
+		},
+	}
+}
+
+type fakeVRRP world
+
+func (f *fakeVRRP) Run(ctx context.Context) error {
+	<-ctx.Done()
+	(*world)(f).note("vrrp resigned")
+	return nil
+}
+
+func (f *fakeVRRP) Apply(d vrrp.Desired) error {
+	(*world)(f).note("vrrp apply")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.desired = d
+	f.statuses = nil
+	for _, i := range d.Instances {
+		f.statuses = append(f.statuses, vrrp.Status{
+			Name: i.Name, State: vrrp.Backup, Priority: i.Priority, EffectivePriority: i.Priority, VRID: i.VRID, Version: i.Version,
+			Interface: i.Interface, Addresses: []string{i.Addresses[0].Prefix.String()}, ActiveRouter: netip.MustParseAddr("192.0.2.7"),
+		})
+	}
+	return nil
+}
+
+func (f *fakeVRRP) Status() []vrrp.Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]vrrp.Status(nil), f.statuses...)
+}
+
+func (f *fakeVRRP) Failover(name string) error {
+	(*world)(f).note("failover " + name)
+	return nil
+}
+
+func (f *fakeVRRP) Maintenance(on bool) error {
+	if on {
+		(*world)(f).note("maintenance on")
+	} else {
+		(*world)(f).note("maintenance off")
+	}
+	return nil
+}
+
+func (f *fakeVRRP) Track(instance, key string, a vrrp.Adjustment) {
+	f.mu.Lock()
+	f.tracks[instance+" "+key] = a
+	f.mu.Unlock()
+	f.activated <- instance + " " + key
+}
+
+type fakeChecks world
+
+func (f *fakeChecks) Run(ctx context.Context) error {
+	<-ctx.Done()
+	(*world)(f).note("checks ended")
+	return nil
+}
+
+func (f *fakeChecks) Apply(t []healthcheck.Target) error {
+	(*world)(f).note("checks apply")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.targets = t
+	return nil
+}
+
+func (f *fakeChecks) Statuses() []healthcheck.Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []healthcheck.Status
+	for _, t := range f.targets {
+		s := healthcheck.Status{ID: t.ID, Verdict: healthcheck.Verdict{State: healthcheck.Up}}
+		for _, c := range t.Checks {
+			s.Checks = append(s.Checks, healthcheck.CheckStatus{Type: c.Type, State: healthcheck.Up, Latency: 1500000})
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func (f *fakeChecks) Stats() healthcheck.Stats { return healthcheck.Stats{Checks: len(f.targets)} }
+
+type fakeDirector world
+
+func (f *fakeDirector) Run(ctx context.Context) error {
+	<-ctx.Done()
+	(*world)(f).note("director ended")
+	return nil
+}
+
+func (f *fakeDirector) Configure(context.Context, director.Settings) error { return nil }
+
+func (f *fakeDirector) Apply(_ context.Context, list []director.VirtualServer) error {
+	(*world)(f).note("director apply")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.refuse; err != nil {
+		f.refuse = nil
+		return err
+	}
+	f.pools = list
+	return nil
+}
+
+func (f *fakeDirector) SetHealth(u healthcheck.Update) {
+	(*world)(f).note("health " + u.ID.VirtualServer)
+}
+
+func (f *fakeDirector) SetActive(instance string, active bool) {
+	word := "backup "
+	if active {
+		word = "active "
+	}
+	(*world)(f).note(word + instance)
+}
+
+func (f *fakeDirector) Override(vs string, rs netip.AddrPort, o director.Override) error {
+	(*world)(f).note("override " + vs + " " + rs.String() + " " + string(o.Mode))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = append(f.over, o)
+	return nil
+}
+
+func (f *fakeDirector) Status() []director.VirtualServerStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []director.VirtualServerStatus
+	for _, p := range f.pools {
+		s := director.VirtualServerStatus{
+			Name: p.Name, Address: p.Address, Protocol: "tcp", Scheduler: p.Service.Scheduler, Forward: p.Forward,
+			Up: f.up[p.Name], Quorum: p.Quorum, Reason: "for the test",
+		}
+		for _, r := range p.Real {
+			s.Real = append(s.Real, director.RealServerStatus{Address: r.Address, Forward: r.Forward, Weight: r.Weight, EffectiveWeight: r.Weight, State: director.ServerUp})
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func (f *fakeDirector) Stats() director.Stats { return director.Stats{} }
+
+func (f *fakeDirector) Plan(context.Context, []director.VirtualServer) (director.PlanReport, error) {
+	return director.PlanReport{Changes: []director.Change{}}, nil
+}
+
+func (f *fakeDirector) Stop(_ context.Context, keep bool) error {
+	if keep {
+		(*world)(f).note("ipvs kept")
+	} else {
+		(*world)(f).note("ipvs cleaned")
+	}
+	return nil
+}

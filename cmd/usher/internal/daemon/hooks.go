@@ -1,0 +1,165 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"usher/cmd/usher/internal/events"
+	"usher/conf"
+	"usher/director"
+	"usher/healthcheck"
+	"usher/vrrp"
+)
+
+// What the parts report arrives here, on their own goroutines. Nothing here waits
+// or calls back into the part that speaks.
+
+func (d *Daemon) vrrpEvent(e vrrp.Event) {
+	d.record(events.FromVRRP(e))
+	if e.Kind != vrrp.EventState || e.Instance == "" {
+		return
+	}
+	d.mu.Lock()
+	dir := d.director
+	d.mu.Unlock()
+	if dir != nil {
+		dir.SetActive(e.Instance, e.To == vrrp.Active)
+	}
+}
+
+func (d *Daemon) directorEvent(e director.Event) {
+	d.record(events.FromDirector(e))
+	if e.Kind == director.EventQuorum {
+		d.kick()
+	}
+}
+
+func (d *Daemon) checkEvent(e healthcheck.Event) {
+	out := events.Event{Time: e.At, Severity: events.Warning, Kind: string(e.Kind), VirtualServer: e.ID.VirtualServer, Reason: e.Message}
+	if e.ID.RealServer.IsValid() {
+		out.RealServer = e.ID.RealServer.String()
+	}
+	d.ring.Add(out)
+}
+
+// health passes a verdict on. It is called from the check engine's goroutine, which
+// may wait: probes go on meanwhile.
+func (d *Daemon) health(u healthcheck.Update) {
+	d.mu.Lock()
+	dir := d.director
+	d.mu.Unlock()
+	if dir != nil {
+		dir.SetHealth(u)
+	}
+}
+
+// record remembers an event and logs its one line.
+func (d *Daemon) record(e events.Event) {
+	e = d.ring.Add(e)
+	log := d.log.Info
+	switch e.Severity {
+	case events.Warning:
+		log = d.log.Warn
+	case events.Error:
+		log = d.log.Error
+	}
+	log(e.Text(), "event", e.Kind)
+}
+
+// kick says that virtual servers may have gained or lost their quorum.
+func (d *Daemon) kick() {
+	select {
+	case d.quorum <- struct{}{}:
+	default: // a kick that waits already covers this one
+	}
+}
+
+// helpers is what the daemon does beside its parts: it tells VRRP of the virtual
+// servers that instances track, and samples the history.
+func (d *Daemon) helpers(ctx context.Context) error {
+	sample := time.NewTicker(HistoryInterval)
+	defer sample.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.quorum:
+			d.track()
+		case now := <-sample.C:
+			d.mu.Lock()
+			dir := d.director
+			d.mu.Unlock()
+			if dir != nil {
+				d.history.sample(now, dir.Status())
+			}
+		}
+	}
+}
+
+// track tells VRRP the state of every tracked virtual server, whether it changed
+// or not.
+func (d *Daemon) track() {
+	d.mu.Lock()
+	c, dir, process := d.config, d.director, d.vrrp
+	d.mu.Unlock()
+	if c == nil || dir == nil || process == nil {
+		return
+	}
+	up := map[string]director.VirtualServerStatus{}
+	for _, s := range dir.Status() {
+		up[s.Name] = s
+	}
+	for _, i := range c.Instances {
+		for _, t := range i.Track {
+			if t.Kind != vrrp.TrackVirtualServer {
+				continue
+			}
+			s, known := up[t.Name]
+			process.Track(i.Name, t.Key(), adjustment(t, known && s.Up, s.Reason))
+		}
+	}
+}
+
+// adjustment is what a thing that is up or down says under t: with weight 0 a
+// fault, with a negative weight a lower priority while it is down, with a positive
+// one a higher priority while it is up.
+func adjustment(t vrrp.Track, up bool, reason string) vrrp.Adjustment {
+	word := "down"
+	if up {
+		word = "up"
+	}
+	a := vrrp.Adjustment{Reason: fmt.Sprintf("%s %s is %s", t.Kind, t.Name, word)}
+	if reason != "" {
+		a.Reason += ": " + reason
+	}
+	good := up != t.Reverse
+	switch {
+	case t.Weight == 0:
+		a.Fault = !good
+	case t.Weight < 0 && !good, t.Weight > 0 && good:
+		a.Weight = t.Weight
+	}
+	return a
+}
+
+// forget drops what is remembered of real servers that c has no more.
+func (d *Daemon) forget(c *conf.Config) {
+	type key struct {
+		virtual string
+		real    netip.AddrPort
+	}
+	known := map[key]bool{}
+	names := map[string]bool{}
+	for _, v := range c.VirtualServers {
+		names[v.Name] = true
+		for _, list := range [][]director.RealServer{v.Real, v.Sorry} {
+			for _, r := range list {
+				known[key{v.Name, r.Address}] = true
+			}
+		}
+	}
+	d.ring.Forget(func(virtual string, real netip.AddrPort) bool { return known[key{virtual, real}] })
+	d.history.keep(names)
+}

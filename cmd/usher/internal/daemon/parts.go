@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+
+	"usher/conf"
+	"usher/director"
+	"usher/healthcheck"
+	"usher/vrrp"
+)
+
+// VRRP is the process that holds the instances, seen from this one.
+type VRRP interface {
+	Run(ctx context.Context) error
+	Apply(vrrp.Desired) error
+	Status() []vrrp.Status
+	Failover(instance string) error
+	// Maintenance holds for a process that is started later, too; without one at
+	// this moment it is vrrpproc.ErrNoChild.
+	Maintenance(on bool) error
+	Track(instance, key string, a vrrp.Adjustment)
+}
+
+// Checks is the health check engine.
+type Checks interface {
+	Run(ctx context.Context) error
+	Apply([]healthcheck.Target) error
+	Statuses() []healthcheck.Status
+	Stats() healthcheck.Stats
+}
+
+// Director keeps the kernel's IPVS table.
+type Director interface {
+	Run(ctx context.Context) error
+	Configure(ctx context.Context, s director.Settings) error
+	Apply(ctx context.Context, servers []director.VirtualServer) error
+	SetHealth(healthcheck.Update)
+	SetActive(instance string, active bool)
+	Override(virtualServer string, realServer netip.AddrPort, o director.Override) error
+	Status() []director.VirtualServerStatus
+	Stats() director.Stats
+	Stop(ctx context.Context, keep bool) error
+}
+
+// Parts makes the domains' engines. The command line gives the real ones, tests
+// give doubles.
+type Parts struct {
+	VRRP   func(g conf.Global, events func(vrrp.Event)) VRRP
+	Checks func(ChecksHooks) Checks
+	// Director opens the kernel's IPVS; an error says that it is not there or not
+	// for us, and nothing was changed.
+	Director func(state string, events func(director.Event)) (Director, error)
+}
+
+// ChecksHooks is where the health check engine delivers.
+type ChecksHooks struct {
+	Results func(healthcheck.Update)
+	Events  func(healthcheck.Event)
+	Observe func(healthcheck.Type, healthcheck.Result)
+}

@@ -1,0 +1,128 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"usher/conf"
+)
+
+// Machine is what usher looks at before it changes anything.
+type Machine struct {
+	Interfaces   func() ([]string, error)
+	Capabilities func() (uint64, error) // the effective set, a bit for each capability
+}
+
+// ThisMachine is the real one.
+func ThisMachine() Machine { return Machine{Interfaces: interfaces, Capabilities: capabilities} }
+
+func interfaces() ([]string, error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(all))
+	for i := range all {
+		names[i] = all[i].Name
+	}
+	return names, nil
+}
+
+func capabilities() (uint64, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, fmt.Errorf("read own capabilities: %w", err)
+	}
+	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), nil
+}
+
+// need is a capability and what this configuration wants it for.
+type need struct {
+	bit  uint
+	name string
+	why  string
+}
+
+// preflight says everything that keeps this machine from running c. Only what c
+// needs is asked for; interfaces that running already uses may be away for a while.
+func preflight(m Machine, c, running *conf.Config) error {
+	return errors.Join(permitted(m, c), present(m, c, running))
+}
+
+func permitted(m Machine, c *conf.Config) error {
+	var needs []need
+	if len(c.Instances) > 0 {
+		needs = append(needs,
+			need{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", "to hold virtual addresses"},
+			need{unix.CAP_NET_RAW, "CAP_NET_RAW", "to send VRRP advertisements"})
+	} else if len(c.VirtualServers) > 0 {
+		needs = append(needs, need{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", "to write the kernel's IPVS table"})
+	}
+	if len(needs) == 0 {
+		return nil
+	}
+	have, err := m.Capabilities()
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, n := range needs {
+		if have&(1<<n.bit) == 0 {
+			missing = append(missing, n.name+" ("+n.why+")")
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("not permitted: usher lacks %s; run it as root, or give it the capability (systemd: AmbientCapabilities=, docker: --cap-add)",
+		strings.Join(missing, " and "))
+}
+
+func present(m Machine, c, running *conf.Config) error {
+	wanted := interfacesOf(c)
+	if running != nil {
+		for name := range interfacesOf(running) {
+			delete(wanted, name)
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	there, err := m.Interfaces()
+	if err != nil {
+		return fmt.Errorf("list interfaces: %w", err)
+	}
+	var missing []error
+	for name, user := range wanted {
+		if !slices.Contains(there, name) {
+			missing = append(missing, fmt.Errorf("%s: interface %q is not there; this machine has %s", user, name, strings.Join(there, ", ")))
+		}
+	}
+	slices.SortFunc(missing, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(missing...)
+}
+
+// interfacesOf gives each interface that must be there and who wants it. Tracked
+// ones need not: a missing one counts as down.
+func interfacesOf(c *conf.Config) map[string]string {
+	wanted := map[string]string{}
+	if s := c.Global.IPVS.Sync; s != nil {
+		wanted[s.Interface] = "global.ipvs.sync"
+	}
+	for _, i := range c.Instances {
+		user := fmt.Sprintf("vrrp_instance %q", i.Name)
+		wanted[i.Interface] = user
+		for _, a := range i.Addresses {
+			if a.Interface != "" {
+				wanted[a.Interface] = user
+			}
+		}
+	}
+	return wanted
+}

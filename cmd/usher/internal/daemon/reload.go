@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/events"
+	"usher/cmd/usher/internal/vrrpproc"
+	"usher/conf"
+)
+
+// InvalidError is a configuration that cannot be run.
+type InvalidError struct{ Diagnostics conf.Diagnostics }
+
+func (e *InvalidError) Error() string {
+	return fmt.Sprintf("the configuration is invalid: %v", e.Diagnostics.Err())
+}
+
+// refusedError keeps the whole text for people and is api.ErrRefused to programs.
+type refusedError struct{ text string }
+
+func (e *refusedError) Error() string        { return e.text }
+func (e *refusedError) Is(target error) bool { return target == api.ErrRefused }
+
+// Reload reads the configuration again and applies the difference. Invalid, or
+// impossible on this machine, it is an error that wraps api.ErrRefused, and nothing
+// was changed. Only one runs at a time; others wait.
+func (d *Daemon) Reload(ctx context.Context) error {
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	if !d.ready.Load() {
+		return &refusedError{"usher is starting or stopping"}
+	}
+	d.tell(d.opts.Notifier.Reloading())
+	// A reload that has begun is finished, though the one who asked goes away.
+	c, err := d.reloadNow(context.WithoutCancel(ctx))
+	d.mu.Lock()
+	d.reload = reloadOutcome{at: time.Now(), err: err}
+	if err != nil {
+		c = d.config
+	}
+	d.mu.Unlock()
+	if err != nil {
+		d.log.Error("reload failed", "error", err)
+		d.ring.Add(events.Event{Kind: "reload", Severity: events.Error, To: "failed", Reason: err.Error()})
+	} else {
+		d.log.Info("reloaded", "instances", len(c.Instances), "virtual_servers", len(c.VirtualServers))
+		d.ring.Add(events.Event{Kind: "reload", To: "done", Reason: summary(c)})
+	}
+	d.tell(d.opts.Notifier.Ready(summary(c)))
+	return err
+}
+
+func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
+	c, diags := d.opts.Load()
+	if diags.HasErrors() {
+		invalid := &InvalidError{Diagnostics: diags}
+		return nil, &api.DetailedError{
+			Err:  &refusedError{invalid.Error() + "; nothing was changed"},
+			Text: diags.Text(false),
+		}
+	}
+	d.warn(diags)
+	d.mu.Lock()
+	running := d.config
+	d.mu.Unlock()
+	if err := errors.Join(fixed(c.Global, running.Global), preflight(d.opts.Machine, c, running)); err != nil {
+		return nil, &refusedError{strings.ReplaceAll(err.Error(), "\n", "; ") + "; nothing was changed"}
+	}
+	if d.parts.director == nil && len(c.VirtualServers) > 0 {
+		director, err := d.opts.Parts.Director(c.Global.State, d.directorEvent)
+		if err != nil {
+			return nil, &refusedError{fmt.Sprintf("virtual servers are configured: %v; nothing was changed", err)}
+		}
+		d.direct(ctx, director)
+	}
+	if err := d.servers.rebind(d, running.Global, c.Global); err != nil {
+		return nil, &refusedError{err.Error() + "; nothing was changed"}
+	}
+	if err := d.apply(ctx, c); err != nil {
+		if back := d.apply(ctx, running); back != nil {
+			return nil, fmt.Errorf("%w; and the configuration before it could not be put back: %w", err, back)
+		}
+		return nil, fmt.Errorf("%w; the configuration before it is back", err)
+	}
+	return c, nil
+}
+
+// fixed names what cannot change while the daemon runs.
+func fixed(c, running conf.Global) error {
+	var all []error
+	for _, f := range []struct{ key, now, was string }{
+		{"state", c.State, running.State},
+		{"control", c.Control, running.Control},
+	} {
+		if f.now != f.was {
+			all = append(all, fmt.Errorf("global.%s cannot change from %q to %q while usher runs: restart it", f.key, f.was, f.now))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// apply makes the parts follow c: room for the traffic is made before VRRP may
+// bring it.
+func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
+	d.mu.Lock()
+	dir, checks, process, maintenance := d.director, d.checks, d.vrrp, d.maintenance
+	d.mu.Unlock()
+	if err := d.opts.LogControl.Set(c.Global.Log.Level, c.Global.Log.Format); err != nil {
+		return err
+	}
+	if dir != nil {
+		if err := dir.Configure(ctx, c.DirectorSettings()); err != nil {
+			return err
+		}
+		if err := dir.Apply(ctx, c.Pools()); err != nil {
+			return err
+		}
+	}
+	if err := checks.Apply(c.Targets()); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.config = c
+	d.mu.Unlock()
+	if process == nil && len(c.Instances) > 0 {
+		process = d.route(ctx, c)
+		if maintenance {
+			if err := process.Maintenance(true); err != nil && !errors.Is(err, vrrpproc.ErrNoChild) {
+				return err
+			}
+		}
+	}
+	if process != nil {
+		if err := process.Apply(c.VRRP()); err != nil {
+			return err
+		}
+	}
+	d.forget(c)
+	d.kick()
+	if err := d.state.saveLastGood(c); err != nil {
+		d.log.Warn("the last good configuration could not be kept", "error", err)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"usher/conf"
+)
+
+// The daemon's own files in the state folder; the director keeps its beside them.
+const (
+	lockFile        = "lock"
+	maintenanceFile = "maintenance"
+	lastGoodFile    = "last-good.json"
+)
+
+// stateFolder is the state folder, held by this process alone.
+type stateFolder struct {
+	path string
+	lock *os.File
+}
+
+// openState makes the folder where it is not there and locks it. The lock is the
+// kernel's: it goes with the process, however that ends.
+func openState(path string) (*stateFolder, error) {
+	if err := os.MkdirAll(path, 0o750); err != nil {
+		return nil, fmt.Errorf("state folder: %w (global.state names another)", err)
+	}
+	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state folder is not writable: %w (global.state names another)", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("state folder %s is in use by another usher (several on one machine differ in state and control): %w", path, err)
+	}
+	return &stateFolder{path: path, lock: f}, nil
+}
+
+func (s *stateFolder) close() error { return s.lock.Close() }
+
+// write replaces one file at once: a reader sees the old or the new content,
+// whenever the machine stops.
+func (s *stateFolder) write(name string, content []byte) error {
+	f, err := os.CreateTemp(s.path, name+".*") // mode 0600: it may hold secrets
+	if err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(s.path, name))
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("state folder: %w", err)
+	}
+	return nil
+}
+
+// maintenance says whether it was on when the last process ended.
+func (s *stateFolder) maintenance() bool {
+	_, err := os.Stat(filepath.Join(s.path, maintenanceFile))
+	return err == nil
+}
+
+func (s *stateFolder) setMaintenance(on bool, by string) error {
+	if on {
+		return s.write(maintenanceFile, []byte(by+"\n"))
+	}
+	if err := os.Remove(filepath.Join(s.path, maintenanceFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	return nil
+}
+
+func (s *stateFolder) saveLastGood(c *conf.Config) error {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("last good configuration: %w", err)
+	}
+	return s.write(lastGoodFile, b)
+}
+
+// LoadLastGood reads the configuration that last ran with the state folder at path.
+func LoadLastGood(path string) (*conf.Config, error) {
+	b, err := os.ReadFile(filepath.Join(path, lastGoodFile))
+	if err != nil {
+		return nil, fmt.Errorf("last good configuration: %w", err)
+	}
+	var c conf.Config
+	if err := json.Unmarshal(b, &c); err != nil {
+		return nil, fmt.Errorf("last good configuration %s: %w", filepath.Join(path, lastGoodFile), err)
+	}
+	return &c, nil
+}

@@ -1,0 +1,133 @@
+package daemon
+
+import (
+	"time"
+
+	"usher/cmd/usher/internal/api"
+	"usher/director"
+	"usher/director/ipvs"
+	"usher/healthcheck"
+	"usher/vrrp"
+)
+
+// Status is the whole daemon as it stands.
+func (d *Daemon) Status() api.Status {
+	d.mu.Lock()
+	c, dir, process, checks := d.config, d.director, d.vrrp, d.checks
+	s := api.Status{Version: d.opts.Version, Maintenance: d.maintenance, Started: d.started}
+	if !d.reload.at.IsZero() {
+		s.Reload = &api.Reload{At: d.reload.at, OK: d.reload.err == nil}
+		if d.reload.err != nil {
+			s.Reload.Error = d.reload.err.Error()
+		}
+	}
+	d.mu.Unlock()
+	s.Instances, s.VirtualServers = []api.Instance{}, []api.VirtualServer{}
+	if c != nil {
+		s.RouterID = c.Global.RouterID
+	}
+	if process != nil {
+		for _, i := range process.Status() {
+			s.Instances = append(s.Instances, instance(i))
+		}
+	}
+	if dir != nil {
+		known := map[healthcheck.ID]healthcheck.Status{}
+		for _, h := range checks.Statuses() {
+			known[h.ID] = h
+		}
+		for _, v := range dir.Status() {
+			s.VirtualServers = append(s.VirtualServers, d.virtualServer(v, known))
+		}
+	}
+	s.Warnings = d.warnings(&s, c)
+	return s
+}
+
+func instance(i vrrp.Status) api.Instance {
+	out := api.Instance{
+		Name: i.Name, State: i.State.String(), Priority: int(i.Priority), EffectivePriority: int(i.EffectivePriority),
+		VirtualRouterID: int(i.VRID), Interface: i.Interface, Addresses: i.Addresses, Transitions: i.Transitions, Since: i.Since,
+		Reason: i.Reason, Version: int(i.Version), Group: i.Group, Held: i.Held,
+		Statistics: api.Statistics{
+			AdvertsSent: i.Stats.AdvertsSent, AdvertsReceived: i.Stats.AdvertsReceived,
+			PriorityZeroSent: i.Stats.PriorityZeroSent, PriorityZeroReceived: i.Stats.PriorityZeroReceived,
+			BecameActive: i.Stats.BecameActive, AddressMismatches: i.Stats.AddressMismatches,
+		},
+	}
+	if out.Addresses == nil {
+		out.Addresses = []string{}
+	}
+	if i.ActiveRouter.IsValid() {
+		out.ActiveRouter = i.ActiveRouter.String()
+	}
+	if b := i.SplitBrain; b != nil {
+		out.SplitBrain = &api.SplitBrain{Address: b.Address.String(), Priority: int(b.Priority), Since: b.Since}
+	}
+	for _, t := range i.Tracks {
+		out.Tracks = append(out.Tracks, api.Track{Name: t.Key, Fault: t.Adjustment.Fault, Weight: t.Adjustment.Weight, Reason: t.Adjustment.Reason})
+	}
+	for reason, n := range i.Stats.Discarded {
+		if out.Statistics.Discarded == nil {
+			out.Statistics.Discarded = map[string]uint64{}
+		}
+		out.Statistics.Discarded[string(reason)] = n
+	}
+	if l := i.Stats.LastDiscard; l != nil {
+		out.Statistics.LastDiscard = &api.Discard{Reason: string(l.Reason), From: l.From.String(), At: l.At}
+	}
+	return out
+}
+
+func (d *Daemon) virtualServer(v director.VirtualServerStatus, checks map[healthcheck.ID]healthcheck.Status) api.VirtualServer {
+	out := api.VirtualServer{
+		Name: v.Name, Address: v.Address, Protocol: v.Protocol, Scheduler: v.Scheduler, ForwardMethod: string(v.Forward),
+		Up: v.Up, Quorum: v.Quorum, RealServers: make([]api.RealServer, 0, len(v.Real)),
+		Sorry: v.Sorry, Reason: v.Reason, Since: v.Since, History: d.history.of(v.Name),
+		Counters: counters(v.Counters),
+	}
+	for _, r := range v.Real {
+		server := api.RealServer{
+			Address: r.Address.String(), ForwardMethod: string(r.Forward), Weight: r.Weight, EffectiveWeight: r.EffectiveWeight,
+			State: string(r.State), Reason: r.Reason, Sorry: r.Sorry, Since: r.Since,
+			ActiveConnections: r.Counters.Active, InactiveConnections: r.Counters.Inactive,
+			Checks:   []api.Check{},
+			Counters: counters(r.Counters),
+		}
+		if o := r.Override; o != nil {
+			server.Override = &api.Override{Mode: string(o.Mode), Weight: o.Weight, Since: o.Since, By: o.By}
+		}
+		for _, c := range checks[healthcheck.ID{VirtualServer: v.Name, RealServer: r.Address}].Checks {
+			server.Checks = append(server.Checks, check(c))
+		}
+		out.RealServers = append(out.RealServers, server)
+	}
+	return out
+}
+
+func counters(c ipvs.Counters) api.Counters {
+	return api.Counters{
+		Connections: c.Connections, PacketsIn: c.PacketsIn, PacketsOut: c.PacketsOut, BytesIn: c.BytesIn, BytesOut: c.BytesOut,
+		ConnectionRate: c.ConnectionRate, ByteRateIn: c.ByteRateIn, ByteRateOut: c.ByteRateOut,
+	}
+}
+
+func check(c healthcheck.CheckStatus) api.Check {
+	out := api.Check{
+		Type: string(c.Type), Name: c.Name, State: c.State.String(), LastError: c.LastError, Since: c.Since,
+		LatencyMS: float64(c.Latency.Microseconds()) / 1000,
+		LastRun:   given(c.LastRun), NextRun: given(c.NextRun), Certificate: given(c.Expiry),
+	}
+	if c.Initial {
+		out.State = "initial"
+	}
+	return out
+}
+
+// given is nil for a time that is not known.
+func given(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,97 @@
+package daemon
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/events"
+	"usher/conf"
+	"usher/director"
+	"usher/healthcheck"
+	"usher/vrrp"
+)
+
+// lately is how long something that happened once stays a warning.
+const lately = 15 * time.Minute
+
+// warnings is what needs a person, errors first, then the newest.
+func (d *Daemon) warnings(s *api.Status, c *conf.Config) []api.Warning {
+	all := []api.Warning{}
+	add := func(severity events.Severity, kind, subject, text string, since time.Time) {
+		all = append(all, api.Warning{Severity: string(severity), Kind: kind, Subject: subject, Text: text, Since: since})
+	}
+	for _, i := range s.Instances {
+		switch {
+		case i.SplitBrain != nil:
+			add(events.Error, "split_brain", i.Name, fmt.Sprintf("split brain: %s (priority %d) is active, too", i.SplitBrain.Address, i.SplitBrain.Priority), i.SplitBrain.Since)
+		case i.State == vrrp.Fault.String():
+			add(events.Error, "instance_fault", i.Name, "in fault: "+i.Reason, i.Since)
+		case i.State == vrrp.Active.String() && !i.Held:
+			add(events.Error, "addresses", i.Name, "active, but its addresses are not on this machine", i.Since)
+		}
+	}
+	for _, v := range s.VirtualServers {
+		if !v.Up {
+			text := "quorum lost"
+			if v.Sorry {
+				text += ", the sorry server answers"
+			}
+			if v.Reason != "" {
+				text += ": " + v.Reason
+			}
+			add(events.Error, "quorum", v.Name, text, v.Since)
+		}
+	}
+	if s.Reload != nil && !s.Reload.OK {
+		add(events.Error, "reload", "", "the last reload failed, the configuration before it runs: "+s.Reload.Error, s.Reload.At)
+	}
+	for _, problem := range d.Health().Problems {
+		add(events.Error, "health", "", problem, time.Now())
+	}
+	all = append(all, d.remembered()...)
+	slices.SortStableFunc(all, func(a, b api.Warning) int {
+		if a.Severity != b.Severity { // "error" sorts before "warning"
+			if a.Severity < b.Severity {
+				return -1
+			}
+			return 1
+		}
+		return b.Since.Compare(a.Since)
+	})
+	return all
+}
+
+// rememberedKinds are events that leave no state behind by which they would show.
+var rememberedKinds = map[string]string{
+	string(director.EventDrift):       "drift",
+	string(director.EventError):       "kernel",
+	string(director.EventPanic):       "min_healthy",
+	string(healthcheck.EventOverload): "overload",
+	string(healthcheck.EventExpiry):   "certificate",
+	string(vrrp.EventAddressFailed):   "addresses",
+	string(vrrp.EventWitness):         "witness",
+	string(vrrp.EventProcess):         "process",
+	string(vrrp.EventLate):            "late",
+}
+
+// remembered gives the newest event of each such kind and subject, while it is not
+// old.
+func (d *Daemon) remembered() []api.Warning {
+	type key struct{ kind, subject string }
+	newest := map[key]api.Warning{}
+	list, _, _ := d.ring.List(events.Filter{})
+	for _, e := range list {
+		kind, ok := rememberedKinds[e.Kind]
+		if !ok || e.Severity == events.Info || time.Since(e.Time) > lately {
+			continue
+		}
+		newest[key{kind, e.Subject()}] = api.Warning{Severity: string(events.Warning), Kind: kind, Subject: e.Subject(), Text: e.Reason, Since: e.Time}
+	}
+	var all []api.Warning
+	for _, w := range newest {
+		all = append(all, w)
+	}
+	return all
+}

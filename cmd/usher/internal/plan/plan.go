@@ -1,0 +1,192 @@
+// Package plan says what a configuration would change: in IPVS as the director
+// plans it, in VRRP instances and in addresses by comparing configurations. It
+// changes nothing.
+package plan
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"usher/conf"
+	"usher/director"
+	"usher/vrrp"
+)
+
+// Plan is everything that a run or reload would change.
+type Plan struct {
+	IPVS      director.PlanReport `json:"ipvs"`
+	VRRP      []Change            `json:"vrrp"`
+	Addresses []Change            `json:"addresses"`
+}
+
+// Change is one line about an instance, a sync group or an address.
+type Change struct {
+	Action   director.Action `json:"action"` // add, edit or remove
+	Kind     string          `json:"kind"`   // instance, group or address
+	Instance string          `json:"instance"`
+	Object   string          `json:"object,omitempty"` // the address
+	// Keys are what differs in an edited instance, by the names of the configuration.
+	Keys []string `json:"keys,omitempty"`
+	// Drops is set where an address that may be in use goes away.
+	Drops bool `json:"drops_connections"`
+}
+
+// Empty tells whether nothing would change.
+func (p Plan) Empty() bool {
+	return p.IPVS.Empty() && len(p.VRRP) == 0 && len(p.Addresses) == 0
+}
+
+// Drops counts the changes that lose connections.
+func (p Plan) Drops() int {
+	n := p.IPVS.Drops()
+	for _, c := range p.Addresses {
+		if c.Drops {
+			n++
+		}
+	}
+	return n
+}
+
+// String gives the readable difference.
+func (p Plan) String() string {
+	if p.Empty() {
+		return "No change.\n"
+	}
+	var b strings.Builder
+	if !p.IPVS.Empty() {
+		b.WriteString("IPVS\n" + indent(p.IPVS.String()))
+	}
+	for _, part := range []struct {
+		title string
+		list  []Change
+	}{{"VRRP", p.VRRP}, {"Addresses", p.Addresses}} {
+		if len(part.list) > 0 {
+			b.WriteString(part.title + "\n")
+		}
+		for _, c := range part.list {
+			b.WriteString("  " + c.String() + "\n")
+		}
+	}
+	changes := len(p.IPVS.Changes) + len(p.VRRP) + len(p.Addresses)
+	fmt.Fprintf(&b, "\n%d to change, %d of them drop connections.\n", changes, p.Drops())
+	return b.String()
+}
+
+func indent(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString("  " + line)
+	}
+	return b.String()
+}
+
+// String gives one line.
+func (c Change) String() string {
+	sign := map[director.Action]string{director.ActionAdd: "+", director.ActionEdit: "~", director.ActionRemove: "-"}[c.Action]
+	text := fmt.Sprintf("%s %s %s", sign, c.Kind, c.Instance)
+	if c.Object != "" {
+		text = fmt.Sprintf("%s %s (%s)", sign, c.Object, c.Instance)
+	}
+	if len(c.Keys) > 0 {
+		text += ": " + strings.Join(c.Keys, ", ")
+	}
+	if c.Drops {
+		text += " ! drops connections while this director is active"
+	}
+	return text
+}
+
+// Compare gives the changes from one configuration to another; from is nil where
+// nothing runs. IPVS is the director's to add.
+func Compare(want, from *conf.Config) Plan {
+	if from == nil {
+		from = &conf.Config{}
+	}
+	p := Plan{VRRP: []Change{}, Addresses: []Change{}}
+	olds := map[string]vrrp.Config{}
+	for _, i := range from.Instances {
+		olds[i.Name] = i.Config
+	}
+	for _, i := range want.Instances {
+		old, known := olds[i.Name]
+		delete(olds, i.Name)
+		if !known {
+			p.VRRP = append(p.VRRP, Change{Action: director.ActionAdd, Kind: "instance", Instance: i.Name})
+		} else if keys := differing(old, i.Config); len(keys) > 0 {
+			p.VRRP = append(p.VRRP, Change{Action: director.ActionEdit, Kind: "instance", Instance: i.Name, Keys: keys})
+		}
+		p.addresses(i.Name, old, i.Config)
+	}
+	for _, i := range from.Instances {
+		if old, gone := olds[i.Name]; gone {
+			p.VRRP = append(p.VRRP, Change{Action: director.ActionRemove, Kind: "instance", Instance: i.Name})
+			p.addresses(i.Name, old, vrrp.Config{})
+		}
+	}
+	p.groups(want, from)
+	return p
+}
+
+// differing names the keys in which two instances differ.
+func differing(a, b vrrp.Config) []string {
+	var keys []string
+	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range va.NumField() {
+		if !reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
+			key, _, _ := strings.Cut(va.Type().Field(i).Tag.Get("json"), ",")
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func (p *Plan) addresses(instance string, from, to vrrp.Config) {
+	had, has := places(from), places(to)
+	for _, a := range has {
+		if !slices.Contains(had, a) {
+			p.Addresses = append(p.Addresses, Change{Action: director.ActionAdd, Kind: "address", Instance: instance, Object: a})
+		}
+	}
+	for _, a := range had {
+		if !slices.Contains(has, a) {
+			p.Addresses = append(p.Addresses, Change{Action: director.ActionRemove, Kind: "address", Instance: instance, Object: a, Drops: true})
+		}
+	}
+}
+
+// places writes each address of an instance with the interface that it is on.
+func places(c vrrp.Config) []string {
+	var all []string
+	for _, a := range c.Addresses {
+		dev := a.Interface
+		if dev == "" {
+			dev = c.Interface
+		}
+		all = append(all, a.Prefix.String()+" dev "+dev)
+	}
+	return all
+}
+
+func (p *Plan) groups(want, from *conf.Config) {
+	olds := map[string]vrrp.Group{}
+	for _, g := range from.Groups {
+		olds[g.Name] = g.Group
+	}
+	for _, g := range want.Groups {
+		old, known := olds[g.Name]
+		delete(olds, g.Name)
+		switch {
+		case !known:
+			p.VRRP = append(p.VRRP, Change{Action: director.ActionAdd, Kind: "group", Instance: g.Name})
+		case !reflect.DeepEqual(old, g.Group):
+			p.VRRP = append(p.VRRP, Change{Action: director.ActionEdit, Kind: "group", Instance: g.Name, Keys: []string{"instances"}})
+		}
+	}
+	for _, g := range from.Groups {
+		if _, gone := olds[g.Name]; gone {
+			p.VRRP = append(p.VRRP, Change{Action: director.ActionRemove, Kind: "group", Instance: g.Name})
+		}
+	}
+}
