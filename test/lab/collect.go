@@ -64,3 +64,14 @@ func (l *Lab) capture(ctx context.Context) error {
 
 // Pcap is the file that a lab with Capture records to.
 func (l *Lab) Pcap() string { return filepath.Join(l.Dir, "front.pcap") }
+
+// Preserve brings the lab's folder to where it outlives the virtual machine, and
+// returns its place on the host.
+func (l *Lab) Preserve(root string) (string, error) {
+	to := Shared(root)
+	if filepath.Dir(l.Dir) == to {
+		return l.Dir, nil
+	}
+	to = filepath.Join(to, filepath.Base(l.Dir))
+	return to, copyTree(to, l.Dir)
+}

@@ -81,7 +81,7 @@ func (l *Lab) Close() error {
 	processes := slices.Clone(l.processes)
 	l.mu.Unlock()
 	for _, p := range slices.Backward(processes) {
-		p.reap()
+		p.Reap()
 	}
 	inodes := make(map[uint64]bool)
 	for _, n := range l.nodes {

@@ -160,3 +160,9 @@ func command(ctx context.Context, args []string) *exec.Cmd {
 	}
 	return cmd
 }
+
+// WriteFile puts a file into the node's folder and returns its path.
+func (n *Node) WriteFile(name, content string) (string, error) {
+	path := filepath.Join(n.Dir, name)
+	return path, os.WriteFile(path, []byte(content), 0o644)
+}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -20,6 +21,8 @@ type Process struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error // of Wait; read after done
+
+	reaped sync.Once // a group's number may be given away again
 }
 
 // stopLimit is how long a program may take to end after SIGTERM.
@@ -102,9 +105,14 @@ func (p *Process) Stop() error {
 	return nil
 }
 
-// ExitCode waits for the end and returns the exit status, -1 after a signal.
+// ExitCode waits for the end and returns the exit status, -1 after a signal. A
+// process that goes on for WaitLimit is killed.
 func (p *Process) ExitCode() int {
-	<-p.done
+	select {
+	case <-p.done:
+	case <-time.After(WaitLimit):
+		p.Reap()
+	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
@@ -118,8 +126,10 @@ func (p *Process) Tail(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// reap ends a process and all of its group, whatever state it is in.
-func (p *Process) reap() {
-	syscall.Kill(-p.PID(), syscall.SIGKILL)
-	<-p.done
+// Reap ends a process and all of its group with SIGKILL, whatever state it is in.
+func (p *Process) Reap() {
+	p.reaped.Do(func() {
+		syscall.Kill(-p.PID(), syscall.SIGKILL)
+		<-p.done
+	})
 }

@@ -16,7 +16,7 @@ type Tool struct {
 	Package string
 }
 
-// Lab is what the labs run.
+// lab is what the labs run.
 var lab = []Tool{
 	{"busybox", "busybox-static"},
 	{"conntrack", "conntrack"},
@@ -36,6 +36,18 @@ var lab = []Tool{
 var virtual = []Tool{
 	{"qemu-system-x86_64", "qemu-system-x86"},
 }
+
+// suite is what the whole test suite uses in addition: the race detector's C
+// compiler, and other people's clients that look at what usher offers.
+var suite = []Tool{
+	{"gcc", "gcc"},
+	{"jq", "jq"},
+	{"openssl", "openssl"},
+	{"setpriv", "util-linux"},
+}
+
+// Suite returns the programs that the tests use in addition to Lab.
+func Suite() []Tool { return slices.Clone(suite) }
 
 // Lab returns the programs that every lab uses.
 func Lab() []Tool { return slices.Clone(lab) }

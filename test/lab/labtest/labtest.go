@@ -106,24 +106,12 @@ func (s *Suite) New(t *testing.T, forward string) *lab.Lab {
 	t.Cleanup(func() {
 		if t.Failed() {
 			l.Collect()
-			t.Logf("logs, packets and kernel tables: %s", s.keep(t, l.Dir))
+			kept, err := l.Preserve(s.Root)
+			t.Logf("logs, packets and kernel tables: %s (%v)", kept, err)
 		}
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return l
-}
-
-// keep brings a lab's folder to where it outlives this machine.
-func (s *Suite) keep(t *testing.T, dir string) string {
-	to := lab.Shared(s.Root)
-	if filepath.Dir(dir) == to {
-		return dir
-	}
-	to = filepath.Join(to, filepath.Base(dir))
-	if err := copyTree(to, dir); err != nil {
-		t.Log(err)
-	}
-	return to
 }

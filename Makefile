@@ -1,0 +1,43 @@
+# usher: what to build, to show and to test. Two commands do all the set-up on a
+# machine with Go, git, make and root: `make demo` and `make test`.
+
+GO      ?= go
+FORWARD ?= nat
+
+# Everything but the black-box labs, which measure times and so run alone, and
+# the documentation's test, which runs a lab too.
+UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|readme)')
+
+.PHONY: help demo test test-unit test-native test-ipvs setup build clean
+
+help:
+	@echo "make demo [FORWARD=nat|dr|tun|fullnat]  the main job on a real IPVS kernel, told as it happens"
+	@echo "make test                               every test"
+	@echo "make build                              the program, as build/usher"
+	@echo "make test-unit, test-native, test-ipvs  parts of make test: packages, VRRP labs, IPVS labs"
+	@echo "make clean                              remove what was built, measured and downloaded"
+
+demo:
+	@CGO_ENABLED=0 $(GO) run ./test/demo -forward $(FORWARD)
+
+test: setup test-unit test-native test-ipvs
+
+# The packages that tests need, installed where they lack.
+setup:
+	@CGO_ENABLED=0 $(GO) run ./test/lab/cmd/setup
+
+test-unit:
+	$(GO) test -race $(UNITS)
+
+test-native:
+	$(GO) test -race -count=1 -p=1 ./test/lab/... ./test/native/...
+
+# Without the race detector: an emulated machine is too slow for it.
+test-ipvs:
+	$(GO) test -count=1 -p=1 -timeout=40m ./test/ipvs/... ./test/demo/...
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o build/usher ./cmd/usher
+
+clean:
+	rm -rf build artifacts .cache
