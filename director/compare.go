@@ -95,7 +95,7 @@ func (d *Director) drift(have ipvs.Table, now time.Time, events *[]Event) {
 func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time, events *[]Event) error {
 	configured := map[ipvs.ServiceKey]bool{}
 	for _, vs := range servers {
-		for _, key := range vs.Keys {
+		for _, key := range vs.services() {
 			configured[key] = true
 		}
 	}
@@ -124,7 +124,7 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 	d.order, d.names = d.order[:0], make(map[ipvs.ServiceKey]string, len(configured))
 	for _, vs := range servers {
 		d.order = append(d.order, vs.Name)
-		for _, key := range vs.Keys {
+		for _, key := range vs.services() {
 			d.names[key] = vs.Name
 		}
 		pools[vs.Name] = d.pool(vs, have, now)
@@ -138,26 +138,24 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 	return nil
 }
 
-// pool gives the pool of a virtual server, with what is known of its servers
-// already. What is known of servers that it does not have is forgotten.
+// pool gives the pool of a virtual server with what is known of its servers, and
+// forgets what is known of others. Caller holds mu.
 func (d *Director) pool(vs VirtualServer, have ipvs.Table, now time.Time) *Pool {
-	p, fresh := d.pools[vs.Name], false
-	if p == nil {
-		p, fresh = NewPool(vs, have, now), true
-	} else {
-		p.Update(vs, have, now)
-	}
 	known := map[netip.AddrPort]healthcheck.Verdict{}
 	for _, rs := range slices.Concat(vs.Real, vs.Sorry) {
 		if v, ok := d.health[vs.Name][rs.Address]; ok {
-			p.SetVerdict(rs.Address, v)
 			known[rs.Address] = v
-		}
-		if o := d.memory.override(vs.Name, rs.Address); fresh && o.Mode != OverrideNone {
-			p.SetOverride(rs.Address, o, now)
 		}
 	}
 	d.health[vs.Name] = known
+	p := d.pools[vs.Name]
+	if p == nil {
+		return d.newPool(vs, have, now)
+	}
+	p.Update(vs, have, now)
+	for rs, v := range known {
+		p.SetVerdict(rs, v)
+	}
 	return p
 }
 

@@ -2,6 +2,7 @@ package director
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"usher/director/ipvs"
@@ -50,6 +51,26 @@ type VirtualServer struct {
 	Real  []RealServer
 }
 
+// services gives the keys of everything that the virtual server has in the kernel:
+// its own services and the private ones of its servers' probes.
+func (vs VirtualServer) services() []ipvs.ServiceKey {
+	keys := slices.Clone(vs.Keys)
+	for _, rs := range slices.Concat(vs.Real, vs.Sorry) {
+		if key, ok := vs.probe(rs); ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// probe gives the private service of a server's probes, if it has one.
+func (vs VirtualServer) probe(rs RealServer) (ipvs.ServiceKey, bool) {
+	if rs.ProbeMark == 0 || len(vs.Keys) == 0 {
+		return ipvs.ServiceKey{}, false
+	}
+	return ipvs.MarkKey(rs.ProbeMark, vs.Keys[0].Is6()), true
+}
+
 // RealServer is one server of a pool.
 type RealServer struct {
 	Address netip.AddrPort // identity; port equals the service's for dr and tun, 0 where the service has every port
@@ -59,6 +80,9 @@ type RealServer struct {
 	Lower   uint32
 	Tunnel  ipvs.Tunnel
 	Checked bool // has health checks; a server without is always up
+	// ProbeMark is the firewall mark of probes that go to this server through IPVS;
+	// a private service of that mark hands them to it alone. 0 for none.
+	ProbeMark uint32
 }
 
 // Override is what an operator said of one server; it holds until lifted.

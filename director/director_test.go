@@ -344,3 +344,34 @@ func TestRefusedReplacementKeepsTheOldServer(t *testing.T) {
 		w.weights(map[int]uint32{1: 1})
 	})
 }
+
+func TestPlanSaysWhatApplyWillDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(2))
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		next := pool(3)
+		next.Service.Scheduler = "wrr"
+		next.Real = next.Real[1:]
+		next.Real[0].Weight = 5
+		report, err := w.d.Plan(context.Background(), []director.VirtualServer{next})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `web tcp 192.0.2.1:80
+  ~ real_server 10.0.0.2:80 nat weight 1 -> nat weight 5
+  + real_server 10.0.0.3:80 nat weight 1 (once its checks pass)
+  ~ service rr -> wrr
+  - real_server 10.0.0.1:80 nat weight 1 -> nat weight 0 (until its connections are gone, 1m0s at the most)
+`
+		if got := report.String(); got != want {
+			t.Errorf("report:\n%s\nwant:\n%s", got, want)
+		}
+		w.weights(map[int]uint32{0: 1, 1: 1})
+		if again, err := w.d.Plan(context.Background(), []director.VirtualServer{pool(2)}); err != nil || !again.Empty() {
+			t.Errorf("plan of what runs: %v, %v", again, err)
+		}
+	})
+}

@@ -3,8 +3,6 @@ package director
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -191,7 +189,7 @@ func (d *Director) desired(full bool, now time.Time, events *[]Event) (want, hav
 		}
 		*events = append(*events, p.Evaluate(now)...)
 		p.Want(want, now)
-		for _, key := range p.config.Keys {
+		for _, key := range p.config.services() {
 			if e, ok := d.shadow[key]; ok {
 				have[key] = e
 			}
@@ -215,100 +213,6 @@ func (d *Director) desired(full bool, now time.Time, events *[]Event) (want, hav
 		}
 	}
 	return want, have
-}
-
-func (d *Director) pollSoon(now time.Time, in time.Duration) {
-	if at := now.Add(in); d.loop.poll.IsZero() || at.Before(d.loop.poll) {
-		d.loop.poll = at
-	}
-}
-
-// pollDrains counts the connections of everything that is being emptied.
-func (d *Director) pollDrains(now time.Time, events *[]Event) {
-	l := &d.loop
-	l.poll = time.Time{}
-	var keys []ipvs.ServiceKey
-	d.mu.Lock()
-	for name := range l.timed {
-		if p := d.pools[name]; p != nil {
-			keys = append(keys, p.Draining()...)
-		}
-	}
-	for key := range d.retired {
-		keys = append(keys, key)
-	}
-	d.mu.Unlock()
-	if len(keys) == 0 {
-		return
-	}
-	slices.SortFunc(keys, ipvs.ServiceKey.Compare)
-	counters, err := d.options.Kernel.Counters(keys...)
-	l.poll = now.Add(nextPoll)
-	if err != nil {
-		err = fmt.Errorf("director: count connections: %w", err)
-		d.report(err.Error(), Event{Time: now, Kind: EventError, Reason: err.Error()}, events)
-		return
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for name := range l.timed {
-		if p := d.pools[name]; p != nil && len(p.Draining()) > 0 {
-			p.Observe(counters, now)
-		}
-	}
-	for key, r := range d.retired {
-		r.observe(key, counters, now)
-	}
-}
-
-// perform has the kernel do ops: first what brings servers in, then what takes
-// some out, except where the servers that were to replace them did not come in.
-func (d *Director) perform(ops []Op, want ipvs.Table, events *[]Event) []error {
-	split := len(ops)
-	if i := slices.IndexFunc(ops, Shrinks); i >= 0 {
-		split = i
-	}
-	errs := d.do(ops[:split], events)
-	d.mu.Lock()
-	now := make(ipvs.Table, len(want))
-	for _, op := range ops[split:] {
-		if e, ok := d.shadow[op.Key]; ok {
-			now[op.Key] = e
-		}
-	}
-	d.mu.Unlock()
-	var shrink []Op
-	for _, op := range ops[split:] {
-		if Allowed(op, want, now) {
-			Perform(now, op)
-			shrink = append(shrink, op)
-		}
-	}
-	return append(errs, d.do(shrink, events)...)
-}
-
-// do applies ops and takes note of what came of each.
-func (d *Director) do(ops []Op, events *[]Event) []error {
-	if len(ops) == 0 {
-		return nil
-	}
-	results := d.options.Kernel.Apply(ops)
-	var errs []error
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i, op := range ops {
-		if results == nil || results[i] == nil {
-			Perform(d.shadow, op)
-			d.stats.Ops[op.Kind]++
-			continue
-		}
-		err := fmt.Errorf("director: %s: %w", op, results[i])
-		errs = append(errs, err)
-		d.stats.Errors++
-		d.loop.uncertain[op.Key] = true
-		d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, VirtualServer: d.nameOf(op.Key), Reason: err.Error()}, events)
-	}
-	return errs
 }
 
 // settle closes a pass: what is owned by now is remembered, and a kernel that

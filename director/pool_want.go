@@ -26,6 +26,23 @@ func (p *Pool) Want(t ipvs.Table, now time.Time) {
 		}
 		t[key] = e
 	}
+	for _, m := range p.members {
+		// Probes reach their server whatever is thought of it: that is their use.
+		if key, ok := p.config.probe(m.config); ok {
+			t[key] = ipvs.Entry{
+				Service:      CanonicalService(key, ipvs.Service{Scheduler: "rr"}),
+				Destinations: map[ipvs.DestinationKey]ipvs.Destination{destinationKey(p.config.Keys[0], m.config): probeDestination(m.config)},
+			}
+		}
+	}
+}
+
+// probeDestination is the only server of a private service: thresholds are for
+// clients.
+func probeDestination(rs RealServer) ipvs.Destination {
+	d := destination(rs, 1)
+	d.Upper, d.Lower = 0, 0
+	return d
 }
 
 // weight gives a server's weight in the kernel, and whether it is in at all.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"usher/director/ipvs"
 )
 
 // Action is what a change does to its object.
@@ -33,9 +35,11 @@ type Change struct {
 	Drops       bool   `json:"drops_connections"`
 	Connections uint64 `json:"connections"`
 	Reason      string `json:"reason,omitempty"`
+
+	key ipvs.ServiceKey // what sorts a report
 }
 
-// PlanReport is what Apply would change, in the order in which it would.
+// PlanReport is what Apply would change, sorted by service.
 type PlanReport struct {
 	Changes []Change `json:"changes"`
 }

@@ -42,7 +42,7 @@ func ValidateSet(servers []VirtualServer) []error {
 			errs = append(errs, &FieldError{Name: vs.Name, Key: "name", Problem: "there is another virtual server of this name"})
 		}
 		names[vs.Name] = true
-		for _, key := range vs.Keys {
+		for _, key := range vs.services() {
 			key = key.Canonical()
 			if other, taken := owner[key]; taken {
 				problem := fmt.Sprintf("the service %s is that of virtual server %q, too", key, other)

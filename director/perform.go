@@ -1,0 +1,59 @@
+package director
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"usher/director/ipvs"
+)
+
+// perform has the kernel do ops: first what brings servers in, then what takes
+// some out, except where the servers that were to replace them did not come in.
+func (d *Director) perform(ops []Op, want ipvs.Table, events *[]Event) []error {
+	split := len(ops)
+	if i := slices.IndexFunc(ops, Shrinks); i >= 0 {
+		split = i
+	}
+	errs := d.do(ops[:split], events)
+	d.mu.Lock()
+	now := make(ipvs.Table, len(want))
+	for _, op := range ops[split:] {
+		if e, ok := d.shadow[op.Key]; ok {
+			now[op.Key] = e
+		}
+	}
+	d.mu.Unlock()
+	var shrink []Op
+	for _, op := range ops[split:] {
+		if Allowed(op, want, now) {
+			Perform(now, op)
+			shrink = append(shrink, op)
+		}
+	}
+	return append(errs, d.do(shrink, events)...)
+}
+
+// do applies ops and takes note of what came of each.
+func (d *Director) do(ops []Op, events *[]Event) []error {
+	if len(ops) == 0 {
+		return nil
+	}
+	results := d.options.Kernel.Apply(ops)
+	var errs []error
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, op := range ops {
+		if results == nil || results[i] == nil {
+			Perform(d.shadow, op)
+			d.stats.Ops[op.Kind]++
+			continue
+		}
+		err := fmt.Errorf("director: %s: %w", op, results[i])
+		errs = append(errs, err)
+		d.stats.Errors++
+		d.loop.uncertain[op.Key] = true
+		d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, VirtualServer: d.nameOf(op.Key), Reason: err.Error()}, events)
+	}
+	return errs
+}

@@ -1,0 +1,217 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"usher/director/ipvs"
+	"usher/healthcheck"
+)
+
+// Plan reports what Apply of servers would change in the kernel, sorted by
+// service. It changes nothing and needs no Run: where none runs, health is
+// unknown, and servers are taken to come in once their checks pass.
+func (d *Director) Plan(ctx context.Context, servers []VirtualServer) (PlanReport, error) {
+	if errs := ValidateSet(servers); len(errs) > 0 {
+		return PlanReport{}, errors.Join(errs...)
+	}
+	if err := d.remember(); err != nil {
+		return PlanReport{}, err
+	}
+	have, err := d.options.Kernel.Read()
+	if err != nil {
+		return PlanReport{}, fmt.Errorf("director: read the IPVS table: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return PlanReport{}, err
+	}
+	f := d.forecast(canonical(servers), have)
+	ops := Plan(f.want, f.have)
+	counters, err := f.connections(d.options.Kernel, ops)
+	if err != nil {
+		return PlanReport{}, fmt.Errorf("director: count connections: %w", err)
+	}
+	report := PlanReport{Changes: d.settingChanges(servers)}
+	for _, op := range ops {
+		report.Changes = append(report.Changes, f.change(op, counters))
+	}
+	slices.SortStableFunc(report.Changes, func(a, b Change) int { return a.key.Compare(b.key) })
+	return report, nil
+}
+
+// forecast is a configuration thought through on copies.
+type forecast struct {
+	have, want ipvs.Table
+	names      map[ipvs.ServiceKey]string
+	pools      map[string]*Pool
+	hoped      map[healthcheck.ID]bool // servers that are in only if their checks pass
+	timeout    map[ipvs.ServiceKey]time.Duration
+}
+
+func (d *Director) forecast(servers []VirtualServer, have ipvs.Table) *forecast {
+	now := time.Now()
+	f := &forecast{
+		want: ipvs.Table{}, names: map[ipvs.ServiceKey]string{}, pools: map[string]*Pool{},
+		hoped: map[healthcheck.ID]bool{}, timeout: map[ipvs.ServiceKey]time.Duration{},
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ours := maps.Clone(d.owned)
+	for key, name := range d.names {
+		f.names[key] = name
+		f.timeout[key] = d.pools[name].config.DrainTimeout
+	}
+	for _, vs := range servers {
+		p := d.pools[vs.Name]
+		if p != nil {
+			p = p.Clone()
+			p.Update(vs, have, now)
+		} else {
+			p = d.newPool(vs, have, now)
+		}
+		for _, m := range p.members {
+			if !m.decided && m.verdict.State == healthcheck.Down {
+				f.hoped[healthcheck.ID{VirtualServer: vs.Name, RealServer: m.config.Address}] = true
+				m.verdict, m.decided = healthcheck.Verdict{State: healthcheck.Up, Percent: 100}, true
+			}
+		}
+		f.pools[vs.Name] = p
+		p.Evaluate(now)
+		p.Want(f.want, now)
+		for _, key := range vs.services() {
+			ours[key], f.names[key], f.timeout[key] = true, vs.Name, vs.DrainTimeout
+		}
+	}
+	f.have = subset(have, ours)
+	return f
+}
+
+// newPool makes a pool with what is known of its servers. Caller holds mu.
+func (d *Director) newPool(vs VirtualServer, have ipvs.Table, now time.Time) *Pool {
+	p := NewPool(vs, have, now)
+	for _, rs := range slices.Concat(vs.Real, vs.Sorry) {
+		if v, ok := d.health[vs.Name][rs.Address]; ok {
+			p.SetVerdict(rs.Address, v)
+		}
+		if o := d.memory.override(vs.Name, rs.Address); o.Mode != OverrideNone {
+			p.SetOverride(rs.Address, o, now)
+		}
+	}
+	return p
+}
+
+// connections counts those of the services that lose something.
+func (f *forecast) connections(k Kernel, ops []Op) (ipvs.CounterTable, error) {
+	var keys []ipvs.ServiceKey
+	for _, op := range ops {
+		if Shrinks(op) && !slices.Contains(keys, op.Key) {
+			keys = append(keys, op.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	return k.Counters(keys...)
+}
+
+// change describes one operation as operators see it.
+func (f *forecast) change(op Op, counters ipvs.CounterTable) Change {
+	c := Change{Kind: "service", VirtualServer: f.names[op.Key], Service: op.Key.String(), key: op.Key}
+	before := f.have[op.Key]
+	count := func(n ipvs.Counters) uint64 { return uint64(n.Active) + uint64(n.Inactive) }
+	if op.Dest.Address.IsValid() {
+		c.Kind, c.RealServer = "real_server", netip.AddrPortFrom(op.Dest.Address, op.Dest.Port)
+		c.Connections = count(counters[op.Key].Destinations[op.Dest])
+		if m := f.member(op); m != nil {
+			c.Checked = f.hoped[healthcheck.ID{VirtualServer: c.VirtualServer, RealServer: m.config.Address}]
+			if m.sorry {
+				c.Kind = "sorry_server"
+			}
+			if m.state != ServerUp {
+				c.Reason = m.reason
+			}
+		}
+	}
+	switch op.Kind {
+	case ipvs.AddService:
+		c.Action, c.After = ActionAdd, op.Service.String()
+	case ipvs.EditService:
+		c.Action, c.Before, c.After = ActionEdit, before.Service.String(), op.Service.String()
+	case ipvs.DelService:
+		for _, n := range counters[op.Key].Destinations {
+			c.Connections += count(n)
+		}
+		c.Action, c.Before = ActionRemove, before.Service.String()
+		f.removal(&c, op)
+	case ipvs.AddDestination:
+		c.Action, c.After = ActionAdd, op.Destination.String()
+	case ipvs.EditDestination:
+		c.Action, c.Before, c.After = ActionEdit, before.Destinations[op.Dest].String(), op.Destination.String()
+		if f.leaving(op) {
+			c.Action, c.Reason = ActionDrain, fmt.Sprintf("until its connections are gone, %s at the most", f.timeout[op.Key])
+		}
+	case ipvs.DelDestination:
+		c.Action, c.Before = ActionRemove, before.Destinations[op.Dest].String()
+		c.Drops = true
+	}
+	return c
+}
+
+// removal says what the end of a service costs: it is emptied first where there
+// is time for it.
+func (f *forecast) removal(c *Change, op Op) {
+	timeout, known := f.timeout[op.Key]
+	if !known {
+		timeout = defaultDrain
+	}
+	c.Drops = timeout <= 0
+	if !c.Drops {
+		c.Reason = fmt.Sprintf("its servers go to weight 0 first, until their connections are gone, %s at the most", timeout)
+	}
+}
+
+func (f *forecast) member(op Op) *member {
+	p := f.pools[f.names[op.Key]]
+	if p == nil {
+		return nil
+	}
+	i := slices.IndexFunc(p.members, func(m *member) bool { return destinationKey(op.Key, m.config) == op.Dest })
+	if i < 0 {
+		return nil
+	}
+	return p.members[i]
+}
+
+// leaving tells whether the configuration no longer has the destination.
+func (f *forecast) leaving(op Op) bool {
+	p := f.pools[f.names[op.Key]]
+	if p == nil {
+		return false
+	}
+	_, going := p.leaving[op.Key][op.Dest]
+	return going
+}
+
+// settingChanges gives the sysctls that the forward methods of servers need and
+// that differ.
+func (d *Director) settingChanges(servers []VirtualServer) []Change {
+	if d.options.Sysctl == nil {
+		return nil
+	}
+	want := map[string]string{}
+	for _, vs := range servers {
+		maps.Copy(want, vs.sysctls())
+	}
+	var out []Change
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if value, err := d.options.Sysctl.Get(name); err == nil && value != want[name] {
+			out = append(out, Change{Action: ActionEdit, Kind: "setting", Before: name + " = " + value, After: want[name]})
+		}
+	}
+	return out
+}
