@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"syscall"
@@ -55,8 +56,8 @@ func socketOptions(fd int, c *healthcheck.Check) error {
 	return nil
 }
 
-// dial opens a connection whose every read and write ends with ctx, and that is
-// reset when it is closed.
+// dial opens a TCP connection whose every read and write ends with ctx, and that
+// is reset when it is closed.
 func dial(ctx context.Context, c *healthcheck.Check) (net.Conn, error) {
 	d := net.Dialer{Control: control(c), KeepAlive: -1}
 	if c.Bind.IsValid() {
@@ -70,6 +71,40 @@ func dial(ctx context.Context, c *healthcheck.Check) (net.Conn, error) {
 		tcp.SetLinger(0)
 	}
 	return tied(ctx, conn), nil
+}
+
+// dialUDP opens a connected datagram socket, which hears of ICMP errors.
+func dialUDP(ctx context.Context, c *healthcheck.Check) (net.Conn, error) {
+	d := net.Dialer{Control: control(c)}
+	if c.Bind.IsValid() {
+		d.LocalAddr = net.UDPAddrFromAddrPort(c.Bind)
+	}
+	conn, err := d.DialContext(ctx, "udp", target(c).String())
+	if err != nil {
+		return nil, err
+	}
+	return tied(ctx, conn), nil
+}
+
+// farewell says a protocol's goodbye and gives the server a moment to close first:
+// one whose clients just vanish counts them as errors, and may refuse them.
+func farewell(conn net.Conn, c *healthcheck.Check, text []byte) {
+	var under net.Conn = conn
+	if t, ok := conn.(*tls.Conn); ok {
+		under = t.NetConn()
+	}
+	if t, ok := under.(*tiedConn); ok {
+		t.Conn.SetDeadline(time.Now().Add(c.Timeout / 10))
+	}
+	if _, err := conn.Write(text); err != nil {
+		return
+	}
+	buf := make([]byte, 256)
+	for range 16 {
+		if _, err := conn.Read(buf); err != nil {
+			return
+		}
+	}
 }
 
 // tied is a connection that ctx ends.

@@ -17,54 +17,90 @@ import (
 // redirectsMost is how many redirects are followed.
 const redirectsMost = 10
 
-// askClient makes a request by net/http: HTTP/2, and redirects. Whatever host a
+// webClient is net/http for one probe: HTTP/2, and redirects. Whatever host a
 // redirect names, the connection goes to the check's address: it is this server
 // that is looked at.
-func askClient(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, path, authorization string) (expiry time.Time, doing string, _ error) {
-	doing = "connecting"
+type webClient struct {
+	client    http.Client
+	transport *http.Transport
+	expiry    time.Time // of the server's certificate
+	doing     string    // while an error happened
+}
+
+func newWebClient(c *healthcheck.Check, version string, proxy int, name string) (*webClient, error) {
+	w := &webClient{doing: "connecting"}
+	config, err := tlsConfig(c, name, &w.expiry)
+	if err != nil {
+		return nil, err
+	}
+	config.NextProtos = nil // the transport's own
 	var protocols http.Protocols
-	if h.Version == "2" {
+	if version == "2" {
 		protocols.SetHTTP2(true)
 		protocols.SetUnencryptedHTTP2(true)
 	} else {
 		protocols.SetHTTP1(true)
 	}
-	transport := &http.Transport{
+	w.transport = &http.Transport{
 		DisableKeepAlives: true,
 		Protocols:         &protocols,
+		TLSClientConfig:   config,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			conn, _, what, err := open(ctx, c, h.Proxy, false)
+			conn, _, what, err := open(ctx, c, proxy, false)
 			if err != nil {
-				doing = what
+				w.doing = what
 				return nil, err
 			}
-			doing = "waiting for the answer"
+			w.doing = "waiting for the answer"
 			return conn, nil
 		},
 	}
-	defer transport.CloseIdleConnections()
-	config, err := tlsConfig(c, hostName(h.Host), &expiry)
-	if err != nil {
-		return expiry, "", err
+	w.client.Transport = w.transport
+	w.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return w, nil
+}
+
+func (w *webClient) close() { w.transport.CloseIdleConnections() }
+
+// do makes a request. Its errors come without the URL that net/http puts before them.
+func (w *webClient) do(req *http.Request) (*http.Response, error) {
+	answer, err := w.client.Do(req)
+	if err == nil {
+		return answer, nil
 	}
-	config.NextProtos = nil // the transport's own
-	transport.TLSClientConfig = config
-	client := http.Client{Transport: transport, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
-		if !h.FollowRedirects {
-			return http.ErrUseLastResponse
+	var refused *tls.CertificateVerificationError
+	if errors.As(err, &refused) || !w.expiry.IsZero() {
+		w.doing = "in the TLS handshake"
+	}
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	return nil, err
+}
+
+// askClient makes one request by net/http and judges the answer.
+func askClient(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, path, authorization string) (time.Time, string, error) {
+	w, err := newWebClient(c, h.Version, h.Proxy, hostName(h.Host))
+	if err != nil {
+		return time.Time{}, "", err
+	}
+	defer w.close()
+	if h.FollowRedirects {
+		w.client.CheckRedirect = func(_ *http.Request, via []*http.Request) error {
+			if len(via) >= redirectsMost {
+				return judge("%s: more than %d redirects", path, redirectsMost)
+			}
+			return nil
 		}
-		if len(via) >= redirectsMost {
-			return judge("%s: more than %d redirects", path, redirectsMost)
-		}
-		return nil
-	}}
+	}
 	scheme := "http://"
 	if c.Type == healthcheck.TypeHTTPS {
 		scheme = "https://"
 	}
 	req, err := http.NewRequestWithContext(ctx, h.Method, scheme+target(c).String()+path, strings.NewReader(h.Body))
 	if err != nil {
-		return expiry, "", mine("path: %v", err)
+		return time.Time{}, "", mine("path: %v", err)
 	}
 	req.Host = host(c)
 	req.Header.Set("User-Agent", userAgent)
@@ -74,28 +110,15 @@ func askClient(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, p
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
 	}
-	answer, err := client.Do(req)
+	answer, err := w.do(req)
 	if err != nil {
-		var alert *tls.CertificateVerificationError
-		if errors.As(err, &alert) {
-			doing = "in the TLS handshake"
-		}
-		return expiry, doing, cause(err)
+		return w.expiry, w.doing, err
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, answerMost+1))
 	if err != nil {
-		return expiry, "reading the answer", err
+		return w.expiry, "reading the answer", err
 	}
 	cut := len(body) > answerMost
-	return expiry, "", judgeAnswer(h, path, answer.StatusCode, body[:min(len(body), answerMost)], cut)
-}
-
-// cause is an error without the URL that net/http puts before it.
-func cause(err error) error {
-	var outer *url.Error
-	if errors.As(err, &outer) {
-		return outer.Err
-	}
-	return err
+	return w.expiry, "", judgeAnswer(h, path, answer.StatusCode, body[:min(len(body), answerMost)], cut)
 }

@@ -6,7 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"usher/healthcheck"
+	"usher/healthcheck/bfd"
 	"usher/healthcheck/probe/loop"
 )
 
@@ -17,23 +20,23 @@ type Options struct {
 
 // Prober carries out every type of check (healthcheck.Prober).
 type Prober struct {
-	log  *slog.Logger
 	loop *loop.Loop
+	bfd  *bfd.Engine
 	wg   sync.WaitGroup
 }
 
 // New makes a Prober. Nothing runs and nothing is open before Run.
 func New(o Options) *Prober {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	return &Prober{log: o.Log, loop: loop.New()}
+	return &Prober{loop: loop.New(), bfd: bfd.New(o.Log)}
 }
 
-// Run owns the event loop and the probes under way until ctx ends.
+// Run owns the event loop, the BFD sessions and the probes under way until ctx ends.
 func (p *Prober) Run(ctx context.Context) error {
 	defer p.wg.Wait()
-	return p.loop.Run(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.loop.Run(ctx) })
+	g.Go(func() error { return p.bfd.Run(ctx) })
+	return g.Wait()
 }
 
 // Start begins probes: on the loop where it can, else in a goroutine that lives as
@@ -41,6 +44,10 @@ func (p *Prober) Run(ctx context.Context) error {
 func (p *Prober) Start(ctx context.Context, jobs []healthcheck.Job) {
 	dials := make([]loop.Dial, 0, len(jobs))
 	for _, j := range jobs {
+		if j.Check.Type == healthcheck.TypeBFD {
+			p.bfd.Watch(j.ID, peerOf(j.Check), func(c bfd.Change) { j.Report(judgeBFD(c)) })
+			continue
+		}
 		if x := lean(j); x != nil {
 			dials = append(dials, dialOf(j, x))
 			continue
@@ -54,7 +61,7 @@ func (p *Prober) Start(ctx context.Context, jobs []healthcheck.Job) {
 }
 
 // Forget ends a continuous job.
-func (p *Prober) Forget(uint64) {}
+func (p *Prober) Forget(id uint64) { p.bfd.Forget(id) }
 
 // lean is the exchange of a check that the event loop can run; nil for the others.
 func lean(j healthcheck.Job) loop.Exchange {
@@ -99,6 +106,30 @@ func find(t healthcheck.Type) healthcheck.Func {
 		return tcp
 	case healthcheck.TypeHTTP, healthcheck.TypeHTTPS:
 		return web
+	case healthcheck.TypeTLS:
+		return handshake
+	case healthcheck.TypeUDP:
+		return udp
+	case healthcheck.TypeDNS:
+		return ask
+	case healthcheck.TypeSMTP:
+		return smtp
+	case healthcheck.TypePing:
+		return ping
+	case healthcheck.TypeGRPC:
+		return grpc
+	case healthcheck.TypeMySQL:
+		return mysql
+	case healthcheck.TypePostgres:
+		return postgres
+	case healthcheck.TypeRedis:
+		return redis
+	case healthcheck.TypeExec:
+		return command
+	case healthcheck.TypeAgent:
+		return agent
+	case healthcheck.TypeFile:
+		return file
 	}
 	return func(context.Context, *healthcheck.Check) healthcheck.Result {
 		return healthcheck.Result{Reason: "no check of type " + string(t)}

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"os"
@@ -70,4 +71,17 @@ func verify(config *tls.Config, insecure bool, expiry *time.Time) {
 		})
 		return err
 	}
+}
+
+// handshake is the tls check: a handshake, and the certificate.
+func handshake(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
+	conn, expiry, doing, err := open(ctx, c, 0, true)
+	r := pass()
+	if err != nil {
+		r = broken(c, doing, err)
+	} else {
+		conn.Close()
+	}
+	r.Expiry = expiry
+	return r
 }

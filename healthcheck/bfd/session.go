@@ -1,0 +1,149 @@
+package bfd
+
+import "time"
+
+// Config is one session's.
+type Config struct {
+	MinTX      time.Duration // between packets that we send while up
+	MinRX      time.Duration // between packets that we can take
+	Multiplier uint8         // packets that may be missed
+	Passive    bool          // send nothing before the neighbour does (section 6.1)
+}
+
+// slowest is the interval at which a session that is not up sends: no faster than
+// one packet a second (section 6.8.3).
+const slowest = time.Second
+
+// Session is one side of a session (RFC 5880 section 6.8), free of sockets and
+// clock. It is a comparable value.
+type Session struct {
+	config Config
+
+	State      State
+	Diagnostic Diagnostic
+	Remote     State      // the neighbour's, as last heard
+	RemoteDiag Diagnostic // likewise
+
+	mine, yours uint32
+	minRX       time.Duration // the neighbour's; 0: it wants nothing
+	minTX       time.Duration // the neighbour's
+	multiplier  uint8         // the neighbour's
+	demand      bool          // the neighbour wants no periodic packets while up
+	polling     bool          // our intervals have changed and are not yet acknowledged
+	sendAt      time.Time
+	detectAt    time.Time // zero: nothing to be detected
+}
+
+// NewSession is a session that is down, with a discriminator that no other session
+// of this machine has. It sends at once, unless it is passive.
+func NewSession(now time.Time, c Config, discriminator uint32) Session {
+	return Session{
+		config: c, State: Down, Remote: Down, mine: discriminator,
+		minRX:  time.Microsecond, // section 6.8.1, bfd.RemoteMinRxInterval
+		sendAt: now,
+	}
+}
+
+// Discriminator is ours.
+func (s Session) Discriminator() uint32 { return s.mine }
+
+// Packet is what to send now.
+func (s Session) Packet() Packet {
+	return Packet{
+		Diagnostic: s.Diagnostic, State: s.State, Poll: s.polling, Multiplier: s.config.Multiplier,
+		Mine: s.mine, Yours: s.yours, MinTX: s.desired(), MinRX: s.config.MinRX,
+	}
+}
+
+// desired is bfd.DesiredMinTxInterval.
+func (s Session) desired() time.Duration {
+	if s.State == Up {
+		return s.config.MinTX
+	}
+	return max(slowest, s.config.MinTX)
+}
+
+// detection is the time within which something must be heard (section 6.8.4).
+func (s Session) detection() time.Duration {
+	return time.Duration(s.multiplier) * max(s.config.MinRX, s.minTX)
+}
+
+// Receive takes a packet that was parsed and is for this session (section 6.8.6).
+// It says whether an answer with the Final bit must go out at once.
+func (s Session) Receive(now time.Time, p Packet) (_ Session, final bool) {
+	s.yours, s.Remote, s.RemoteDiag = p.Mine, p.State, p.Diagnostic
+	s.minRX, s.minTX, s.multiplier, s.demand = p.MinRX, p.MinTX, p.Multiplier, p.Demand
+	if p.Final {
+		s.polling = false
+	}
+	s.detectAt = now.Add(s.detection())
+	if s.State == AdminDown {
+		return s, false
+	}
+	before := s.State
+	switch {
+	case p.State == AdminDown:
+		if s.State != Down {
+			s.State, s.Diagnostic = Down, NeighbourDown
+		}
+	case s.State == Down && p.State == Down:
+		s.State = Init
+	case s.State == Down && p.State == Init, s.State == Init && (p.State == Init || p.State == Up):
+		s.State, s.Diagnostic = Up, NoDiagnostic
+	case s.State == Up && p.State == Down:
+		s.State, s.Diagnostic = Down, NeighbourDown
+	}
+	if s.State != before {
+		// Our interval changes with the state, which the neighbour must
+		// acknowledge (section 6.8.3); and it hears of the change at once.
+		s.polling = s.State == Up || before == Up
+		s.sendAt = now
+	}
+	return s, p.Poll
+}
+
+// Next is when something is to be done, if nothing comes; zero for never.
+func (s Session) Next() time.Time {
+	next := s.detectAt
+	if s.sends() && (next.IsZero() || s.sendAt.Before(next)) {
+		next = s.sendAt
+	}
+	return next
+}
+
+// sends says whether packets go out periodically (section 6.8.7).
+func (s Session) sends() bool {
+	quiet := s.demand && s.State == Up && s.Remote == Up && !s.polling
+	return s.minRX != 0 && !quiet && !(s.config.Passive && s.yours == 0)
+}
+
+// Expire does what is due: it finds the neighbour gone, and says whether a packet
+// is to be sent. random, in [0, 1), is for the jitter that section 6.8.7 wants.
+func (s Session) Expire(now time.Time, random float64) (_ Session, send bool) {
+	if !s.detectAt.IsZero() && !now.Before(s.detectAt) {
+		s.detectAt = time.Time{}
+		s.yours = 0 // section 6.8.1, bfd.RemoteDiscr
+		if s.State == Init || s.State == Up {
+			s.State, s.Diagnostic, s.polling = Down, DetectionTime, false
+			s.sendAt = now
+		}
+	}
+	if !s.sends() || now.Before(s.sendAt) {
+		return s, false
+	}
+	interval := max(s.desired(), s.minRX)
+	// Less by 0 to 25%; with a multiplier of 1 by 10 to 25%, so that a packet
+	// always comes before its predecessor's time is over.
+	least := 0.0
+	if s.config.Multiplier == 1 {
+		least = 0.10
+	}
+	s.sendAt = now.Add(interval - time.Duration(float64(interval)*(least+random*(0.25-least))))
+	return s, true
+}
+
+// Close is the session taken down by us; its packet tells the neighbour so.
+func (s Session) Close() Session {
+	s.State, s.Diagnostic, s.polling, s.detectAt = AdminDown, Administrative, false, time.Time{}
+	return s
+}
