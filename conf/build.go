@@ -19,7 +19,8 @@ import (
 type builder struct {
 	diags hcl.Diagnostics
 	read  []string        // files that secrets were read from
-	bad   map[string]bool // places that an error was told of
+	bad   map[string]bool // places that conf itself complained of
+	told  map[string]bool // complaints of the domains, with their places
 
 	instances map[string]*node
 	servers   map[string]*node
@@ -31,7 +32,7 @@ type builder struct {
 // newBuilder knows the places that the reader complained of.
 func newBuilder(told hcl.Diagnostics) *builder {
 	b := &builder{
-		bad: map[string]bool{}, instances: map[string]*node{}, servers: map[string]*node{}, sessions: map[string]*node{},
+		bad: map[string]bool{}, told: map[string]bool{}, instances: map[string]*node{}, servers: map[string]*node{}, sessions: map[string]*node{},
 		places: map[string]*places{}, marks: map[uint32]string{},
 	}
 	for _, d := range told {
@@ -55,8 +56,8 @@ func (b *builder) blame(err error, p *places) {
 		b.complain(p.node.own(), "Invalid "+words(p.node.spec.name), "%s.", err)
 		return
 	}
-	at := p.find(f.Field())
-	if b.bad[at.String()] {
+	at, exact, told := p.find(f.Field())
+	if told || exact && b.bad[at.String()] {
 		return
 	}
 	problem, mend := parts(err)
@@ -67,11 +68,34 @@ func (b *builder) blame(err error, p *places) {
 	if mend != "" {
 		detail += "; " + mend
 	}
-	what := words(p.node.spec.name)
-	if last := p.shown(f.Field()); last != "" {
-		what = words(strings.TrimRight(last[strings.LastIndex(last, ".")+1:], "[]0123456789"))
+	what := p.node.spec.name
+	if name := lastKey(p.rename(f.Field())); name != "" {
+		what = name
 	}
-	b.complain(at, "Invalid "+what, "%s.", strings.TrimSuffix(detail, "."))
+	if once := at.String() + detail; !b.told[once] {
+		b.told[once] = true
+		b.diags = append(b.diags, complain("Invalid "+words(what), strings.TrimSuffix(detail, ".")+".", at))
+	}
+}
+
+// lastKey is the last key of a path, without indexes and labels.
+func lastKey(path string) string {
+	var b strings.Builder
+	depth := 0
+	for _, r := range path {
+		switch {
+		case r == '[':
+			depth++
+		case r == ']':
+			depth--
+		case depth > 0:
+		case r == '.':
+			b.Reset()
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // parts takes an error of a domain package apart.

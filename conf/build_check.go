@@ -77,10 +77,10 @@ var portless = map[healthcheck.Type]bool{healthcheck.TypePing: true, healthcheck
 
 // check makes one check of one server.
 func (s *serverBuilder) check(n, r *node, server netip.AddrPort) healthcheck.Check {
-	c := healthcheck.Check{
-		Type: healthcheck.Type(n.label()), Name: n.text("name"), Interface: n.text("interface"), Mark: uint32(n.number("mark")),
-		Interval: n.duration("interval"), FastInterval: n.duration("fast_interval"), Timeout: n.duration("timeout"),
-		Rise: n.number("rise"), Fall: n.number("fall"), Jitter: n.duration("jitter"), Slow: n.duration("slow"), SlowWeight: n.number("slow_weight"),
+	c, made := s.made[n]
+	if !made {
+		c = s.builder.settings(n)
+		s.made[n] = c
 	}
 	addr, port := server.Addr(), server.Port()
 	if n.given("address") && !n.bad("address") {
@@ -112,7 +112,6 @@ func (s *serverBuilder) check(n, r *node, server netip.AddrPort) healthcheck.Che
 		c.Bind = netip.AddrPortFrom(bind, uint16(n.number("bind_port")))
 	}
 	s.via(n, server, &c)
-	s.builder.settings(n, &c)
 	return c
 }
 
@@ -153,8 +152,20 @@ func (b *builder) mark(service string, server netip.AddrPort) uint32 {
 	}
 }
 
-// settings fills in what belongs to the type of a check.
-func (b *builder) settings(n *node, c *healthcheck.Check) {
+// settings is a check but for the server that it is made of: the same for all
+// servers that inherit it.
+func (b *builder) settings(n *node) healthcheck.Check {
+	c := healthcheck.Check{
+		Type: healthcheck.Type(n.label()), Name: n.text("name"), Interface: n.text("interface"), Mark: uint32(n.number("mark")),
+		Interval: n.duration("interval"), FastInterval: n.duration("fast_interval"), Timeout: n.duration("timeout"),
+		Rise: n.number("rise"), Fall: n.number("fall"), Jitter: n.duration("jitter"), Slow: n.duration("slow"), SlowWeight: n.number("slow_weight"),
+	}
+	b.typed(n, &c)
+	return c
+}
+
+// typed fills in what belongs to the type of a check.
+func (b *builder) typed(n *node, c *healthcheck.Check) {
 	switch c.Type {
 	case healthcheck.TypeTCP:
 		c.TCP = b.tcp(n)

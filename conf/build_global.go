@@ -79,7 +79,7 @@ func (b *block) child(name string) *block {
 
 // sync checks the instance that connection synchronisation follows.
 func (b *builder) sync(global *node) {
-	if s := global.one("ipvs").one("sync"); s != nil && s.given("instance") {
+	if s := global.one("ipvs").one("sync"); s != nil && !s.bad("instance") {
 		b.reference("vrrp_instance", s.text("instance"), b.instances, s.at("instance"))
 	}
 }

@@ -1,7 +1,6 @@
 package conf
 
 import (
-	"fmt"
 	"net/netip"
 
 	"usher/vrrp"
@@ -9,7 +8,7 @@ import (
 
 // instance makes a virtual router of its block.
 func (b *builder) instance(n *node) (Instance, *places) {
-	p := &places{node: n, lists: map[string][]spot{}, named: map[string]*node{}, alias: map[string]string{
+	p := &places{node: n, lists: map[string][]spot{}, alias: map[string]string{
 		"addresses": "virtual_addresses", "password": "authentication.password", "announce": "garp", "vrid": "virtual_router_id", "interval": "advert_interval",
 		"routes": "virtual_route", "rules": "virtual_rule",
 	}}
@@ -57,6 +56,7 @@ func (b *builder) addresses(n *node, p *places) []vrrp.Address {
 		prefix, err := parsePrefix(a.label())
 		if err != nil {
 			b.complain(a.own(), "Not an IP address", "The label of virtual_address must be an address with or without prefix length, such as 192.0.2.1/24, not %q.", a.label())
+			p.spoil("virtual_addresses")
 			continue
 		}
 		scope := a.text("scope")
@@ -65,9 +65,6 @@ func (b *builder) addresses(n *node, p *places) []vrrp.Address {
 		}
 		all = append(all, vrrp.Address{Prefix: prefix, Interface: a.text("interface"), Label: a.text("label"), Scope: scope, Excluded: a.flag("excluded")})
 		p.lists["virtual_addresses"] = append(p.lists["virtual_addresses"], spot{node: a, at: a.own()})
-	}
-	if len(all) == 0 && !n.given("virtual_addresses") && len(n.all("virtual_address")) == 0 {
-		b.complain(n.header, "Instance without addresses", "Give virtual_addresses, or virtual_address blocks; %q floats nothing.", n.label())
 	}
 	return all
 }
@@ -128,6 +125,7 @@ func (b *builder) unicast(n *node, c *vrrp.Config, p *places) *vrrp.Unicast {
 		addr, err := netip.ParseAddr(q.label())
 		if err != nil {
 			b.complain(q.own(), "Not an IP address", "The label of peer must be an IP address, not %q.", q.label())
+			p.spoil("unicast")
 			continue
 		}
 		out.Peers = append(out.Peers, vrrp.Peer{Address: addr, MinTTL: uint8(q.number("min_ttl")), MaxTTL: uint8(q.number("max_ttl"))})
@@ -180,7 +178,7 @@ func (b *builder) tracks(n *node, p *places) []vrrp.Track {
 			track := vrrp.Track{Kind: kind, Name: t.label(), Weight: t.number("weight"), Reverse: t.flag("reverse")}
 			fill(t, &track)
 			all = append(all, track)
-			p.named[fmt.Sprintf("%s[%q]", name, track.Name)] = t
+			p.lists["track"] = append(p.lists["track"], spot{node: t, at: t.own()})
 		}
 	}
 	add("track_interface", vrrp.TrackInterface, func(*node, *vrrp.Track) {})

@@ -23,9 +23,12 @@ func (b *builder) virtualServer(n *node) VirtualServer {
 	p := &places{node: n, alias: map[string]string{"need": "checks_needed", "snat": "snat_addresses", "real": "real_server", "sorry": "sorry_server", "forward": "forward_method"}}
 	p.lists = map[string][]spot{}
 	b.places[n.label()] = p
+	if len(v.Keys) == 0 {
+		p.spoil("address", "port", "protocol", "persistence_netmask")
+	}
 
 	out := VirtualServer{}
-	s := &serverBuilder{builder: b, n: n, v: &v, places: p, checks: b.checksOf(n, nil), seen: map[netip.AddrPort]*node{}}
+	s := &serverBuilder{builder: b, n: n, v: &v, places: p, checks: b.checksOf(n, nil), seen: map[netip.AddrPort]*node{}, made: map[*node]healthcheck.Check{}}
 	for _, r := range n.all("real_server") {
 		s.server(r, "real_server", &v.Real, s.checks, &out.Targets)
 	}
@@ -131,6 +134,7 @@ type serverBuilder struct {
 	places *places
 	checks []*node // of the virtual server, which its real servers inherit
 	seen   map[netip.AddrPort]*node
+	made   map[*node]healthcheck.Check // each check but for its server
 }
 
 // server makes one real or sorry server and the target of its checks, if it has any.
@@ -138,6 +142,7 @@ func (s *serverBuilder) server(r *node, kind string, list *[]director.RealServer
 	addr, ported, err := parseServer(r.label())
 	if err != nil {
 		s.complain(r.own(), "Not a server address", "%s %q: %s.", kind, r.label(), err)
+		s.places.spoil("quorum", "hysteresis")
 		return
 	}
 	if !ported && len(s.v.Keys) == 1 && s.v.Keys[0].Mark == 0 {
@@ -145,6 +150,7 @@ func (s *serverBuilder) server(r *node, kind string, list *[]director.RealServer
 	}
 	if earlier := s.seen[addr]; earlier != nil {
 		s.complain(r.own(), "Server given twice", "The server %s is in %q at %s already.", addr, s.n.label(), place(earlier.header))
+		s.places.spoil("quorum", "hysteresis")
 		return
 	}
 	s.seen[addr] = r

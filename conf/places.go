@@ -16,10 +16,10 @@ type places struct {
 	// lists are the places of the elements of a field that a block or list alone
 	// does not tell, such as addresses, which come from both.
 	lists map[string][]spot
-	// named are blocks that paths name by kind and label, as in track_interface["eth1"].
-	named map[string]*node
 	// alias names the keys, as in the files, of fields called otherwise.
 	alias map[string]string
+	// spoiled are fields whose complaints only follow from others told before.
+	spoiled map[string]bool
 }
 
 // spot is a place, and the block to look further in, if it is one.
@@ -28,28 +28,42 @@ type spot struct {
 	at   hcl.Range
 }
 
-// find is the place of a field, or that of the nearest thing around it.
-func (p *places) find(path string) hcl.Range {
+// find is the place of a field, or that of the nearest thing around it, which is
+// not exact. What follows from an earlier complaint is told.
+func (p *places) find(path string) (at hcl.Range, exact, told bool) {
 	cur := p.node
 	path = p.rename(path)
+	if p.spoiled[path] {
+		return cur.own(), false, true
+	}
 	if s, rest, ok := p.spot(path); ok {
 		if s.node == nil || rest == "" {
-			return s.at
+			return s.at, true, false
 		}
 		cur, path = s.node, rest
 	}
 	for step := range strings.SplitSeq(path, ".") {
 		name, index := split(step)
 		if v := cur.values[name]; v != nil {
-			return v.item(index)
+			return v.item(index), true, v.bad
 		}
 		blocks := cur.blocks[name]
 		if len(blocks) == 0 {
-			return cur.own()
+			return cur.own(), false, false
 		}
 		cur = blocks[min(max(index, 0), len(blocks)-1)]
 	}
-	return cur.own()
+	return cur.own(), true, false
+}
+
+// spoil keeps later complaints about some fields untold.
+func (p *places) spoil(fields ...string) {
+	if p.spoiled == nil {
+		p.spoiled = map[string]bool{}
+	}
+	for _, f := range fields {
+		p.spoiled[f] = true
+	}
 }
 
 // shown is the path as people know it from the files.
@@ -65,13 +79,8 @@ func (p *places) shown(path string) string {
 	return s.node.title() + "." + rest
 }
 
-// spot finds the element or named block that a path starts with, and what follows it.
+// spot finds the element of a list that a path starts with, and what follows it.
 func (p *places) spot(path string) (s spot, rest string, ok bool) {
-	for name, n := range p.named {
-		if rest, found := strings.CutPrefix(path, name); found {
-			return spot{node: n, at: n.own()}, strings.TrimPrefix(rest, "."), true
-		}
-	}
 	for name, list := range p.lists {
 		after, found := strings.CutPrefix(path, name+"[")
 		if !found {

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -16,6 +18,7 @@ import (
 func present(sources []*source, diags hcl.Diagnostics) Diagnostics {
 	order := map[string]int{}
 	byName := map[string]*source{}
+	texts := map[*source][]byte{}
 	for i, s := range sources {
 		order[s.name] = i + 1
 		byName[s.name] = s
@@ -29,7 +32,10 @@ func present(sources []*source, diags hcl.Diagnostics) Diagnostics {
 		if d.Subject != nil {
 			out.Range = &Range{Filename: d.Subject.Filename, Start: position(d.Subject.Start), End: position(d.Subject.End)}
 			if s := byName[d.Subject.Filename]; s != nil && s.file != nil {
-				out.Source, out.offset = line(s.file.Bytes, d.Subject.Start.Byte)
+				if texts[s] == nil {
+					texts[s] = masked(s)
+				}
+				out.Source, out.offset = line(texts[s], d.Subject.Start.Byte)
 				out.Context = around(s.file, d.Subject.Start)
 			}
 		}
@@ -57,6 +63,43 @@ func boolInt(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// masked is the text of a file with the values of secret keys made unreadable:
+// diagnostics go to logs, too.
+func masked(s *source) []byte {
+	if s.body == nil {
+		return s.file.Bytes
+	}
+	secret := secretKeys(schema())
+	text := bytes.Clone(s.file.Bytes)
+	var walk func(*hclsyntax.Body)
+	walk = func(body *hclsyntax.Body) {
+		for name, attr := range body.Attributes {
+			if at := attr.Expr.Range(); secret[name] && at.CanSliceBytes(text) {
+				copy(at.SliceBytes(text), bytes.Repeat([]byte("*"), at.End.Byte-at.Start.Byte))
+			}
+		}
+		for _, b := range body.Blocks {
+			walk(b.Body)
+		}
+	}
+	walk(s.body)
+	return text
+}
+
+// secretKeys are the names of keys that are secret in any block.
+func secretKeys(b *block) map[string]bool {
+	all := map[string]bool{}
+	for _, k := range b.keys {
+		if k.secret {
+			all[k.name] = true
+		}
+	}
+	for _, c := range append(slices.Clone(b.blocks), b.variants...) {
+		maps.Copy(all, secretKeys(c))
+	}
+	return all
 }
 
 // line is the source line that holds the byte at offset, without its end, and the

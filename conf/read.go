@@ -47,7 +47,7 @@ func hasDynamic(b *hclsyntax.Body) bool {
 func bodySchema(b *block) *hcl.BodySchema {
 	s := &hcl.BodySchema{}
 	for _, k := range b.keys {
-		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: k.name, Required: k.required})
+		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: k.name})
 	}
 	for _, c := range b.blocks {
 		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: c.name, LabelNames: c.labels})
@@ -73,9 +73,6 @@ func (r *reader) children(parent *node, blocks hcl.Blocks, ctx *hcl.EvalContext,
 			}
 			n.spec = variant
 			r.body(n, b.Body, ctx)
-			if parent.blocks[b.Type] == nil {
-				parent.blocks[b.Type] = nil
-			}
 			parent.blocks[b.Type] = append(parent.blocks[b.Type], n)
 		}
 	}
@@ -103,14 +100,18 @@ func (r *reader) body(n *node, body hcl.Body, ctx *hcl.EvalContext) {
 	n.blocks = map[string][]*node{}
 	for _, k := range n.spec.keys {
 		attr := content.Attributes[k.name]
-		if attr == nil {
-			continue
-		}
-		if v, more := decode(k, attr, ctx); v != nil {
-			n.values[k.name] = v
+		var v *value
+		if attr != nil {
+			var more hcl.Diagnostics
+			v, more = decode(k, attr, ctx)
 			r.diags = append(r.diags, more...)
-		} else if r.diags = append(r.diags, more...); k.required {
-			r.diags = append(r.diags, complain("Missing required argument", fmt.Sprintf("The argument %q is required, but is null here.", k.name), attr.Expr.Range()))
+		}
+		if v == nil && k.required {
+			v = &value{bad: true, at: n.header}
+			r.diags = append(r.diags, complain("Missing required argument", fmt.Sprintf("%s needs the argument %q.", n.spec.name, k.name), n.header))
+		}
+		if v != nil {
+			n.values[k.name] = v
 		}
 	}
 	r.children(n, content.Blocks, ctx, n.dir)
@@ -119,58 +120,73 @@ func (r *reader) body(n *node, body hcl.Body, ctx *hcl.EvalContext) {
 
 // improve tells where a key does belong that HCL found out of place.
 func (r *reader) improve(d *hcl.Diagnostic, n *node) *hcl.Diagnostic {
-	if d.Summary != "Unsupported argument" || strings.Contains(d.Detail, "Did you mean") || d.Subject == nil {
+	if d.Summary != "Unsupported argument" && d.Summary != "Unsupported block type" || strings.Contains(d.Detail, "Did you mean") || d.Subject == nil {
 		return d
 	}
 	_, rest, _ := strings.Cut(d.Detail, `"`)
 	name, _, _ := strings.Cut(rest, `"`)
-	var homes, near []string
-	var walk func(b *block)
-	walk = func(b *block) {
-		if b.has(name) && b.name != n.spec.name && !slices.Contains(homes, b.name) {
-			homes = append(homes, b.name)
-		}
-		for _, c := range b.blocks {
-			walk(c)
-		}
-	}
-	walk(schema())
+	var near []string
 	for _, k := range n.spec.keys {
 		near = append(near, k.name)
+	}
+	for _, c := range n.spec.blocks {
+		near = append(near, c.name)
 	}
 	better := *d
 	if hint := didYouMean(name, near); hint != "" {
 		better.Detail += hint
-	} else if len(homes) > 0 {
-		better.Detail += " It belongs into " + strings.Join(homes, " or ") + "."
+	} else if homes := homes(schema(), n.spec, name); len(homes) > 0 {
+		better.Detail += " It belongs into " + strings.Join(homes[:min(len(homes), 4)], " or ") + "."
 	}
 	return &better
 }
 
-// unique complains of blocks that stand more often than they may.
+// homes are the blocks that have a key, those of the same kind as from alone if
+// there are any.
+func homes(in, from *block, name string) []string {
+	var same, all []string
+	for _, b := range append(slices.Clone(in.blocks), in.variants...) {
+		switch {
+		case b.variants == nil && b.has(name) && b.name == from.name && b != from:
+			same = append(same, fmt.Sprintf("%s %q", b.name, b.labels[0]))
+		case b.has(name) && b.name != from.name:
+			all = append(all, b.name)
+		}
+		below := homes(b, from, name)
+		if len(below) > 0 && strings.HasPrefix(below[0], from.name+" ") {
+			same = append(same, below...)
+		} else {
+			all = append(all, below...)
+		}
+	}
+	if same != nil {
+		all = same
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// unique complains of blocks that stand more often than they may, and drops them,
+// so that nothing else is complained of on their account.
 func (r *reader) unique(n *node) {
 	for _, spec := range n.spec.blocks {
+		if spec.variants != nil || spec.many && len(spec.labels) == 0 {
+			continue
+		}
 		first := map[string]*node{}
-		for _, c := range n.blocks[spec.name] {
+		n.blocks[spec.name] = slices.DeleteFunc(n.blocks[spec.name], func(c *node) bool {
 			name := ""
-			switch {
-			case !spec.many:
-			case len(c.labels) == 0, spec.variants != nil:
-				continue
-			default:
+			if spec.many {
 				name = c.label()
 			}
 			earlier, twice := first[name]
 			if !twice {
 				first[name] = c
-				continue
+				return false
 			}
-			what := spec.name
-			if name != "" {
-				what = fmt.Sprintf("%s %q", spec.name, name)
-			}
-			r.diags = append(r.diags, complain("Block given twice", fmt.Sprintf("There is a %s at %s already.", what, place(earlier.header)), c.own()))
-		}
+			r.diags = append(r.diags, complain("Block given twice", fmt.Sprintf("There is a %s at %s already.", c.title(), place(earlier.header)), c.own()))
+			return true
+		})
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 
 // String names a kind in the reference.
 func (k kind) String() string {
-	return [...]string{"string", "list of strings", "map of strings", "number", "fraction", "true/false", "duration",
+	return [...]string{"string", "list of strings", "map of strings", "number", "fraction", "true or false", "duration",
 		"IP address", "list of IP addresses", "IP address or prefix", "list of IP addresses or prefixes"}[k]
 }
 

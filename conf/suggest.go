@@ -1,15 +1,37 @@
 package conf
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// fieldWords are what users of keepalived, ipvsadm and HAProxy call things, and
+// what usher does.
+func fieldWords() map[string]string {
+	return map[string]string{
+		"masq": "nat", "masquerading": "nat", "gate": "dr", "gatewaying": "dr", "route": "dr", "ipip": "tun", "tunnel": "tun", "fnat": "fullnat",
+		"master": "active", "lb_algo": "scheduler", "lvs_sched": "scheduler", "lb_kind": "forward_method", "lvs_method": "forward_method",
+		"persistence_timeout": "persistence", "persistence_granularity": "persistence_netmask", "inhibit_on_failure": "on_failure",
+		"advert_int": "advert_interval", "virtual_ipaddress": "virtual_addresses", "nopreempt": "preempt", "no_accept": "accept", "use_vmac": "virtual_mac",
+		"delay_loop": "interval", "connect_timeout": "timeout", "retry": "fall", "uthreshold": "upper_threshold", "lthreshold": "lower_threshold",
+		"vrrp_script": "track_script", "unicast_peer": "unicast", "unicast_src_ip": "unicast", "mcast_src_ip": "source4", "ops": "one_packet",
+		"inter": "interval", "http_get": "http", "ssl_get": "https", "tcp_check": "tcp", "misc_check": "exec", "dns_check": "dns", "smtp_check": "smtp",
+	}
+}
 
 // didYouMean gives " Did you mean ...?" for the nearest of some names, or "" when
 // none is near.
 func didYouMean(name string, known []string) string {
+	name = strings.ToLower(name)
 	best, least := "", 3
 	for _, k := range known {
 		if d := distance(name, k); d < least && d < len(k) {
 			best, least = k, d
 		}
+	}
+	if word := fieldWords()[name]; best == "" && slices.Contains(known, word) {
+		best = word
 	}
 	if best == "" {
 		return ""

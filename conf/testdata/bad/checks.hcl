@@ -1,0 +1,33 @@
+virtual_server "web" {
+  address = "192.168.60.200-201:0"
+  persistence = "60s"
+  checks_needed = 5
+
+  health_check "http" {
+    path  = "healthz"
+    paths = ["/a", "b"]
+    expect_status = ["200-299", "2xx", "300-200"]
+    auth = "basic"
+  }
+  health_check "http" {}
+  health_check "tcp" {
+    name      = "smtp"
+    port      = 25
+    send      = "EHLO x"
+    half_open = true
+    ca_file   = "ca.pem"
+  }
+  health_check "udp" {
+    port        = 53
+    payload_hex = "0x"
+    expect_hex  = "abc"
+  }
+  health_check "agent" {}
+  health_check "ping" { port = 7 }
+  health_check "exec" { command = [] }
+  health_check "tls" {
+    via = "service"
+    port = 443
+  }
+  real_server "10.1.2.3" {}
+}

@@ -1,0 +1,4 @@
+vrrp_instance "web" {
+  interface = "eth0
+  virtual_router_id = 51
+}
