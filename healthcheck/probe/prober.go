@@ -30,6 +30,10 @@ func New(o Options) *Prober {
 	return &Prober{loop: loop.New(), bfd: bfd.New(o.Log)}
 }
 
+// BFD runs the sessions of bfd checks, and takes others: there can be one engine on
+// a machine's UDP port only. Numbers below 1<<32 are the checks'.
+func (p *Prober) BFD() *bfd.Engine { return p.bfd }
+
 // Run owns the event loop, the BFD sessions and the probes under way until ctx ends.
 func (p *Prober) Run(ctx context.Context) error {
 	defer p.wg.Wait()

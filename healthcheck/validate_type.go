@@ -1,0 +1,172 @@
+package healthcheck
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// validateType looks at the settings of the check's own type.
+func (c *Check) validateType(v *mistakes) {
+	switch c.Type {
+	case TypeTCP:
+		c.validateTCP(v)
+	case TypeHTTP, TypeHTTPS:
+		c.validateHTTP(v)
+	case TypeUDP:
+		c.validateUDP(v)
+	case TypeDNS:
+		c.validateDNS(v)
+	case TypeMySQL, TypePostgres, TypeRedis:
+		if d := c.Database; d != nil {
+			v.when(d.Password != nil && d.User == "" && c.Type != TypeRedis, "user", "give the user that the password is for", "there is a password without a user")
+			d.Password.validate(v, "password_file")
+		}
+	case TypeExec:
+		v.when(c.Exec == nil || len(c.Exec.Command) == 0, "command", "give the program and its arguments", "there is no command")
+		if c.Exec != nil {
+			v.when(!oneOf(c.Exec.Weight, "", "exit", "stdout"), "dynamic_weight", "give exit or stdout", "%q is not known", c.Exec.Weight)
+			for i, e := range c.Exec.Env {
+				v.when(strings.Index(e, "=") < 1, fmt.Sprintf("environment[%d]", i), "write it as NAME=value", "%q sets no variable", e)
+			}
+		}
+	case TypeFile:
+		v.when(c.File == nil || c.File.Path == "", "path", "give the file", "there is no file")
+		if c.File != nil {
+			v.when(c.File.Path != "" && !filepath.IsAbs(c.File.Path), "path", "give an absolute path", "%q depends on where usher was started", c.File.Path)
+			v.when(!oneOf(c.File.Mode, "", "exists", "absent", "weight"), "mode", "give exists, absent or weight", "%q is not known", c.File.Mode)
+		}
+	case TypeBFD:
+		c.validateBFD(v)
+	case TypePassive:
+		v.when(c.Passive == nil || c.Passive.Threshold < 1, "threshold", "give at least 1", "there is no number of connections to trigger at")
+	case TypeTLS, TypeSMTP, TypePing, TypeGRPC, TypeAgent:
+	default:
+		v.when(true, "", "see the reference for those there are", "there is no check of type %q", c.Type)
+	}
+	if c.TLS != nil {
+		c.TLS.validate(v)
+	}
+}
+
+func (c *Check) validateTCP(v *mistakes) {
+	t := c.TCP
+	if t == nil {
+		return
+	}
+	v.when(t.Proxy < 0 || t.Proxy > 2, "proxy_protocol", "give 1 or 2, or 0 for none", "there is no version %d", t.Proxy)
+	v.when(t.ExpectRegex && t.Expect == "", "expect_regex", "give the expression", "it is empty")
+	if t.ExpectRegex {
+		validateRegex(v, "expect_regex", t.Expect)
+	}
+}
+
+func (c *Check) validateHTTP(v *mistakes) {
+	h := c.HTTP
+	if h == nil {
+		return
+	}
+	for i, p := range h.Paths {
+		key := "path"
+		if len(h.Paths) > 1 {
+			key = fmt.Sprintf("paths[%d]", i)
+		}
+		v.when(!strings.HasPrefix(p, "/") && p != "*", key, `begin it with "/"`, "%q is not a path", p)
+		v.when(hasControl(p) || strings.Contains(p, " "), key, "escape it, as %20", "%q has a space or a control character", p)
+	}
+	v.when(hasControl(h.Method) || strings.Contains(h.Method, " "), "method", "give one word, as GET", "%q is not a method", h.Method)
+	v.when(hasControl(h.Host) || strings.Contains(h.Host, " "), "host", "give a name", "%q is not a host", h.Host)
+	for _, x := range h.Headers {
+		v.when(x.Name == "" || hasControl(x.Name) || strings.ContainsAny(x.Name, ": "), "headers", "give a name as in X-Probe", "%q is not the name of a header", x.Name)
+		v.when(hasControl(x.Value), "headers", "write it in one line", "the value of %s has a control character", x.Name)
+	}
+	v.when(!oneOf(h.Version, "", "1.0", "1.1", "2"), "http_version", `give "1.0", "1.1" or "2"`, "there is no version %q", h.Version)
+	for i, r := range h.ExpectStatus {
+		v.when(r.From < 100 || r.To > 599 || r.From > r.To, fmt.Sprintf("expect_status[%d]", i), `give codes from 100 to 599, as "200-299"`,
+			"%d-%d is not a range of status codes", r.From, r.To)
+	}
+	validateRegex(v, "expect_body_regex", h.ExpectBodyRegex)
+	if sum, err := hex.DecodeString(h.ExpectBodySHA256); h.ExpectBodySHA256 != "" {
+		v.when(err != nil || len(sum) != 32, "expect_body_sha256", "give 64 hexadecimal digits, as sha256sum prints", "%q is not a SHA-256", h.ExpectBodySHA256)
+	}
+	for _, x := range h.ExpectJSON {
+		v.when(x.Path == "", "expect_json", `give a path, as "status.db[0]"`, "a path is empty")
+	}
+	v.when(h.Method == "HEAD" && (h.ExpectBody != "" || h.ExpectBodyRegex != "" || h.ExpectBodySHA256 != "" || len(h.ExpectJSON) > 0),
+		"method", "use GET", "the answer to HEAD has no body to look at")
+	v.when(h.Proxy < 0 || h.Proxy > 2, "proxy_protocol", "give 1 or 2, or 0 for none", "there is no version %d", h.Proxy)
+	if k := h.Credential; k != nil {
+		v.when(!oneOf(k.Scheme, "basic", "bearer"), "auth", "give basic or bearer", "%q is not known", k.Scheme)
+		v.when(k.Scheme == "basic" && k.User == "", "auth_user", "give the user", "basic authentication needs a user")
+		v.when(strings.Contains(k.User, ":"), "auth_user", "use another name", "a user's name cannot have a colon (RFC 7617)")
+		k.validate(v, "auth_file")
+	}
+}
+
+func (k *Credential) validate(v *mistakes, key string) {
+	if k != nil {
+		v.when((k.File == "") == (k.Variable == ""), key, "give a file or an environment variable", "the secret has to come from exactly one place")
+	}
+}
+
+func (c *Check) validateUDP(v *mistakes) {
+	u := c.UDP
+	if u == nil {
+		return
+	}
+	v.when(len(u.Payload) > 65507, "payload", "make it shorter", "%d bytes do not fit into a datagram", len(u.Payload))
+	v.when(u.MinReply < 0 || u.MaxReply < 0 || u.MaxReply > 0 && u.MinReply > u.MaxReply, "min_reply", "make it less than max_reply",
+		"no reply has at least %d and at most %d bytes", u.MinReply, u.MaxReply)
+	v.when(u.MaxReply > 0 && len(u.Expect) > u.MaxReply, "expect", "shorten it, or raise max_reply", "it is longer than max_reply allows")
+	v.when(len(u.Expect) > 0 && !u.RequireReply, "require_reply", "set it to true", "an answer is expected, but silence would be good")
+}
+
+func (c *Check) validateDNS(v *mistakes) {
+	if d := c.DNS; d != nil {
+		v.when(len(d.Question) > 254, "question", "give a name", "%q is longer than a name can be", d.Question)
+		v.when(hasControl(d.Question) || strings.Contains(d.Question, " ") || strings.Contains(d.Question, ".."), "question", "give a name", "%q is not a name", d.Question)
+	}
+}
+
+func (c *Check) validateBFD(v *mistakes) {
+	b := c.BFD
+	if b == nil {
+		v.when(true, "", "give min_tx, min_rx and multiplier", "the session has no settings")
+		return
+	}
+	v.when(b.MinTX < bfdLeast || b.MinTX > bfdMost, "min_tx", `give one, as "50ms"`, "%s is not between 1ms and %s", b.MinTX, bfdMost)
+	v.when(b.MinRX < bfdLeast || b.MinRX > bfdMost, "min_rx", `give one, as "50ms"`, "%s is not between 1ms and %s", b.MinRX, bfdMost)
+	v.when(b.Multiplier < 1 || b.Multiplier > 255, "multiplier", "give 1 to 255", "%d packets cannot be the limit", b.Multiplier)
+	v.when(b.Source != (netip.Addr{}) && b.Source.Unmap().Is4() != c.Address.Addr().Unmap().Is4(), "source", "give one of the same family",
+		"%s cannot be the source of packets to %s", b.Source, c.Address.Addr())
+}
+
+// The bounds of BFD's intervals; the field would hold 71 minutes.
+const (
+	bfdLeast = time.Millisecond
+	bfdMost  = time.Minute
+)
+
+func (t *TLS) validate(v *mistakes) {
+	v.when((t.CertFile == "") != (t.KeyFile == ""), "cert_file", "give both or neither", "a client certificate needs cert_file and key_file")
+	v.when(!oneOf(t.MinVersion, "", "1.2", "1.3"), "min_version", `give "1.2" or "1.3"`, "there is no version %q", t.MinVersion)
+	v.when(t.Insecure && t.CAFile != "", "insecure", "leave one of them out", "ca_file has no effect where nothing is verified")
+	v.when(t.ExpiryWarning < 0, "expiry_warning", `give one, as "720h"`, "%s is not a duration to warn before", t.ExpiryWarning)
+	v.when(hasControl(t.ServerName) || strings.Contains(t.ServerName, " "), "server_name", "give a name", "%q is not a name", t.ServerName)
+}
+
+func validateRegex(v *mistakes, key, expression string) {
+	_, err := regexp.Compile(expression)
+	v.when(err != nil, key, "mend the expression (syntax RE2)", "%v", err)
+}
+
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+func oneOf(s string, words ...string) bool { return slices.Contains(words, s) }
