@@ -1,0 +1,142 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"usher/conf"
+	"usher/director"
+	"usher/vrrp"
+)
+
+// closeWithin bounds what is still delivered when usher stops.
+const closeWithin = 5 * time.Second
+
+// Options are what a Notifier needs.
+type Options struct {
+	Log *slog.Logger
+}
+
+// Notifier tells of changes what the configuration wants told. New makes it, Run
+// runs it; everything else may be called at any time and never blocks.
+type Notifier struct {
+	log *slog.Logger
+
+	mu       sync.Mutex
+	routerID string
+	alerts   map[object][]route
+	lanes    map[string]*lane
+	ctx      context.Context // of deliveries; nil before Run
+	closing  context.Context
+	wg       sync.WaitGroup
+}
+
+// object is what alerts are configured for.
+type object struct {
+	kind Kind // Instance, Group or VirtualServer
+	name string
+}
+
+// route is one way out for the changes of an object.
+type route struct {
+	way
+	on   []string
+	lane string // name of the lane
+}
+
+// New returns a notifier without a configuration.
+func New(o Options) *Notifier {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Notifier{log: o.Log, alerts: map[object][]route{}, lanes: map[string]*lane{}}
+}
+
+// Apply takes a new configuration. What waits already goes out as it was wanted
+// when it happened. The error says which way out cannot be used; the others are.
+func (n *Notifier) Apply(c *conf.Config) error {
+	b := builder{alerts: map[object][]route{}}
+	for _, i := range c.Instances {
+		b.add(object{Instance, i.Name}, i.Alerts, c.Global.Alerts)
+	}
+	for _, g := range c.Groups {
+		b.add(object{Group, g.Name}, g.Alerts, c.Global.Alerts)
+	}
+	for _, v := range c.VirtualServers {
+		b.add(object{VirtualServer, v.Name}, v.Alerts, c.Global.Alerts)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.routerID, n.alerts = c.Global.RouterID, b.alerts
+	return b.err()
+}
+
+// VRRP tells of an instance's or group's change.
+func (n *Notifier) VRRP(e vrrp.Event) {
+	if c, ok := fromVRRP(e); ok {
+		n.put(object{c.Kind, c.Name}, c)
+	}
+}
+
+// Director tells of a virtual or real server's change.
+func (n *Notifier) Director(e director.Event) {
+	if c, ok := fromDirector(e); ok {
+		n.put(object{VirtualServer, e.VirtualServer}, c)
+	}
+}
+
+func (n *Notifier) put(o object, c Change) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c.RouterID = n.routerID
+	for _, r := range n.alerts[o] {
+		if !slices.Contains(r.on, c.word()) {
+			continue
+		}
+		l := n.lanes[r.lane]
+		if l == nil {
+			l = newLane(n.failed)
+			n.lanes[r.lane] = l
+			if n.ctx != nil {
+				n.start(l)
+			}
+		}
+		l.put(delivery{change: c, to: r.way})
+	}
+}
+
+func (n *Notifier) failed(d delivery, err error) {
+	n.log.Error("notification not delivered", "to", d.to.String(), "kind", d.change.Kind, "name", d.change.Name, "state", d.change.State, "error", err)
+}
+
+// start runs a lane; n is locked.
+func (n *Notifier) start(l *lane) {
+	ctx, closing := n.ctx, n.closing
+	n.wg.Go(func() { l.run(ctx, closing) })
+}
+
+// Run delivers until the context ends. What waits then, the stop of the instances
+// among it, still has some seconds to go out.
+func (n *Notifier) Run(ctx context.Context) error {
+	deliveries, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	n.mu.Lock()
+	if n.ctx != nil {
+		n.mu.Unlock()
+		return fmt.Errorf("notify: Run called twice")
+	}
+	n.ctx, n.closing = deliveries, ctx
+	for _, l := range n.lanes {
+		n.start(l)
+	}
+	n.mu.Unlock()
+	<-ctx.Done()
+	late := time.AfterFunc(closeWithin, stop)
+	defer late.Stop()
+	n.wg.Wait()
+	return nil
+}

@@ -1,0 +1,249 @@
+package notify
+
+import (
+	"bufio"
+	"crypto/hmac"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"usher/conf"
+)
+
+var change = Change{
+	Kind: Instance, Name: "web", State: "active", Previous: "backup", Priority: 150, Reason: "tolérance: no advert for 3.6 s",
+	Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), RouterID: "lb1",
+}
+
+func TestWebhook(t *testing.T) {
+	status := http.StatusNoContent
+	var got Change
+	var signature string
+	var body []byte
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ = io.ReadAll(r.Body)
+		got, signature = Change{}, r.Header.Get("X-Usher-Signature")
+		if err := json.Unmarshal(body, &got); err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
+			status = http.StatusTeapot
+		}
+		w.WriteHeader(status)
+	}))
+	defer server.Close()
+	w, err := newWebhook(conf.Webhook{URL: server.URL + "/hook/secret-path", Secret: "key", Timeout: time.Second, Retries: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.deliver(t.Context(), change); err != nil {
+		t.Fatal(err)
+	}
+	if got != change {
+		t.Errorf("got %+v", got)
+	}
+	if !hmac.Equal([]byte(signature), []byte("sha256="+sign("key", body))) {
+		t.Errorf("signature %q", signature)
+	}
+	if s := w.String(); strings.Contains(s, "secret-path") {
+		t.Errorf("%q shows the path, which may be a secret", s)
+	}
+	for code, permanent := range map[int]bool{500: false, 503: false, 429: false, 408: false, 400: true, 401: true, 404: true} {
+		status = code
+		if err := w.deliver(t.Context(), change); err == nil || errors.Is(err, errPermanent) != permanent {
+			t.Errorf("status %d: %v; want it permanent: %v", code, err, permanent)
+		}
+	}
+	server.Close()
+	if err := w.deliver(t.Context(), change); err == nil || errors.Is(err, errPermanent) {
+		t.Errorf("no server: %v", err)
+	}
+}
+
+// TestSignature: the example of RFC 4231 section 4.3.
+func TestSignature(t *testing.T) {
+	if got := sign("Jefe", []byte("what do ya want for nothing?")); got != "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843" {
+		t.Error(got)
+	}
+}
+
+// post is a mail server for one conversation.
+type post struct {
+	offers    []string
+	cert      tls.Certificate
+	encrypted bool
+	auth      []string
+	from, to  string
+	data      string
+	lines     []string
+}
+
+func (p *post) serve(conn net.Conn) {
+	r := bufio.NewReader(conn)
+	say := func(s string) { _, _ = io.WriteString(conn, s+"\r\n") }
+	say("220 mail.example.org")
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimSpace(line)
+		p.lines = append(p.lines, line)
+		verb, rest, _ := strings.Cut(line, " ")
+		switch strings.ToUpper(verb) {
+		case "EHLO":
+			say("250-mail.example.org")
+			for _, o := range p.offers {
+				if o != "STARTTLS" || !p.encrypted {
+					say("250-" + o)
+				}
+			}
+			say("250 8BITMIME")
+		case "STARTTLS":
+			say("220 go on")
+			secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{p.cert}})
+			conn, r, p.encrypted = secure, bufio.NewReader(secure), true
+		case "AUTH":
+			p.auth = append(p.auth, rest)
+			if rest == "LOGIN" {
+				for _, q := range []string{"Username:", "Password:"} {
+					say("334 " + base64.StdEncoding.EncodeToString([]byte(q)))
+					answer, _ := r.ReadString('\n')
+					p.auth = append(p.auth, strings.TrimSpace(answer))
+				}
+			}
+			say("235 welcome")
+		case "MAIL":
+			p.from = rest
+			say("250 ok")
+		case "RCPT":
+			p.to += rest + " "
+			if strings.Contains(rest, "nobody") {
+				say("550 no such user")
+			} else {
+				say("250 ok")
+			}
+		case "DATA":
+			say("354 go on")
+			for {
+				l, err := r.ReadString('\n')
+				if err != nil || l == ".\r\n" {
+					break
+				}
+				p.data += l
+			}
+			say("250 queued")
+		case "QUIT":
+			say("221 bye")
+			return
+		default:
+			say("500 what?")
+		}
+	}
+}
+
+// mailTo sends the change to a server that behaves like p.
+func mailTo(t *testing.T, p *post, c conf.Email) error {
+	t.Helper()
+	withCert := httptest.NewTLSServer(nil) // for a certificate of 127.0.0.1 and its authority
+	defer withCert.Close()
+	p.cert = withCert.TLS.Certificates[0]
+	c.CAFile = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(c.CAFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: withCert.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if conn, err := l.Accept(); err == nil {
+			p.serve(conn)
+			_ = conn.Close()
+		}
+	}()
+	c.Server, c.From, c.HELO, c.Timeout = l.Addr().String(), "usher@example.org", "lb1.example.org", 5*time.Second
+	if len(c.To) == 0 {
+		c.To = []string{"ops@example.org", "boss@example.org"}
+	}
+	m, err := newMail(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = m.deliver(t.Context(), change)
+	_ = l.Close()
+	<-done
+	return err
+}
+
+func TestMail(t *testing.T) {
+	p := &post{offers: []string{"STARTTLS", "AUTH PLAIN LOGIN"}}
+	if err := mailTo(t, p, conf.Email{StartTLS: "require", User: "usher", Password: "secret"}); err != nil {
+		t.Fatal(err)
+	}
+	want := "PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00usher\x00secret"))
+	if !p.encrypted || len(p.auth) != 1 || p.auth[0] != want || !strings.HasPrefix(p.from, "FROM:<usher@example.org>") || strings.Count(p.to, "@") != 2 {
+		t.Errorf("encrypted %v, auth %q, from %q, to %q", p.encrypted, p.auth, p.from, p.to)
+	}
+	for _, part := range []string{
+		"Subject: [usher lb1] instance web: active\r\n", "To: ops@example.org, boss@example.org\r\n", "Date: Fri, 02 Jan 2026 03:04:05 +0000\r\n",
+		"\r\n\r\ninstance web is active, was backup.\r\n", "tol=C3=A9rance",
+	} {
+		if !strings.Contains(p.data, part) {
+			t.Errorf("%q is not in the message:\n%s", part, p.data)
+		}
+	}
+}
+
+func TestMailEncryption(t *testing.T) {
+	for name, tt := range map[string]struct {
+		offers    []string
+		starttls  string
+		encrypted bool
+		fails     bool
+	}{
+		"required and offered":      {[]string{"STARTTLS"}, "require", true, false},
+		"required and not offered":  {nil, "require", false, true},
+		"preferred and offered":     {[]string{"STARTTLS"}, "prefer", true, false},
+		"preferred and not offered": {nil, "prefer", false, false},
+		"never":                     {[]string{"STARTTLS"}, "never", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &post{offers: tt.offers}
+			err := mailTo(t, p, conf.Email{StartTLS: tt.starttls})
+			if (err != nil) != tt.fails || p.encrypted != tt.encrypted || (p.data == "") != tt.fails {
+				t.Errorf("error %v, encrypted %v, data %q", err, p.encrypted, p.data)
+			}
+		})
+	}
+}
+
+func TestMailAuthentication(t *testing.T) {
+	p := &post{offers: []string{"STARTTLS", "AUTH XOAUTH2 LOGIN"}}
+	if err := mailTo(t, p, conf.Email{StartTLS: "require", User: "usher", Password: "secret"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "LOGIN dXNoZXI= c2VjcmV0"; strings.Join(p.auth, " ") != want {
+		t.Errorf("auth %q; want %q", p.auth, want)
+	}
+	p = &post{offers: []string{"AUTH XOAUTH2"}}
+	if err := mailTo(t, p, conf.Email{StartTLS: "never", User: "usher", Password: "secret"}); !errors.Is(err, errPermanent) {
+		t.Errorf("nothing that is known is offered: %v", err)
+	}
+}
+
+func TestMailRefused(t *testing.T) {
+	if err := mailTo(t, &post{}, conf.Email{StartTLS: "never", To: []string{"nobody@example.org"}}); !errors.Is(err, errPermanent) || !strings.Contains(err.Error(), "nobody") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,110 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"usher/conf"
+)
+
+// signatureHeader carries "sha256=" and the HMAC-SHA256 of the body in
+// hexadecimal, as GitHub's X-Hub-Signature-256 does.
+const signatureHeader = "X-Usher-Signature"
+
+// webhook is a URL that gets each change as a JSON document by POST.
+type webhook struct {
+	conf.Webhook
+	client *http.Client
+}
+
+func newWebhook(c conf.Webhook) (*webhook, error) {
+	roots, err := rootsFrom(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return &webhook{c, &http.Client{
+		Timeout: max(c.Timeout, 100*time.Millisecond),
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots},
+			// Changes are rare: a connection kept open would only be dead by then.
+			DisableKeepAlives: true,
+		},
+	}}, nil
+}
+
+// rootsFrom reads certificates; nil, for the system's, where no file is given.
+func rootsFrom(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: no certificate in it", file)
+	}
+	return pool, nil
+}
+
+// deliver posts the change. Answers that a later attempt may mend are those of an
+// overloaded or broken server; what it does not want it will not want later.
+func (w *webhook) deliver(ctx context.Context, c Change) error {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errPermanent, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errPermanent, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "usher")
+	if w.Secret != "" {
+		req.Header.Set(signatureHeader, "sha256="+sign(w.Secret, body))
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // courtesy; the status is what counts
+	switch {
+	case resp.StatusCode < 300:
+		return nil
+	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout:
+		return fmt.Errorf("answer %s", resp.Status)
+	}
+	return fmt.Errorf("%w: answer %s", errPermanent, resp.Status)
+}
+
+// sign is the HMAC-SHA256 of a body, in hexadecimal.
+func sign(secret string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+func (w *webhook) retries() int { return w.Retries }
+
+// String leaves out what may be secret: the path and the query.
+func (w *webhook) String() string {
+	u, err := url.Parse(w.URL)
+	if err != nil {
+		return "webhook"
+	}
+	return "webhook " + u.Scheme + "://" + u.Host + "#" + sign("usher", []byte(w.URL))[:8]
+}
