@@ -51,7 +51,7 @@ func Child(ctx context.Context, conn net.Conn, log *slog.Logger) error {
 	err = RunChild(ctx, conn, ChildOptions{
 		Log: log, Kernel: kernel,
 		Loop: func(m *hold.Manager, events func(vrrp.Event)) Loop {
-			return wire.New(wire.Options{Log: log, Holder: m, Events: events})
+			return wire.New(wire.Options{Log: log, Holder: m, Events: events, Realtime: true})
 		},
 	})
 	return errors.Join(err, kernel.Close())

@@ -13,6 +13,7 @@ import (
 	"usher/vrrp"
 	"usher/vrrp/hold"
 	"usher/vrrp/hold/rtnl"
+	"usher/vrrp/track"
 )
 
 // Pauses before a dead child is started again, and how long one has to live to
@@ -52,7 +53,8 @@ type Options struct {
 
 // Parent supervises the VRRP process. New makes it, Run runs it.
 type Parent struct {
-	o Options
+	o       Options
+	tracker *track.Tracker
 
 	mu          sync.Mutex
 	desired     vrrp.Desired
@@ -77,7 +79,9 @@ func New(o Options) *Parent {
 	if o.Start == nil {
 		o.Start = command(o)
 	}
-	return &Parent{o: o, tracks: map[trackOf]vrrp.Adjustment{}, witnesses: map[string]bool{}}
+	p := &Parent{o: o, tracks: map[trackOf]vrrp.Adjustment{}, witnesses: map[string]bool{}}
+	p.tracker = track.New(track.Options{Log: o.Log, Report: p.Track, Witness: p.Witness})
+	return p
 }
 
 // Run keeps a child running until the context ends; then the child resigns and
@@ -91,6 +95,16 @@ func (p *Parent) Run(ctx context.Context) error {
 		defer func() { _ = kernel.Close() }()
 		p.o.Kernel = kernel
 	}
+	tracking, stopTracking := context.WithCancel(ctx)
+	tracked := make(chan error, 1)
+	go func() { tracked <- p.tracker.Run(tracking) }()
+	err := p.supervise(ctx)
+	stopTracking()
+	return errors.Join(err, <-tracked)
+}
+
+// supervise starts a child again and again.
+func (p *Parent) supervise(ctx context.Context) error {
 	pause := time.Duration(0)
 	for {
 		started := time.Now()
@@ -176,6 +190,7 @@ func (p *Parent) Apply(d vrrp.Desired) error {
 	c := p.child
 	p.forget()
 	p.mu.Unlock()
+	defer p.tracker.Apply(d.Instances)
 	if c == nil {
 		return nil
 	}
@@ -253,7 +268,8 @@ func (p *Parent) request(m message) error {
 	return err
 }
 
-// Track tells the present say of one track of an instance. It never blocks.
+// Track tells the present say of one track of an instance: of virtual servers and
+// BFD peers, for the parent watches all others itself. It never blocks.
 func (p *Parent) Track(instance, key string, a vrrp.Adjustment) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -167,7 +167,7 @@ func desired(names ...string) (d vrrp.Desired) {
 			Name: name, Interface: "eth0", VRID: uint8(i + 1), Priority: 100, Version: 3, Interval: time.Second, DownAdverts: 3,
 			Addresses: []vrrp.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), 32)}},
 			Lease:     2 * time.Second, Preempt: true, Accept: true, Announce: vrrp.Announce{Repeat: 1},
-			Track: []vrrp.Track{{Kind: vrrp.TrackScript, Name: "s", Initial: "up"}},
+			Track: []vrrp.Track{{Kind: vrrp.TrackVirtualServer, Name: "s", Initial: "up"}},
 		})
 	}
 	return d
@@ -261,7 +261,7 @@ func TestChildDies(t *testing.T) {
 		if !w.kernel.Has(vip) {
 			t.Fatal("the dying child left nothing: the test shows nothing")
 		}
-		w.Track("web", "script/s", vrrp.Adjustment{Fault: true, Reason: "script s: exit status 1"})
+		w.Track("web", "virtual_server/s", vrrp.Adjustment{Fault: true, Reason: "virtual server s: no quorum"})
 		pass(600 * time.Millisecond)
 		if w.kernel.Has(vip) {
 			t.Error("the address of the dead child is still there")
@@ -272,9 +272,9 @@ func TestChildDies(t *testing.T) {
 		}
 		pass(10 * time.Second)
 		if s := w.state("web"); s != vrrp.Fault {
-			t.Errorf("the new child has web in %v; it was not told of the script", s)
+			t.Errorf("the new child has web in %v; it was not told of the virtual server", s)
 		}
-		w.Track("web", "script/s", vrrp.Adjustment{})
+		w.Track("web", "virtual_server/s", vrrp.Adjustment{})
 		pass(10 * time.Second)
 		if s := w.state("web"); s != vrrp.Active {
 			t.Errorf("web is %v", s)
