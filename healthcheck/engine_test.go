@@ -4,141 +4,389 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"sync"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"usher/healthcheck"
 )
 
-// world answers probes in virtual time.
-type world struct {
-	mu      sync.Mutex
-	down    map[netip.AddrPort]string
-	latency time.Duration
-	starts  map[netip.AddrPort][]time.Time
-	weight  map[netip.AddrPort]healthcheck.Advice
-}
-
-func newWorld() *world {
-	return &world{
-		down: map[netip.AddrPort]string{}, latency: time.Millisecond,
-		starts: map[netip.AddrPort][]time.Time{}, weight: map[netip.AddrPort]healthcheck.Advice{},
+func (b *bench) want(lines ...string) {
+	b.t.Helper()
+	if diff := cmp.Diff(lines, b.took()); diff != "" {
+		b.t.Errorf("delivered (-want +got):\n%s", diff)
 	}
-}
-
-func (w *world) probe(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
-	w.mu.Lock()
-	w.starts[c.Address] = append(w.starts[c.Address], time.Now())
-	reason, advice, latency := w.down[c.Address], w.weight[c.Address], w.latency
-	w.mu.Unlock()
-	select {
-	case <-ctx.Done():
-		return healthcheck.Result{Outcome: healthcheck.Fail, Reason: "no answer within " + c.Timeout.String()}
-	case <-time.After(latency):
-	}
-	switch reason {
-	case "":
-		return healthcheck.Result{Outcome: healthcheck.Pass, Latency: latency, Advice: advice}
-	case "inconclusive":
-		return healthcheck.Result{Reason: "out of descriptors"}
-	}
-	return healthcheck.Result{Outcome: healthcheck.Fail, Reason: reason}
-}
-
-func (w *world) set(a netip.AddrPort, reason string) {
-	w.mu.Lock()
-	w.down[a] = reason
-	w.mu.Unlock()
-}
-
-func (w *world) started(a netip.AddrPort) []time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]time.Time(nil), w.starts[a]...)
-}
-
-// bench is an engine that runs in a bubble, and what it delivered.
-type bench struct {
-	t       *testing.T
-	engine  *healthcheck.Engine
-	world   *world
-	mu      sync.Mutex
-	updates []healthcheck.Update
-	events  []healthcheck.Event
-	begun   time.Time
-}
-
-func start(t *testing.T, targets ...healthcheck.Target) *bench {
-	t.Helper()
-	b := &bench{t: t, world: newWorld(), begun: time.Now()}
-	b.engine = healthcheck.New(healthcheck.Options{
-		Prober:  healthcheck.ProberFunc(b.world.probe),
-		Results: func(u healthcheck.Update) { b.mu.Lock(); b.updates = append(b.updates, u); b.mu.Unlock() },
-		Events:  func(e healthcheck.Event) { b.mu.Lock(); b.events = append(b.events, e); b.mu.Unlock() },
-	})
-	if err := b.engine.Apply(targets); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- b.engine.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return b
-}
-
-// wait lets virtual time pass.
-func (b *bench) wait(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
-}
-
-// took empties what was delivered, as lines "1.2s 10.0.0.1:80 up: reason".
-func (b *bench) took() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var lines []string
-	for _, u := range b.updates {
-		word := u.Verdict.State.String()
-		if u.Verdict.Initial {
-			word = "initial " + word
-		}
-		lines = append(lines, fmt.Sprintf("%s %s %s: %s", u.At.Sub(b.begun).Round(100*time.Millisecond), u.ID.RealServer, word, u.Verdict.Reason))
-	}
-	b.updates = nil
-	return lines
-}
-
-var server = netip.MustParseAddrPort("10.0.0.1:80")
-
-func tcp(a netip.AddrPort) healthcheck.Check {
-	return healthcheck.Check{
-		Type: healthcheck.TypeTCP, Address: a, TCP: &healthcheck.TCP{},
-		Interval: 2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3,
-	}
-}
-
-func one(checks ...healthcheck.Check) healthcheck.Target {
-	return healthcheck.Target{ID: healthcheck.ID{VirtualServer: "web", RealServer: server}, Checks: checks}
 }
 
 func TestFirstProbeAtOnceThenRiseAndFall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, one(tcp(server)))
 		b.wait(time.Second / 2)
-		t.Log(b.took())
-		b.world.set(server, "connection refused")
+		b.want("0s 10.0.0.1:80 initial down: not probed yet", "0s 10.0.0.1:80 up: tcp: passed")
+		b.world.set(server, "refused")
 		b.wait(20 * time.Second)
-		t.Log(b.took())
+		b.want("6s 10.0.0.1:80 down: tcp: refused (3 times in a row)")
 		b.world.set(server, "")
 		b.wait(20 * time.Second)
-		t.Log(b.took())
-		t.Log(len(b.world.started(server)))
+		b.want("24s 10.0.0.1:80 up: tcp: passed (2 times in a row)")
+	})
+}
+
+func TestInitialAndNoChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		trusted, free := one(tcp(server)), one()
+		trusted.Initial = healthcheck.Up
+		free.ID.RealServer = netip.MustParseAddrPort("10.0.0.2:80")
+		w := newWorld()
+		w.set(server, "refused")
+		b := startIn(t, w, healthcheck.ProberFunc(w.probe), trusted, free)
+		b.wait(time.Second / 2)
+		b.want("0s 10.0.0.1:80 initial up: not probed yet", "0s 10.0.0.2:80 up: no checks", "0s 10.0.0.1:80 down: tcp: refused")
+	})
+}
+
+func TestTimeoutIsAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.latency = time.Hour
+		b := startIn(t, w, healthcheck.ProberFunc(w.probe), one(tcp(server)))
+		b.wait(1500 * time.Millisecond)
+		b.want("0s 10.0.0.1:80 initial down: not probed yet", "1s 10.0.0.1:80 down: tcp: no answer within 1s")
+	})
+}
+
+func TestInconclusiveTakesNobodyDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, one(tcp(server)))
+		b.wait(time.Second / 2)
+		b.took()
+		b.world.set(server, "inconclusive")
+		b.wait(time.Minute)
+		b.want()
+		if n := b.engine.Stats().Inconclusive; n < 29 {
+			t.Errorf("%d inconclusive, want some 30", n)
+		}
+		s, _ := b.engine.Status(healthcheck.ID{VirtualServer: "web", RealServer: server})
+		if s.Verdict.State != healthcheck.Up || s.Checks[0].LastError != "out of descriptors" {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+func TestFastInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := tcp(server)
+		c.FastInterval = 100 * time.Millisecond
+		b := start(t, one(c))
+		b.wait(time.Second / 2)
+		b.took()
+		b.world.set(server, "refused")
+		b.wait(4 * time.Second)
+		b.want("2.2s 10.0.0.1:80 down: tcp: refused (3 times in a row)")
+	})
+}
+
+func TestSpreadEvenly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1000
+		var targets []healthcheck.Target
+		for i := range n {
+			a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 80)
+			targets = append(targets, healthcheck.Target{ID: healthcheck.ID{VirtualServer: "web", RealServer: a}, Checks: []healthcheck.Check{tcp(a)}})
+		}
+		b := start(t, targets...)
+		b.wait(20 * time.Second)
+		// The third probe of each, and of all the time between two of them.
+		var all []time.Duration
+		for _, target := range targets {
+			times := b.world.started(target.ID.RealServer)
+			if first := times[0].Sub(b.begun); first > 150*time.Millisecond {
+				t.Fatalf("%s had its first probe after %s", target.ID.RealServer, first)
+			}
+			for i := 3; i < len(times); i++ {
+				if gap := times[i].Sub(times[i-1]); gap < 1980*time.Millisecond || gap > 2020*time.Millisecond {
+					t.Fatalf("%s: %s between two probes", target.ID.RealServer, gap)
+				}
+			}
+			all = append(all, times[3].Sub(b.begun)%(2*time.Second))
+		}
+		slices.Sort(all)
+		buckets := make([]int, 20)
+		for _, at := range all {
+			buckets[at/(100*time.Millisecond)]++
+		}
+		for i, got := range buckets {
+			if got < 35 || got > 65 {
+				t.Errorf("%d probes in tenth %d of a second, want about 50: %v", got, i, buckets)
+			}
+		}
+		if s := b.engine.Stats(); s.Late != 0 || s.Skipped != 0 || s.Lateness.P99 > 11*time.Millisecond {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+func TestIdenticalProbesRunOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		strict := tcp(server)
+		strict.Fall, strict.Rise = 1, 5
+		b := start(t, one(tcp(server)), healthcheck.Target{ID: healthcheck.ID{VirtualServer: "other", RealServer: server}, Checks: []healthcheck.Check{strict}})
+		b.wait(19 * time.Second)
+		if got := len(b.world.started(server)); got > 12 {
+			t.Errorf("%d probes in 19 s at an interval of 2 s", got)
+		}
+		if s := b.engine.Stats(); s.Checks != 1 {
+			t.Errorf("%d probes, want 1 for both", s.Checks)
+		}
+		b.took()
+		b.world.set(server, "refused")
+		b.wait(2 * time.Second)
+		if got := b.took(); len(got) != 1 || !strings.HasSuffix(got[0], "down: tcp: refused") {
+			t.Errorf("after one failure: %q, want the strict one down alone", got)
+		}
+	})
+}
+
+func TestApplyKeepsStateAndSchedule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, one(tcp(server)))
+		b.wait(9 * time.Second)
+		b.took()
+		before := b.world.started(server)
+		other := netip.MustParseAddrPort("10.0.0.9:80")
+		added := healthcheck.Target{ID: healthcheck.ID{VirtualServer: "web", RealServer: other}, Checks: []healthcheck.Check{tcp(other)}}
+		if err := b.engine.Apply([]healthcheck.Target{one(tcp(server)), added}); err != nil {
+			t.Fatal(err)
+		}
+		b.wait(10 * time.Second)
+		b.want("9s 10.0.0.9:80 initial down: not probed yet", "9s 10.0.0.9:80 up: tcp: passed")
+		times := b.world.started(server)
+		for i := len(before); i < len(times); i++ {
+			if gap := times[i].Sub(times[i-1]); gap != 2*time.Second {
+				t.Errorf("%s between two probes of an unchanged check", gap)
+			}
+		}
+
+		// A changed check: the server stays as it is until the first result decides.
+		b.world.set(server, "refused")
+		changed := tcp(server)
+		changed.Timeout = 900 * time.Millisecond
+		if err := b.engine.Apply([]healthcheck.Target{one(changed)}); err != nil {
+			t.Fatal(err)
+		}
+		b.wait(time.Second)
+		b.want("19s 10.0.0.1:80 down: tcp: refused")
+		if got := len(b.engine.Statuses()); got != 1 {
+			t.Errorf("%d servers, want 1", got)
+		}
+		probes := len(b.world.started(other))
+		b.wait(10 * time.Second)
+		if got := len(b.world.started(other)); got != probes {
+			t.Errorf("a server that was taken out is still probed")
+		}
+	})
+}
+
+func TestApplyIsAllOrNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, one(tcp(server)))
+		b.wait(time.Second)
+		bad := one(tcp(server))
+		bad.Checks[0].Interval, bad.Checks[0].Rise = 0, 0
+		err := b.engine.Apply([]healthcheck.Target{bad, bad})
+		for _, want := range []string{"is there twice", "interval: 0s is not between", "rise: 0 successes"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v lacks %q", err, want)
+			}
+		}
+		b.took()
+		b.world.set(server, "refused")
+		b.wait(10 * time.Second)
+		if got := b.took(); len(got) != 1 {
+			t.Errorf("the old checks do not go on: %q", got)
+		}
+	})
+}
+
+func TestFlappingServerIsHeldAndReleased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := tcp(server)
+		c.Rise, c.Fall = 1, 1
+		target := one(c)
+		target.FlapThreshold, target.FlapWindow, target.FlapHold = 3, time.Minute, 10*time.Second
+		b := start(t, target)
+		b.wait(time.Second)
+		for _, reason := range []string{"refused", "", "refused", ""} {
+			b.world.set(server, reason)
+			b.wait(2 * time.Second)
+		}
+		got := b.took()
+		if len(got) != 6 || !strings.Contains(got[4], "flapping: 3 changes") {
+			t.Errorf("delivered %q", got)
+		}
+		b.wait(12 * time.Second)
+		if got := b.took(); len(got) == 0 || !strings.HasSuffix(got[len(got)-1], "up: tcp: passed") {
+			t.Errorf("after the hold: %q, want up", got)
+		}
+	})
+}
+
+func TestUnansweredConnectionsTriggerAProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := tcp(server)
+		c.Interval = time.Minute
+		passive := healthcheck.Check{Type: healthcheck.TypePassive, Passive: &healthcheck.Passive{Threshold: 3}}
+		b := start(t, one(c, passive))
+		b.wait(100 * time.Second)
+		before := len(b.world.started(server))
+		id := healthcheck.ID{VirtualServer: "web", RealServer: server}
+		b.engine.Unanswered(id, 2)
+		b.wait(100 * time.Millisecond)
+		if got := len(b.world.started(server)); got != before {
+			t.Errorf("2 unanswered connections triggered a probe, the threshold is 3")
+		}
+		b.engine.Unanswered(id, 3)
+		b.engine.Unanswered(id, 4)
+		b.wait(100 * time.Millisecond)
+		if got := len(b.world.started(server)); got != before+1 {
+			t.Errorf("%d probes triggered, want 1", got-before)
+		}
+	})
+}
+
+func TestOverloadIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// A prober that is stuck makes the engine late, as a starved process is.
+		stuck := &stuckProber{Prober: healthcheck.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
+			return healthcheck.Result{Outcome: healthcheck.Pass}
+		})}
+		b := startIn(t, newWorld(), stuck, one(tcp(server)))
+		b.wait(5 * time.Second)
+		stuck.stall.Store(int64(7 * time.Second))
+		b.wait(20 * time.Second)
+		if s := b.engine.Stats(); s.Late == 0 {
+			t.Errorf("no probe counted as late: %+v", s)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if len(b.events) != 1 || b.events[0].Kind != healthcheck.EventOverload || !strings.Contains(b.events[0].Message, "started late") {
+			t.Errorf("events %+v, want one of overload", b.events)
+		}
+	})
+}
+
+type stuckProber struct {
+	healthcheck.Prober
+	stall atomic.Int64
+}
+
+func (s *stuckProber) Start(ctx context.Context, jobs []healthcheck.Job) {
+	time.Sleep(time.Duration(s.stall.Swap(0)))
+	s.Prober.Start(ctx, jobs)
+}
+
+func TestResultsComeInOrderToASlowTaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := tcp(server)
+		c.Rise, c.Fall, c.Interval = 1, 1, 100*time.Millisecond
+		w := newWorld()
+		var got []healthcheck.State
+		e := healthcheck.New(healthcheck.Options{
+			Prober: healthcheck.ProberFunc(w.probe),
+			Results: func(u healthcheck.Update) {
+				time.Sleep(time.Second)
+				got = append(got, u.Verdict.State)
+			},
+		})
+		if err := e.Apply([]healthcheck.Target{one(c)}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- e.Run(ctx) }()
+		for i := range 10 {
+			w.set(server, []string{"", "refused"}[i%2])
+			time.Sleep(250 * time.Millisecond)
+		}
+		time.Sleep(30 * time.Second)
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if len(got) < 8 {
+			t.Fatalf("%d verdicts delivered", len(got))
+		}
+		for i := 2; i < len(got); i++ {
+			if got[i] == got[i-1] {
+				t.Errorf("out of order: %v", got)
+			}
+		}
+	})
+}
+
+func TestStatusAndHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := tcp(server)
+		c.Rise, c.Fall, c.Name = 1, 1, "login"
+		b := start(t, one(c))
+		for i := range 60 {
+			b.world.set(server, []string{"", "refused"}[i%2])
+			b.wait(2 * time.Second)
+		}
+		s, ok := b.engine.Status(healthcheck.ID{VirtualServer: "web", RealServer: server})
+		if !ok || len(s.History) != healthcheck.HistoryLength {
+			t.Fatalf("history of %d, want %d", len(s.History), healthcheck.HistoryLength)
+		}
+		if !slices.IsSortedFunc(s.History, func(a, b healthcheck.Update) int { return a.At.Compare(b.At) }) {
+			t.Errorf("history is out of order")
+		}
+		check := s.Checks[0]
+		if check.Name != "login" || check.NextRun.Before(time.Now()) || check.LastRun.IsZero() || check.Latency == 0 && check.LastError == "" {
+			t.Errorf("check %+v", check)
+		}
+	})
+}
+
+func TestDegradedAndWeights(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := tcp(server)
+		c.Slow, c.SlowWeight = 50*time.Millisecond, 30
+		b := start(t, one(c))
+		b.wait(time.Second / 2)
+		b.world.mu.Lock()
+		b.world.latency = 60 * time.Millisecond
+		b.world.weight[server] = healthcheck.Advice{Weighted: true, Weight: 9}
+		b.world.mu.Unlock()
+		b.wait(3 * time.Second)
+		s, _ := b.engine.Status(healthcheck.ID{VirtualServer: "web", RealServer: server})
+		if v := s.Verdict; v.State != healthcheck.Degraded || v.Percent != 30 || v.Weight != 9 || v.Reason != "tcp: slow: answered in 60ms" {
+			t.Errorf("verdict %+v", v)
+		}
+	})
+}
+
+func TestJitterStaysWithinBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := tcp(server)
+		c.Jitter = time.Second
+		b := start(t, one(c))
+		b.wait(2 * time.Minute)
+		times := b.world.started(server)
+		varied := false
+		for i := 2; i < len(times); i++ {
+			gap := times[i].Sub(times[i-1])
+			varied = varied || gap != 2*time.Second
+			if gap < time.Second-20*time.Millisecond || gap > 3*time.Second+20*time.Millisecond {
+				t.Errorf("%s between two probes", gap)
+			}
+		}
+		if !varied {
+			t.Errorf("no jitter at all: %v", fmt.Sprint(times))
+		}
 	})
 }
