@@ -1,6 +1,9 @@
 package healthcheck
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Outcome is what one probe found out.
 type Outcome uint8
@@ -23,6 +26,20 @@ func (o Outcome) String() string {
 		return "fail"
 	}
 	return "inconclusive"
+}
+
+// MarshalText makes an Outcome a word in JSON.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads the word that MarshalText wrote.
+func (o *Outcome) UnmarshalText(b []byte) error {
+	for _, outcome := range []Outcome{Inconclusive, Pass, Fail} {
+		if string(b) == outcome.String() {
+			*o = outcome
+			return nil
+		}
+	}
+	return fmt.Errorf("healthcheck: no outcome is called %q", b)
 }
 
 // Result is what one probe found out, and in what time.

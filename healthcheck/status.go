@@ -1,6 +1,9 @@
 package healthcheck
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // State is what the checks say of a server.
 type State uint8
@@ -25,6 +28,17 @@ func (s State) String() string {
 
 // MarshalText makes a State a word in JSON.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the word that MarshalText wrote.
+func (s *State) UnmarshalText(b []byte) error {
+	for _, state := range []State{Down, Up, Degraded} {
+		if string(b) == state.String() {
+			*s = state
+			return nil
+		}
+	}
+	return fmt.Errorf("healthcheck: no state is called %q", b)
+}
 
 // Verdict is what the director needs to know of one server. It is comparable; a
 // new one is delivered only when it differs from the last.
