@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -213,10 +214,19 @@ func (b *builder) secret(n *node, name string) string {
 	return strings.TrimRight(string(text), "\r\n")
 }
 
-// path is a file's path as it stands for the program.
+// path is a file's path, absolute: it is opened much later, wherever usher is then.
 func (n *node) path(name string) string {
-	if p := n.text(name); p != "" {
-		return resolve(n.dir, p)
+	p := n.text(name)
+	if p == "" {
+		return ""
 	}
-	return ""
+	return absolute(n.dir, p)
+}
+
+func absolute(folder, path string) string {
+	path = resolve(folder, path)
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }

@@ -76,7 +76,7 @@ func override(base, over *node) *node {
 var portless = map[healthcheck.Type]bool{healthcheck.TypePing: true, healthcheck.TypeFile: true, healthcheck.TypeBFD: true, healthcheck.TypePassive: true}
 
 // check makes one check of one server.
-func (s *serverBuilder) check(n, r *node, server netip.AddrPort) healthcheck.Check {
+func (s *serverBuilder) check(n *node, server netip.AddrPort) healthcheck.Check {
 	c, made := s.made[n]
 	if !made {
 		c = s.builder.settings(n)
@@ -97,8 +97,7 @@ func (s *serverBuilder) check(n, r *node, server netip.AddrPort) healthcheck.Che
 		port = 0
 	case c.Type == healthcheck.TypeAgent && !n.given("port"):
 		s.complain(n.own(), "Missing port", "A check of type agent needs the port that the agent listens on.")
-	case port == 0 && c.Type != healthcheck.TypeExec && !n.bad("port"):
-		s.complain(n.own(), "Missing port", "The server %q has no port of its own, so the check needs one.", r.label())
+		n.values["port"] = &value{bad: true, at: n.own()} // told once is enough
 	}
 	c.Address = netip.AddrPortFrom(addr, port)
 	if n.given("bind_address") || n.given("bind_port") {

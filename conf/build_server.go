@@ -165,7 +165,13 @@ func (s *serverBuilder) server(r *node, kind string, list *[]director.RealServer
 	checks := s.builder.checksOf(r, inherited)
 	server.Checked = len(checks) > 0
 	if server.Checked {
-		*targets = append(*targets, s.target(r, addr, checks))
+		t := s.target(addr, checks)
+		for _, c := range t.Checks {
+			if c.Via != nil {
+				server.ProbeMark = c.Via.Mark
+			}
+		}
+		*targets = append(*targets, t)
 	}
 	*list = append(*list, server)
 	s.places.lists[kind] = append(s.places.lists[kind], spot{node: r, at: r.own()})
@@ -219,7 +225,7 @@ func (s *serverBuilder) tunnel(r *node, forward director.Forward) ipvs.Tunnel {
 }
 
 // target is a server with all its checks.
-func (s *serverBuilder) target(r *node, addr netip.AddrPort, checks []*node) healthcheck.Target {
+func (s *serverBuilder) target(addr netip.AddrPort, checks []*node) healthcheck.Target {
 	t := healthcheck.Target{
 		ID:   healthcheck.ID{VirtualServer: s.n.label(), RealServer: addr},
 		Need: s.n.number("checks_needed"), FlapThreshold: s.n.number("flap_threshold"), FlapWindow: s.n.duration("flap_window"), FlapHold: s.n.duration("flap_hold"),
@@ -228,7 +234,7 @@ func (s *serverBuilder) target(r *node, addr netip.AddrPort, checks []*node) hea
 		t.Initial = healthcheck.Up
 	}
 	for _, c := range checks {
-		t.Checks = append(t.Checks, s.check(c, r, addr))
+		t.Checks = append(t.Checks, s.check(c, addr))
 	}
 	// What a check says of itself is blamed on its own block; the rest of Validate
 	// is about the target.

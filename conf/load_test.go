@@ -214,7 +214,7 @@ func TestEverything(t *testing.T) {
 	if got := c.Global.Emails[0].Server; got != "mail.example.org:25" {
 		t.Errorf("mail server %q", got)
 	}
-	if got := c.Global.Remote.CertFile; got != "testdata/server.pem" {
+	if got := c.Global.Remote.CertFile; !filepath.IsAbs(got) || !strings.HasSuffix(got, "/testdata/server.pem") {
 		t.Errorf("paths are relative to the file that names them, not %q", got)
 	}
 	if got := c.Instances[0].Alerts.Webhooks[0].On; !cmp.Equal(got, instanceWords) {
