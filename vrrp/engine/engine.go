@@ -65,10 +65,10 @@ func (e *Engine) Apply(now time.Time, d vrrp.Desired) {
 		}
 	}
 	e.instances = kept
-	e.regroup(d.Groups)
 	for i, in := range kept {
 		e.reconfigure(now, in, d.Instances[i])
 	}
+	e.regroup(d.Groups) // after reconfigure, which gives new instances their names
 	e.evaluateAll(now)
 }
 
