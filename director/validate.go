@@ -22,11 +22,7 @@ func (vs VirtualServer) Validate() []error {
 	c.pool()
 	c.servers("real_server", vs.Real)
 	c.servers("sorry_server", vs.Sorry)
-	for i, p := range vs.SNAT {
-		if !p.IsValid() {
-			c.add(fmt.Sprintf("snat_addresses[%d]", i), "not an address or prefix", "")
-		}
-	}
+	c.snat()
 	return c.errs
 }
 
@@ -108,6 +104,21 @@ func (c *checker) service() {
 		}
 	}
 	c.persistence(persistent)
+}
+
+func (c *checker) snat() {
+	for i, p := range c.vs.SNAT {
+		key := fmt.Sprintf("snat_addresses[%d]", i)
+		switch {
+		case !p.IsValid():
+			c.add(key, "it is no address or prefix", "")
+		case len(c.vs.Keys) > 0 && p.Addr().Is6() != c.vs.Keys[0].Is6():
+			c.add(key, fmt.Sprintf("%s is of another address family than the service", p), "")
+		}
+	}
+	if len(c.vs.SNAT) > 0 && len(c.vs.snatRules()) == 0 {
+		c.add("snat_addresses", "they need forward_method fullnat", "")
+	}
 }
 
 func (c *checker) persistence(persistent bool) {

@@ -1,0 +1,121 @@
+// Package snat keeps the source NAT of fullnat services in an nftables table of
+// usher's own: IPVS rewrites the destination, the packet filter the source, so
+// that answers come back through the director from anywhere.
+package snat
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/userdata"
+	"golang.org/x/sys/unix"
+
+	"usher/director"
+)
+
+// Table is the name of the nftables table, of family inet.
+const Table = "usher_fullnat"
+
+// The chains of the table.
+const (
+	prerouting  = "prerouting"
+	postrouting = "postrouting"
+)
+
+// Keeper keeps the table of this network namespace.
+type Keeper struct{ mu sync.Mutex }
+
+// New gives a Keeper. It touches nothing until Keep.
+func New() *Keeper { return &Keeper{} }
+
+// Keep makes rules the whole content of the table; it tells whether it had to
+// change anything. No rules remove the table. The change is one transaction: at
+// no time is there a part of it.
+func (k *Keeper) Keep(rules []director.SNATRule) (changed bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	conn, err := nftables.New()
+	if err != nil {
+		return false, fmt.Errorf("snat: open nftables: %w", err)
+	}
+	want := build(rules)
+	have, there, err := read(conn)
+	if err != nil {
+		return false, fmt.Errorf("snat: read the table %s: %w", Table, err)
+	}
+	if len(want) == 0 && !there || len(want) > 0 && there && have == text(want) {
+		return false, nil
+	}
+	write(conn, want, there)
+	if err := conn.Flush(); err != nil {
+		return false, fmt.Errorf("snat: write the table %s: %w", Table, err)
+	}
+	return true, nil
+}
+
+// write queues the transaction that replaces the table.
+func write(conn *nftables.Conn, want []rule, there bool) {
+	t := &nftables.Table{Family: nftables.TableFamilyINet, Name: Table}
+	if there {
+		conn.DelTable(t)
+	}
+	if len(want) == 0 {
+		return
+	}
+	conn.AddTable(t)
+	byName := map[string]*nftables.Chain{}
+	for _, c := range chains(t) {
+		byName[c.Name] = conn.AddChain(c)
+	}
+	for _, r := range want {
+		conn.AddRule(&nftables.Rule{
+			Table: t, Chain: byName[r.chain], Exprs: r.exprs,
+			UserData: userdata.AppendString(nil, userdata.TypeComment, r.comment),
+		})
+	}
+}
+
+// read gives the table's rules as text gives them, and whether it is there at
+// all. A table that lacks a chain or has another reads as no text.
+func read(conn *nftables.Conn) (have string, there bool, err error) {
+	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return "", false, err
+	}
+	i := slices.IndexFunc(tables, func(t *nftables.Table) bool { return t.Name == Table })
+	if i < 0 {
+		return "", false, nil
+	}
+	t := tables[i]
+	listed, err := conn.ListChainsOfTableFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return "", true, err
+	}
+	listed = slices.DeleteFunc(listed, func(c *nftables.Chain) bool { return c.Table.Name != Table })
+	if len(listed) != len(chains(t)) {
+		return "", true, nil
+	}
+	var rules []rule
+	for _, want := range chains(t) {
+		if !slices.ContainsFunc(listed, func(c *nftables.Chain) bool { return same(c, want) }) {
+			return "", true, nil
+		}
+		got, err := conn.GetRules(t, want)
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return "", true, err
+		}
+		for _, r := range got {
+			comment, _ := userdata.GetString(r.UserData, userdata.TypeComment)
+			rules = append(rules, rule{chain: want.Name, comment: comment, exprs: r.Exprs})
+		}
+	}
+	return text(rules), true, nil
+}
+
+func same(a, b *nftables.Chain) bool {
+	return a.Name == b.Name && a.Type == b.Type && a.Hooknum != nil && *a.Hooknum == *b.Hooknum &&
+		a.Priority != nil && *a.Priority == *b.Priority
+}

@@ -1,0 +1,69 @@
+package native
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"usher/director"
+	"usher/director/ipvs"
+	"usher/director/snat"
+	"usher/test/lab/labtest"
+)
+
+// The fullnat rules are as the kernel shows them, are put right after anybody's
+// change, and leave nothing.
+func TestFullNATRules(t *testing.T) {
+	l := suite.New(t, "")
+	service := func(a string) ipvs.ServiceKey { return ipvs.AddressKey(ipvs.TCP, netip.MustParseAddrPort(a)) }
+	rules := []director.SNATRule{
+		{Service: service("192.0.2.1:80")},
+		{Service: service("192.0.2.2:443"), Pool: []netip.Prefix{netip.MustParsePrefix("10.9.0.1/32"), netip.MustParsePrefix("10.9.1.0/30")}},
+		{Service: service("[2001:db8::1]:80")},
+		{Service: ipvs.MarkKey(7, false)},
+	}
+	k := snat.New()
+	keep := func(rules []director.SNATRule, want bool) {
+		t.Helper()
+		labtest.Must(t, l.A.Do(func() error {
+			changed, err := k.Keep(rules)
+			if changed != want {
+				t.Errorf("changed %t, want %t", changed, want)
+			}
+			return err
+		}))
+	}
+	keep(rules, true)
+	keep(rules, false)
+	shown := labtest.Run(t, l.A, "nft", "list", "table", "inet", snat.Table)
+	for _, want := range []string{
+		"hook prerouting priority mangle",
+		"ip daddr 192.0.2.2 tcp dport 443 meta mark set 0x76000002",
+		"ip6 daddr 2001:db8::1 tcp dport 80 meta mark set 0x76000003",
+		"hook postrouting priority srcnat",
+		"meta mark 0x76000001 masquerade",
+		"numgen random mod 2 0 snat ip to 10.9.0.1",
+		"snat ip to 10.9.1.0/30",
+		"meta mark 0x00000007 masquerade",
+	} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("nft does not show %q:\n%s", want, shown)
+		}
+	}
+	for _, harm := range [][]string{
+		{"flush", "chain", "inet", snat.Table, "prerouting"},
+		{"delete", "table", "inet", snat.Table},
+		{"add", "rule", "inet", snat.Table, "postrouting", "accept"},
+		{"add", "chain", "inet", snat.Table, "other"},
+	} {
+		labtest.Run(t, l.A, append([]string{"nft"}, harm...)...)
+		keep(rules, true)
+		keep(rules, false)
+	}
+	keep(rules[:1], true)
+	keep(nil, true)
+	keep(nil, false)
+	if left := labtest.Run(t, l.A, "nft", "list", "ruleset"); left != "" {
+		t.Errorf("left behind:\n%s", left)
+	}
+}
