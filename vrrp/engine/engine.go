@@ -23,7 +23,7 @@ type Engine struct {
 
 // New gives an engine without instances.
 func New(o Options) *Engine {
-	return &Engine{ports: o.Ports, links: map[string]Link{}, deaf: map[deafness]string{}, limits: limiter{}}
+	return &Engine{ports: o.Ports, links: map[string]Link{}, deaf: map[deafness]string{}, limits: limiter{last: map[limit]time.Time{}}}
 }
 
 // since is the machines' time: monotonic, from the first call on.

@@ -9,7 +9,7 @@ import (
 const limitPeriod = time.Minute
 
 // maxLimits bounds what a flood from invented senders can take of memory. When it
-// is reached, further senders are not reported until older ones have aged.
+// is reached, further senders are not reported until all is forgotten after a period.
 const maxLimits = 4096
 
 // limit names what is reported at most once a period: a reason, by whom, to whom.
@@ -20,23 +20,27 @@ type limit struct {
 }
 
 // limiter remembers when each thing was last reported.
-type limiter map[limit]time.Time
+type limiter struct {
+	last map[limit]time.Time
+	full time.Time // when it was found full
+}
 
 // allow says whether a thing may be reported now, and if so counts it as reported.
-func (l limiter) allow(now time.Time, what limit) bool {
-	if last, seen := l[what]; seen && now.Sub(last) < limitPeriod {
+func (l *limiter) allow(now time.Time, what limit) bool {
+	if len(l.last) >= maxLimits {
+		switch {
+		case l.full.IsZero():
+			l.full = now
+		case now.Sub(l.full) >= limitPeriod:
+			// Nobody waits for a sweep in the midst of a flood: everything is as old as this.
+			clear(l.last)
+			l.full = time.Time{}
+		}
+	}
+	last, seen := l.last[what]
+	if seen && now.Sub(last) < limitPeriod || !seen && len(l.last) >= maxLimits {
 		return false
 	}
-	if len(l) >= maxLimits {
-		for k, last := range l {
-			if now.Sub(last) >= limitPeriod {
-				delete(l, k)
-			}
-		}
-		if len(l) >= maxLimits {
-			return false
-		}
-	}
-	l[what] = now
+	l.last[what] = now
 	return true
 }
