@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Timeouts gives the idle times of connections.
@@ -80,9 +81,35 @@ func (k *Kernel) StartSync(d SyncDaemon) error {
 func (k *Kernel) StopSync(d SyncDaemon) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	err := k.socket.do(k.family, cmdDelDaemon, func(m *message) { m.nest(attrDaemon, func() { m.daemon(d) }) }, nil)
-	if err != nil {
+	if err := k.stopSync(d); err != nil {
 		return fmt.Errorf("ipvs: stop the %s sync daemon: %w", d.Role, err)
 	}
 	return nil
+}
+
+// stopSync sends a second, harmless request along, since the first may go without
+// an answer: a daemon that is stopped before its thread ever ran ends with EINTR,
+// which netlink takes for a request that it must not acknowledge.
+func (k *Kernel) stopSync(d SyncDaemon) error {
+	stop, barrier := k.socket.next(), k.socket.next()
+	m, at := begin(nil, k.family, unix.NLM_F_REQUEST|unix.NLM_F_ACK, stop, cmdDelDaemon)
+	m.nest(attrDaemon, func() { m.daemon(d) })
+	out := m.end(at)
+	m, at = begin(out, k.family, unix.NLM_F_REQUEST|unix.NLM_F_ACK, barrier, cmdGetInfo)
+	if err := k.socket.send(m.end(at)); err != nil {
+		return err
+	}
+	var failure error
+	for done := false; !done; {
+		err := k.socket.receive(func(r reply) {
+			if r.seq == stop && r.err != nil {
+				failure = r.err
+			}
+			done = done || r.seq == barrier && r.done
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return failure
 }

@@ -1,0 +1,171 @@
+package realserver
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"usher/director/sysctl"
+)
+
+// LocalAddresses gives every address of this machine's devices, loopback's apart.
+func LocalAddresses() ([]netip.Addr, error) {
+	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("realserver: list addresses: %w", err)
+	}
+	var out []netip.Addr
+	for _, a := range list {
+		if ip, ok := netip.AddrFromSlice(a.IP); ok && !ip.IsLoopback() {
+			out = append(out, ip.Unmap())
+		}
+	}
+	return out, nil
+}
+
+// look tells how things stand with a step: whether it is done, and what was found
+// in its place, which is what undoing it goes back to.
+func look(s Step) (done bool, found string, err error) {
+	switch s.Kind {
+	case Sysctl:
+		found, err = sysctl.System{}.Get(s.Name)
+		return err == nil && found == s.Value, found, err
+	case Link:
+		link, err := netlink.LinkByName(s.Device)
+		if missing(err) {
+			return false, "not there", nil
+		}
+		if err != nil {
+			return false, "", err
+		}
+		if link.Attrs().Flags&net.FlagUp != 0 {
+			return true, "up", nil
+		}
+		return false, "down", nil
+	case Port:
+		ports, err := netlink.FouList(family(s))
+		if err != nil {
+			return false, "not there", nil // a kernel without the module has no such list
+		}
+		if slices.ContainsFunc(ports, func(f netlink.Fou) bool { return f.Port == int(s.Port) && f.Family == family(s) }) {
+			return true, "there", nil
+		}
+		return false, "not there", nil
+	}
+	link, err := netlink.LinkByName(s.Device)
+	if missing(err) {
+		return false, "not there", nil
+	}
+	if err != nil {
+		return false, "", err
+	}
+	list, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil {
+		return false, "", err
+	}
+	for _, a := range list {
+		if ip, ok := netip.AddrFromSlice(a.IP); ok && ip.Unmap() == s.Address {
+			return true, "there", nil
+		}
+	}
+	return false, "not there", nil
+}
+
+func missing(err error) bool {
+	var none netlink.LinkNotFoundError
+	return errors.As(err, &none)
+}
+
+func family(s Step) int {
+	if s.IPv6 {
+		return unix.AF_INET6
+	}
+	return unix.AF_INET
+}
+
+// do carries a step out.
+func do(s Step) error {
+	switch s.Kind {
+	case Sysctl:
+		return sysctl.System{}.Set(s.Name, s.Value)
+	case Link:
+		link, err := netlink.LinkByName(s.Device)
+		if missing(err) {
+			if err := modprobe(s.Module); err != nil {
+				return err
+			}
+			link, err = netlink.LinkByName(s.Device)
+		}
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(link)
+	case Port:
+		if err := modprobe(s.Module); err != nil {
+			return err
+		}
+		return netlink.FouAdd(fou(s))
+	}
+	link, err := netlink.LinkByName(s.Device)
+	if err != nil {
+		return err
+	}
+	return netlink.AddrReplace(link, address(s))
+}
+
+// undo takes a step back to what was found before it.
+func undo(s Step, found string) error {
+	switch s.Kind {
+	case Sysctl:
+		return sysctl.System{}.Set(s.Name, found)
+	case Port:
+		return netlink.FouDel(fou(s))
+	}
+	link, err := netlink.LinkByName(s.Device)
+	if missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if s.Kind == Link {
+		return netlink.LinkSetDown(link)
+	}
+	if err := netlink.AddrDel(link, address(s)); !errors.Is(err, unix.EADDRNOTAVAIL) {
+		return err
+	}
+	return nil
+}
+
+// address is the VIP as a real server has it: of this host alone, and for IPv6
+// never the source of a connection and not announced.
+func address(s Step) *netlink.Addr {
+	bits := s.Address.BitLen()
+	a := &netlink.Addr{
+		IPNet: &net.IPNet{IP: s.Address.AsSlice(), Mask: net.CIDRMask(bits, bits)},
+		Scope: unix.RT_SCOPE_HOST,
+	}
+	if s.Address.Is6() {
+		a.Scope, a.Flags = unix.RT_SCOPE_UNIVERSE, unix.IFA_F_NODAD
+	}
+	return a
+}
+
+func fou(s Step) netlink.Fou {
+	return netlink.Fou{Family: family(s), Port: int(s.Port), EncapType: netlink.FOU_ENCAP_GUE}
+}
+
+func modprobe(module string) error {
+	out, err := exec.Command("modprobe", module).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("load the kernel module %s: %w: %s", module, err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}

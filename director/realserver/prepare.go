@@ -1,0 +1,150 @@
+package realserver
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Item is how one step stands.
+type Item struct {
+	Step    Step   `json:"step"`
+	Done    bool   `json:"done"`
+	Found   string `json:"found"` // before anything was done
+	Changed bool   `json:"changed"`
+}
+
+// String gives one line for people.
+func (i Item) String() string {
+	switch {
+	case i.Changed:
+		return fmt.Sprintf("set      %s (was %s)", i.Step, i.Found)
+	case i.Done:
+		return fmt.Sprintf("ok       %s", i.Step)
+	}
+	return fmt.Sprintf("missing  %s (is %s)", i.Step, i.Found)
+}
+
+// memo is a step that was carried out and what was there before.
+type memo struct {
+	Step  Step   `json:"step"`
+	Found string `json:"found"`
+}
+
+// file is where Prepare remembers in the state folder what Undo takes back.
+func file(state string) string { return filepath.Join(state, "real-server.json") }
+
+// Check tells how each step stands. It changes nothing.
+func Check(needs []Need) ([]Item, error) {
+	var items []Item
+	for _, s := range Steps(needs) {
+		done, found, err := look(s)
+		if errors.Is(err, fs.ErrNotExist) {
+			found, err = "not there", nil
+		}
+		if err != nil {
+			return items, fmt.Errorf("realserver: look whether %s: %w", s, err)
+		}
+		items = append(items, Item{Step: s, Done: done, Found: found})
+	}
+	return items, nil
+}
+
+// Prepare does what is missing. What was there before is remembered in the folder
+// state first; doing it twice changes nothing more.
+func Prepare(state string, needs []Need) ([]Item, error) {
+	memos, err := load(state)
+	if err != nil {
+		return nil, err
+	}
+	var items []Item
+	for _, s := range Steps(needs) {
+		done, found, err := look(s)
+		if err != nil {
+			return items, fmt.Errorf("realserver: look whether %s: %w", s, err)
+		}
+		if !done {
+			if !slices.ContainsFunc(memos, func(m memo) bool { return m.Step == s }) {
+				memos = append(memos, memo{Step: s, Found: found})
+				if err := save(state, memos); err != nil {
+					return items, err
+				}
+			}
+			if err := do(s); err != nil {
+				return items, fmt.Errorf("realserver: make it so that %s: %w", s, err)
+			}
+		}
+		items = append(items, Item{Step: s, Done: true, Found: found, Changed: !done})
+	}
+	return items, nil
+}
+
+// Undo takes back what Prepare did, last first. What was there before Prepare
+// stays. It goes on after an error, and what failed can be undone again.
+func Undo(state string) ([]Item, error) {
+	memos, err := load(state)
+	if err != nil {
+		return nil, err
+	}
+	var items []Item
+	var left []memo
+	var errs []error
+	for _, m := range slices.Backward(memos) {
+		done, _, err := look(m.Step)
+		if err == nil && done {
+			err = undo(m.Step, m.Found)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("realserver: undo that %s: %w", m.Step, err))
+			left = append([]memo{m}, left...)
+			continue
+		}
+		items = append(items, Item{Step: m.Step, Found: m.Step.String(), Changed: done})
+	}
+	errs = append(errs, save(state, left))
+	return items, errors.Join(errs...)
+}
+
+func load(state string) ([]memo, error) {
+	data, err := os.ReadFile(file(state))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("realserver: read the state: %w", err)
+	}
+	var memos []memo
+	if err := json.Unmarshal(data, &memos); err != nil {
+		return nil, fmt.Errorf("realserver: read the state in %s: %w", file(state), err)
+	}
+	return memos, nil
+}
+
+// save writes memos; none remove the file.
+func save(state string, memos []memo) error {
+	if len(memos) == 0 {
+		if err := os.Remove(file(state)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("realserver: remove the state: %w", err)
+		}
+		return nil
+	}
+	data, err := json.MarshalIndent(memos, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(state, 0o750)
+	}
+	temporary := file(state) + ".new"
+	if err == nil {
+		err = os.WriteFile(temporary, append(data, '\n'), 0o640)
+	}
+	if err == nil {
+		err = os.Rename(temporary, file(state))
+	}
+	if err != nil {
+		return fmt.Errorf("realserver: write the state: %w", err)
+	}
+	return nil
+}
