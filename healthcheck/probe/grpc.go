@@ -51,22 +51,23 @@ func askHealth(ctx context.Context, c *healthcheck.Check) (expiry time.Time, doi
 		Body: io.NopCloser(strings.NewReader(healthRequest(g.Service))),
 	}
 	answer, err := w.do(req.WithContext(ctx))
+	expiry, doing = w.progress()
 	if err != nil {
-		return w.expiry, w.doing, err
+		return expiry, doing, err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return w.expiry, "", judge("the answer has HTTP status %d: is this gRPC?", answer.StatusCode)
+		return expiry, "", judge("the answer has HTTP status %d: is this gRPC?", answer.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, textMost))
 	if err != nil {
-		return w.expiry, "reading the answer", err
+		return expiry, "reading the answer", err
 	}
 	code, message := answer.Trailer.Get("Grpc-Status"), answer.Trailer.Get("Grpc-Message")
 	if code == "" { // an answer of headers alone
 		code, message = answer.Header.Get("Grpc-Status"), answer.Header.Get("Grpc-Message")
 	}
-	return w.expiry, "", judgeHealth(g.Service, code, message, body)
+	return expiry, "", judgeHealth(g.Service, code, message, body)
 }
 
 // healthRequest is a HealthCheckRequest{service} in a gRPC frame: a flag, a length

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"usher/healthcheck"
@@ -23,13 +24,36 @@ const redirectsMost = 10
 type webClient struct {
 	client    http.Client
 	transport *http.Transport
-	expiry    time.Time // of the server's certificate
-	doing     string    // while an error happened
+
+	// The transport dials in a goroutine of its own, which may go on a little after
+	// a request was given up.
+	mu     sync.Mutex
+	expiry time.Time // of the server's certificate
+	doing  string
+}
+
+func (w *webClient) saw(expiry time.Time) {
+	w.mu.Lock()
+	w.expiry = expiry
+	w.mu.Unlock()
+}
+
+func (w *webClient) does(what string) {
+	w.mu.Lock()
+	w.doing = what
+	w.mu.Unlock()
+}
+
+// progress is the certificate's end, and what was being done last.
+func (w *webClient) progress() (time.Time, string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.expiry, w.doing
 }
 
 func newWebClient(c *healthcheck.Check, version string, proxy int, name string) (*webClient, error) {
 	w := &webClient{doing: "connecting"}
-	config, err := tlsConfig(c, name, &w.expiry)
+	config, err := tlsConfig(c, name, w.saw)
 	if err != nil {
 		return nil, err
 	}
@@ -48,10 +72,10 @@ func newWebClient(c *healthcheck.Check, version string, proxy int, name string) 
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, _, what, err := open(ctx, c, proxy, false)
 			if err != nil {
-				w.doing = what
+				w.does(what)
 				return nil, err
 			}
-			w.doing = "waiting for the answer"
+			w.does("waiting for the answer")
 			return conn, nil
 		},
 	}
@@ -69,8 +93,8 @@ func (w *webClient) do(req *http.Request) (*http.Response, error) {
 		return answer, nil
 	}
 	var refused *tls.CertificateVerificationError
-	if errors.As(err, &refused) || !w.expiry.IsZero() {
-		w.doing = "in the TLS handshake"
+	if errors.As(err, &refused) {
+		w.does("in the TLS handshake")
 	}
 	var outer *url.Error
 	if errors.As(err, &outer) {
@@ -111,14 +135,15 @@ func askClient(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, p
 		req.Header.Set("Authorization", authorization)
 	}
 	answer, err := w.do(req)
+	expiry, doing := w.progress()
 	if err != nil {
-		return w.expiry, w.doing, err
+		return expiry, doing, err
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, answerMost+1))
 	if err != nil {
-		return w.expiry, "reading the answer", err
+		return expiry, "reading the answer", err
 	}
 	cut := len(body) > answerMost
-	return w.expiry, "", judgeAnswer(h, path, answer.StatusCode, body[:min(len(body), answerMost)], cut)
+	return expiry, "", judgeAnswer(h, path, answer.StatusCode, body[:min(len(body), answerMost)], cut)
 }

@@ -127,7 +127,7 @@ func open(ctx context.Context, c *healthcheck.Check, proxy int, secure bool) (_ 
 // that is not configured.
 func shake(ctx context.Context, conn net.Conn, c *healthcheck.Check, name string) (*tls.Conn, time.Time, error) {
 	var expiry time.Time
-	config, err := tlsConfig(c, name, &expiry)
+	config, err := tlsConfig(c, name, func(t time.Time) { expiry = t })
 	if err != nil {
 		return nil, expiry, err
 	}

@@ -10,9 +10,9 @@ import (
 	"usher/healthcheck"
 )
 
-// tlsConfig is what a check wants of TLS. expiry is set at the handshake, also at
-// one that fails for the certificate.
-func tlsConfig(c *healthcheck.Check, name string, expiry *time.Time) (*tls.Config, error) {
+// tlsConfig is what a check wants of TLS. seen hears of the end of the server's
+// certificate, also where that is refused.
+func tlsConfig(c *healthcheck.Check, name string, seen func(expiry time.Time)) (*tls.Config, error) {
 	var t healthcheck.TLS
 	if c.TLS != nil {
 		t = *c.TLS
@@ -46,19 +46,19 @@ func tlsConfig(c *healthcheck.Check, name string, expiry *time.Time) (*tls.Confi
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	verify(config, t.Insecure, expiry)
+	verify(config, t.Insecure, seen)
 	return config, nil
 }
 
 // verify does by hand what crypto/tls does by itself, to see the certificate's end
 // also where it is refused.
-func verify(config *tls.Config, insecure bool, expiry *time.Time) {
+func verify(config *tls.Config, insecure bool, seen func(time.Time)) {
 	config.InsecureSkipVerify = true
 	config.VerifyConnection = func(s tls.ConnectionState) error {
 		if len(s.PeerCertificates) == 0 {
 			return judge("the server showed no certificate")
 		}
-		*expiry = s.PeerCertificates[0].NotAfter
+		seen(s.PeerCertificates[0].NotAfter)
 		if insecure {
 			return nil
 		}

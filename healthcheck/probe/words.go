@@ -88,7 +88,7 @@ func words(c *healthcheck.Check, err error) string {
 		host     x509.HostnameError
 		invalid  x509.CertificateInvalidError
 		verify   *tls.CertificateVerificationError
-		alert    tls.AlertError
+		remote   *net.OpError
 		record   tls.RecordHeaderError
 		nxdomain *net.DNSError
 	)
@@ -111,8 +111,8 @@ func words(c *healthcheck.Check, err error) string {
 		return "the certificate is not valid now: " + invalid.Error()
 	case errors.As(err, &verify):
 		return "the certificate is refused: " + verify.Err.Error()
-	case errors.As(err, &alert):
-		return "the server refused the TLS handshake: " + alert.Error()
+	case errors.As(err, &remote) && remote.Op == "remote error": // a TLS alert
+		return "the server refused: " + remote.Err.Error()
 	case errors.As(err, &record):
 		return "the server does not speak TLS on this port"
 	case errors.As(err, &nxdomain):

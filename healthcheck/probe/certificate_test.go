@@ -1,0 +1,72 @@
+package probe_test
+
+import (
+	"crypto/tls"
+	"net"
+	"testing"
+	"time"
+
+	"usher/healthcheck"
+)
+
+func secureServer(t *testing.T, config *tls.Config) healthcheck.Check {
+	t.Helper()
+	c := serve(t, func(conn net.Conn) {
+		server := tls.Server(conn, config)
+		if server.Handshake() == nil {
+			httpServer(server)
+		}
+	})
+	c.Timeout = 5 * time.Second
+	return c
+}
+
+func TestCertificates(t *testing.T) {
+	ca, other := newAuthority(t), newAuthority(t)
+	for _, c := range []struct {
+		name    string
+		cert    tls.Certificate
+		tls     healthcheck.TLS
+		outcome healthcheck.Outcome
+		words   string
+	}{
+		{"right", ca.issue(t, "127.0.0.1", time.Hour), healthcheck.TLS{CAFile: ca.file}, healthcheck.Pass, ""},
+		{"right name", ca.issue(t, "www.example.org", time.Hour), healthcheck.TLS{CAFile: ca.file, ServerName: "www.example.org"}, healthcheck.Pass, ""},
+		{"wrong name", ca.issue(t, "www.example.org", time.Hour), healthcheck.TLS{CAFile: ca.file}, healthcheck.Fail, "the certificate is for another name"},
+		{"expired", ca.issue(t, "127.0.0.1", -time.Minute), healthcheck.TLS{CAFile: ca.file}, healthcheck.Fail, "not valid now"},
+		{"another authority", other.issue(t, "127.0.0.1", time.Hour), healthcheck.TLS{CAFile: ca.file}, healthcheck.Fail, "unknown authority; give ca_file"},
+		{"the system's authorities", ca.issue(t, "127.0.0.1", time.Hour), healthcheck.TLS{}, healthcheck.Fail, "unknown authority"},
+		{"insecure", other.issue(t, "elsewhere", -time.Hour), healthcheck.TLS{Insecure: true}, healthcheck.Pass, ""},
+		{"no such ca_file", ca.issue(t, "127.0.0.1", time.Hour), healthcheck.TLS{CAFile: "/nowhere"}, healthcheck.Inconclusive, "ca_file: open /nowhere"},
+	} {
+		for _, kind := range []healthcheck.Type{healthcheck.TypeTLS, healthcheck.TypeHTTPS} {
+			t.Run(c.name+" "+string(kind), func(t *testing.T) {
+				place := secureServer(t, &tls.Config{Certificates: []tls.Certificate{c.cert}})
+				place.Type, place.TLS = kind, &c.tls
+				r := run(t, place)
+				expect(t, r, c.outcome, c.words)
+				if r.Expiry.IsZero() && c.outcome != healthcheck.Inconclusive {
+					t.Errorf("the certificate's end is not told")
+				}
+			})
+		}
+	}
+}
+
+func TestTLSVersions(t *testing.T) {
+	ca := newAuthority(t)
+	c := secureServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, "127.0.0.1", time.Hour)}, MaxVersion: tls.VersionTLS12})
+	c.Type, c.TLS = healthcheck.TypeTLS, &healthcheck.TLS{CAFile: ca.file, MinVersion: "1.3"}
+	expect(t, run(t, c), healthcheck.Fail, "the server refused: tls: protocol version not supported")
+	c.TLS.MinVersion = "1.2"
+	expect(t, run(t, c), healthcheck.Pass, "")
+}
+
+func TestClientCertificateIsWanted(t *testing.T) {
+	ca := newAuthority(t)
+	c := secureServer(t, &tls.Config{
+		Certificates: []tls.Certificate{ca.issue(t, "127.0.0.1", time.Hour)}, ClientAuth: tls.RequireAnyClientCert,
+	})
+	c.Type, c.TLS = healthcheck.TypeHTTPS, &healthcheck.TLS{CAFile: ca.file}
+	expect(t, run(t, c), healthcheck.Fail, "certificate required")
+}
