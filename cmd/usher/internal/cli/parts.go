@@ -8,6 +8,8 @@ import (
 	"usher/conf"
 	"usher/director"
 	"usher/director/ipvs"
+	"usher/director/snat"
+	"usher/director/sysctl"
 	"usher/healthcheck"
 	"usher/healthcheck/probe"
 	"usher/vrrp"
@@ -40,5 +42,7 @@ func openDirector(log *slog.Logger, state string, events func(director.Event)) (
 	if err != nil {
 		return nil, err
 	}
-	return director.New(director.Options{Kernel: kernel, Log: log, Events: events, State: state}), nil
+	return director.New(director.Options{
+		Kernel: kernel, Log: log, Events: events, State: state, Sysctl: sysctl.System{}, SNAT: snat.New(),
+	}), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/logging"
+	"usher/cmd/usher/internal/page"
 	"usher/cmd/usher/internal/sdnotify"
 	"usher/cmd/usher/internal/terminal"
 	"usher/cmd/usher/internal/vrrpproc"
@@ -51,6 +53,7 @@ line makes no sense.`,
 			return a.serve(cmd.Context(), daemon.Options{
 				Version: Version(), Load: load, Machine: daemon.ThisMachine(), Parts: parts(log),
 				Log: log, LogControl: control, Notifier: sdnotify.FromEnvironment(), Hangup: hangup,
+				Pages: map[string]http.Handler{"GET /{$}": page.Handler()},
 			})
 		}),
 	}

@@ -472,6 +472,21 @@ func TestStatusDocument(t *testing.T) {
 	}
 }
 
+// TestLastGood: what ran is there to run again, secrets included, for nobody else
+// to read.
+func TestLastGood(t *testing.T) {
+	f := newFixture(t)
+	f.start()
+	c, err := daemon.LoadLastGood(f.state())
+	if err != nil || len(c.VirtualServers) != 1 || c.Instances[0].Interface != "eth0" {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	info, err := os.Stat(filepath.Join(f.state(), "last-good.json"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
 // TestServiceManager: systemd hears of the start, a reload and the stop.
 func TestServiceManager(t *testing.T) {
 	f := newFixture(t)

@@ -40,6 +40,7 @@ type Director interface {
 	Override(virtualServer string, realServer netip.AddrPort, o director.Override) error
 	Status() []director.VirtualServerStatus
 	Stats() director.Stats
+	Plan(ctx context.Context, servers []director.VirtualServer) (director.PlanReport, error)
 	Stop(ctx context.Context, keep bool) error
 }
 

@@ -25,7 +25,7 @@ func (d *Daemon) Events() *events.Ring { return d.ring }
 
 // Config is the running configuration without secrets.
 func (d *Daemon) Config() any {
-	if c, ok := any(d.running()).(interface{ Redacted() any }); ok {
+	if c := d.running(); c != nil {
 		return c.Redacted()
 	}
 	return map[string]any{}
@@ -83,14 +83,11 @@ func (d *Daemon) Plan(ctx context.Context) (any, error) {
 	d.mu.Lock()
 	dir := d.director
 	d.mu.Unlock()
-	planner, ok := dir.(interface {
-		Plan(context.Context, []director.VirtualServer) (director.PlanReport, error)
-	})
-	if !ok {
+	if dir == nil {
 		return p, nil
 	}
 	var err error
-	p.IPVS, err = planner.Plan(ctx, c.Pools())
+	p.IPVS, err = dir.Plan(ctx, c.Pools())
 	return p, err
 }
 

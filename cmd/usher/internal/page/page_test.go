@@ -1,0 +1,304 @@
+package page_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/events"
+	"usher/cmd/usher/internal/page"
+)
+
+// backend is a daemon whose status the test sets.
+type backend struct {
+	mu     sync.Mutex
+	status api.Status
+	ring   *events.Ring
+}
+
+func (b *backend) Status() api.Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.status
+	s.VirtualServers = slices.Clone(s.VirtualServers)
+	for i := range s.VirtualServers {
+		s.VirtualServers[i].RealServers = slices.Clone(s.VirtualServers[i].RealServers)
+	}
+	return s
+}
+
+func (b *backend) change(f func(*api.Status)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f(&b.status)
+}
+
+func (b *backend) Health() api.Health                             { return api.Health{OK: true} }
+func (b *backend) Events() *events.Ring                           { return b.ring }
+func (b *backend) Config() any                                    { return nil }
+func (b *backend) Reload(context.Context) error                   { return nil }
+func (b *backend) Plan(context.Context) (any, error)              { return nil, nil }
+func (b *backend) Steer(context.Context, api.Steer) error         { return nil }
+func (b *backend) Failover(context.Context, string, string) error { return nil }
+func (b *backend) Maintenance(context.Context, bool, string) error {
+	return nil
+}
+
+// status is a director with so many virtual servers of so many real servers.
+func status(pools, servers int) api.Status {
+	since := time.Now().Add(-73 * time.Minute)
+	s := api.Status{
+		RouterID: "lb1", Version: "1.0.0", Started: since, Warnings: []api.Warning{},
+		Instances: []api.Instance{
+			{Name: "web", State: "active", Priority: 150, EffectivePriority: 150, ActiveRouter: "192.168.60.2", VirtualRouterID: 51, Interface: "eth0", Version: 3,
+				Addresses: []string{"192.168.60.200/32", "2001:db8::200/128"}, Transitions: 2, Since: since, Reason: "no advertisement for 3.41s", Held: true,
+				Statistics: api.Statistics{AdvertsSent: 4380, AdvertsReceived: 12}},
+			{Name: "mail", State: "backup", Priority: 100, EffectivePriority: 80, ActiveRouter: "192.168.60.3", VirtualRouterID: 52, Interface: "eth0", Version: 3,
+				Addresses: []string{"192.168.60.201/32"}, Transitions: 1, Since: since, Reason: "192.168.60.3 advertises priority 120",
+				Tracks:     []api.Track{{Name: "script/postfix", Weight: -20, Reason: "script postfix: exit status 1"}},
+				Statistics: api.Statistics{AdvertsReceived: 4377, Discarded: map[string]uint64{"ip_ttl_error": 3}}},
+		},
+	}
+	for p := range pools {
+		v := api.VirtualServer{
+			Name: fmt.Sprintf("pool%d", p), Address: fmt.Sprintf("192.168.%d.%d:80", 60+p/250, p%250+1), Protocol: "tcp", Scheduler: "wlc",
+			ForwardMethod: "dr", Up: true, Quorum: 1, Since: since, RealServers: []api.RealServer{},
+			Counters: api.Counters{Connections: 1834332, BytesIn: 923847234, BytesOut: 88123847234, ConnectionRate: uint64(120 + p%30)},
+		}
+		for i := range 60 {
+			v.History = append(v.History, uint64(100+(i*7919+p*31)%60))
+		}
+		for r := range servers {
+			v.RealServers = append(v.RealServers, api.RealServer{
+				Address: fmt.Sprintf("10.%d.%d.%d:80", p/250, p%250, r+1), ForwardMethod: "dr", Weight: 10, EffectiveWeight: 10, State: "up", Since: since,
+				ActiveConnections: uint32(40 + r), InactiveConnections: uint32(200 + r),
+				Counters: api.Counters{ConnectionRate: 12, ByteRateIn: 9000, ByteRateOut: 1230000, Connections: 183433},
+				Checks:   []api.Check{{Type: "http", State: "up", LatencyMS: 1.7, Since: since}},
+			})
+		}
+		s.VirtualServers = append(s.VirtualServers, v)
+	}
+	return s
+}
+
+// fixture is the page in a browser.
+type fixture struct {
+	*backend
+	url    string
+	ctx    context.Context
+	mu     sync.Mutex
+	faults []string // what the browser complained of, and requests to elsewhere
+}
+
+func open(t *testing.T, s api.Status) *fixture {
+	t.Helper()
+	f := &fixture{backend: &backend{status: s, ring: events.NewRing(0)}}
+	server := httptest.NewServer(api.Handler(f.backend, http.NotFoundHandler(), false, map[string]http.Handler{"GET /{$}": page.Handler()}))
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	f.url = server.URL
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.WindowSize(1360, 900))
+	alloc, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel := chromedp.NewContext(alloc)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, 90*time.Second)
+	t.Cleanup(cancel)
+	f.ctx = ctx
+	if err := chromedp.Listen(ctx, f.listen); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
+		t.Fatal(err)
+	}
+	f.do(t, chromedp.Navigate(f.url), chromedp.WaitVisible(chromedp.CSS(`.live`)))
+	t.Cleanup(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, fault := range f.faults {
+			t.Error(fault)
+		}
+	})
+	return f
+}
+
+func (f *fixture) listen(event any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		if u := e.Request.URL; !strings.HasPrefix(u, f.url) && !strings.HasPrefix(u, "data:") && !strings.HasPrefix(u, "about:") {
+			f.faults = append(f.faults, "the page asked for an outside resource: "+u)
+		}
+	case *runtime.EventExceptionThrown:
+		f.faults = append(f.faults, "exception in the page: "+e.ExceptionDetails.Text)
+	case *runtime.EventConsoleAPICalled:
+		f.faults = append(f.faults, fmt.Sprintf("the page wrote to the console: %v", e.Args))
+	}
+}
+
+func (f *fixture) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(f.ctx, actions...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get[T any](t *testing.T, f *fixture, action chromedp.Action[T]) T {
+	t.Helper()
+	v, err := chromedp.Run(f.ctx, action)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (f *fixture) text(t *testing.T, script string) string {
+	t.Helper()
+	return get(t, f, chromedp.Evaluate[string](script))
+}
+
+// shoot leaves a screenshot for the reader where USHER_SCREENSHOTS names a folder.
+func (f *fixture) shoot(t *testing.T, name string) {
+	t.Helper()
+	dir := os.Getenv("USHER_SCREENSHOTS")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	png := get(t, f, chromedp.FullScreenshot(100))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAServerDies: red without a reload, the warning on top, the event below, and
+// the page says so when the daemon is gone.
+func TestAServerDies(t *testing.T) {
+	f := open(t, status(3, 4))
+	f.do(t, chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool1] [data-rs="10.0.1.2:80"][data-state=up]`)))
+	f.shoot(t, "calm")
+	f.change(func(s *api.Status) {
+		r := &s.VirtualServers[1].RealServers[1]
+		r.State, r.EffectiveWeight, r.Since, r.Reason = "down", 0, time.Now(), "http: connection refused"
+		r.Checks = []api.Check{{Type: "http", State: "down", LastError: "connection refused"}}
+		s.VirtualServers[2].Up = false
+		for i := range s.VirtualServers[2].RealServers {
+			s.VirtualServers[2].RealServers[i].State = "down"
+		}
+		s.Instances[0].SplitBrain = &api.SplitBrain{Address: "192.168.60.3", Priority: 100, Since: time.Now()}
+		s.Warnings = []api.Warning{
+			{Severity: "error", Kind: "split_brain", Subject: "web", Text: "split brain: 192.168.60.3 (priority 100) is active, too", Since: time.Now()},
+			{Severity: "error", Kind: "quorum", Subject: "pool2", Text: "quorum lost, the sorry server answers", Since: time.Now()},
+			{Severity: "warning", Kind: "drift", Subject: "pool1", Text: "the weight of 10.0.1.1:80 was 1, put back to 10", Since: time.Now()},
+		}
+	})
+	f.ring.Add(events.Event{Severity: events.Warning, Kind: "real_server", VirtualServer: "pool1", RealServer: "10.0.1.2:80", From: "up", To: "down", Reason: "http: connection refused"})
+	f.do(t,
+		chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool1] [data-rs="10.0.1.2:80"][data-state=down]`)),
+		chromedp.WaitVisible(chromedp.CSS(`#warnings .error[data-kind=split_brain]`)),
+		chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool2][data-state=down]`)),
+		chromedp.WaitVisible(chromedp.CSS(`#events .warning-line`)))
+	red := f.text(t, `getComputedStyle(document.querySelector('[data-rs="10.0.1.2:80"] .pill')).color`)
+	green := f.text(t, `getComputedStyle(document.querySelector('[data-rs="10.0.1.1:80"] .pill')).color`)
+	if red == green {
+		t.Errorf("a dead server looks like a living one: %s", red)
+	}
+	if got := f.text(t, `document.title`); got != "lb1: active for web" {
+		t.Errorf("title %q", got)
+	}
+	if n := f.text(t, `performance.getEntriesByType('navigation').length + ''`); n != "1" {
+		t.Errorf("%s navigations", n)
+	}
+	f.shoot(t, "trouble")
+	if _, err := chromedp.Call(f.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f.shoot(t, "trouble-dark")
+	f.do(t, chromedp.EmulateViewport(390, 844))
+	f.shoot(t, "trouble-phone")
+	if get(t, f, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > innerWidth`)) {
+		t.Error("on a phone the page scrolls sideways")
+	}
+}
+
+// TestTenThousandServers: the page stays usable with 1,000 virtual servers of 10.
+func TestTenThousandServers(t *testing.T) {
+	f := open(t, status(1000, 10))
+	f.do(t, chromedp.WaitReady(chromedp.CSS(`[data-vs=pool999]`)))
+	if got := f.text(t, `document.getElementById('counts').textContent`); got != "1000 of 1000 up, 10000 of 10000 real servers up" {
+		t.Errorf("counts: %q", got)
+	}
+	f.shootTop(t, "thousand")
+	f.do(t,
+		chromedp.SendKeys(chromedp.CSS(`#filter`), "pool77"),
+		chromedp.WaitNotVisible(chromedp.CSS(`[data-vs=pool1]`)),
+		chromedp.Click(chromedp.CSS(`[data-vs=pool777] summary`)),
+		chromedp.WaitVisible(chromedp.CSS(`[data-rs="10.3.27.10:80"]`)))
+	f.change(func(s *api.Status) {
+		for i := range s.VirtualServers { // every row changes
+			s.VirtualServers[i].Counters.ConnectionRate += 7
+		}
+		s.VirtualServers[777].RealServers[9].State = "down"
+	})
+	f.do(t, chromedp.WaitVisible(chromedp.CSS(`[data-rs="10.3.27.10:80"][data-state=down]`)))
+	// One patch of everything, as the page does it, must not hold up a person.
+	took := get(t, f, chromedp.Evaluate[float64](`(() => {
+		const rows = [...pools.values()].map(r => ({...r.pool, counters: {...r.pool.counters, connections_per_second: 9}}));
+		const t = performance.now();
+		applyPatch({status: {...head}, virtual_servers: rows});
+		return performance.now() - t;
+	})()`))
+	t.Logf("a patch of all 1,000 virtual servers took %.0f ms", took)
+	if took > 1000 {
+		t.Errorf("a patch of all 1,000 virtual servers took %.0f ms", took)
+	}
+}
+
+func (f *fixture) shootTop(t *testing.T, name string) {
+	t.Helper()
+	dir := os.Getenv("USHER_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	png := get(t, f, chromedp.CaptureScreenshot())
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestKeyboardAndScreenReader: everything has a name, rows open by keyboard.
+func TestKeyboardAndScreenReader(t *testing.T) {
+	f := open(t, status(20, 2)) // too many to stand open
+	f.do(t,
+		chromedp.Focus(chromedp.CSS(`[data-vs=pool3] summary`)),
+		chromedp.KeyEvent("\r"),
+		chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool3] [data-rs]`)))
+	nameless := f.text(t, `[...document.querySelectorAll('input,button,a,summary,section,article,svg,table')].filter(e =>
+		!(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || e.labels?.length || e.textContent.trim())).map(e => e.outerHTML.slice(0, 80)).join('\n')`)
+	if nameless != "" {
+		t.Errorf("without a name for a screen reader:\n%s", nameless)
+	}
+	f.do(t, chromedp.KeyEvent("/"))
+	if got := f.text(t, `document.activeElement.id`); got != "filter" {
+		t.Errorf("the key / focuses %q", got)
+	}
+}

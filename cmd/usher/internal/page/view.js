@@ -1,0 +1,182 @@
+// The parts of the page, each made once and then kept in step with the status.
+
+function showHead(s) {
+  put($("router"), s.router_id || "usher");
+  const active = s.instances.filter(i => i.state === "active").map(i => i.name);
+  let role = active.length ? "active for " + list(active) : "active for nothing";
+  if (!s.instances.length) role = "";
+  if (s.maintenance) role = "in maintenance";
+  put($("role"), role);
+  put($("facts"), `usher ${s.version}, up ${ago(s.started)}`);
+  document.title = `${s.router_id}: ${role || "usher"}`;
+  const worst = s.warnings.length ? s.warnings[0].severity : "";
+  const colour = worst === "error" ? "#d93025" : worst ? "#e5a50a" : active.length ? "#1a7f45" : "#2b62b0";
+  mark($("icon"), "href", "data:image/svg+xml," + encodeURIComponent(
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="${colour}"/></svg>`));
+}
+
+function list(names) {
+  return names.length <= 3 ? names.join(", ") : names.slice(0, 3).join(", ") + ` and ${names.length - 3} more`;
+}
+
+const shownWarnings = 30;
+let warningsKey = "";
+function showWarnings(s) {
+  const key = JSON.stringify(s.warnings.map(w => [w.severity, w.kind, w.subject, w.text]));
+  if (key === warningsKey) return;
+  warningsKey = key;
+  const rows = s.warnings.slice(0, shownWarnings).map(w => el("div", { class: "warning " + w.severity, "data-kind": w.kind, "data-subject": w.subject },
+    el("strong", {}, (w.severity === "error" ? "■ " : "▲ ") + (w.subject || w.kind)), el("span", {}, w.text), clock(w.since, "for ")));
+  if (s.warnings.length > shownWarnings) rows.push(el("p", { class: "quiet" }, `and ${s.warnings.length - shownWarnings} more: usher status`));
+  $("warnings").replaceChildren(...rows);
+}
+
+const instances = new Map();
+function showInstances(s) {
+  $("instancesection").hidden = !s.instances.length;
+  const seen = new Set();
+  for (const i of s.instances) {
+    seen.add(i.name);
+    let card = instances.get(i.name);
+    if (!card) {
+      card = instanceCard(i.name);
+      instances.set(i.name, card);
+      $("instances").append(card.root);
+    }
+    card.show(i);
+  }
+  for (const [name, card] of instances) if (!seen.has(name)) { card.root.remove(); instances.delete(name); }
+}
+
+function instanceCard(name) {
+  const state = el("span", {}), why = el("p", { class: "why quiet" }), addresses = el("p", { class: "addresses mono" });
+  const facts = el("dl", {}), since = clock("", "");
+  const root = el("article", { class: "card", "data-instance": name, "aria-label": "Instance " + name },
+    el("h3", {}, name, state), why, addresses, facts);
+  const reason = el("span", {});
+  why.append(since, reason);
+  const rows = {};
+  const fact = (label, text) => {
+    if (!rows[label]) {
+      rows[label] = [el("dt", {}, label), el("dd", {})];
+      facts.append(...rows[label]);
+    }
+    rows[label][0].hidden = rows[label][1].hidden = !text;
+    put(rows[label][1], text);
+  };
+  return { root, show(i) {
+    pill(state, i.state);
+    mark(root, "data-state", i.state);
+    dress(root, i.state === "fault" || i.split_brain ? "card bad" : "card");
+    reset(since, i.since);
+    put(reason, i.reason ? ": " + i.reason : "");
+    put(addresses, i.addresses.join("  "));
+    fact("Active router", i.active_router || "nobody known");
+    fact("Priority", i.effective_priority === i.priority ? String(i.priority) : `${i.effective_priority}, configured ${i.priority}`);
+    fact("Router ID", `${i.virtual_router_id} on ${i.interface}, version ${i.version}`);
+    fact("Sync group", i.group || "");
+    fact("Tracking", (i.tracks || []).filter(t => t.fault || t.weight).map(t => t.reason || t.name).join("; "));
+    fact("Adverts", `${amount(i.statistics.adverts_sent)} sent, ${amount(i.statistics.adverts_received)} received`);
+    fact("Discarded", Object.entries(i.statistics.discarded || {}).map(([r, n]) => `${n} ${r}`).join(", "));
+    fact("Transitions", String(i.transitions));
+  } };
+}
+
+const squaresShown = 40;
+function poolRow(name) {
+  const state = el("span", {}), address = el("span", { class: "mono" }), method = el("span", { class: "method" });
+  const squares = el("span", { class: "squares" }), tally = el("span", {});
+  const servers = el("span", { class: "servers" }, squares);
+  const rate = el("span", {}), conns = el("span", {}), trend = spark();
+  const inside = el("div", { class: "inside" });
+  const root = el("details", { class: "pool", "data-vs": name },
+    el("summary", {}, el("span", {}, state), el("span", { class: "name" }, el("b", {}, name), address), method, servers,
+      el("span", { class: "figure" }, conns, el("small", {}, "connections")),
+      el("span", { class: "figure bytes" }, rate, el("small", {}, "new / s")), el("span", { class: "trend" }, trend)), inside);
+  let pool = null, table = null;
+  const boxes = [];
+  const row = { root, touched: false, show(v) {
+    pool = v;
+    pill(state, v.up ? "up" : "down");
+    dress(root, v.up ? "pool" : "pool down");
+    mark(root, "data-state", v.up ? "up" : "down");
+    put(address, `${v.protocol} ${v.address}`);
+    put(method, `${v.scheduler}, ${v.forward_method}`);
+    const own = v.real_servers.filter(r => !r.sorry);
+    const up = own.filter(r => r.state === "up").length;
+    own.slice(0, squaresShown).forEach((r, i) => {
+      if (!boxes[i]) { boxes[i] = el("i", {}); squares.append(boxes[i]); }
+      dress(boxes[i], tone(r.state));
+      mark(boxes[i], "title", `${r.address} ${r.state}`);
+    });
+    while (boxes.length > Math.min(own.length, squaresShown)) boxes.pop().remove();
+    put(tally, `${up} of ${own.length} up` + (v.sorry ? ", sorry server answers" : ""));
+    squares.append(tally);
+    put(conns, amount(v.real_servers.reduce((n, r) => n + r.active_connections + r.inactive_connections, 0)));
+    put(rate, amount(v.counters.connections_per_second));
+    trend.draw(v.history || [], "New connections a second, last ten minutes");
+    if (root.open) row.fill();
+  }, fill() {
+    if (!table) { table = serverTable(inside, name); }
+    table.show(pool);
+  }, get pool() { return pool; }, get troubled() { return !pool.up || pool.real_servers.some(r => !r.sorry && r.state !== "up"); } };
+  root.addEventListener("toggle", () => { if (root.open && pool) row.fill(); });
+  root.querySelector("summary").addEventListener("click", () => { row.touched = true; });
+  return row;
+}
+
+function serverTable(inside, name) {
+  const line = el("p", { class: "quiet" });
+  const heads = [["Real server"], ["State"], ["Weight", "n"], ["Active", "n"], ["Inactive", "n"], ["New / s", "n"], ["In / s", "n"], ["Out / s", "n"], ["Trend"], ["Checks"], ["Since, reason"]];
+  const body = el("tbody", {});
+  inside.append(line, el("table", {}, el("caption", { class: "hidden" }, "Real servers of " + name),
+    el("thead", {}, el("tr", {}, ...heads.map(([h, c]) => el("th", { scope: "col", class: c || "" }, h)))), body));
+  const rows = new Map();
+  return { show(v) {
+    put(line, `Quorum ${v.quorum}; ${amount(v.counters.connections)} connections, ${amount(v.counters.bytes_in)}B in, ${amount(v.counters.bytes_out)}B out` + (v.reason ? `. ${v.reason}` : ""));
+    const seen = new Set();
+    for (const r of v.real_servers) {
+      const key = r.address + (r.sorry ? " sorry" : "");
+      seen.add(key);
+      if (!rows.has(key)) {
+        rows.set(key, serverRow(heads, r));
+        body.append(rows.get(key).root);
+      }
+      rows.get(key).show(r);
+    }
+    for (const [key, row] of rows) if (!seen.has(key)) { row.root.remove(); rows.delete(key); }
+  } };
+}
+
+const trendLength = 60;
+function serverRow(heads, r) {
+  const cells = heads.map(([h, c]) => el("td", { "data-label": h, class: c || "" }));
+  const [address, state, weight, active, inactive, fresh, bytesIn, bytesOut, trend, checks, why] = cells;
+  const word = el("span", {}), graph = spark(), since = clock(r.since, ""), reason = el("span", {}), history = [];
+  address.className = "mono nowrap";
+  state.append(word);
+  trend.append(graph);
+  why.append(since, reason);
+  const root = el("tr", { "data-rs": r.address }, ...cells);
+  return { root, show(r) {
+    put(address, r.address + (r.sorry ? " (sorry)" : ""));
+    pill(word, r.state);
+    mark(root, "data-state", r.state);
+    dress(root, r.state === "down" ? "bad" : "");
+    put(weight, r.effective_weight === r.weight ? String(r.weight) : `${r.effective_weight} of ${r.weight}`);
+    put(active, amount(r.active_connections));
+    put(inactive, amount(r.inactive_connections));
+    put(fresh, amount(r.counters.connections_per_second));
+    put(bytesIn, amount(r.counters.bytes_in_per_second));
+    put(bytesOut, amount(r.counters.bytes_out_per_second));
+    history.push(r.active_connections);
+    if (history.length > trendLength) history.shift();
+    graph.draw(history, "Active connections since the page was opened");
+    put(checks, r.checks.map(c => c.state === "up" ? `${c.type} ${c.latency_ms.toFixed(1)} ms` : `${c.type} ${c.state}`).join(", "));
+    checks.title = r.checks.map(c => c.last_error).filter(Boolean).join("; ");
+    reset(since, r.since);
+    let text = r.reason || r.checks.map(c => c.last_error).filter(Boolean).join("; ");
+    if (r.override) text += (text ? "; " : "") + `${r.override.mode}${r.override.mode === "weight" ? " " + r.override.weight : ""} by ${r.override.by || "somebody"}`;
+    put(reason, text ? (ago(r.since) ? ": " : "") + text : "");
+  } };
+}
