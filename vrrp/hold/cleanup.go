@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"usher/vrrp"
 )
@@ -30,21 +31,40 @@ func Cleanup(ctx context.Context, kernel Kernel, instances []vrrp.Config) (remov
 			errs = append(errs, fmt.Errorf("vrrp: %s: %w", c.Name, err))
 			continue
 		}
-		for _, o := range p.objects {
+		for _, o := range slices.Backward(slices.Concat(p.standing, p.objects)) {
 			if ctx.Err() != nil {
 				return removed, errors.Join(append(errs, ctx.Err())...)
 			}
-			f, ok := there[o.Identity()]
-			if !ok || (!f.Ours && c.Priority == vrrp.OwnerPriority) {
-				continue
-			}
-			switch err := kernel.Remove(o); {
-			case err == nil:
+			gone, err := cleanup1(kernel, o, there, c.Priority == vrrp.OwnerPriority)
+			if gone {
 				removed = append(removed, o)
-			case !errors.Is(err, fs.ErrNotExist):
+			}
+			if err != nil {
 				errs = append(errs, fmt.Errorf("vrrp: %s: remove %s: %w", c.Name, o, err))
 			}
 		}
 	}
 	return removed, errors.Join(errs...)
+}
+
+// cleanup1 removes one object if it is a leftover.
+func cleanup1(kernel Kernel, o Object, there map[Object]Found, owner bool) (gone bool, err error) {
+	switch o := o.(type) {
+	case Address:
+		f, ok := there[o.Identity()]
+		if !ok || (!f.Ours && owner) {
+			return false, nil
+		}
+	case Sysctl, Up:
+		return false, nil // they go with their interface, or cannot be told from others'
+	default:
+		if ours, err := kernel.Ours(o); err != nil || !ours {
+			return false, err
+		}
+	}
+	err = kernel.Remove(o)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -32,6 +32,7 @@ type wish struct {
 	asserted time.Time // of the last Set(true)
 	rounds   int       // announcements asked for since the last look
 	suspect  bool      // something changed: look whether everything is still there
+	relinked bool      // an interface changed: neighbours may have to learn anew
 	remove   bool      // hold nothing any more and end
 }
 
@@ -86,6 +87,7 @@ func (k *keeper) changed(c Change) {
 		return
 	}
 	k.wish.suspect = true
+	k.wish.relinked = k.wish.relinked || (c.Link != "" && !c.Address.IsValid())
 	k.poke()
 }
 
@@ -94,7 +96,7 @@ func (k *keeper) take() (w wish, active bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	w = k.wish
-	k.wish.rounds, k.wish.suspect = 0, false
+	k.wish.rounds, k.wish.suspect, k.wish.relinked = 0, false, false
 	return w, k.active.Load() && !w.remove
 }
 

@@ -19,6 +19,8 @@ type Kernel interface {
 	Renew(a Address) error
 	// Remove deletes an object; fs.ErrNotExist where there is none.
 	Remove(o Object) error
+	// Ours says whether an object that is there was put there by usher.
+	Ours(o Object) (bool, error)
 	// Addresses lists every address of every interface.
 	Addresses() ([]Found, error)
 	// Prepare opens whatever an announcement from the interface needs, so that
@@ -31,8 +33,9 @@ type Kernel interface {
 	Watch(ctx context.Context, report func(Change)) error
 }
 
-// Object is something that a holder can put into the kernel: an Address.
-// Objects are comparable values.
+// Object is something that a holder can put into the kernel: an Address, a
+// LocalRoute, a Route, a Rule, a Macvlan, Up, a Sysctl or Drop. Objects are
+// comparable values.
 type Object interface {
 	// Identity strips all attributes by which the kernel does not tell two
 	// objects apart.
@@ -79,9 +82,10 @@ func (a Announcement) HardwareAddr() net.HardwareAddr {
 	return a.MAC[:]
 }
 
-// Change is something that happened to an interface or one of its addresses.
-// The zero Change says that some may have been missed.
+// Change is something that happened to an interface, to one of its addresses, or
+// to a route or rule of usher's. The zero Change says that some may have been missed.
 type Change struct {
 	Link    string
 	Address netip.Addr // an address that was removed; invalid where the interface itself changed
+	Routing bool       // a route or rule of usher's was removed; the others are not set then
 }

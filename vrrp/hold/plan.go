@@ -1,9 +1,11 @@
 package hold
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"usher/vrrp"
@@ -12,6 +14,7 @@ import (
 // plan is an instance's configuration as its keeper works on it: what to hold,
 // in order, and what to announce.
 type plan struct {
+	standing []Object // from configuration to removal, whatever the state is
 	objects  []Object // while active, in the order in which they are added
 	notices  []notice // one for each address, in the same order
 	links    []string // interfaces that send announcements
@@ -28,42 +31,105 @@ type notice struct {
 // scopes are the words of the configuration.
 var scopes = map[string]uint8{"": 0, "global": 0, "site": 200, "link": 253, "host": 254}
 
+// tableMain is the kernel's main routing table.
+const tableMain = 254
+
 func newPlan(c vrrp.Config) (plan, error) {
 	p := plan{lease: c.Lease, announce: c.Announce}
 	p.announce.Repeat = max(1, p.announce.Repeat)
+	p.virtualMAC(c)
+	if !c.Accept && c.Priority != vrrp.OwnerPriority && len(c.Addresses) > 0 {
+		p.standing = append(p.standing, dropOf(c))
+	}
 	for _, a := range c.Addresses {
-		obj, err := addressOf(c, a)
-		if err != nil {
+		if err := p.address(c, a); err != nil {
 			return plan{}, err
 		}
-		p.objects = append(p.objects, obj)
-		p.notices = append(p.notices, notice{obj.Identity(), Announcement{Link: obj.Link, Address: obj.Prefix.Addr()}})
-		if !slices.Contains(p.links, obj.Link) {
-			p.links = append(p.links, obj.Link)
-		}
+	}
+	for _, r := range c.Routes {
+		p.objects = append(p.objects, routeOf(r))
+	}
+	for _, r := range c.Rules {
+		p.objects = append(p.objects, rulesOf(c, r)...)
 	}
 	return p, nil
 }
 
-// addressOf gives a virtual address as the kernel is to hold it.
-func addressOf(c vrrp.Config, a vrrp.Address) (Address, error) {
+// address adds one virtual address and its announcement. With a virtual MAC it is
+// on the macvlan, and the announcement, sent by the interface below, carries that MAC.
+func (p *plan) address(c vrrp.Config, a vrrp.Address) error {
 	scope, ok := scopes[a.Scope]
 	if !ok {
-		return Address{}, fmt.Errorf("address %s: unknown scope %q", a.Prefix, a.Scope)
+		return fmt.Errorf("address %s: unknown scope %q", a.Prefix, a.Scope)
 	}
-	link := a.Interface
-	if link == "" {
-		link = c.Interface
+	ip := a.Prefix.Addr().Unmap()
+	n := notice{Announcement: Announcement{Link: cmp.Or(a.Interface, c.Interface), Address: ip}}
+	on := n.Link
+	if c.VirtualMAC && on == c.Interface {
+		on = vrrp.VirtualDevice(c, ip.Is6())
+		n.MAC = [6]byte(vrrp.VirtualMAC(c.VRID, ip.Is6()))
 	}
-	return Address{Link: link, Prefix: netip.PrefixFrom(a.Prefix.Addr().Unmap(), a.Prefix.Bits()), Label: a.Label, Scope: scope, Lease: c.Lease}, nil
+	var o Object = Address{Link: on, Prefix: netip.PrefixFrom(ip, a.Prefix.Bits()), Label: a.Label, Scope: scope, Lease: c.Lease}
+	if c.Bind == vrrp.BindLocalRoute {
+		o = LocalRoute{Link: on, Address: ip}
+		if ip.Is6() {
+			p.standing = append(p.standing, Sysctl{Owner: c.Name, Key: "net/ipv6/conf/" + on + "/proxy_ndp", Value: "1"})
+		}
+	}
+	n.of = o.Identity()
+	p.objects = append(p.objects, o)
+	p.notices = append(p.notices, n)
+	if !slices.Contains(p.links, n.Link) {
+		p.links = append(p.links, n.Link)
+	}
+	return nil
+}
+
+// dropOf keeps packets from the addresses of an instance that does not accept them.
+func dropOf(c vrrp.Config) Drop {
+	var all []string
+	for _, a := range c.Addresses {
+		all = append(all, a.Prefix.Addr().Unmap().String())
+	}
+	slices.Sort(all)
+	return Drop{Instance: c.Name, Addresses: strings.Join(slices.Compact(all), " ")}
+}
+
+func routeOf(r vrrp.Route) Route {
+	return Route{
+		To: r.To.Masked(), Via: r.Via, Source: r.Source, Link: r.Interface, Table: cmp.Or(r.Table, tableMain),
+		Metric: r.Metric, MTU: r.MTU, Scope: r.Scope, Type: cmp.Or(r.Type, "unicast"),
+	}
+}
+
+// rulesOf gives a rule for each family that it is of: that of its prefixes, or
+// those of the instance's addresses.
+func rulesOf(c vrrp.Config, r vrrp.Rule) (all []Object) {
+	for _, v6 := range []bool{false, true} {
+		of := func(p netip.Prefix) bool { return p.IsValid() && p.Addr().Is6() == v6 }
+		plain := !r.From.IsValid() && !r.To.IsValid() && slices.ContainsFunc(c.Addresses, func(a vrrp.Address) bool { return of(a.Prefix) })
+		if plain || of(r.From) || of(r.To) {
+			all = append(all, Rule{V6: v6, From: r.From, To: r.To, Mark: r.Mark, Mask: r.Mask, Link: r.Interface, Table: cmp.Or(r.Table, tableMain), Priority: r.Priority})
+		}
+	}
+	return all
 }
 
 // concerned says whether a change touches what the plan holds.
 func (p plan) concerned(c Change) bool {
-	for _, o := range p.objects {
-		if a, ok := o.(Address); ok && a.Link == c.Link && (!c.Address.IsValid() || a.Prefix.Addr() == c.Address) {
-			return true
+	return slices.ContainsFunc(slices.Concat(p.standing, p.objects), func(o Object) bool {
+		switch o := o.(type) {
+		case Address:
+			return o.Link == c.Link && (!c.Address.IsValid() || o.Prefix.Addr() == c.Address)
+		case LocalRoute:
+			return c.Routing || o.Link == c.Link && !c.Address.IsValid()
+		case Route:
+			return c.Routing || o.Link != "" && o.Link == c.Link && !c.Address.IsValid()
+		case Rule:
+			return c.Routing
+		case Macvlan:
+			return (o.Name == c.Link || o.Parent == c.Link) && !c.Address.IsValid()
 		}
-	}
-	return false
+		return false
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"usher/vrrp"
@@ -38,22 +39,26 @@ type thing struct {
 // step brings the kernel to what is wanted and gives the time of the next look;
 // zero for none until something happens.
 func (k *keeper) step(w wish, active bool) time.Time {
+	_, failed := k.bring(w, w.plan.standing, func() bool { return true })
 	if !active {
-		k.release()
-		return time.Time{}
+		k.rest(w.plan)
+		k.outcome(failed)
+		return k.work.retryAt
 	}
 	if wait := k.unsure(w); wait > 0 {
 		k.held.Store(false)
 		return time.Now().Add(wait)
 	}
-	fresh := k.hold(w)
+	fresh, missing := k.bring(w, w.plan.objects, k.active.Load)
 	if !k.active.Load() {
 		k.poke()
 		return time.Time{}
 	}
-	k.drop(w.plan)
-	switch {
-	case fresh, w.rounds > 0:
+	failed += missing
+	k.outcome(failed)
+	k.held.Store(failed == "")
+	k.drop(w.plan.standing, w.plan.objects)
+	if fresh || w.rounds > 0 || w.relinked {
 		k.work.schedule.begin(w.plan, time.Now(), fresh)
 	}
 	next := k.announce(w.plan)
@@ -82,19 +87,17 @@ func (k *keeper) unsure(w wish) time.Duration {
 	return w.plan.lease / 3
 }
 
-// hold adds what is missing, announces each new address at once, and renews what
-// is due. It reports whether a new address is there. It stops as soon as the
-// instance is active no more.
-func (k *keeper) hold(w wish) (fresh bool) {
-	first := len(k.work.have) == 0
-	failed := ""
-	for _, o := range w.plan.objects {
-		if !k.active.Load() {
-			return fresh
+// bring adds what is missing of some objects, announces each new address at once,
+// and renews what is due. It reports whether something new is there, and what
+// failed. It stops as soon as it may not go on.
+func (k *keeper) bring(w wish, objects []Object, may func() bool) (fresh bool, failed string) {
+	for _, o := range objects {
+		if !may() {
+			return fresh, failed
 		}
 		repaired, added, err := k.ensure(o, w.suspect)
 		if err != nil {
-			failed = fmt.Sprintf("%s: %v", o, err)
+			failed += fmt.Sprintf("%s: %v; ", o, err)
 			continue
 		}
 		if !added {
@@ -104,19 +107,16 @@ func (k *keeper) hold(w wish) (fresh bool) {
 		k.work.schedule.first(w.plan, o)
 		k.announce(w.plan)
 		if repaired {
-			k.m.o.Log.Warn("vrrp: address was gone; put back", "instance", k.name, "address", o.String())
+			k.m.o.Log.Warn("vrrp: was gone; put back", "instance", k.name, "object", o.String())
 			k.event(vrrp.EventAddressRepaired, o.String()+" was gone, by somebody else's doing or because its lease ran out, and is put back")
-		} else if !first {
-			k.m.o.Log.Info("vrrp: address added", "instance", k.name, "address", o.String())
 		}
 	}
-	k.outcome(failed)
-	k.held.Store(failed == "")
-	return fresh
+	return fresh, failed
 }
 
 // outcome tells a failure once, and arms the next try.
 func (k *keeper) outcome(failed string) {
+	failed = strings.TrimSuffix(failed, "; ")
 	if failed == "" {
 		k.work.retry, k.work.retryAt, k.work.failure = 0, time.Time{}, ""
 		return
@@ -136,7 +136,8 @@ func (k *keeper) ensure(o Object, suspect bool) (repaired, added bool, err error
 	id := o.Identity()
 	t := k.work.have[id]
 	if t != nil && t.object != o && !t.foreign && !onlyLease(t.object, o) {
-		// A label or a scope changes only with a new address.
+		// A label or a scope changes only with a new address, a gateway only with
+		// a new route.
 		k.remove1(id)
 		t = nil
 	}
@@ -177,7 +178,7 @@ func (k *keeper) add(o Object, t *thing) (repaired, added bool, err error) {
 	}
 	added = t == nil
 	if added {
-		ours, err := k.ours(o)
+		ours, err := k.m.o.Kernel.Ours(o)
 		if err != nil {
 			return false, false, err
 		}
@@ -193,15 +194,6 @@ func (k *keeper) add(o Object, t *thing) (repaired, added bool, err error) {
 	return false, added, err
 }
 
-// ours says whether an object that is in the kernel was put there by usher.
-func (k *keeper) ours(o Object) (bool, error) {
-	found, err := k.m.o.Kernel.Addresses()
-	if err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(found, func(f Found) bool { return f.Ours && f.Address.Identity() == o.Identity() }), nil
-}
-
 func (k *keeper) note(o Object, t *thing) {
 	id := o.Identity()
 	if k.work.have[id] == nil {
@@ -215,24 +207,28 @@ func (k *keeper) forget(id Object) {
 	k.work.order = slices.DeleteFunc(k.work.order, func(o Object) bool { return o == id })
 }
 
-// drop removes what the plan does not hold (any more).
-func (k *keeper) drop(p plan) {
+// drop removes what is not to be kept, the last first.
+func (k *keeper) drop(keep ...[]Object) {
 	for _, id := range slices.Backward(slices.Clone(k.work.order)) {
-		if !slices.ContainsFunc(p.objects, func(o Object) bool { return o.Identity() == id }) {
+		kept := slices.ContainsFunc(keep, func(list []Object) bool {
+			return slices.ContainsFunc(list, func(o Object) bool { return o.Identity() == id })
+		})
+		if !kept {
 			k.remove1(id)
 		}
 	}
 }
 
-// release removes everything, the last first.
-func (k *keeper) release() {
+// rest is the state of an instance that is not active: it announces nothing and
+// holds only what stands all the time.
+func (k *keeper) rest(p plan) {
 	k.held.Store(false)
 	k.work.schedule, k.work.sure, k.work.asking = schedule{}, time.Time{}, time.Time{}
-	for _, id := range slices.Backward(slices.Clone(k.work.order)) {
-		k.remove1(id)
-	}
-	k.work.retry, k.work.retryAt, k.work.failure = 0, time.Time{}, ""
+	k.drop(p.standing)
 }
+
+// release removes everything.
+func (k *keeper) release() { k.rest(plan{}) }
 
 func (k *keeper) remove1(id Object) {
 	t := k.work.have[id]

@@ -44,6 +44,9 @@ func Contract(t *testing.T, run Run) {
 		"removal is reported":              removalReported,
 		"the interface goes":               interfaceGoes,
 		"announcements are heard":          announced,
+		"other objects":                    others,
+		"removed routing is reported":      routingReported,
+		"a macvlan goes with its parent":   macvlanGoes,
 	} {
 		run(t, name, body)
 	}
@@ -265,7 +268,7 @@ func interfaceGoes(t *testing.T, w World) {
 }
 
 func announced(t *testing.T, w World) {
-	for _, p := range both[:1] {
+	for _, p := range both {
 		a := netip.MustParsePrefix(p).Addr()
 		if err := w.Kernel.Prepare(w.Link); err != nil {
 			t.Fatal(err)

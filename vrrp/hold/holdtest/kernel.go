@@ -57,12 +57,7 @@ func (k *Kernel) RemoveLink(name string) {
 	k.mu.Lock()
 	delete(k.links, name)
 	changes := []hold.Change{}
-	for id, e := range k.objects {
-		if a, ok := id.(hold.Address); ok && a.Link == name {
-			k.drop(id, e)
-			changes = append(changes, hold.Change{Link: name, Address: a.Prefix.Addr()})
-		}
-	}
+	k.clear(name, func(c hold.Change) { changes = append(changes, c) })
 	report := k.reporter()
 	k.mu.Unlock()
 	for _, c := range append(changes, hold.Change{Link: name}) {
@@ -80,8 +75,8 @@ func (k *Kernel) Fail(o hold.Object, err error) {
 	k.failing[o.Identity()] = err
 }
 
-// AddForeign puts an address there as somebody else would: without usher's mark.
-func (k *Kernel) AddForeign(a hold.Address) error { return k.add(a, false) }
+// AddForeign puts an object there as somebody else would: without usher's mark.
+func (k *Kernel) AddForeign(o hold.Object) error { return k.add(o, false) }
 
 // Add implements hold.Kernel.
 func (k *Kernel) Add(o hold.Object) error { return k.add(o, true) }
@@ -104,14 +99,10 @@ func (k *Kernel) add(o hold.Object, ours bool) error {
 	}
 	e := &entry{object: o, ours: ours}
 	k.objects[id] = e
-	k.lease(e)
-	return nil
-}
-
-func (k *Kernel) reachable(o hold.Object) error {
-	if a, ok := o.(hold.Address); ok && !k.links[a.Link] {
-		return fmt.Errorf("%s: %w", o, syscall.ENODEV)
+	if m, ok := o.(hold.Macvlan); ok {
+		k.links[m.Name] = true
 	}
+	k.lease(e)
 	return nil
 }
 
@@ -149,6 +140,10 @@ func (k *Kernel) drop(id hold.Object, e *entry) {
 		e.timer.Stop()
 	}
 	delete(k.objects, id)
+	if m, ok := id.(hold.Macvlan); ok {
+		delete(k.links, m.Name)
+		k.clear(m.Name, func(hold.Change) {})
+	}
 }
 
 // Renew implements hold.Kernel.
@@ -179,10 +174,23 @@ func (k *Kernel) Remove(o hold.Object) error {
 	k.drop(id, e)
 	report := k.reporter()
 	k.mu.Unlock()
-	if a, ok := o.(hold.Address); ok {
-		report(hold.Change{Link: a.Link, Address: a.Prefix.Addr()})
+	switch o := o.(type) {
+	case hold.Address:
+		report(hold.Change{Link: o.Link, Address: o.Prefix.Addr()})
+	case hold.Macvlan:
+		report(hold.Change{Link: o.Name})
+	case hold.LocalRoute, hold.Route, hold.Rule:
+		report(hold.Change{Routing: true})
 	}
 	return nil
+}
+
+// Ours implements hold.Kernel.
+func (k *Kernel) Ours(o hold.Object) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e := k.objects[o.Identity()]
+	return e != nil && e.ours, nil
 }
 
 // Addresses implements hold.Kernel.

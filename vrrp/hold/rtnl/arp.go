@@ -69,7 +69,12 @@ func (k *Kernel) announceOnce(a hold.Announcement) error {
 	if mac == nil {
 		mac = s.mac
 	}
-	frame, err := gratuitousARP(mac, a)
+	var frame *ethernet.Frame
+	if a.Address.Is6() {
+		frame, err = unsolicitedNA(mac, a, forwards(a.Link))
+	} else {
+		frame, err = gratuitousARP(mac, a)
+	}
 	if err != nil {
 		return err
 	}

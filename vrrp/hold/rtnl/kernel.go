@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
 	"sync"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"usher/vrrp/hold"
@@ -19,7 +21,9 @@ const mark = 112
 
 // Kernel is the system's network, in the network namespace in which it was opened.
 type Kernel struct {
-	conn *conn // requests about addresses; kept apart because they are in a hurry
+	conn     *conn           // requests about addresses; kept apart because they are in a hurry
+	handle   *netlink.Handle // all other requests
+	settings settings
 
 	mu      sync.Mutex
 	links   map[string]net.Interface
@@ -35,13 +39,18 @@ func Open() (*Kernel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vrrp: open rtnetlink: %w", err)
 	}
-	return &Kernel{conn: c, links: map[string]net.Interface{}, senders: map[string]*sender{}}, nil
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("vrrp: open rtnetlink: %w", err), c.close())
+	}
+	return &Kernel{conn: c, handle: h, links: map[string]net.Interface{}, senders: map[string]*sender{}}, nil
 }
 
 // Close frees the sockets. What is held stays.
 func (k *Kernel) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.handle.Close()
 	errs := []error{k.conn.close()}
 	for name, s := range k.senders {
 		errs = append(errs, s.close())
@@ -95,6 +104,20 @@ func (k *Kernel) Add(o hold.Object) error {
 	switch o := o.(type) {
 	case hold.Address:
 		return k.address(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, o)
+	case hold.LocalRoute:
+		return k.addLocalRoute(o)
+	case hold.Route:
+		return k.addRoute(o)
+	case hold.Rule:
+		return k.handle.RuleAdd(ruleOf(o))
+	case hold.Macvlan:
+		return k.addMacvlan(o)
+	case hold.Up:
+		return k.setUp(o)
+	case hold.Sysctl:
+		return k.settings.set(o)
+	case hold.Drop:
+		return k.addDrop(o)
 	}
 	return fmt.Errorf("%T: %w", o, errors.ErrUnsupported)
 }
@@ -106,17 +129,60 @@ func (k *Kernel) Renew(a hold.Address) error {
 
 // Remove implements hold.Kernel.
 func (k *Kernel) Remove(o hold.Object) error {
-	var err error
-	switch o := o.(type) {
-	case hold.Address:
-		err = k.address(unix.RTM_DELADDR, 0, o)
-	default:
-		err = fmt.Errorf("%T: %w", o, errors.ErrUnsupported)
-	}
-	for _, gone := range []error{unix.EADDRNOTAVAIL, unix.ESRCH, unix.ENODEV, unix.ENOENT} {
+	err := k.remove(o)
+	for _, gone := range []error{unix.EADDRNOTAVAIL, unix.ESRCH, unix.ENODEV} {
 		if errors.Is(err, gone) {
 			return fmt.Errorf("%w (%w)", fs.ErrNotExist, err)
 		}
 	}
 	return err
+}
+
+func (k *Kernel) remove(o hold.Object) error {
+	switch o := o.(type) {
+	case hold.Address:
+		return k.address(unix.RTM_DELADDR, 0, o)
+	case hold.LocalRoute:
+		return k.removeLocalRoute(o)
+	case hold.Route:
+		return k.removeRoute(o)
+	case hold.Rule:
+		return k.handle.RuleDel(ruleOf(o))
+	case hold.Macvlan:
+		return k.removeMacvlan(o)
+	case hold.Up:
+		return k.setDown(o)
+	case hold.Sysctl:
+		return k.settings.putBack(o)
+	case hold.Drop:
+		return k.removeDrop(o)
+	}
+	return fmt.Errorf("%T: %w", o, errors.ErrUnsupported)
+}
+
+// Ours implements hold.Kernel.
+func (k *Kernel) Ours(o hold.Object) (bool, error) {
+	switch o := o.(type) {
+	case hold.Address:
+		all, err := k.Addresses()
+		return slices.ContainsFunc(all, func(f hold.Found) bool { return f.Ours && f.Address.Identity() == o.Identity() }), err
+	case hold.LocalRoute:
+		return k.hasRoute(o.Link, localRoute(o, 0))
+	case hold.Route:
+		r, err := k.routeOf(o)
+		if errors.Is(err, unix.ENODEV) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		return k.hasRoute(o.Link, r)
+	case hold.Rule:
+		return k.hasRule(o)
+	case hold.Macvlan:
+		return k.hasMacvlan(o)
+	case hold.Drop:
+		return k.hasDrop(o)
+	}
+	return true, nil // settings and the like have no other owner
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ethernet"
+	"github.com/mdlayher/ndp"
 	"github.com/mdlayher/packet"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -68,6 +69,18 @@ func pair(t testing.TB) {
 			t.Fatal(err)
 		}
 	}
+	// What is sent before the carrier is there is lost without a word.
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for _, name := range []string{"u0", "p0"} {
+		for range tick.C {
+			if l, err := netlink.LinkByName(name); err != nil {
+				t.Fatal(err)
+			} else if l.Attrs().OperState == netlink.OperUp {
+				break
+			}
+		}
+	}
 }
 
 // hear gives the addresses that are announced on p0, until the test ends.
@@ -103,16 +116,38 @@ func hear(t testing.TB) <-chan netip.Addr {
 	return heard
 }
 
-// announcedBy reads a gratuitous ARP request as a neighbour does.
+// announcedBy reads a gratuitous ARP request, or an unsolicited neighbour
+// advertisement, as a neighbour does.
 func announcedBy(frame []byte) (netip.Addr, bool) {
 	var f ethernet.Frame
-	var p arp.Packet
-	if f.UnmarshalBinary(frame) != nil || f.EtherType != ethernet.EtherTypeARP || p.UnmarshalBinary(f.Payload) != nil {
+	if f.UnmarshalBinary(frame) != nil {
 		return netip.Addr{}, false
 	}
-	ok := p.Operation == arp.OperationRequest && p.SenderIP == p.TargetIP &&
-		f.Destination.String() == "ff:ff:ff:ff:ff:ff" && f.Source.String() == p.SenderHardwareAddr.String()
-	return p.SenderIP, ok
+	var p arp.Packet
+	switch {
+	case f.EtherType == ethernet.EtherTypeARP && p.UnmarshalBinary(f.Payload) == nil:
+		ok := p.Operation == arp.OperationRequest && p.SenderIP == p.TargetIP &&
+			f.Destination.String() == "ff:ff:ff:ff:ff:ff" && f.Source.String() == p.SenderHardwareAddr.String()
+		return p.SenderIP, ok
+	case f.EtherType == ethernet.EtherTypeIPv6 && len(f.Payload) > 40 && f.Payload[6] == unix.IPPROTO_ICMPV6:
+		return advertised(f)
+	}
+	return netip.Addr{}, false
+}
+
+func advertised(f ethernet.Frame) (netip.Addr, bool) {
+	src, _ := netip.AddrFromSlice(f.Payload[8:24])
+	dst, _ := netip.AddrFromSlice(f.Payload[24:40])
+	m, err := ndp.ParseMessage(f.Payload[40:])
+	na, ok := m.(*ndp.NeighborAdvertisement)
+	if err != nil || !ok || len(na.Options) != 1 {
+		return netip.Addr{}, false
+	}
+	lla, ok := na.Options[0].(*ndp.LinkLayerAddress)
+	sum, err := ndp.MarshalMessageChecksum(na, src, dst)
+	return na.TargetAddress, ok && err == nil && string(sum) == string(f.Payload[40:]) && na.Override && !na.Solicited && !na.Router &&
+		dst == netip.MustParseAddr("ff02::1") && f.Payload[7] == 255 && f.Destination.String() == "33:33:00:00:00:01" &&
+		lla.Direction == ndp.Target && lla.Addr.String() == f.Source.String()
 }
 
 func open(t testing.TB) *Kernel {

@@ -12,7 +12,8 @@ import (
 
 // Watch implements hold.Kernel.
 func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
-	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_LINK)
+	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_LINK,
+		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE)
 	if err != nil {
 		return fmt.Errorf("vrrp: watch addresses: %w", err)
 	}
@@ -38,6 +39,13 @@ func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
 				for _, name := range k.changedLink(m.Header.Type == unix.RTM_DELLINK, m.Data) {
 					report(hold.Change{Link: name})
 				}
+			case unix.RTM_DELROUTE:
+				// A router may see thousands of these: those of others end here.
+				if len(m.Data) >= unix.SizeofRtMsg && nl.DeserializeRtMsg(m.Data).Protocol == mark {
+					report(hold.Change{Routing: true})
+				}
+			case unix.RTM_DELRULE:
+				report(hold.Change{Routing: true})
 			case unix.RTM_DELADDR:
 				f, index, err := parseAddress(m.Data)
 				if err != nil {

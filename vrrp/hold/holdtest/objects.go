@@ -1,0 +1,103 @@
+package holdtest
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"testing"
+
+	"usher/vrrp/hold"
+)
+
+// macvlan is one that a world's interface can carry.
+func (w World) macvlan() hold.Macvlan {
+	return hold.Macvlan{Name: "vrrp4-51-test", Parent: w.Link, MAC: [6]byte{0, 0, 0x5e, 0, 1, 51}}
+}
+
+// others is the life of every kind of object that is not an address.
+func others(t *testing.T, w World) {
+	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
+	for _, o := range []hold.Object{
+		hold.LocalRoute{Link: w.Link, Address: addr("192.0.2.1")},
+		hold.LocalRoute{Link: w.Link, Address: addr("2001:db8::1")},
+		hold.Route{To: prefix("198.51.100.0/24"), Link: w.Link, Table: 254, Type: "unicast", Metric: 7, MTU: 1400},
+		hold.Route{To: prefix("0.0.0.0/0"), Link: w.Link, Table: 100},
+		hold.Route{To: prefix("2001:db8:1::/48"), Link: w.Link, Table: 254},
+		hold.Route{To: prefix("203.0.113.0/24"), Table: 254, Type: "blackhole"},
+		hold.Route{To: prefix("2001:db8:2::/48"), Table: 254, Type: "unreachable"},
+		hold.Rule{From: prefix("192.0.2.1/32"), Table: 100, Priority: 1000},
+		hold.Rule{Mark: 7, Mask: 0xff, Link: w.Link, Table: 100, Priority: 1001},
+		hold.Rule{V6: true, To: prefix("2001:db8::/32"), Table: 100, Priority: 1000},
+		w.macvlan(),
+		hold.Drop{Instance: "web", Addresses: "192.0.2.1 2001:db8::1"},
+	} {
+		there := func() bool {
+			t.Helper()
+			ours, err := w.Kernel.Ours(o)
+			if err != nil {
+				t.Fatalf("%s: Ours: %v", o, err)
+			}
+			return ours
+		}
+		if there() {
+			t.Errorf("%s: there before it is added", o)
+		}
+		if err := w.Kernel.Add(o); err != nil {
+			t.Errorf("%s: add: %v", o, err)
+			continue
+		}
+		if !there() {
+			t.Errorf("%s: not there", o)
+		}
+		if err := w.Kernel.Add(o); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("%s: add twice: %v", o, err)
+		}
+		if err := w.Kernel.Remove(o); err != nil {
+			t.Errorf("%s: remove: %v", o, err)
+		}
+		if there() {
+			t.Errorf("%s: there after it was removed", o)
+		}
+		if err := w.Kernel.Remove(o); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: remove twice: %v", o, err)
+		}
+	}
+}
+
+func routingReported(t *testing.T, w World) {
+	changes := watch(t, w)
+	for _, o := range []hold.Object{
+		hold.LocalRoute{Link: w.Link, Address: netip.MustParseAddr("192.0.2.1")},
+		hold.Route{To: netip.MustParsePrefix("198.51.100.0/24"), Link: w.Link, Table: 254},
+		hold.Rule{From: netip.MustParsePrefix("192.0.2.1/32"), Table: 100, Priority: 1000},
+	} {
+		if err := w.Kernel.Add(o); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Kernel.Remove(o); err != nil {
+			t.Fatal(err)
+		}
+		awaitChange(t, changes, hold.Change{Routing: true})
+	}
+}
+
+func macvlanGoes(t *testing.T, w World) {
+	m := w.macvlan()
+	if err := w.Kernel.Add(m); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Kernel.Add(hold.Up{Link: m.Name}); err != nil {
+		t.Fatal(err)
+	}
+	on := hold.Address{Link: m.Name, Prefix: netip.MustParsePrefix(both[0])}
+	if err := w.Kernel.Add(on); err != nil {
+		t.Fatal(err)
+	}
+	w.RemoveLink(t)
+	if ours, err := w.Kernel.Ours(m); err != nil || ours {
+		t.Errorf("still there: %v, %v", ours, err)
+	}
+	if err := w.Kernel.Remove(on); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("remove the address: %v", err)
+	}
+}
