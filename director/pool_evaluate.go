@@ -162,7 +162,7 @@ func (p *Pool) ramp(now time.Time) {
 		}
 	}
 	for _, m := range p.members {
-		serving := m.counts() && m.target() > 0 && (p.sorry == nil || m == p.sorry)
+		serving := m.counts() && m.target() > 0 && (m == p.sorry || !m.sorry && p.sorry == nil)
 		switch {
 		case !serving || p.config.SlowStart <= 0 || m.sorry:
 			m.ramp = time.Time{}

@@ -161,11 +161,11 @@ func decodeDest(payload []byte, service ServiceKey) (destRecord, error) {
 func (c *Counters) decode(ad *netlink.AttributeDecoder) error {
 	for ad.Next() {
 		var v uint64
-		switch ad.Len() {
+		switch b := ad.Bytes(); len(b) {
 		case 4:
-			v = uint64(ad.Uint32())
+			v = uint64(binary.NativeEndian.Uint32(b))
 		case 8:
-			v = ad.Uint64()
+			v = binary.NativeEndian.Uint64(b)
 		default:
 			continue
 		}
