@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"usher/cmd/usher/internal/daemon"
+	"usher/cmd/usher/internal/notify"
 	"usher/cmd/usher/internal/vrrpproc"
 	"usher/conf"
 	"usher/director"
@@ -24,12 +25,13 @@ func parts(log *slog.Logger) daemon.Parts {
 				Args: []string{"vrrp-child", "--log-level", g.Log.Level, "--log-format", g.Log.Format},
 			})
 		},
-		Checks: func(h daemon.ChecksHooks) daemon.Checks {
+		Checks: func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
+			prober := probe.New(probe.Options{Log: log})
 			return healthcheck.New(healthcheck.Options{
-				Log: log, Prober: probe.New(probe.Options{Log: log}),
-				Results: h.Results, Events: h.Events, Observe: h.Observe,
-			})
+				Log: log, Prober: prober, Results: h.Results, Events: h.Events, Observe: h.Observe,
+			}), prober.BFD()
 		},
+		Alerts: func() daemon.Alerts { return notify.New(notify.Options{Log: log}) },
 		Director: func(state string, events func(director.Event)) (daemon.Director, error) {
 			return openDirector(log, state, events)
 		},

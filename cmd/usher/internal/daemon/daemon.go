@@ -53,9 +53,13 @@ type Daemon struct {
 	reload      reloadOutcome
 	history     *history
 
+	alerts   Alerts
+	bfd      BFD
+	sessions sessions
+
 	state   *stateFolder
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers *part }
+	parts   struct{ vrrp, checks, director, helpers, alerts *part }
 }
 
 type reloadOutcome struct {
@@ -68,6 +72,7 @@ func New(o Options) *Daemon {
 	return &Daemon{
 		opts: o, log: o.Log, ring: events.NewRing(0), metrics: metrics.New(o.Version),
 		failed: make(chan error, 4), quorum: make(chan struct{}, 1), history: newHistory(),
+		alerts: o.Parts.Alerts(),
 	}
 }
 
@@ -121,10 +126,11 @@ func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) e
 		return err
 	}
 	d.mu.Lock()
-	d.checks = d.opts.Parts.Checks(ChecksHooks{Results: d.health, Events: d.checkEvent, Observe: d.metrics.Observe})
+	d.checks, d.bfd = d.opts.Parts.Checks(ChecksHooks{Results: d.health, Events: d.checkEvent, Observe: d.metrics.Observe})
 	d.maintenance = d.state.maintenance()
 	d.mu.Unlock()
 
+	d.parts.alerts = d.run(ctx, "alerts", d.alerts.Run)
 	d.parts.helpers = d.run(ctx, "helpers", d.helpers)
 	d.parts.checks = d.run(ctx, "health checks", d.checks.Run)
 	if director != nil {
@@ -187,6 +193,7 @@ func (d *Daemon) stop() error {
 		}
 	}
 	d.parts.helpers.stop()
+	d.parts.alerts.stop() // last: it tells of the stop, too
 	err = errors.Join(err, d.servers.close(), d.state.close())
 	d.log.Info("stopped")
 	return err

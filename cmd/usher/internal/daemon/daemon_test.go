@@ -26,6 +26,7 @@ import (
 	"usher/conf"
 	"usher/director"
 	"usher/healthcheck"
+	"usher/healthcheck/bfd"
 	"usher/vrrp"
 )
 
@@ -435,6 +436,50 @@ func TestTrackedVirtualServer(t *testing.T) {
 	f.world.hooks.Results(healthcheck.Update{ID: healthcheck.ID{VirtualServer: "web"}})
 	if got := f.world.noted()[3:]; !slices.Equal(got, []string{"active edge", "backup edge", "health web"}) {
 		t.Errorf("got %q", got)
+	}
+	f.world.mu.Lock()
+	defer f.world.mu.Unlock()
+	if want := []string{"web up", "edge active", "edge backup"}; !slices.Equal(f.world.told, want) {
+		t.Errorf("alerts were told %q, want %q", f.world.told, want)
+	}
+}
+
+// TestTrackedBFD: a session's state reaches the instance that tracks it, and a
+// session that leaves the configuration is forgotten.
+func TestTrackedBFD(t *testing.T) {
+	f := newFixture(t)
+	peer := "bfd \"core\" {\n  address = \"192.0.2.9\"\n}\n"
+	f.write(f.global("") + peer + strings.Replace(instanceOn("eth0"), `track_virtual_server "web" { weight = -20 }`, `track_bfd "core" { weight = 0 }`, 1))
+	d, _ := f.start()
+	f.world.mu.Lock()
+	w := f.world.watched["192.0.2.9"]
+	f.world.mu.Unlock()
+	if w.id < 1<<32 {
+		t.Fatalf("session %d is one of the health checks'", w.id)
+	}
+	for _, c := range []struct {
+		change bfd.Change
+		fault  bool
+	}{{bfd.Change{State: bfd.Down, Reason: "detection time expired"}, true}, {bfd.Change{State: bfd.Up}, false}} {
+		w.report(c.change)
+		if got := <-f.world.activated; got != "edge bfd/core" {
+			t.Fatalf("tracked %q", got)
+		}
+		f.world.mu.Lock()
+		a := f.world.tracks["edge bfd/core"]
+		f.world.mu.Unlock()
+		if a.Fault != c.fault || !strings.Contains(a.Reason, c.change.Reason) {
+			t.Errorf("%+v gives %+v", c.change, a)
+		}
+	}
+	f.write(f.global("") + strings.Replace(instanceOn("eth0"), `  track_virtual_server "web" { weight = -20 }`, "", 1))
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.world.mu.Lock()
+	defer f.world.mu.Unlock()
+	if len(f.world.watched) != 0 {
+		t.Error("the session runs on")
 	}
 }
 

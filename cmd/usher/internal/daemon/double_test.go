@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"sync"
 
@@ -9,6 +10,7 @@ import (
 	"usher/conf"
 	"usher/director"
 	"usher/healthcheck"
+	"usher/healthcheck/bfd"
 	"usher/vrrp"
 )
 
@@ -24,7 +26,9 @@ type world struct {
 	tracks   map[string]vrrp.Adjustment
 	up       map[string]bool // virtual servers with quorum
 	over     []director.Override
-	refuse   error // what the director's next Apply says
+	watched  map[string]watch // BFD peers
+	told     []string         // to alerts
+	refuse   error            // what the director's next Apply says
 	noIPVS   error
 
 	vrrpEvents     func(vrrp.Event)
@@ -34,7 +38,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{tracks: map[string]vrrp.Adjustment{}, up: map[string]bool{}, activated: make(chan string, 16)}
+	return &world{tracks: map[string]vrrp.Adjustment{}, up: map[string]bool{}, watched: map[string]watch{}, activated: make(chan string, 16)}
 }
 
 func (w *world) note(what string) {
@@ -55,10 +59,11 @@ func (w *world) parts() daemon.Parts {
 			w.vrrpEvents = events
 			return (*fakeVRRP)(w)
 		},
-		Checks: func(h daemon.ChecksHooks) daemon.Checks {
+		Checks: func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
 			w.hooks = h
-			return (*fakeChecks)(w)
+			return (*fakeChecks)(w), (*fakeBFD)(w)
 		},
+		Alerts: func() daemon.Alerts { return (*fakeAlerts)(w) },
 		Director: func(_ string, events func(director.Event)) (daemon.Director, error) {
 			if w.noIPVS != nil {
 				return nil, w.noIPVS
@@ -223,4 +228,44 @@ func (f *fakeDirector) Stop(_ context.Context, keep bool) error {
 		(*world)(f).note("ipvs cleaned")
 	}
 	return nil
+}
+
+type fakeBFD world
+
+func (f *fakeBFD) Watch(id uint64, p bfd.Peer, report func(bfd.Change)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watched[p.Address.String()] = watch{id, report}
+}
+
+func (f *fakeBFD) Forget(id uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.watched, func(_ string, w watch) bool { return w.id == id })
+}
+
+type watch struct {
+	id     uint64
+	report func(bfd.Change)
+}
+
+type fakeAlerts world
+
+func (f *fakeAlerts) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+func (f *fakeAlerts) Apply(*conf.Config) error { return nil }
+
+func (f *fakeAlerts) VRRP(e vrrp.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, e.Instance+" "+e.To.String())
+}
+
+func (f *fakeAlerts) Director(e director.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, e.VirtualServer+" "+e.To)
 }

@@ -18,6 +18,7 @@ import (
 
 func (d *Daemon) vrrpEvent(e vrrp.Event) {
 	d.record(events.FromVRRP(e))
+	d.alerts.VRRP(e)
 	if e.Kind != vrrp.EventState || e.Instance == "" {
 		return
 	}
@@ -31,6 +32,7 @@ func (d *Daemon) vrrpEvent(e vrrp.Event) {
 
 func (d *Daemon) directorEvent(e director.Event) {
 	d.record(events.FromDirector(e))
+	d.alerts.Director(e)
 	if e.Kind == director.EventQuorum {
 		d.kick()
 	}
@@ -77,7 +79,7 @@ func (d *Daemon) kick() {
 }
 
 // helpers is what the daemon does beside its parts: it tells VRRP of the virtual
-// servers that instances track, and samples the history.
+// servers and BFD peers that instances track, and samples the history.
 func (d *Daemon) helpers(ctx context.Context) error {
 	sample := time.NewTicker(HistoryInterval)
 	defer sample.Stop()
@@ -94,30 +96,6 @@ func (d *Daemon) helpers(ctx context.Context) error {
 			if dir != nil {
 				d.history.sample(now, dir.Status())
 			}
-		}
-	}
-}
-
-// track tells VRRP the state of every tracked virtual server, whether it changed
-// or not.
-func (d *Daemon) track() {
-	d.mu.Lock()
-	c, dir, process := d.config, d.director, d.vrrp
-	d.mu.Unlock()
-	if c == nil || dir == nil || process == nil {
-		return
-	}
-	up := map[string]director.VirtualServerStatus{}
-	for _, s := range dir.Status() {
-		up[s.Name] = s
-	}
-	for _, i := range c.Instances {
-		for _, t := range i.Track {
-			if t.Kind != vrrp.TrackVirtualServer {
-				continue
-			}
-			s, known := up[t.Name]
-			process.Track(i.Name, t.Key(), adjustment(t, known && s.Up, s.Reason))
 		}
 	}
 }

@@ -44,11 +44,20 @@ type Director interface {
 	Stop(ctx context.Context, keep bool) error
 }
 
+// Alerts tells people and programs outside what happened, in order.
+type Alerts interface {
+	Run(ctx context.Context) error
+	Apply(*conf.Config) error
+	VRRP(vrrp.Event)
+	Director(director.Event)
+}
+
 // Parts makes the domains' engines. The command line gives the real ones, tests
 // give doubles.
 type Parts struct {
 	VRRP   func(g conf.Global, events func(vrrp.Event)) VRRP
-	Checks func(ChecksHooks) Checks
+	Checks func(ChecksHooks) (Checks, BFD)
+	Alerts func() Alerts
 	// Director opens the kernel's IPVS; an error says that it is not there or not
 	// for us, and nothing was changed.
 	Director func(state string, events func(director.Event)) (Director, error)

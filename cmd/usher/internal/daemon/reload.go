@@ -113,6 +113,9 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 	if err := d.opts.LogControl.Set(c.Global.Log.Level, c.Global.Log.Format); err != nil {
 		return err
 	}
+	if err := d.alerts.Apply(c); err != nil {
+		return err
+	}
 	if dir != nil {
 		if err := dir.Configure(ctx, c.DirectorSettings()); err != nil {
 			return err
@@ -140,6 +143,7 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 			return err
 		}
 	}
+	d.sessions.apply(d.bfd, c, d.kick)
 	d.forget(c)
 	d.kick()
 	if err := d.state.saveLastGood(c); err != nil {

@@ -1,0 +1,133 @@
+package daemon
+
+import (
+	"sync"
+
+	"usher/conf"
+	"usher/healthcheck/bfd"
+	"usher/vrrp"
+)
+
+// BFD runs sessions of RFC 5880 that instances track. There is one engine in the
+// process, which health checks use as well.
+type BFD interface {
+	Watch(id uint64, p bfd.Peer, report func(bfd.Change))
+	Forget(id uint64)
+}
+
+// firstSession is above every number that health checks use.
+const firstSession = 1 << 32
+
+// sessions are the BFD peers of the configuration and how they stand.
+type sessions struct {
+	mu    sync.Mutex
+	last  uint64
+	known map[string]*session // by name
+}
+
+type session struct {
+	id     uint64
+	peer   conf.BFD
+	change bfd.Change
+	heard  bool
+}
+
+// apply watches the peers of c, those that have not changed undisturbed, and calls
+// changed whenever one of them does.
+func (s *sessions) apply(engine BFD, c *conf.Config, changed func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil {
+		s.known, s.last = map[string]*session{}, firstSession
+	}
+	wanted := map[string]conf.BFD{}
+	for _, p := range c.BFD {
+		wanted[p.Name] = p
+	}
+	for name, have := range s.known {
+		if p, ok := wanted[name]; !ok || p != have.peer {
+			engine.Forget(have.id)
+			delete(s.known, name)
+		}
+	}
+	for name, p := range wanted {
+		if s.known[name] != nil {
+			continue
+		}
+		s.last++
+		one := &session{id: s.last, peer: p}
+		s.known[name] = one
+		engine.Watch(one.id, peerOf(p), func(change bfd.Change) {
+			s.mu.Lock()
+			one.change, one.heard = change, true
+			s.mu.Unlock()
+			changed()
+		})
+	}
+}
+
+func peerOf(p conf.BFD) bfd.Peer {
+	return bfd.Peer{Address: p.Address, Source: p.BFD.Source, Config: bfd.Config{
+		MinTX: p.MinTX, MinRX: p.MinRX, Multiplier: uint8(p.Multiplier), Passive: p.Passive,
+	}}
+}
+
+// state says whether a peer is up and why it is not; told is false before its
+// first report.
+func (s *sessions) state(name string) (up bool, reason string, told bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.known[name]
+	if one == nil || !one.heard {
+		return false, "", false
+	}
+	return one.change.State == bfd.Up, one.change.Reason, true
+}
+
+// track tells VRRP the state of everything tracked that this process knows,
+// virtual servers and BFD peers, whether it changed or not.
+func (d *Daemon) track() {
+	d.mu.Lock()
+	c, dir, process := d.config, d.director, d.vrrp
+	d.mu.Unlock()
+	if c == nil || process == nil {
+		return
+	}
+	pools := map[string]poolState{}
+	if dir != nil && tracksPools(c) {
+		for _, s := range dir.Status() {
+			pools[s.Name] = poolState{s.Up, s.Reason}
+		}
+	}
+	for _, i := range c.Instances {
+		for _, t := range i.Track {
+			switch t.Kind {
+			case vrrp.TrackVirtualServer:
+				if p, known := pools[t.Name]; known {
+					process.Track(i.Name, t.Key(), adjustment(t, p.up, p.reason))
+				}
+			case vrrp.TrackBFD:
+				if up, reason, told := d.sessions.state(t.Name); told {
+					process.Track(i.Name, t.Key(), adjustment(t, up, reason))
+				}
+			}
+		}
+	}
+}
+
+type poolState struct {
+	up     bool
+	reason string
+}
+
+// tracksPools spares the reading of every counter where no instance asks.
+func tracksPools(c *conf.Config) bool {
+	for _, i := range c.Instances {
+		for _, t := range i.Track {
+			if t.Kind == vrrp.TrackVirtualServer {
+				return true
+			}
+		}
+	}
+	return false
+}
