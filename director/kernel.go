@@ -22,6 +22,9 @@ type Kernel interface {
 	// all succeeded, else as many errors as ops, nil where one succeeded.
 	Apply(ops []ipvs.Op) []error
 
+	// HalfOpen counts TCP connections that a real server has not answered yet.
+	HalfOpen() (map[ipvs.Route]int, error)
+
 	// Timeouts and SetTimeouts read and write the idle times of connections.
 	Timeouts() (ipvs.Timeouts, error)
 	SetTimeouts(ipvs.Timeouts) error

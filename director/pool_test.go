@@ -251,3 +251,18 @@ func TestProbeService(t *testing.T) {
 		}
 	})
 }
+
+func TestUnansweredConnectionsFindTheirServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(2))
+		w.k.SetHalfOpen(ipvs.Route{Service: testKey(0), Dest: testDest(1)}, 4)
+		w.k.SetHalfOpen(ipvs.Route{Service: testKey(1), Dest: testDest(1)}, 9) // not ours
+		got, err := w.d.Unanswered()
+		want := healthcheck.ID{VirtualServer: "web", RealServer: server(1)}
+		if err != nil || len(got) != 1 || got[want] != 4 {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}

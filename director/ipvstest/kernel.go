@@ -32,6 +32,7 @@ type Kernel struct {
 	counters map[ipvs.ServiceKey]map[ipvs.DestinationKey]ipvs.Counters
 	timeouts ipvs.Timeouts
 	daemons  []ipvs.SyncDaemon
+	halfOpen map[ipvs.Route]int
 	history  []ipvs.Op
 	watch    func(ipvs.Table)
 }
@@ -115,6 +116,24 @@ func (k *Kernel) SetCounters(key ipvs.ServiceKey, dest ipvs.DestinationKey, c ip
 		k.counters[key] = map[ipvs.DestinationKey]ipvs.Counters{}
 	}
 	k.counters[key][dest] = c
+}
+
+// HalfOpen gives what SetHalfOpen set.
+func (k *Kernel) HalfOpen() (map[ipvs.Route]int, error) {
+	k.wait()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.halfOpen), nil
+}
+
+// SetHalfOpen sets the number of unanswered connections of a route.
+func (k *Kernel) SetHalfOpen(r ipvs.Route, n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.halfOpen == nil {
+		k.halfOpen = map[ipvs.Route]int{}
+	}
+	k.halfOpen[r] = n
 }
 
 // Flush empties the table behind the director's back, as `ipvsadm -C` does.
