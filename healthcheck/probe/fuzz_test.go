@@ -1,0 +1,180 @@
+package probe
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+	"golang.org/x/net/ipv4"
+
+	"usher/healthcheck"
+)
+
+// script is a connection whose other side has said all that it will say.
+type script struct {
+	net.Conn
+	in *bytes.Reader
+}
+
+func scripted(b []byte) net.Conn { return script{in: bytes.NewReader(b)} }
+
+func (s script) Read(b []byte) (int, error)  { return s.in.Read(b) }
+func (s script) Write(b []byte) (int, error) { return len(b), nil }
+
+// FuzzHTTPAnswer: an answer read in one piece is the same read byte by byte.
+func FuzzHTTPAnswer(f *testing.F) {
+	for _, s := range []string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+		"HTTP/1.0 200 OK\n\nuntil the end",
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\nTrailer: x\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncut",
+		"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+		"SSH-2.0-OpenSSH\r\n",
+		"",
+	} {
+		f.Add([]byte(s), false)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, head bool) {
+		read := func(size int) (httpAnswer, bool, error) {
+			a := httpAnswer{head: head, keep: true}
+			for rest := b; len(rest) > 0; {
+				n := min(size, len(rest))
+				if done, err := a.feed(rest[:n], false); done || err != nil {
+					return a, done, err
+				}
+				rest = rest[n:]
+			}
+			done, err := a.feed(nil, true)
+			return a, done, err
+		}
+		whole, done1, err1 := read(len(b) + 1)
+		bytewise, done2, err2 := read(1)
+		if done1 != done2 || (err1 == nil) != (err2 == nil) || whole.Status != bytewise.Status || !bytes.Equal(whole.Body, bytewise.Body) {
+			t.Fatalf("whole: %d %q %v %v; bytewise: %d %q %v %v", whole.Status, whole.Body, done1, err1, bytewise.Status, bytewise.Body, done2, err2)
+		}
+		if !done1 && err1 == nil {
+			t.Fatal("neither complete nor wrong at the end")
+		}
+		if len(whole.Body) > answerMost {
+			t.Fatalf("%d bytes of body kept", len(whole.Body))
+		}
+	})
+}
+
+func FuzzSMTPReply(f *testing.F) {
+	f.Add([]byte("250-a\r\n250 b\r\n"))
+	f.Add([]byte("220"))
+	f.Add([]byte(strings.Repeat("250-x\r\n", 200)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		lines, err := reply(newTextConn(scripted(b)), "250", "the answer")
+		if err == nil && (len(lines) == 0 || len(lines) > repliesMost) {
+			t.Fatalf("%d lines", len(lines))
+		}
+	})
+}
+
+func FuzzMySQL(f *testing.F) {
+	f.Add([]byte("\x0a8.0.30-test\x00\x01\x00\x00\x00saltsalt\x00\xff\xf7\x2d\x02\x00\xff\xdf\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00saltsaltsalt\x00mysql_native_password\x00"))
+	f.Add([]byte("\xff\x15\x04#28000Access denied"))
+	f.Add([]byte("\x01\x00\x00\x02\xfe"))
+	f.Add([]byte("\x02\x00\x00\x02\x01\x04"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if h, err := mysqlGreeting(b); err == nil {
+			h.login(healthcheck.Database{User: "u", Database: "d"}, "secret")
+		}
+		mysqlAuthenticate(scripted(b), healthcheck.Database{}, "secret")
+	})
+}
+
+func FuzzPostgres(f *testing.F) {
+	f.Add([]byte("R\x00\x00\x00\x08\x00\x00\x00\x00Z\x00\x00\x00\x05I"))
+	f.Add([]byte("E\x00\x00\x00\x1aC28P01\x00Mno password\x00\x00"))
+	f.Add([]byte("R\x00\x00\x00\x17\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00R\x00\x00\x00\x14\x00\x00\x00\x0br=x,s=eA==,i=1"))
+	f.Add([]byte("R\x00\x00\x00\x0c\x00\x00\x00\x0c v=x"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if err := postgresLogin(scripted(b), healthcheck.Database{User: "u", Password: new(healthcheck.Credential)}, "secret"); err == nil && !bytes.Contains(b, []byte("Z")) {
+			t.Fatal("in, and never ready for queries")
+		}
+	})
+}
+
+func FuzzAgent(f *testing.F) {
+	f.Add("up 75% # fine")
+	f.Add("drain,maint;down")
+	f.Fuzz(func(t *testing.T, line string) {
+		r := judgeAgent(line)
+		if r.Outcome == healthcheck.Inconclusive || r.Advice.Percent < 0 || r.Advice.Percent > agentMost {
+			t.Fatalf("%+v", r)
+		}
+	})
+}
+
+func FuzzRedis(f *testing.F) {
+	f.Add("+PONG")
+	f.Add("-NOAUTH Authentication required.")
+	f.Fuzz(func(t *testing.T, line string) {
+		if judgeRedis("PING", line) == nil && line != "+PONG" {
+			t.Fatalf("%q passes", line)
+		}
+	})
+}
+
+func FuzzGRPCHealth(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0, 2, 8, 1})
+	f.Add([]byte{0, 0, 0, 0, 0})
+	f.Add([]byte{0, 0, 0, 0, 5, 18, 1, 'x', 8, 1})
+	f.Fuzz(func(t *testing.T, b []byte) { healthStatus(b) })
+}
+
+func FuzzJSONPath(f *testing.F) {
+	f.Add([]byte(`{"status":{"db":["ok",3]}}`), "status.db[1]")
+	f.Add([]byte(`[[1]]`), "[0][0]")
+	f.Add([]byte(`{}`), "[")
+	f.Fuzz(func(t *testing.T, body []byte, path string) {
+		judgeJSON([]healthcheck.JSONExpect{{Path: path}}, "/", body)
+		var root any
+		if json.Unmarshal(body, &root) == nil {
+			lookUp(root, path)
+		}
+	})
+}
+
+func FuzzPingReply(f *testing.F) {
+	f.Add([]byte{0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1, 0, 0, 0xff, 0xff, 0, 0, 0, 0})
+	f.Add([]byte{0x4f})
+	proto := pingProtocol{family: 2, number: 1, reply: ipv4.ICMPTypeEchoReply}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if isReply(proto, b, []byte("12345678")) && !bytes.Contains(b, []byte("12345678")) {
+			t.Fatal("a reply without our data")
+		}
+	})
+}
+
+func FuzzDNS(f *testing.F) {
+	question := new(dns.Msg)
+	question.SetQuestion("example.org.", dns.TypeA)
+	text, err := question.Pack()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if answer, err := exchange(scripted(b), question, false); err == nil {
+			judgeDNS(&healthcheck.DNS{Question: "example.org", Type: "A", Expect: []string{"192.0.2.1"}}, answer)
+		}
+	})
+}
+
+func FuzzDatagram(f *testing.F) {
+	f.Add([]byte("hello"), []byte("hello"), []byte{0xff, 0x0f})
+	f.Fuzz(func(t *testing.T, reply, want, mask []byte) {
+		err := judgeDatagram(&healthcheck.UDP{Expect: want, Mask: mask}, reply)
+		if bytes.HasPrefix(reply, want) && err != nil {
+			t.Fatalf("%q begins with %q: %v", reply, want, err)
+		}
+	})
+}
