@@ -1,7 +1,6 @@
 package ipvs
 
 import (
-	"slices"
 	"testing"
 
 	"usher/test/lab"
@@ -51,7 +50,7 @@ func (s *site) serverDiesAndReturns(t *testing.T) {
 	labtest.Must(t, err)
 	s.webs[1] = web
 	for _, n := range s.Directors() {
-		labtest.Must(t, n.AwaitServers(t.Context(), "web", "up", slices.Clone(s.rips)...))
+		labtest.Must(t, n.AwaitServers(t.Context(), "web", "up", s.rips...))
 		s.expectTable(t, n)
 	}
 }

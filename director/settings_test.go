@@ -1,0 +1,188 @@
+package director_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"usher/director"
+	"usher/director/ipvs"
+	"usher/director/ipvstest"
+)
+
+// sysctls are kernel settings in memory.
+type sysctls struct {
+	mu     sync.Mutex
+	values map[string]string
+}
+
+func (s *sysctls) Get(name string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v, ok := s.values[name]; ok {
+		return v, nil
+	}
+	return "", fs.ErrNotExist
+}
+
+func (s *sysctls) Set(name, value string) error {
+	if _, err := s.Get(name); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.values[name] = value
+	return nil
+}
+
+// rules is a packet filter in memory.
+type rules struct {
+	mu   sync.Mutex
+	kept []director.SNATRule
+}
+
+func (r *rules) Keep(want []director.SNATRule) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	changed := len(want) != len(r.kept)
+	r.kept = want
+	return changed, nil
+}
+
+func (r *rules) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.kept)
+}
+
+func newSysctls() *sysctls {
+	return &sysctls{values: map[string]string{
+		"net.ipv4.vs.expire_nodest_conn": "0", "net.ipv4.vs.conntrack": "0", "net.ipv4.ip_forward": "0",
+		"net.ipv4.vs.conn_reuse_mode": "1",
+	}}
+}
+
+// settled runs a director with settings, lets see look, and stops it.
+func settled(t *testing.T, o director.Options, s director.Settings, see func(*director.Director, error), servers ...director.VirtualServer) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	d := director.New(o)
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	err := d.Configure(ctx, s)
+	see(d, errors.Join(err, d.Apply(ctx, servers)))
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := d.Stop(context.Background(), false); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSettingsAreSetAndPutBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		yes, two := true, 2
+		k, s, r := ipvstest.New(), newSysctls(), &rules{}
+		vs := pool(1)
+		vs.Real[0].Forward = director.FullNAT
+		o := director.Options{Kernel: k, Sysctl: s, SNAT: r, State: t.TempDir()}
+		settled(t, o, director.Settings{
+			ManageSysctls: true, ExpireNodestConn: &yes, ConnReuseMode: &two, TCPTimeout: time.Hour,
+		}, func(d *director.Director, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			for name, want := range map[string]string{
+				"net.ipv4.vs.expire_nodest_conn": "1", "net.ipv4.vs.conntrack": "1", "net.ipv4.ip_forward": "1", "net.ipv4.vs.conn_reuse_mode": "2",
+			} {
+				if got, _ := s.Get(name); got != want {
+					t.Errorf("%s is %s, want %s", name, got, want)
+				}
+			}
+			if got, _ := k.Timeouts(); got != (ipvs.Timeouts{TCP: 3600, TCPFin: 120, UDP: 300}) {
+				t.Errorf("timeouts %+v", got)
+			}
+			if r.len() != 1 {
+				t.Errorf("%d fullnat rules", r.len())
+			}
+			// Somebody changes one: it is put right, and its value of before is not forgotten.
+			if err := s.Set("net.ipv4.ip_forward", "0"); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(director.DefaultResync + time.Second)
+			if got, _ := s.Get("net.ipv4.ip_forward"); got != "1" {
+				t.Errorf("ip_forward is %s after somebody's change", got)
+			}
+			if list := d.Settings(); len(list) != 4 || list[0].Before != "0" || list[0].Value != "1" {
+				t.Errorf("status %+v", list)
+			}
+		}, vs)
+		for name, want := range newSysctls().values {
+			if got, _ := s.Get(name); got != want {
+				t.Errorf("after the stop %s is %s, want %s", name, got, want)
+			}
+		}
+		if got, _ := k.Timeouts(); got != (ipvs.Timeouts{TCP: 900, TCPFin: 120, UDP: 300}) {
+			t.Errorf("timeouts after the stop %+v", got)
+		}
+		if r.len() != 0 {
+			t.Error("fullnat rules are left")
+		}
+	})
+}
+
+func TestUnmanagedSettingsSayWhatToSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSysctls()
+		settled(t, director.Options{Kernel: ipvstest.New(), Sysctl: s}, director.Settings{}, func(_ *director.Director, err error) {
+			if err == nil || !strings.Contains(err.Error(), "sysctl -w net.ipv4.ip_forward=1") {
+				t.Errorf("error %v", err)
+			}
+			if got, _ := s.Get("net.ipv4.ip_forward"); got != "0" {
+				t.Errorf("ip_forward is %s", got)
+			}
+		}, pool(1))
+	})
+}
+
+func TestSyncDaemonFollowsTheInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := ipvstest.New()
+		daemon := ipvs.SyncDaemon{Interface: "eth0", ID: 51}
+		role := func(want ipvs.SyncRole) {
+			t.Helper()
+			synctest.Wait()
+			if got, _ := k.SyncDaemons(); len(got) != 1 || got[0].Role != want || got[0].ID != 51 {
+				t.Errorf("daemons %+v, want a %s", got, want)
+			}
+		}
+		settled(t, director.Options{Kernel: k, State: t.TempDir()}, director.Settings{Sync: &director.Sync{Instance: "web", Daemon: daemon}},
+			func(d *director.Director, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+				role(ipvs.SyncBackup)
+				d.SetActive("other", true)
+				role(ipvs.SyncBackup)
+				d.SetActive("web", true)
+				role(ipvs.SyncMaster)
+				// Somebody stops it.
+				if err := k.StopSync(ipvs.SyncDaemon{Role: ipvs.SyncMaster}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(director.DefaultResync + time.Second)
+				role(ipvs.SyncMaster)
+				d.SetActive("web", false)
+				role(ipvs.SyncBackup)
+			}, pool(1))
+		if got, _ := k.SyncDaemons(); len(got) != 0 {
+			t.Errorf("left %+v", got)
+		}
+	})
+}

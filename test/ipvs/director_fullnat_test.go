@@ -1,0 +1,91 @@
+package ipvs
+
+import (
+	"strings"
+	"testing"
+
+	"usher/test/lab/labtest"
+)
+
+// Full NAT works where real servers know no way but to the director's own
+// network, and leaves nothing behind.
+func TestDirectorFullNAT(t *testing.T) {
+	s := single(t, "fullnat")
+	s.everyServerAnswers(t)
+	s.expectTable(t, s.A)
+	if got := strings.TrimSpace(labtest.Run(t, s.A, "sysctl", "-n", "net.ipv4.vs.conntrack")); got != "1" {
+		t.Errorf("net.ipv4.vs.conntrack is %s", got)
+	}
+	rules := labtest.Run(t, s.A, "nft", "list", "table", "inet", "usher_fullnat")
+	for _, want := range []string{"192.168.60.200", "tcp dport 9376", "masquerade"} {
+		if !strings.Contains(rules, want) {
+			t.Errorf("the rules lack %q:\n%s", want, rules)
+		}
+	}
+	labtest.Must(t, s.a.Stop())
+	if left := labtest.Run(t, s.A, "nft", "list", "tables"); strings.Contains(left, "usher") {
+		t.Errorf("after the stop there is %s", left)
+	}
+	if got := strings.TrimSpace(labtest.Run(t, s.A, "sysctl", "-n", "net.ipv4.vs.conntrack")); got != "0" {
+		t.Errorf("after the stop net.ipv4.vs.conntrack is %s", got)
+	}
+}
+
+const fullnatPool = `
+vrrp_instance "web" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  priority          = 150
+  virtual_addresses = ["192.168.60.200/32"]
+}
+virtual_server "web" {
+  address        = "192.168.60.200:9376"
+  forward_method = "fullnat"
+  scheduler      = "rr"
+  snat_addresses = ["10.1.200.0/30", "10.1.201.1"]
+  real_server "10.1.2.3:80" {}
+}
+virtual_server "other" {
+  address        = "192.168.60.200:9377"
+  forward_method = "fullnat"
+  scheduler      = "rr"
+  real_server "10.1.4.5:80" {}
+}
+virtual_server "six" {
+  address        = "[fd00:60::200]:9376"
+  forward_method = "fullnat"
+  scheduler      = "rr"
+  real_server "[fd00:10::13]:80" {}
+}
+`
+
+// Several services at once, with local addresses of their own, of both families.
+func TestDirectorFullNATPool(t *testing.T) {
+	s := prepared(t, "fullnat")
+	s.file = labtest.File(t, s.A, "usher.hcl", fullnatPool)
+	for _, a := range []string{"10.1.200.0/32", "10.1.200.1/32", "10.1.200.2/32", "10.1.200.3/32", "10.1.201.1/32"} {
+		labtest.Must(t, s.A.IP(t.Context(), "address", "add", a, "dev", "eth1"))
+	}
+	labtest.Must(t, s.A.IP(t.Context(), "address", "add", "fd00:60::200/128", "dev", "eth0", "nodad"))
+	labtest.Start(t, s.A, "-c", s.file)
+	labtest.Await(t, s.A, "web", "active")
+	labtest.Must(t, s.A.AwaitVIP(t.Context(), true))
+	for url, want := range map[string]string{
+		"http://192.168.60.200:9376/": "rs1", "http://192.168.60.200:9377/": "rs2", "http://[fd00:60::200]:9376/": "rs3",
+	} {
+		for range 6 {
+			out, err := s.Client.Output(t.Context(), "curl", "-sS", "--max-time", "10", url)
+			if err != nil || strings.TrimSpace(out) != want {
+				t.Errorf("%s: %q, %v; want %s", url, out, err, want)
+			}
+		}
+	}
+	// What the servers see is an address of the pool.
+	peers := labtest.Run(t, s.Real[0], "ss", "-Htan", "src", "10.1.2.3:80")
+	if !strings.Contains(peers, " 10.1.200.") && !strings.Contains(peers, " 10.1.201.1:") {
+		t.Errorf("the server's connections come from\n%s", peers)
+	}
+	if !strings.Contains(labtest.Run(t, s.A, "nft", "list", "table", "inet", "usher_fullnat"), "10.1.200.0/30") {
+		t.Error("the rules lack the pool")
+	}
+}
