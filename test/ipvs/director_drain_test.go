@@ -2,6 +2,7 @@ package ipvs
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -14,10 +15,15 @@ import (
 func TestDirectorDrain(t *testing.T) {
 	for _, forward := range []string{"nat", "dr"} {
 		t.Run(forward, func(t *testing.T) {
-			s := single(t, forward)
+			s := prepared(t, forward)
+			text, err := os.ReadFile(s.file)
+			labtest.Must(t, err)
+			// Without it a client of a persistent service comes back to its server whatever its weight.
+			s.file = labtest.File(t, s.A, "usher.hcl", string(text)+"\nglobal {\n  ipvs {\n    expire_quiescent_template = true\n  }\n}\n")
+			s.startA(t)
 			load := s.download(t)
 			busy := s.busyServer(t)
-			_, err := s.A.Usher(t.Context(), "drain", "web", busy)
+			_, err = s.A.Usher(t.Context(), "drain", "web", busy)
 			labtest.Must(t, err)
 			labtest.Must(t, lab.Until(t.Context(), busy+" has weight 0", func() error {
 				have := destinations(t, s.A, lab.Service.String())

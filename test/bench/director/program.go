@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"usher/test/lab"
+)
+
+// servers is how many real servers each service has.
+const servers = 10
+
+// changed is the new weight of the last server of the last service.
+const changed = 777
+
+// program is what is measured.
+type program interface {
+	name() string
+	// write makes its configuration file; the last server has the given weight.
+	write(n *lab.Node, services, weight int) error
+	start(n *lab.Node) (*lab.Process, error)
+	// operations gives what it did to the kernel so far, by name; nil if it does not count.
+	operations(ctx context.Context, n *lab.Node) (map[string]int, error)
+}
+
+// service gives a service's address and port.
+func service(i int) (addr string, port int) {
+	return fmt.Sprintf("192.168.%d.1", 1+i/250), 1000 + i%250
+}
+
+func server(i, j int) string { return fmt.Sprintf("10.%d.%d.%d", i/250, i%250, 1+j) }
+
+func weight(i, j, services, last int) int {
+	if i == services-1 && j == servers-1 {
+		return last
+	}
+	return 1
+}
+
+type keepalived struct{}
+
+func (keepalived) name() string { return "keepalived" }
+
+func (keepalived) write(n *lab.Node, services, last int) error {
+	var b strings.Builder
+	b.WriteString("global_defs {\n\trouter_id bench\n}\n")
+	for i := range services {
+		addr, port := service(i)
+		fmt.Fprintf(&b, "virtual_server %s %d {\n\tlb_algo rr\n\tlb_kind NAT\n\tprotocol TCP\n", addr, port)
+		for j := range servers {
+			fmt.Fprintf(&b, "\treal_server %s 80 {\n\t\tweight %d\n\t}\n", server(i, j), weight(i, j, services, last))
+		}
+		b.WriteString("}\n")
+	}
+	_, err := n.WriteFile("bench.conf", b.String())
+	return err
+}
+
+func (keepalived) start(n *lab.Node) (*lab.Process, error) {
+	return n.KeepalivedFile("-C", "-f", n.Dir+"/bench.conf")
+}
+
+func (keepalived) operations(context.Context, *lab.Node) (map[string]int, error) { return nil, nil }
+
+type usherProgram struct{}
+
+func (usherProgram) name() string { return "usher" }
+
+func (usherProgram) write(n *lab.Node, services, last int) error {
+	var b strings.Builder
+	for i := range services {
+		addr, port := service(i)
+		fmt.Fprintf(&b, "virtual_server \"s%d\" {\n  address = \"%s:%d\"\n  scheduler = \"rr\"\n  forward_method = \"nat\"\n", i, addr, port)
+		for j := range servers {
+			fmt.Fprintf(&b, "  real_server \"%s:80\" { weight = %d }\n", server(i, j), weight(i, j, services, last))
+		}
+		b.WriteString("}\n")
+	}
+	_, err := n.WriteFile("bench.hcl", b.String())
+	return err
+}
+
+func (usherProgram) start(n *lab.Node) (*lab.Process, error) {
+	return n.StartUsher("run", "-c", n.Dir+"/bench.hcl")
+}
+
+// operations reads the metric usher_ipvs_sync_operations_total.
+func (usherProgram) operations(ctx context.Context, n *lab.Node) (map[string]int, error) {
+	metrics, err := n.Control(ctx, "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int{}
+	for line := range strings.Lines(string(metrics)) {
+		rest, ok := strings.CutPrefix(line, `usher_ipvs_sync_operations_total{op="`)
+		if !ok {
+			continue
+		}
+		op, value, _ := strings.Cut(rest, `"} `)
+		f, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if err != nil {
+			return nil, fmt.Errorf("metric %q: %w", line, err)
+		}
+		counts[op] = int(f)
+	}
+	return counts, nil
+}
+
+// difference names the operations between two counts.
+func difference(before, after map[string]int) string {
+	if after == nil {
+		return "not counted"
+	}
+	var parts []string
+	for _, op := range []string{"add_service", "edit_service", "delete_service", "add_destination", "edit_destination", "delete_destination"} {
+		if n := after[op] - before[op]; n != 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, op))
+		}
+	}
+	if parts == nil {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
