@@ -22,6 +22,8 @@ import (
 
 func (a *app) run() *cobra.Command {
 	var from sources
+	var watch, lastGood bool
+	var state string
 	cmd := &cobra.Command{
 		Use:   "run -c FILE|DIR",
 		Short: "The daemon, in the foreground",
@@ -33,6 +35,10 @@ Nothing is changed where it cannot start: an invalid configuration, an interface
 that is not there, no IPVS in the kernel, a capability that is missing, a control
 socket that is served by another usher, a state folder that cannot be written.
 
+With --watch a change of the files is a reload as well. With --last-good invalid
+files do not keep the daemon from starting: the configuration that ran last is
+used, from the state folder, until the files are mended and reloaded.
+
 On stop the instances resign and their addresses are gone first; then IPVS is
 cleaned, or kept with on_stop = "keep".
 
@@ -42,7 +48,11 @@ line makes no sense.`,
   usher run -c lb.hcl --var priority=150`,
 		Args: cobra.NoArgs,
 		RunE: do(func(cmd *cobra.Command, _ []string) error {
-			load, err := from.read()
+			read := from.read
+			if lastGood {
+				read = from.loader
+			}
+			load, err := read()
 			if err != nil {
 				return err
 			}
@@ -50,14 +60,26 @@ line makes no sense.`,
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)
 			log, control := logging.New(a.Stderr)
+			if !lastGood {
+				state = ""
+			}
+			var watched []string
+			if watch {
+				watched = from.list()
+			}
 			return a.serve(cmd.Context(), daemon.Options{
 				Version: Version(), Load: load, Machine: daemon.ThisMachine(), Parts: parts(log),
 				Log: log, LogControl: control, Notifier: sdnotify.FromEnvironment(), Hangup: hangup,
+				Watch: watched, LastGood: state,
 				Pages: map[string]http.Handler{"GET /{$}": page.Handler()},
 			})
 		}),
 	}
 	from.flags(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&watch, "watch", false, "reload when the files change")
+	f.BoolVar(&lastGood, "last-good", false, "start with the configuration that ran last where the files are invalid")
+	f.StringVar(&state, "state", "/var/lib/usher", "state folder in which --last-good looks; as global.state")
 	return cmd
 }
 

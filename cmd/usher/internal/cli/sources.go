@@ -25,13 +25,31 @@ func (s *sources) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&s.vars, "var", nil, "value of a variable, as `name=value`; may be given more than once")
 }
 
-// read gives a loader. What keeps it from reading anything at all is an error
-// here; what is wrong in the files is the loader's to say.
-func (s *sources) read() (func() (*conf.Config, conf.Diagnostics), error) {
-	paths := s.paths
-	if len(paths) == 0 {
-		paths = []string{defaultConfig}
+// list is the paths that are read.
+func (s *sources) list() []string {
+	if len(s.paths) == 0 {
+		return []string{defaultConfig}
 	}
+	return s.paths
+}
+
+// read gives a loader of files that are all there; what is wrong in them is the
+// loader's to say.
+func (s *sources) read() (func() (*conf.Config, conf.Diagnostics), error) {
+	var missing []error
+	for _, p := range s.list() {
+		if _, err := os.Stat(p); err != nil {
+			missing = append(missing, fmt.Errorf("configuration: %w", err))
+		}
+	}
+	if err := errors.Join(missing...); err != nil {
+		return nil, err
+	}
+	return s.loader()
+}
+
+// loader gives a loader; a file that is not there is one of its complaints.
+func (s *sources) loader() (func() (*conf.Config, conf.Diagnostics), error) {
 	vars := map[string]string{}
 	for _, v := range s.vars {
 		name, value, ok := strings.Cut(v, "=")
@@ -40,14 +58,5 @@ func (s *sources) read() (func() (*conf.Config, conf.Diagnostics), error) {
 		}
 		vars[name] = value
 	}
-	var missing []error
-	for _, p := range paths {
-		if _, err := os.Stat(p); err != nil {
-			missing = append(missing, fmt.Errorf("configuration: %w", err))
-		}
-	}
-	if err := errors.Join(missing...); err != nil {
-		return nil, err
-	}
-	return func() (*conf.Config, conf.Diagnostics) { return conf.Load(paths, vars) }, nil
+	return func() (*conf.Config, conf.Diagnostics) { return conf.Load(s.list(), vars) }, nil
 }

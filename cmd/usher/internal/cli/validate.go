@@ -44,8 +44,8 @@ Exit status: 0 valid (warnings apart), 1 invalid, 2 the command could not run.`,
 			} else {
 				fmt.Fprint(a.Stderr, diags.Text(terminal.Colours(a.Stderr, a.Getenv)))
 				if valid {
-					_, err = fmt.Fprintf(a.Stdout, "%s %d instances, %d virtual servers with %d real servers\n",
-						a.style.Good("valid:"), len(c.Instances), len(c.VirtualServers), realServers(c))
+					_, err = fmt.Fprintf(a.Stdout, "%s %s, %s, %s\n", a.style.Good("valid:"),
+						count(len(c.Instances), "instance"), count(len(c.VirtualServers), "virtual server"), count(realServers(c), "real server"))
 				}
 			}
 			if err != nil {
@@ -68,4 +68,11 @@ func realServers(c *conf.Config) int {
 		n += len(v.Real)
 	}
 	return n
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprint(n, " ", what)
 }

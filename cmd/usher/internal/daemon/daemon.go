@@ -29,6 +29,10 @@ type Options struct {
 	Notifier   *sdnotify.Notifier
 	Hangup     <-chan os.Signal        // each is a reload
 	Pages      map[string]http.Handler // served beside the API, by pattern
+	Watch      []string                // files and folders whose change is a reload; none for no watching
+	// LastGood is the state folder whose last good configuration is used where the
+	// files are invalid at the start; "" to fail then.
+	LastGood string
 }
 
 // Daemon is a running usher.
@@ -59,7 +63,7 @@ type Daemon struct {
 
 	state   *stateFolder
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers, alerts *part }
+	parts   struct{ vrrp, checks, director, helpers, alerts, watcher *part }
 }
 
 type reloadOutcome struct {
@@ -83,11 +87,11 @@ const stopLimit = 30 * time.Second
 // resigns and its addresses are gone, then checks end, then IPVS is cleaned or kept.
 // An error before the start is over means that nothing was changed.
 func (d *Daemon) Run(ctx context.Context) (err error) {
-	c, diags := d.opts.Load()
-	if diags.HasErrors() {
-		return &InvalidError{Diagnostics: diags}
+	before := fingerprint(d.opts.Watch, nil)
+	c, invalid := d.first()
+	if c == nil {
+		return invalid
 	}
-	d.warn(diags)
 	if err := preflight(d.opts.Machine, c, nil); err != nil {
 		return err
 	}
@@ -105,7 +109,32 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if err := d.start(ctx, c, director); err != nil {
 		return err
 	}
+	if invalid != nil {
+		d.outcome(invalid)
+	}
+	if len(d.opts.Watch) > 0 {
+		d.parts.watcher = d.run(ctx, "watch", func(ctx context.Context) error { return d.watch(ctx, d.opts.Watch, before) })
+	}
 	return d.serve(ctx)
+}
+
+// first is the configuration to start with: the files', or, where they are invalid
+// and that is wanted, the last good one together with what is wrong with the files.
+func (d *Daemon) first() (*conf.Config, error) {
+	c, diags := d.opts.Load()
+	if !diags.HasErrors() {
+		d.warn(diags)
+		return c, nil
+	}
+	invalid := &InvalidError{Diagnostics: diags}
+	if d.opts.LastGood == "" {
+		return nil, invalid
+	}
+	c, err := LoadLastGood(d.opts.LastGood)
+	if err != nil {
+		return nil, fmt.Errorf("%w; and no last good configuration: %w", invalid, err)
+	}
+	return c, fmt.Errorf("%w; the last good configuration runs", invalid)
 }
 
 // open takes what only one process can have: the control socket, the state folder
@@ -179,6 +208,7 @@ func (d *Daemon) stop() error {
 	d.ready.Store(false)
 	d.tell(d.opts.Notifier.Stopping())
 	d.log.Info("stopping")
+	d.parts.watcher.stop()
 	d.changing.Lock() // a reload under way ends first
 	defer d.changing.Unlock()
 	d.parts.vrrp.stop() // priority 0 is out and no address is left when it returns

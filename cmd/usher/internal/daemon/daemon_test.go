@@ -40,6 +40,9 @@ type fixture struct {
 	log     *safeBuffer
 	hangup  chan os.Signal
 	notify  func(string) string // environment of sd_notify
+
+	lastGood string
+	watch    []string
 }
 
 type safeBuffer struct {
@@ -122,6 +125,7 @@ func (f *fixture) daemon() *daemon.Daemon {
 		Parts:    f.world.parts(),
 		Log:      log,
 		Notifier: sdnotify.New(f.notify, os.Getpid()), LogControl: control, Hangup: f.hangup,
+		LastGood: f.lastGood, Watch: f.watch,
 	})
 }
 
@@ -517,19 +521,51 @@ func TestStatusDocument(t *testing.T) {
 	}
 }
 
-// TestLastGood: what ran is there to run again, secrets included, for nobody else
-// to read.
+// TestLastGood: what ran is kept, secrets included, for nobody else to read, and
+// runs again where the files are broken at the start.
 func TestLastGood(t *testing.T) {
 	f := newFixture(t)
-	f.start()
-	c, err := daemon.LoadLastGood(f.state())
-	if err != nil || len(c.VirtualServers) != 1 || c.Instances[0].Interface != "eth0" {
-		t.Fatalf("%+v, %v", c, err)
-	}
+	_, stop := f.start()
 	info, err := os.Stat(filepath.Join(f.state(), "last-good.json"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	f.write("broken")
+	f.world = newWorld()
+	if err := f.daemon().Run(t.Context()); err == nil || len(f.world.noted()) != 0 {
+		t.Fatalf("a broken file ran without being asked to: %v", err)
+	}
+	f.lastGood = f.state()
+	d, _ := f.start()
+	s := d.Status()
+	if len(s.VirtualServers) != 1 || s.Instances[0].Interface != "eth0" {
+		t.Errorf("what runs: %+v", s)
+	}
+	if s.Reload == nil || s.Reload.OK || !strings.Contains(s.Reload.Error, "the last good configuration runs") {
+		t.Errorf("it is not told: %+v", s.Reload)
+	}
+	if !slices.ContainsFunc(s.Warnings, func(w api.Warning) bool { return w.Kind == "reload" }) {
+		t.Errorf("no warning: %+v", s.Warnings)
+	}
+	f.write(f.both("eth0", "web"))
+	if err := d.Reload(t.Context()); err != nil || !d.Status().Reload.OK {
+		t.Errorf("the mended file: %v", err)
+	}
+}
+
+// TestWatch: a changed file is reloaded without being asked for, once.
+func TestWatch(t *testing.T) {
+	f := newFixture(t)
+	f.watch = []string{f.file}
+	d, _ := f.start()
+	f.write("broken")
+	f.await(d, func(e events.Event) bool { return e.Kind == "reload" && e.To == "failed" }, nil)
+	f.write(f.both("eth0", "web") + "# changed\n")
+	f.await(d, func(e events.Event) bool { return e.Kind == "reload" && e.To == "done" }, nil)
 }
 
 // TestServiceManager: systemd hears of the start, a reload and the stop.

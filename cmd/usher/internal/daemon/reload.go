@@ -38,21 +38,25 @@ func (d *Daemon) Reload(ctx context.Context) error {
 	d.tell(d.opts.Notifier.Reloading())
 	// A reload that has begun is finished, though the one who asked goes away.
 	c, err := d.reloadNow(context.WithoutCancel(ctx))
-	d.mu.Lock()
-	d.reload = reloadOutcome{at: time.Now(), err: err}
 	if err != nil {
-		c = d.config
+		c = d.running()
 	}
-	d.mu.Unlock()
-	if err != nil {
-		d.log.Error("reload failed", "error", err)
-		d.ring.Add(events.Event{Kind: "reload", Severity: events.Error, To: "failed", Reason: err.Error()})
-	} else {
-		d.log.Info("reloaded", "instances", len(c.Instances), "virtual_servers", len(c.VirtualServers))
-		d.ring.Add(events.Event{Kind: "reload", To: "done", Reason: summary(c)})
-	}
+	d.outcome(err)
 	d.tell(d.opts.Notifier.Ready(summary(c)))
 	return err
+}
+
+// outcome remembers and tells how a reload, or the reading of the files at the
+// start, ended.
+func (d *Daemon) outcome(err error) {
+	d.mu.Lock()
+	d.reload = reloadOutcome{at: time.Now(), err: err}
+	d.mu.Unlock()
+	if err != nil {
+		d.record(events.Event{Kind: "reload", Severity: events.Error, To: "failed", Reason: err.Error()})
+		return
+	}
+	d.record(events.Event{Kind: "reload", To: "done", Reason: summary(d.running())})
 }
 
 func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {

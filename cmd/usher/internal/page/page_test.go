@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,44 +18,10 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/api/apitest"
 	"usher/cmd/usher/internal/events"
 	"usher/cmd/usher/internal/page"
 )
-
-// backend is a daemon whose status the test sets.
-type backend struct {
-	mu     sync.Mutex
-	status api.Status
-	ring   *events.Ring
-}
-
-func (b *backend) Status() api.Status {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s := b.status
-	s.VirtualServers = slices.Clone(s.VirtualServers)
-	for i := range s.VirtualServers {
-		s.VirtualServers[i].RealServers = slices.Clone(s.VirtualServers[i].RealServers)
-	}
-	return s
-}
-
-func (b *backend) change(f func(*api.Status)) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	f(&b.status)
-}
-
-func (b *backend) Health() api.Health                             { return api.Health{OK: true} }
-func (b *backend) Events() *events.Ring                           { return b.ring }
-func (b *backend) Config() any                                    { return nil }
-func (b *backend) Reload(context.Context) error                   { return nil }
-func (b *backend) Plan(context.Context) (any, error)              { return nil, nil }
-func (b *backend) Steer(context.Context, api.Steer) error         { return nil }
-func (b *backend) Failover(context.Context, string, string) error { return nil }
-func (b *backend) Maintenance(context.Context, bool, string) error {
-	return nil
-}
 
 // status is a director with so many virtual servers of so many real servers.
 func status(pools, servers int) api.Status {
@@ -97,7 +62,7 @@ func status(pools, servers int) api.Status {
 
 // fixture is the page in a browser.
 type fixture struct {
-	*backend
+	*apitest.Backend
 	url    string
 	ctx    context.Context
 	mu     sync.Mutex
@@ -106,8 +71,8 @@ type fixture struct {
 
 func open(t *testing.T, s api.Status) *fixture {
 	t.Helper()
-	f := &fixture{backend: &backend{status: s, ring: events.NewRing(0)}}
-	server := httptest.NewServer(api.Handler(f.backend, http.NotFoundHandler(), false, map[string]http.Handler{"GET /{$}": page.Handler()}))
+	f := &fixture{Backend: apitest.New(s)}
+	server := httptest.NewServer(api.Handler(f.Backend, http.NotFoundHandler(), false, map[string]http.Handler{"GET /{$}": page.Handler()}))
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
 	f.url = server.URL
@@ -194,7 +159,7 @@ func TestAServerDies(t *testing.T) {
 	f := open(t, status(3, 4))
 	f.do(t, chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool1] [data-rs="10.0.1.2:80"][data-state=up]`)))
 	f.shoot(t, "calm")
-	f.change(func(s *api.Status) {
+	f.Change(func(s *api.Status) {
 		r := &s.VirtualServers[1].RealServers[1]
 		r.State, r.EffectiveWeight, r.Since, r.Reason = "down", 0, time.Now(), "http: connection refused"
 		r.Checks = []api.Check{{Type: "http", State: "down", LastError: "connection refused"}}
@@ -209,7 +174,7 @@ func TestAServerDies(t *testing.T) {
 			{Severity: "warning", Kind: "drift", Subject: "pool1", Text: "the weight of 10.0.1.1:80 was 1, put back to 10", Since: time.Now()},
 		}
 	})
-	f.ring.Add(events.Event{Severity: events.Warning, Kind: "real_server", VirtualServer: "pool1", RealServer: "10.0.1.2:80", From: "up", To: "down", Reason: "http: connection refused"})
+	f.Events().Add(events.Event{Severity: events.Warning, Kind: "real_server", VirtualServer: "pool1", RealServer: "10.0.1.2:80", From: "up", To: "down", Reason: "http: connection refused"})
 	f.do(t,
 		chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool1] [data-rs="10.0.1.2:80"][data-state=down]`)),
 		chromedp.WaitVisible(chromedp.CSS(`#warnings .error[data-kind=split_brain]`)),
@@ -253,7 +218,7 @@ func TestTenThousandServers(t *testing.T) {
 		chromedp.WaitNotVisible(chromedp.CSS(`[data-vs=pool1]`)),
 		chromedp.Click(chromedp.CSS(`[data-vs=pool777] summary`)),
 		chromedp.WaitVisible(chromedp.CSS(`[data-rs="10.3.27.10:80"]`)))
-	f.change(func(s *api.Status) {
+	f.Change(func(s *api.Status) {
 		for i := range s.VirtualServers { // every row changes
 			s.VirtualServers[i].Counters.ConnectionRate += 7
 		}

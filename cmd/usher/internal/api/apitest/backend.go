@@ -1,0 +1,113 @@
+// Package apitest is the double of a daemon behind the API, for tests of what
+// speaks to it: the handlers, the status page, the command line.
+package apitest
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/events"
+)
+
+// Backend is a daemon whose status the test sets, and which writes down what is
+// asked of it.
+type Backend struct {
+	mu     sync.Mutex
+	status api.Status
+	health api.Health
+	refuse error
+	asked  []any
+	ring   *events.Ring
+}
+
+// New makes a healthy daemon with this status.
+func New(s api.Status) *Backend {
+	return &Backend{status: s, health: api.Health{OK: true, Problems: []string{}}, ring: events.NewRing(0)}
+}
+
+// Change changes the status.
+func (b *Backend) Change(f func(*api.Status)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f(&b.status)
+}
+
+// Sicken makes the daemon unhealthy.
+func (b *Backend) Sicken(problems ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.health = api.Health{Problems: problems}
+}
+
+// Refuse makes everything that steers fail from now on.
+func (b *Backend) Refuse(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refuse = err
+}
+
+// Asked is what was asked, in order: api.Steer, api.Name, api.Switch, or a word.
+func (b *Backend) Asked() []any {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.asked)
+}
+
+func (b *Backend) ask(what any) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked = append(b.asked, what)
+	return b.refuse
+}
+
+// Status is api.Backend's. The copy is deep, as far as the API changes it.
+func (b *Backend) Status() api.Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.status
+	s.VirtualServers = slices.Clone(s.VirtualServers)
+	for i := range s.VirtualServers {
+		s.VirtualServers[i].RealServers = slices.Clone(s.VirtualServers[i].RealServers)
+		for j := range s.VirtualServers[i].RealServers {
+			r := &s.VirtualServers[i].RealServers[j]
+			r.Checks = slices.Clone(r.Checks)
+		}
+	}
+	return s
+}
+
+// Health is api.Backend's.
+func (b *Backend) Health() api.Health {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.health
+}
+
+// Events is api.Backend's.
+func (b *Backend) Events() *events.Ring { return b.ring }
+
+// Config is api.Backend's.
+func (b *Backend) Config() any { return map[string]any{"Global": map[string]any{"RouterID": "lb1"}} }
+
+// Reload is api.Backend's.
+func (b *Backend) Reload(context.Context) error { return b.ask("reload") }
+
+// Plan is api.Backend's.
+func (b *Backend) Plan(context.Context) (any, error) {
+	return map[string]any{"vrrp": []any{}}, b.ask("plan")
+}
+
+// Steer is api.Backend's.
+func (b *Backend) Steer(_ context.Context, s api.Steer) error { return b.ask(s) }
+
+// Failover is api.Backend's.
+func (b *Backend) Failover(_ context.Context, instance, _ string) error {
+	return b.ask(api.Name{Instance: instance})
+}
+
+// Maintenance is api.Backend's.
+func (b *Backend) Maintenance(_ context.Context, on bool, _ string) error {
+	return b.ask(api.Switch{On: on})
+}

@@ -1,0 +1,82 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"usher/conf"
+)
+
+// WatchInterval is how often the files of the configuration are looked at. They are
+// few, and a look also sees what notification misses: a symbolic link that is
+// turned, another machine's change on a network file system.
+const WatchInterval = time.Second
+
+// watch reloads when a file of the configuration has changed and stood still for
+// one interval, until ctx ends. before is the fingerprint of paths taken before
+// they were read at the start.
+func (d *Daemon) watch(ctx context.Context, paths []string, before string) error {
+	tick := time.NewTicker(WatchInterval)
+	defer tick.Stop()
+	// loaded is what the running configuration was read from; nothing, where the
+	// files changed while they were read.
+	settle := func(before string) string {
+		if fingerprint(paths, nil) != before {
+			return ""
+		}
+		return fingerprint(paths, d.running())
+	}
+	loaded := settle(before)
+	last := loaded
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now := fingerprint(paths, d.running())
+		if now != loaded && now == last {
+			d.log.Info("a file of the configuration has changed")
+			before := fingerprint(paths, nil)
+			// The outcome is logged and an event; a bad file is not tried again until
+			// it changes.
+			_ = d.Reload(ctx)
+			loaded = settle(before)
+		}
+		last = now
+	}
+}
+
+// fingerprint tells one state of the files from another by names, sizes and times
+// of change.
+func fingerprint(paths []string, c *conf.Config) string {
+	var files []string
+	for _, p := range paths {
+		if names, err := filepath.Glob(filepath.Join(p, "*.hcl")); err == nil {
+			files = append(files, names...)
+		}
+		files = append(files, p)
+	}
+	if c != nil {
+		files = append(files, c.Files...) // and what the function file read
+	}
+	slices.Sort(files)
+	var b strings.Builder
+	for _, f := range slices.Compact(files) {
+		info, err := os.Stat(f)
+		if err != nil {
+			fmt.Fprintf(&b, "%s: %v\n", f, err)
+			continue
+		}
+		if info.IsDir() {
+			continue // its files are listed; its own time changes with an editor's swap file
+		}
+		fmt.Fprintf(&b, "%s: %d %d\n", f, info.Size(), info.ModTime().UnixNano())
+	}
+	return b.String()
+}
