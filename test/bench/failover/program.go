@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"usher/test/lab"
+)
+
+// program is what is measured.
+type program interface {
+	name() string
+	start(n *lab.Node, priority int, interval time.Duration) (*lab.Process, error)
+}
+
+type usher struct{}
+
+func (usher) name() string { return "usher" }
+
+func (usher) start(n *lab.Node, priority int, interval time.Duration) (*lab.Process, error) {
+	file, err := n.WriteFile("bench.hcl", fmt.Sprintf(`
+vrrp_instance "web" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  priority          = %d
+  advert_interval   = "%v"
+  virtual_addresses = ["%v/32"]
+}
+`, priority, interval, lab.VIP))
+	if err != nil {
+		return nil, err
+	}
+	return n.StartUsher("run", "-c", file)
+}
+
+type keepalived struct{}
+
+func (keepalived) name() string { return "keepalived" }
+
+func (keepalived) start(n *lab.Node, priority int, interval time.Duration) (*lab.Process, error) {
+	file, err := n.WriteFile("bench.conf", fmt.Sprintf(`global_defs {
+	router_id %s
+	vrrp_version 3
+}
+vrrp_instance web {
+	state BACKUP
+	interface eth0
+	virtual_router_id 51
+	priority %d
+	advert_int %g
+	virtual_ipaddress {
+		%v/32
+	}
+}
+`, n.Name, priority, interval.Seconds(), lab.VIP))
+	if err != nil {
+		return nil, err
+	}
+	// What was killed leaves its pid files behind, and where nobody reaps it, a number
+	// that looks alive.
+	for _, pid := range []string{"keepalived.pid", "vrrp.pid"} {
+		if err := os.Remove(filepath.Join(n.Dir, pid)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return n.KeepalivedFile("-P", "-f", file)
+}
