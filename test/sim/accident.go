@@ -134,12 +134,12 @@ func (w *world) stall(m *machine, d time.Duration) {
 	if m.process == nil || m.isStopped() {
 		return
 	}
-	w.accident("director %d: SIGSTOP", m.id)
+	w.pauseOf("director %d: SIGSTOP", m.id)
 	m.setStopped(true)
 	p := m.process
 	p.gate.stop()
 	w.after(d, func() {
-		w.accident("director %d: SIGCONT", m.id)
+		w.pauseOf("director %d: SIGCONT", m.id)
 		m.setStopped(false)
 		p.gate.resume()
 	})

@@ -141,7 +141,7 @@ func (m *machine) isStopped() bool {
 func (m *machine) setStopped(on bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.stopped = on
+	m.stopped, m.resumed = on, time.Now()
 }
 
 func (m *machine) setBack(on bool) {

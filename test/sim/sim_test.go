@@ -55,6 +55,17 @@ func TestThousandSeeds(t *testing.T) {
 	})
 }
 
+// TestStalls does little but stop processes and let them go on, on a network that
+// loses nothing: nobody may take over from a router that was there all along.
+func TestStalls(t *testing.T) {
+	each(t, 20, func(seed uint64) Plan {
+		return Plan{
+			Directors: 3, Groups: seed%2 == 0, Preempt: true, Interval: time.Second, For: 20 * time.Minute, Every: 40 * time.Second,
+			Accidents: []Accident{Stall, Stall, Stall, Server},
+		}
+	})
+}
+
 // TestFastAdverts does the same with adverts a hundred times as fast, where the
 // lease of an address outlives the down interval and so must not be all that keeps
 // two directors apart.

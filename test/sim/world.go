@@ -36,6 +36,7 @@ type world struct {
 	healthy map[netip.AddrPort]bool
 	story   []string  // what happened, for a failure's report
 	last    time.Time // accident that may move an address
+	lastCut time.Time // accident other than a stall
 	lastAny time.Time // entry in the story
 
 	// The following are used by the goroutine of Run alone.
@@ -56,13 +57,14 @@ type machine struct {
 	carrier map[string]bool // of its interfaces
 	back    bool            // it reaches the real servers
 	stopped bool            // SIGSTOP
+	resumed time.Time       // the last SIGCONT
 	says    vrrp.Adjustment // of its track
 }
 
 func newWorld(t *testing.T, seed uint64, plan Plan) *world {
 	w := &world{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), plan: plan, start: time.Now(), last: time.Now(),
-		lastAny: time.Now(), ends: map[time.Duration]func(){},
+		lastCut: time.Now(), lastAny: time.Now(), ends: map[time.Duration]func(){},
 		lans: map[string]*lan{}, healthy: map[netip.AddrPort]bool{},
 	}
 	for i, name := range plan.interfaces() {
@@ -109,6 +111,15 @@ func (w *world) say(format string, args ...any) {
 
 // accident is say, for what may move an address.
 func (w *world) accident(format string, args ...any) {
+	w.pauseOf(format, args...)
+	w.mu.Lock()
+	w.lastCut = time.Now()
+	w.mu.Unlock()
+}
+
+// pauseOf is accident, for a stall, which cuts nobody off: whoever was active and
+// was not stalled itself stays so.
+func (w *world) pauseOf(format string, args ...any) {
 	w.say(format, args...)
 	w.mu.Lock()
 	w.last = time.Now()
@@ -251,10 +262,34 @@ func (m *machine) snatch(c vrrp.Config) {
 	}
 }
 
+// record follows a machine's transitions, and fails on a false takeover: of a
+// router that has been there, better and heard all along.
 func (m *machine) record(e vrrp.Event) {
+	w := m.world
 	if e.Kind == vrrp.EventState || e.Kind == vrrp.EventSplitBrain {
-		m.world.say("director %d: %s %s %s -> %s: %s", m.id, e.Kind, e.Instance, e.From, e.To, e.Reason)
+		w.say("director %d: %s %s %s -> %s: %s", m.id, e.Kind, e.Instance, e.From, e.To, e.Reason)
 	}
+	if e.Kind != vrrp.EventState || e.To != vrrp.Active || e.Instance == "" || w.plan.Weather.Loss > 0 {
+		return
+	}
+	w.mu.Lock()
+	calm := time.Since(w.lastCut) > w.plan.bound().None
+	w.mu.Unlock()
+	for _, other := range w.machines {
+		if calm && other != m && other.steady() > w.plan.bound().None && w.priority(other.id) > w.priority(m.id) && w.heardBy(other, m) {
+			w.fail("director %d took %s over from director %d, which was there all along", m.id, e.Instance, other.id)
+		}
+	}
+}
+
+// steady is how long the machine has run without a stall; 0 where it does not run.
+func (m *machine) steady() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.process == nil || m.stopped {
+		return 0
+	}
+	return time.Since(m.resumed)
 }
 
 // answer is what a probe from a machine finds.
