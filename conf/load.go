@@ -49,3 +49,10 @@ func load(sources []*source, vars map[string]string, diags hcl.Diagnostics) (*Co
 	c.Files = append(append(c.Files, scope.read...), b.read...)
 	return c, found
 }
+
+// LoadText is Load for a configuration that is not in a file; name is what
+// messages call it, and paths in it are relative to name's folder.
+func LoadText(name string, text []byte, vars map[string]string) (*Config, Diagnostics) {
+	s, diags := parse(name, text)
+	return load([]*source{s}, vars, diags)
+}

@@ -1,0 +1,229 @@
+package keepalived
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// isCheck says whether a directive of real_server is a checker.
+func isCheck(name string) bool { return checkTypes()[name] != "" }
+
+// checkTypes are usher's types of keepalived's checkers.
+func checkTypes() map[string]string {
+	return map[string]string{
+		"TCP_CHECK": "tcp", "HTTP_GET": "http", "SSL_GET": "https", "SMTP_CHECK": "smtp", "DNS_CHECK": "dns", "MISC_CHECK": "exec",
+		"PING_CHECK": "ping", "UDP_CHECK": "udp", "BFD_CHECK": "bfd", "FILE_CHECK": "file",
+	}
+}
+
+// checker is one checker while it is translated, with what it inherits.
+type checker struct {
+	vs, server, d *directive
+	kind          string
+}
+
+// setting is a directive of the checker, or what it inherits.
+func (k checker) setting(name string) *directive {
+	for _, d := range []*directive{k.d, k.server, k.vs} {
+		if c := find(d, name); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// checks translates all checkers of a server.
+func (t *translator) checks(vs, server *directive) []*item {
+	o := &out{}
+	count := map[string]int{}
+	for _, d := range server.body {
+		kind := checkTypes()[d.name()]
+		if kind == "" {
+			continue
+		}
+		before := len(o.items)
+		t.check(checker{vs, server, d, kind}, o)
+		for _, i := range o.items[before:] {
+			if i.block == "" {
+				continue
+			}
+			i.from = d
+			if count[kind]++; count[kind] > 1 {
+				// First, as what tells the checks apart.
+				i.body.items = append([]*item{{key: "name", value: cty.StringVal(strconv.Itoa(count[kind])), from: d}}, i.body.items...)
+			}
+		}
+	}
+	return o.items
+}
+
+// checksFrom are those of the checks that come of one checker.
+func checksFrom(all []*item, d *directive) []*item {
+	var own []*item
+	for _, i := range all {
+		if i.from == d {
+			own = append(own, i)
+		}
+	}
+	return own
+}
+
+func (t *translator) check(k checker, o *out) {
+	switch k.kind {
+	case "file":
+		t.warn(k.d, "usher's file check is up while a file is there, or takes its number for the weight: it does not add it")
+		return
+	case "http", "https":
+		t.httpChecks(k, o)
+		return
+	}
+	b := o.open("health_check", k.d, k.kind)
+	t.each(k.d, b, func(c *directive) { t.checkPart(c, b, k) })
+	t.times(k, b)
+	if k.kind == "bfd" {
+		name := find(k.d, "name")
+		if name == nil || t.sessions[name.arg(0)] == nil {
+			t.warn(k.d, "there is no bfd_instance of that name")
+			o.without(o.items[len(o.items)-1])
+			return
+		}
+		session := withoutComments(t.sessions[name.arg(0)])
+		t.sessionKeys(session, b, false)
+	}
+}
+
+// times writes when a check runs and how many failures count. keepalived probes
+// every minute by default and takes a server in after one success.
+func (t *translator) times(k checker, b *out) {
+	retry, pause := "1", "1"
+	switch k.kind {
+	case "dns":
+		retry, pause = "3", ""
+	case "exec":
+		retry = "0"
+	case "http", "https":
+		pause = "3"
+	case "bfd": // a session has times of its own
+		b.number("rise", 1, k.d)
+		b.number("fall", 1, k.d)
+		return
+	}
+	write := func(key, directive, standard string) {
+		from, text := k.d, standard
+		if c := k.setting(directive); c != nil {
+			from, text = c, c.arg(0)
+		}
+		if text == "" {
+			return
+		}
+		if v, ok := t.seconds(from, text); ok && v != "0s" {
+			b.text(key, v, from)
+		}
+	}
+	write("interval", "delay_loop", "60")
+	if k.kind != "exec" {
+		write("timeout", "connect_timeout", "5")
+	} else if c := find(k.d, "misc_timeout"); c != nil {
+		if v, ok := t.seconds(c, c.arg(0)); ok {
+			b.text("timeout", v, c)
+		}
+	} else {
+		write("timeout", "delay_loop", "60")
+	}
+	b.number("rise", 1, k.d)
+	for _, name := range []string{"retry", "nb_get_retry"} {
+		if c := k.setting(name); c != nil {
+			retry = c.arg(0)
+		}
+	}
+	n, err := strconv.Atoi(retry)
+	if err != nil || n < 0 {
+		t.warn(k.d, strconv.Quote(retry)+" is not a number of retries")
+		n = 1
+	}
+	b.number("fall", n+1, k.d)
+	if n > 0 {
+		write("fast_interval", "delay_before_retry", pause)
+	}
+	if k.setting("warmup") != nil && find(k.d, "warmup") != nil && find(k.d, "warmup").arg(0) != "0" {
+		t.warn(find(k.d, "warmup"), "usher spreads probes over the interval by itself")
+	}
+}
+
+// checkPart translates one directive of a checker.
+func (t *translator) checkPart(c *directive, b *out, k checker) {
+	switch c.name() {
+	case "retry", "nb_get_retry", "delay_loop", "connect_timeout", "delay_before_retry", "warmup", "misc_timeout":
+		// all together at the end
+	case "connect_ip":
+		b.text("address", c.arg(0), c)
+	case "connect_port", "fwmark", "bind_port":
+		if n, ok := t.integer(c, c.arg(0)); ok {
+			b.number(map[string]string{"connect_port": "port", "fwmark": "mark", "bind_port": "bind_port"}[c.name()], n, c)
+		}
+	case "bindto":
+		b.text("bind_address", c.arg(0), c)
+	case "bind_if":
+		b.text("interface", c.arg(0), c)
+	default:
+		t.typedPart(c, b, k)
+	}
+}
+
+func (t *translator) typedPart(c *directive, b *out, k checker) {
+	switch k.kind + " " + c.name() {
+	case "smtp helo_name":
+		b.text("helo", c.arg(0), c)
+	case "dns type":
+		b.text("type", strings.ToUpper(c.arg(0)), c)
+	case "dns name":
+		b.text("question", c.arg(0), c)
+	case "exec misc_path":
+		argv, user := t.script(c, 0)
+		b.texts("command", argv, c)
+		if find(k.d, "user") == nil {
+			t.user(c, b, user)
+		}
+		if find(k.d, "misc_dynamic") == nil {
+			t.warn(c, "exit status 1 is a failure for keepalived, and a warning, which is up, for usher")
+		}
+	case "exec misc_dynamic":
+		b.text("dynamic_weight", "exit", c)
+	case "exec user":
+		b.text("user", c.arg(0), c)
+	case "udp payload":
+		t.hexKey(c, b, "payload_hex", false)
+	case "udp require_reply":
+		b.flag("require_reply", true, c)
+		if c.arg(0) != "" {
+			t.hexKey(c, b, "expect_hex", true)
+		}
+	case "udp min_reply_length", "udp max_reply_length":
+		if n, ok := t.integer(c, c.arg(0)); ok {
+			b.number(strings.TrimSuffix(c.name(), "_length"), n, c)
+		}
+	case "bfd name":
+		// the session's own settings are written
+	default:
+		t.unknown(c, checkReasons())
+	}
+}
+
+// hexKey writes a payload; keepalived has spaces in it, and x for any digit of an
+// answer.
+func (t *translator) hexKey(c *directive, b *out, key string, wild bool) {
+	text := strings.ToLower(strings.Join(c.args(), ""))
+	digits := text
+	if wild {
+		digits = strings.ReplaceAll(text, "x", "0")
+	}
+	if _, err := hex.DecodeString(digits); err != nil {
+		t.warn(c, fmt.Sprintf("%q is not hexadecimal", text))
+		return
+	}
+	b.text(key, text, c)
+}

@@ -1,0 +1,115 @@
+package keepalived
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"usher/conf"
+)
+
+// Warning is something in the file that the import does not carry over, or not to
+// the letter.
+type Warning struct {
+	File      string `json:"file"`
+	Line      int    `json:"line"`
+	Directive string `json:"directive"`
+	Reason    string `json:"reason"`
+}
+
+// String gives it in one line, as compilers do.
+func (w Warning) String() string {
+	return fmt.Sprintf("%s:%d: %s: %s", w.File, w.Line, w.Directive, w.Reason)
+}
+
+// Options of an import.
+type Options struct {
+	// ID is the config-id that @id conditions are compared with; the host name
+	// where empty, as for keepalived.
+	ID string
+	// Instance is what ${_INSTANCE} stands for.
+	Instance string
+}
+
+// Import reads a keepalived.conf, with all that it includes, and gives HCL of the
+// same meaning, which conf.Load accepts. The error is for files that cannot be
+// read or expanded; all else is a warning.
+func Import(path string, o Options) (hcl []byte, warnings []Warning, err error) {
+	t := &translator{}
+	r := &reader{id: o.ID, instance: o.Instance, vars: map[string]string{}, warn: t.warnAt}
+	if r.id == "" {
+		r.id, _ = os.Hostname()
+	}
+	if err := r.file(path); err != nil {
+		return nil, t.warnings, err
+	}
+	return t.finish(parse(r.lines, t.warnAt))
+}
+
+// finish translates and then takes out what does not load.
+func (t *translator) finish(root *directive) ([]byte, []Warning, error) {
+	tree := t.translate(root)
+	for {
+		text, owner := write(tree)
+		_, diags := conf.LoadText("usher.hcl", text, nil)
+		if !diags.HasErrors() {
+			return text, t.sorted(), nil
+		}
+		if !t.repair(tree, text, owner, diags) {
+			return nil, t.sorted(), fmt.Errorf("keepalived: the import is not valid: %w", diags.Err())
+		}
+	}
+}
+
+// repair takes the items out that errors are about, each with a warning that says
+// why. It is false where no item is to blame, which no input should bring about.
+func (t *translator) repair(tree *out, text []byte, owner []*item, diags conf.Diagnostics) bool {
+	gone := map[*item]bool{}
+	for _, d := range diags {
+		if d.Severity != conf.SeverityError || d.Range == nil || d.Range.Start.Line > len(owner) {
+			continue
+		}
+		i := owner[d.Range.Start.Line-1]
+		if i == nil || gone[i] {
+			continue
+		}
+		gone[i] = true
+		what := i.key
+		if what == "" {
+			what = strings.TrimSpace(i.block + " " + strings.Join(i.labels, " "))
+		}
+		if element, rest, ok := i.lacking(string(text[d.Range.Start.Byte:d.Range.End.Byte])); ok {
+			what, i.value = element+" in "+what, rest
+		} else {
+			tree.without(i)
+		}
+		reason := "left out, usher does not accept it: " + strings.TrimSpace(d.Detail)
+		if i.from == nil {
+			t.warnAt("", 0, what, reason)
+			continue
+		}
+		if what != shown(i.from) {
+			reason = what + " " + reason
+		}
+		t.warn(i.from, reason)
+	}
+	return len(gone) > 0
+}
+
+// lacking is the value of a list without one element, if the text is that of one
+// and others are left.
+func (i *item) lacking(text string) (element string, rest cty.Value, ok bool) {
+	if i.key == "" || !i.value.Type().IsTupleType() || i.value.LengthInt() < 2 {
+		return "", cty.NilVal, false
+	}
+	all := i.value.AsValueSlice()
+	for n, e := range all {
+		if expression(e, "") == text {
+			return text, cty.TupleVal(slices.Delete(all, n, n+1)), true
+		}
+	}
+	return "", cty.NilVal, false
+}

@@ -1,0 +1,194 @@
+package keepalived
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Bounds that no sane configuration reaches, so that a hostile one ends.
+const (
+	maxIncludes = 1000
+	maxLines    = 1_000_000
+	maxLine     = 1 << 16
+	maxDepth    = 64
+)
+
+// line is one logical line: conditions decided, variables replaced.
+type line struct {
+	text    string // without comment
+	comment string // with its sign
+	file    string
+	number  int
+}
+
+// reader turns files into logical lines.
+type reader struct {
+	id       string
+	vars     map[string]string
+	instance string
+	includes int
+	strict   bool // include_check: a missing include is an error
+	lines    []line
+	warn     func(file string, number int, directive, reason string)
+}
+
+// definition is $NAME=value.
+var definition = regexp.MustCompile(`^\$([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$`)
+
+// file reads one file and what it includes.
+func (r *reader) file(path string) error {
+	if r.includes++; r.includes > maxIncludes {
+		return fmt.Errorf("keepalived: %s: more than %d files are included", path, maxIncludes)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("keepalived: %w", err)
+	}
+	return r.text(string(text), path)
+}
+
+// text reads the lines of one file.
+func (r *reader) text(text, path string) error {
+	physical := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	for i := 0; i < len(physical); i++ {
+		number := i + 1
+		body, comment := cutComment(physical[i])
+		body = strings.TrimSpace(body)
+		kept := true
+		if strings.HasPrefix(body, "@") {
+			kept, body = r.condition(body)
+		}
+		if m := definition.FindStringSubmatch(body); m != nil {
+			value := m[2]
+			for strings.HasSuffix(value, `\`) && i+1 < len(physical) {
+				i++
+				more, _ := cutComment(physical[i])
+				value = strings.TrimSpace(strings.TrimSuffix(value, `\`)) + "\n" + strings.TrimSpace(more)
+				if len(value) > maxLine {
+					return fmt.Errorf("keepalived: %s:%d: the definition of $%s is too long", path, number, m[1])
+				}
+			}
+			if kept {
+				r.vars[m[1]] = strings.TrimPrefix(value, "\n")
+				r.note(comment, path, number)
+			}
+			continue
+		}
+		if !kept {
+			continue
+		}
+		if body == "" {
+			r.note(comment, path, number)
+			continue
+		}
+		if word, rest, _ := strings.Cut(body, " "); strings.HasPrefix(word, "include") && isInclude(word) {
+			r.note(comment, path, number)
+			if err := r.include(word, strings.TrimSpace(rest), path, number); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.expand(body, comment, path, number, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// note keeps a comment that stands alone.
+func (r *reader) note(comment, path string, number int) {
+	if comment != "" {
+		r.lines = append(r.lines, line{comment: comment, file: path, number: number})
+	}
+}
+
+// condition decides a line that starts with @id or @^id.
+func (r *reader) condition(body string) (kept bool, rest string) {
+	id, rest, _ := strings.Cut(body[1:], " ")
+	id, negated := strings.CutPrefix(id, "^")
+	return (id == r.id) != negated, strings.TrimSpace(rest)
+}
+
+// cutComment separates what follows # or ! outside quotes.
+func cutComment(s string) (body, comment string) {
+	var quote rune
+	escaped := false
+	for i, c := range s {
+		switch {
+		case escaped:
+			escaped = false
+		case c == '\\':
+			escaped = quote != '\''
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '#' || c == '!':
+			return s[:i], strings.TrimRight(s[i:], " \t")
+		}
+	}
+	return s, ""
+}
+
+// isInclude knows include and its variants, which say what failures are errors:
+// r not readable, m nothing matches, w and b no match for a pattern, a all.
+func isInclude(word string) bool {
+	return slices.Contains([]string{"include", "includer", "includem", "includew", "includeb", "includea"}, word)
+}
+
+func (r *reader) include(word, pattern, path string, number int) error {
+	pattern = strings.Trim(r.substitute(pattern, path), `"'`)
+	if !filepath.IsAbs(pattern) {
+		pattern = filepath.Join(filepath.Dir(path), pattern)
+	}
+	var found []string
+	for _, p := range braces(pattern) {
+		match, err := filepath.Glob(p)
+		if err != nil {
+			return fmt.Errorf("keepalived: %s:%d: %s: %w", path, number, pattern, err)
+		}
+		found = append(found, match...)
+	}
+	if len(found) == 0 {
+		if r.strict || word != "include" {
+			return fmt.Errorf("keepalived: %s:%d: %s %s: no file matches", path, number, word, pattern)
+		}
+		r.warn(path, number, word, fmt.Sprintf("no file matches %s, which keepalived passes over in silence", pattern))
+		return nil
+	}
+	for _, f := range found {
+		if info, err := os.Stat(f); err == nil && info.IsDir() {
+			continue
+		}
+		if err := r.file(f); err != nil {
+			if r.strict || word != "include" || r.includes > maxIncludes {
+				return err
+			}
+			r.warn(path, number, word, err.Error())
+		}
+	}
+	return nil
+}
+
+// braces expands {a,b} in a pattern, which Go's globs do not know.
+func braces(pattern string) []string {
+	open := strings.Index(pattern, "{")
+	if open < 0 || strings.Count(pattern, "{") > 8 {
+		return []string{pattern}
+	}
+	inner, rest, ok := strings.Cut(pattern[open+1:], "}")
+	if !ok {
+		return []string{pattern}
+	}
+	var all []string
+	for choice := range strings.SplitSeq(inner, ",") {
+		all = append(all, braces(pattern[:open]+choice+rest)...)
+	}
+	return all
+}
