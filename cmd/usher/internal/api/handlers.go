@@ -30,10 +30,20 @@ func Handler(b Backend, metrics http.Handler, steer bool, extra map[string]http.
 	for pattern, e := range extra {
 		mux.Handle(pattern, e)
 	}
-	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, fmt.Errorf("there is no %s; GET /api/v1/openapi.json lists what there is", r.URL.Path))
-	})
+	mux.HandleFunc("/api/", lost)
 	return secure(mux)
+}
+
+// lost answers for what is not there, and for what is there by another method.
+func lost(w http.ResponseWriter, r *http.Request) {
+	for _, known := range routes() {
+		if known.path == r.URL.Path {
+			w.Header().Set("Allow", known.method)
+			fail(w, http.StatusMethodNotAllowed, fmt.Errorf("%s wants %s, not %s", known.path, known.method, r.Method))
+			return
+		}
+	}
+	fail(w, http.StatusNotFound, fmt.Errorf("there is no %s; GET /api/v1/openapi.json lists what there is", r.URL.Path))
 }
 
 // secure forbids browsers to frame, sniff or load anything foreign.

@@ -1,28 +1,16 @@
 package cli_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"usher/cmd/usher/internal/api"
-	"usher/cmd/usher/internal/api/apitest"
 	"usher/cmd/usher/internal/cli"
-	"usher/cmd/usher/internal/control"
-	"usher/cmd/usher/internal/events"
 	"usher/cmd/usher/internal/plan"
 )
 
@@ -235,190 +223,5 @@ func TestCheck(t *testing.T) {
 	}
 	if states[l.Addr().String()] != "up" || states[closed.Addr().String()] == "up" {
 		t.Errorf("states %v\n%s", states, out)
-	}
-}
-
-// TestManual: the page is made from the commands and troff has no complaint.
-func TestManual(t *testing.T) {
-	code, out, _ := usher(t, "man")
-	if code != 0 {
-		t.Fatal(code)
-	}
-	for _, want := range []string{".TH USHER 8", "usher drain VIRTUAL_SERVER REAL_SERVER", "\\-\\-last\\-good", "Exit status: 0 no change, 2 changes, 1 error"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("the manual lacks %q", want)
-		}
-	}
-	cmd := exec.Command("man", "--warnings", "-l", "-")
-	cmd.Stdin = strings.NewReader(out)
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "MANWIDTH=80")
-	var complaints bytes.Buffer
-	cmd.Stderr = &complaints
-	if err := cmd.Run(); err != nil || complaints.Len() > 0 {
-		t.Errorf("man: %v\n%s", err, complaints.String())
-	}
-}
-
-// TestEveryCommandTeaches: a long help and an example where there is something to
-// learn, and completion for the three shells.
-func TestEveryCommandTeaches(t *testing.T) {
-	_, help, _ := usher(t, "--help")
-	for _, verb := range []string{"run", "validate", "plan", "reload", "status", "drain", "enable", "disable", "weight", "failover", "maintenance",
-		"check", "events", "real-server", "fmt", "init", "version", "completion", "man"} {
-		if !strings.Contains(help, "\n  "+verb+" ") {
-			t.Errorf("help lacks %s", verb)
-		}
-		if code, out, _ := usher(t, verb, "--help"); code != 0 || len(out) < 100 {
-			t.Errorf("usher %s --help: %d, %q", verb, code, out)
-		}
-	}
-	if strings.Contains(help, "vrrp-child") {
-		t.Error("help shows the hidden command")
-	}
-	for _, shell := range []string{"bash", "zsh", "fish"} {
-		if code, out, _ := usher(t, "completion", shell); code != 0 || len(out) < 1000 {
-			t.Errorf("completion %s: %d", shell, code)
-		}
-	}
-	if code, out, _ := usher(t, "version", "--json"); code != 0 || !strings.Contains(out, `"go": "go1.`) {
-		t.Errorf("version: %d, %s", code, out)
-	}
-}
-
-// daemon is the double of one, behind a control socket.
-func daemon(t *testing.T, s api.Status) (socket string, b *apitest.Backend) {
-	t.Helper()
-	socket = filepath.Join(t.TempDir(), "u.sock")
-	l, err := control.Listen(socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b = apitest.New(s)
-	server := &http.Server{Handler: api.Handler(b, http.NotFoundHandler(), true, nil), ConnContext: control.WithPeer}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		server.Serve(l)
-	}()
-	t.Cleanup(func() {
-		server.Close()
-		<-served
-	})
-	return socket, b
-}
-
-func TestStatusTable(t *testing.T) {
-	since := time.Now().Add(-3 * time.Minute)
-	socket, _ := daemon(t, api.Status{
-		RouterID: "lb1", Version: "1", Started: since,
-		Warnings:  []api.Warning{{Severity: "error", Subject: "web", Text: "split brain", Since: since}},
-		Instances: []api.Instance{{Name: "web", State: "active", Priority: 100, EffectivePriority: 80, VirtualRouterID: 51, Interface: "eth0", ActiveRouter: "192.0.2.1", Addresses: []string{"192.0.2.200/32"}, Since: since}},
-		VirtualServers: []api.VirtualServer{{Name: "web", Address: "192.0.2.200:80", Protocol: "tcp", Scheduler: "rr", ForwardMethod: "nat", Up: true, Quorum: 1, Since: since,
-			RealServers: []api.RealServer{{Address: "10.0.0.1:80", State: "draining", Weight: 5, Since: since, Override: &api.Override{Mode: "drain", By: "anna"},
-				Checks: []api.Check{{Type: "http", State: "up", LatencyMS: 1.24}}}}}},
-	})
-	code, out, errs := usher(t, "status", "--control", socket)
-	if code != 0 {
-		t.Fatal(errs)
-	}
-	for _, want := range []string{"lb1  usher 1, up 3m", "error: web: split brain", "80 (of 100)", "192.0.2.200/32", "web  tcp 192.0.2.200:80  rr nat  up 3m", "0 (of 5)", "drain by anna", "http 1.2ms"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("the table lacks %q:\n%s", want, out)
-		}
-	}
-	if strings.Contains(out, "\x1b") {
-		t.Error("colour, though stdout is no terminal")
-	}
-	jq := exec.Command("jq", "-er", `.instances[0].state + " " + .virtual_servers[0].real_servers[0].address`)
-	_, doc, _ := usher(t, "status", "--json", "--control", socket)
-	jq.Stdin = strings.NewReader(doc)
-	if got, err := jq.Output(); err != nil || string(got) != "active 10.0.0.1:80\n" {
-		t.Errorf("jq on --json: %q, %v", got, err)
-	}
-}
-
-// TestEventsFollow sees what was, then what comes, each as it happens.
-func TestEventsFollow(t *testing.T) {
-	socket, b := daemon(t, api.Status{})
-	b.Events().Add(events.Event{Kind: "state", Instance: "web", From: "backup", To: "active", Reason: "silence"})
-	code, out, _ := usher(t, "events", "--control", socket)
-	if code != 0 || !strings.Contains(out, "web: state backup -> active: silence") {
-		t.Errorf("events: %d, %q", code, out)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	in, stdout := io.Pipe()
-	ended := make(chan int, 1)
-	go func() {
-		ended <- cli.Run(ctx, []string{"events", "-f", "--json", "--control", socket}, cli.System{
-			Stdin: strings.NewReader(""), Stdout: stdout, Stderr: io.Discard, Getenv: func(string) string { return "" },
-		})
-	}()
-	lines := bufio.NewScanner(in)
-	for i, want := range []string{`"seq":1`, `"reason":"fine"`} {
-		if i == 1 {
-			b.Events().Add(events.Event{Kind: "reload", To: "done", Reason: "fine"})
-		}
-		if !lines.Scan() || !strings.Contains(lines.Text(), want) {
-			t.Fatalf("line %d: %q lacks %s", i, lines.Text(), want)
-		}
-	}
-	cancel()
-	if code := <-ended; code != 0 {
-		t.Errorf("interrupted: status %d", code)
-	}
-}
-
-// TestSteering: each command says to the daemon what it was told to.
-func TestSteering(t *testing.T) {
-	socket, b := daemon(t, api.Status{})
-	n := 5
-	for _, c := range []struct {
-		args []string
-		want any
-		out  string
-	}{
-		{[]string{"drain", "web", "10.0.0.1:80"}, api.Steer{Mode: "drain", VirtualServer: "web", RealServer: "10.0.0.1:80"}, "drain: web 10.0.0.1:80"},
-		{[]string{"disable", "web", "10.0.0.1:80"}, api.Steer{Mode: "disable", VirtualServer: "web", RealServer: "10.0.0.1:80"}, "disable: web 10.0.0.1:80"},
-		{[]string{"enable", "web", "10.0.0.1:80"}, api.Steer{Mode: "enable", VirtualServer: "web", RealServer: "10.0.0.1:80"}, "enable: web 10.0.0.1:80"},
-		{[]string{"weight", "web", "10.0.0.1:80", "5"}, api.Steer{Mode: "weight", VirtualServer: "web", RealServer: "10.0.0.1:80", Weight: &n}, "weight: web 10.0.0.1:80"},
-		{[]string{"failover", "web"}, api.Name{Instance: "web"}, "web handed over"},
-		{[]string{"maintenance", "on"}, api.Switch{On: true}, "maintenance on"},
-		{[]string{"maintenance", "off"}, api.Switch{}, "maintenance off"},
-		{[]string{"reload"}, "reload", "configuration reloaded"},
-	} {
-		code, out, errs := usher(t, append(c.args, "--control", socket)...)
-		asked := b.Asked()
-		got := asked[len(asked)-1]
-		if s, ok := got.(api.Steer); ok {
-			s.By = ""
-			got = s
-		}
-		if code != 0 || strings.TrimSpace(out) != c.out || !cmp.Equal(got, c.want) {
-			t.Errorf("usher %v: %d, %q, %s; asked %+v, want %+v", c.args, code, out, errs, got, c.want)
-		}
-	}
-	b.Refuse(&api.DetailedError{Err: errors.New("the file is bad"), Text: "line 7 is bad\n"})
-	if code, _, errs := usher(t, "reload", "--control", socket); code != 1 || !strings.Contains(errs, "usher: the file is bad\n\nline 7 is bad") {
-		t.Errorf("a refused reload: %d, %q", code, errs)
-	}
-}
-
-// TestCompletion offers the daemon's own names.
-func TestCompletion(t *testing.T) {
-	socket, _ := daemon(t, api.Status{
-		Instances:      []api.Instance{{Name: "edge", State: "active"}},
-		VirtualServers: []api.VirtualServer{{Name: "web", Address: "192.0.2.200:80", RealServers: []api.RealServer{{Address: "10.0.0.1:80", State: "up"}}}},
-	})
-	for _, c := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"failover", "--control", socket, ""}, "edge\tactive"},
-		{[]string{"drain", "--control", socket, ""}, "web\t192.0.2.200:80"},
-		{[]string{"drain", "--control", socket, "web", ""}, "10.0.0.1:80\tup"},
-	} {
-		if _, out, _ := usher(t, append([]string{"__complete"}, c.args...)...); !strings.Contains(out, c.want) {
-			t.Errorf("%v: %q lacks %q", c.args, out, c.want)
-		}
 	}
 }

@@ -34,6 +34,9 @@ func statusTable(s api.Status, now time.Time, style terminal.Style) string {
 	for _, v := range s.VirtualServers {
 		b.WriteString("\n" + virtualServerTable(v, now, style))
 	}
+	if len(s.Settings) > 0 {
+		b.WriteString("\n" + settingTable(s.Settings, style))
+	}
 	if len(s.Instances)+len(s.VirtualServers) == 0 {
 		b.WriteString("\nnothing is configured\n")
 	}
@@ -50,6 +53,16 @@ func instanceTable(list []api.Instance, now time.Time, style terminal.Style) str
 		}
 		t.Row(i.Name, style.State(i.State), priority, fmt.Sprint(i.VirtualRouterID), i.Interface,
 			dash(i.ActiveRouter), terminal.Ago(now, i.Since), addresses(i.Addresses), style.Dim(i.Reason))
+	}
+	return t.String()
+}
+
+// settingTable shows the kernel settings that usher holds.
+func settingTable(list []api.Setting, style terminal.Style) string {
+	var t terminal.Table
+	t.Row(heads(style, "KERNEL SETTING", "VALUE", "BEFORE")...)
+	for _, s := range list {
+		t.Row(s.Name, s.Value, dash(s.Was))
 	}
 	return t.String()
 }

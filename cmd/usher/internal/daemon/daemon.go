@@ -50,6 +50,7 @@ type Daemon struct {
 
 	mu          sync.Mutex // the fields below
 	config      *conf.Config
+	passive     bool // a check of config counts unanswered connections
 	vrrp        VRRP
 	checks      Checks
 	director    Director
@@ -252,44 +253,6 @@ func (d *Daemon) direct(ctx context.Context, director Director) {
 	d.director = director
 	d.mu.Unlock()
 	d.parts.director = d.run(ctx, "director", director.Run)
-}
-
-// part is one thing that runs, apart from the others: they are stopped in order.
-type part struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
-// run starts a part. It ends when it is stopped, not with ctx: the order is stop's.
-func (d *Daemon) run(ctx context.Context, name string, f func(context.Context) error) *part {
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	p := &part{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(p.done)
-		err := f(own)
-		if own.Err() != nil && err == nil {
-			return
-		}
-		if err == nil {
-			err = errors.New("ended by itself")
-		}
-		err = fmt.Errorf("%s: %w", name, err)
-		d.log.Error("a part of the daemon failed", "error", err)
-		select {
-		case d.failed <- err:
-		default:
-		}
-	}()
-	return p
-}
-
-// stop ends the part and waits for it. A part that was never started is nil.
-func (p *part) stop() {
-	if p == nil {
-		return
-	}
-	p.cancel()
-	<-p.done
 }
 
 // tell logs what the service manager could not be told; nothing depends on it.

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"sync"
@@ -154,6 +155,10 @@ func (f *fakeChecks) Statuses() []healthcheck.Status {
 	return all
 }
 
+func (f *fakeChecks) Unanswered(id healthcheck.ID, n int) {
+	f.activated <- fmt.Sprint("unanswered ", id.RealServer, " ", n)
+}
+
 func (f *fakeChecks) Stats() healthcheck.Stats { return healthcheck.Stats{Checks: len(f.targets)} }
 
 type fakeDirector world
@@ -216,6 +221,14 @@ func (f *fakeDirector) Status() []director.VirtualServerStatus {
 }
 
 func (f *fakeDirector) Stats() director.Stats { return director.Stats{} }
+
+func (f *fakeDirector) Settings() []director.SettingStatus {
+	return []director.SettingStatus{{Name: "net.ipv4.vs.conntrack", Value: "1", Before: "0"}}
+}
+
+func (f *fakeDirector) Unanswered() (map[healthcheck.ID]int, error) {
+	return map[healthcheck.ID]int{{VirtualServer: "web", RealServer: netip.MustParseAddrPort("10.0.0.1:80")}: 3}, nil
+}
 
 func (f *fakeDirector) Plan(context.Context, []director.VirtualServer) (director.PlanReport, error) {
 	return director.PlanReport{Changes: []director.Change{}}, nil

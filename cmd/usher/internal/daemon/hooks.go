@@ -78,17 +78,26 @@ func (d *Daemon) kick() {
 	}
 }
 
+// unansweredEvery is how often connections that nobody answered are counted, where
+// a check wants to know.
+const unansweredEvery = time.Second
+
 // helpers is what the daemon does beside its parts: it tells VRRP of the virtual
-// servers and BFD peers that instances track, and samples the history.
+// servers and BFD peers that instances track, tells passive checks of unanswered
+// connections, and samples the history.
 func (d *Daemon) helpers(ctx context.Context) error {
 	sample := time.NewTicker(HistoryInterval)
 	defer sample.Stop()
+	count := time.NewTicker(unansweredEvery)
+	defer count.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-d.quorum:
 			d.track()
+		case <-count.C:
+			d.unanswered()
 		case now := <-sample.C:
 			d.mu.Lock()
 			dir := d.director
@@ -98,6 +107,36 @@ func (d *Daemon) helpers(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// unanswered passes on what IPVS shows of connections that were never answered.
+func (d *Daemon) unanswered() {
+	d.mu.Lock()
+	wanted, dir, checks := d.passive, d.director, d.checks
+	d.mu.Unlock()
+	if !wanted || dir == nil {
+		return
+	}
+	found, err := dir.Unanswered()
+	if err != nil {
+		d.log.Debug("unanswered connections could not be counted", "error", err)
+		return
+	}
+	for id, n := range found {
+		checks.Unanswered(id, n)
+	}
+}
+
+// passive says whether a check of c wants to know of unanswered connections.
+func passive(c *conf.Config) bool {
+	for _, t := range c.Targets() {
+		for _, k := range t.Checks {
+			if k.Type == healthcheck.TypePassive {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // adjustment is what a thing that is up or down says under t: with weight 0 a

@@ -27,6 +27,7 @@ type Checks interface {
 	Run(ctx context.Context) error
 	Apply([]healthcheck.Target) error
 	Statuses() []healthcheck.Status
+	Unanswered(id healthcheck.ID, n int)
 	Stats() healthcheck.Stats
 }
 
@@ -40,6 +41,9 @@ type Director interface {
 	Override(virtualServer string, realServer netip.AddrPort, o director.Override) error
 	Status() []director.VirtualServerStatus
 	Stats() director.Stats
+	Settings() []director.SettingStatus
+	// Unanswered counts connections that were begun and never answered.
+	Unanswered() (map[healthcheck.ID]int, error)
 	Plan(ctx context.Context, servers []director.VirtualServer) (director.PlanReport, error)
 	Stop(ctx context.Context, keep bool) error
 }

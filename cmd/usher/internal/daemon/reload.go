@@ -132,7 +132,7 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 		return err
 	}
 	d.mu.Lock()
-	d.config = c
+	d.config, d.passive = c, passive(c)
 	d.mu.Unlock()
 	if process == nil && len(c.Instances) > 0 {
 		process = d.route(ctx, c)

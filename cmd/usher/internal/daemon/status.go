@@ -40,6 +40,11 @@ func (d *Daemon) Status() api.Status {
 			s.VirtualServers = append(s.VirtualServers, d.virtualServer(v, known))
 		}
 	}
+	if dir != nil {
+		for _, k := range dir.Settings() {
+			s.Settings = append(s.Settings, api.Setting{Name: k.Name, Value: k.Value, Was: k.Before})
+		}
+	}
 	s.Warnings = d.warnings(&s, c)
 	return s
 }

@@ -1,0 +1,129 @@
+package api_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/api/apitest"
+	"usher/cmd/usher/internal/control"
+)
+
+func metricsDouble() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "usher_build_info 1") })
+}
+
+func status() api.Status {
+	now := time.Now()
+	return api.Status{
+		RouterID: "lb1", Version: "1", Started: now, Warnings: []api.Warning{{Severity: "error", Kind: "quorum", Since: now}},
+		Reload: &api.Reload{At: now, OK: true}, Settings: []api.Setting{{Name: "x", Value: "1"}},
+		Instances: []api.Instance{{Name: "edge", State: "active", Addresses: []string{"192.0.2.1/32"}, Since: now,
+			SplitBrain: &api.SplitBrain{Address: "192.0.2.2", Since: now}, Tracks: []api.Track{{Name: "t"}},
+			Statistics: api.Statistics{Discarded: map[string]uint64{"ip_ttl_error": 1}, LastDiscard: &api.Discard{At: now}}}},
+		VirtualServers: []api.VirtualServer{{Name: "web", Since: now, History: []uint64{1, 2}, RealServers: []api.RealServer{{
+			Address: "10.0.0.1:80", State: "up", Since: now, Override: &api.Override{Mode: "drain", Since: now},
+			Checks: []api.Check{{Type: "http", State: "up", Since: now, LastRun: &now, NextRun: &now, Certificate: &now}},
+		}}}},
+	}
+}
+
+// TestOverTheSocketWithCurl: the API as somebody else's client sees it.
+func TestOverTheSocketWithCurl(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "u.sock")
+	l, err := control.Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := apitest.New(status())
+	server := &http.Server{Handler: api.Handler(b, metricsDouble(), true, nil), ConnContext: control.WithPeer}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		server.Serve(l)
+	}()
+	defer func() {
+		server.Close()
+		<-served
+	}()
+	curl := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command("curl", append([]string{"-s", "-w", " %{http_code}", "--unix-socket", socket}, args...)...).Output()
+		if err != nil {
+			t.Fatalf("curl %v: %v", args, err)
+		}
+		return string(out)
+	}
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"http://usher/api/v1/status"}, []string{`"router_id":"lb1"`, " 200"}},
+		{[]string{"http://usher/healthz"}, []string{"ok\n 200"}},
+		{[]string{"http://usher/api/v1/config"}, []string{`"RouterID":"lb1"`}},
+		{[]string{"-X", "POST", "-d", `{"virtual_server":"web","real_server":"10.0.0.1:80"}`, "http://usher/api/v1/drain"}, []string{`"message":"drain: web 10.0.0.1:80"`, " 200"}},
+		{[]string{"-X", "POST", "-d", `{"virtual_server":"web","real_server":"10.0.0.1:80"}`, "http://usher/api/v1/weight"}, []string{`"weight\" is missing`, " 400"}},
+		{[]string{"-X", "POST", "-d", `{"virtualserver":"web"}`, "http://usher/api/v1/drain"}, []string{"unknown field", " 400"}},
+		{[]string{"-X", "POST", "-d", `{}{}`, "http://usher/api/v1/drain"}, []string{"more than one JSON value", " 400"}},
+		{[]string{"-X", "POST", "http://usher/api/v1/reload"}, []string{"configuration reloaded", " 200"}},
+		{[]string{"http://usher/api/v1/reload"}, []string{" 405"}},
+		{[]string{"http://usher/api/v1/nothing"}, []string{"there is no /api/v1/nothing", " 404"}},
+		{[]string{"http://usher/api/v1/events?wait=nonsense"}, []string{"is no duration", " 400"}},
+	} {
+		got := curl(c.args...)
+		for _, w := range c.want {
+			if !strings.Contains(got, w) {
+				t.Errorf("curl %v: %q lacks %q", c.args, got, w)
+			}
+		}
+	}
+	if s, ok := b.Asked()[0].(api.Steer); !ok || s.Mode != "drain" || s.By == "" {
+		t.Errorf("asked %+v, with the name of the one who asked", b.Asked()[0])
+	}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{{api.ErrUnknown, " 404"}, {api.ErrRefused, " 422"}, {errors.New("disk full"), " 500"}} {
+		b.Refuse(fmt.Errorf("because: %w", c.err))
+		if got := curl("-X", "POST", "http://usher/api/v1/reload"); !strings.HasSuffix(got, c.want) {
+			t.Errorf("%v: %q, want%s", c.err, got, c.want)
+		}
+	}
+	b.Sicken("IPVS: no memory")
+	if got := curl("http://usher/healthz"); got != "IPVS: no memory\n 503" {
+		t.Errorf("sick: %q", got)
+	}
+}
+
+// TestReadOnly: over TCP nothing that changes state is reachable.
+func TestReadOnly(t *testing.T) {
+	b := apitest.New(status())
+	h := api.Handler(b, metricsDouble(), false, nil)
+	steering := 0
+	for path, methods := range api.Document()["paths"].(map[string]any) {
+		for method := range methods.(map[string]any) {
+			if method != "post" {
+				continue
+			}
+			steering++
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(`{}`)))
+			if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "read-only") {
+				t.Errorf("POST %s: %d %s", path, w.Code, w.Body)
+			}
+		}
+	}
+	if steering != 8 {
+		t.Errorf("%d operations steer, the document should have 8", steering)
+	}
+	if asked := b.Asked(); len(asked) != 0 {
+		t.Errorf("something was done: %v", asked)
+	}
+}

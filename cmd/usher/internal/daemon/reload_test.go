@@ -1,0 +1,135 @@
+package daemon_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/events"
+)
+
+func TestReload(t *testing.T) {
+	f := newFixture(t)
+	d, _ := f.start()
+	client := api.Socket(f.socket())
+	ctx := t.Context()
+
+	f.write(f.both("eth0", "web") + "nonsense {}\n")
+	err := client.Post(ctx, "/api/v1/reload", nil, nil)
+	var detailed *api.DetailedError
+	if err == nil || !errors.As(err, &detailed) || !strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(detailed.Text, "nonsense {}") {
+		t.Fatalf("a bad file: %v", err)
+	}
+	if s := d.Status(); s.Reload == nil || s.Reload.OK || len(s.VirtualServers) != 1 {
+		t.Errorf("status after a bad reload: %+v", s.Reload)
+	}
+
+	f.write(f.both("eth9", "web"))
+	if err := client.Post(ctx, "/api/v1/reload", nil, nil); err == nil || !strings.Contains(err.Error(), `interface "eth9" is not there`) {
+		t.Errorf("a missing interface: %v", err)
+	}
+	f.write(strings.Replace(f.both("eth0", "web"), f.state(), f.state()+"2", 1))
+	if err := client.Post(ctx, "/api/v1/reload", nil, nil); err == nil || !strings.Contains(err.Error(), "global.state cannot change") {
+		t.Errorf("another state folder: %v", err)
+	}
+	if got := f.world.noted(); !slices.Equal(got, []string{"director apply", "checks apply", "vrrp apply"}) {
+		t.Errorf("a refused reload did something: %q", got)
+	}
+
+	f.write(f.both("eth0", "web") + strings.ReplaceAll(pool("more"), "192.0.2.200:80", "192.0.2.200:81"))
+	if err := client.Post(ctx, "/api/v1/reload", nil, nil); err != nil {
+		t.Fatalf("a good file: %v", err)
+	}
+	if s := d.Status(); !s.Reload.OK || len(s.VirtualServers) != 2 {
+		t.Errorf("status after a good reload: %+v, %d virtual servers", s.Reload, len(s.VirtualServers))
+	}
+	for _, e := range []string{"failed", "done"} {
+		list, _, _ := d.Events().List(events.Filter{})
+		if !slices.ContainsFunc(list, func(x events.Event) bool { return x.Kind == "reload" && x.To == e }) {
+			t.Errorf("no event of a reload that is %s", e)
+		}
+	}
+}
+
+// TestKernelRefusesReload: what the director cannot do is rolled back, so that what
+// runs is one configuration and not half of two.
+func TestKernelRefusesReload(t *testing.T) {
+	f := newFixture(t)
+	d, _ := f.start()
+	f.world.mu.Lock()
+	f.world.refuse = errors.New("no such scheduler")
+	f.world.mu.Unlock()
+	f.write(f.both("eth0", "other"))
+	f.write(strings.Replace(f.both("eth0", "web"), "10.0.0.2", "10.0.0.3", 1))
+	err := d.Reload(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "no such scheduler; the configuration before it is back") {
+		t.Fatalf("reload: %v", err)
+	}
+	if s := d.Status(); s.VirtualServers[0].RealServers[1].Address != "10.0.0.2:80" {
+		t.Errorf("after the refusal: %+v", s.VirtualServers[0].RealServers)
+	}
+}
+
+func TestHangupReloads(t *testing.T) {
+	f := newFixture(t)
+	d, _ := f.start()
+	f.write("broken")
+	f.hangup <- unix.SIGHUP
+	f.await(d, func(e events.Event) bool { return e.Kind == "reload" && e.To == "failed" && e.Severity == events.Error }, nil)
+	f.write(f.both("eth0", "web"))
+	f.hangup <- unix.SIGHUP
+	f.await(d, func(e events.Event) bool { return e.Kind == "reload" && e.To == "done" }, nil)
+}
+
+// TestLastGood: what ran is kept, secrets included, for nobody else to read, and
+// runs again where the files are broken at the start.
+func TestLastGood(t *testing.T) {
+	f := newFixture(t)
+	_, stop := f.start()
+	info, err := os.Stat(filepath.Join(f.state(), "last-good.json"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	f.write("broken")
+	f.world = newWorld()
+	if err := f.daemon().Run(t.Context()); err == nil || len(f.world.noted()) != 0 {
+		t.Fatalf("a broken file ran without being asked to: %v", err)
+	}
+	f.lastGood = f.state()
+	d, _ := f.start()
+	s := d.Status()
+	if len(s.VirtualServers) != 1 || s.Instances[0].Interface != "eth0" {
+		t.Errorf("what runs: %+v", s)
+	}
+	if s.Reload == nil || s.Reload.OK || !strings.Contains(s.Reload.Error, "the last good configuration runs") {
+		t.Errorf("it is not told: %+v", s.Reload)
+	}
+	if !slices.ContainsFunc(s.Warnings, func(w api.Warning) bool { return w.Kind == "reload" }) {
+		t.Errorf("no warning: %+v", s.Warnings)
+	}
+	f.write(f.both("eth0", "web"))
+	if err := d.Reload(t.Context()); err != nil || !d.Status().Reload.OK {
+		t.Errorf("the mended file: %v", err)
+	}
+}
+
+// TestWatch: a changed file is reloaded without being asked for, once.
+func TestWatch(t *testing.T) {
+	f := newFixture(t)
+	f.watch = []string{f.file}
+	d, _ := f.start()
+	f.write("broken")
+	f.await(d, func(e events.Event) bool { return e.Kind == "reload" && e.To == "failed" }, nil)
+	f.write(f.both("eth0", "web") + "# changed\n")
+	f.await(d, func(e events.Event) bool { return e.Kind == "reload" && e.To == "done" }, nil)
+}

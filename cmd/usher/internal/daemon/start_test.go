@@ -1,0 +1,176 @@
+package daemon_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"usher/cmd/usher/internal/control"
+)
+
+// TestOrder holds start and stop against the order that loses least: room for the
+// traffic before VRRP may bring it, and VRRP gone before anything is taken down.
+func TestOrder(t *testing.T) {
+	for _, c := range []struct{ onStop, last string }{{"", "ipvs cleaned"}, {`  on_stop = "keep"` + "\n", "ipvs kept"}} {
+		f := newFixture(t)
+		f.write(f.global(c.onStop) + instanceOn("eth0") + pool("web"))
+		_, stop := f.start()
+		if err := stop(); err != nil {
+			t.Fatalf("stop: %v", err)
+		}
+		want := []string{"director apply", "checks apply", "vrrp apply", "vrrp resigned", "checks ended", "director ended", c.last}
+		if got := f.world.noted(); !slices.Equal(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+		if _, err := os.Stat(f.socket()); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the control socket is still there: %v", err)
+		}
+	}
+}
+
+// TestCannotStart: each obstacle gives its message and nothing is changed.
+func TestCannotStart(t *testing.T) {
+	netRaw := uint64(1) << unix.CAP_NET_RAW
+	for _, c := range []struct {
+		name    string
+		prepare func(*fixture)
+		want    []string
+	}{
+		{"invalid", func(f *fixture) { f.write("vrrp_instance \"x\" {}\n") }, []string{"the configuration is invalid", "usher.hcl:1"}},
+		{"no interface", func(f *fixture) { f.write(f.both("eth7", "web")) },
+			[]string{`vrrp_instance "edge": interface "eth7" is not there; this machine has lo, eth0`}},
+		{"not root", func(f *fixture) {
+			f.machine.Capabilities = func() (uint64, error) { return 0, nil }
+		}, []string{"usher lacks CAP_NET_ADMIN", "and CAP_NET_RAW", "run it as root"}},
+		{"half permitted", func(f *fixture) {
+			f.machine.Capabilities = func() (uint64, error) { return netRaw, nil }
+		}, []string{"usher lacks CAP_NET_ADMIN (to hold virtual addresses);"}},
+		{"no IPVS", func(f *fixture) { f.world.noIPVS = errors.New("the kernel has no IPVS (module ip_vs)") },
+			[]string{"virtual servers are configured: the kernel has no IPVS (module ip_vs)"}},
+		{"socket served", func(f *fixture) {
+			l, err := control.Listen(f.socket())
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			f.t.Cleanup(func() { l.Close() })
+		}, []string{"the control socket is already served"}},
+		{"state is a file", func(f *fixture) {
+			if err := os.WriteFile(f.state(), nil, 0o600); err != nil {
+				f.t.Fatal(err)
+			}
+		}, []string{"state folder:", "global.state names another"}},
+		{"page's address taken", func(f *fixture) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			f.t.Cleanup(func() { l.Close() })
+			f.write(strings.Replace(f.both("eth0", "web"), `http = ""`, fmt.Sprintf("http = %q", l.Addr()), 1))
+		}, []string{"global.http: ", "address already in use"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t)
+			c.prepare(f)
+			err := f.daemon().Run(t.Context())
+			if err == nil {
+				t.Fatal("it started")
+			}
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("%q does not say %q", err, w)
+				}
+			}
+			if got := f.world.noted(); len(got) != 0 {
+				t.Errorf("something was done: %q", got)
+			}
+			if _, err := os.Stat(f.socket()); c.name != "socket served" && !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("a control socket was left: %v", err)
+			}
+		})
+	}
+}
+
+// TestOnlyWhatIsNeeded: without virtual servers no IPVS is asked for, and without
+// instances no VRRP process is started.
+func TestOnlyWhatIsNeeded(t *testing.T) {
+	f := newFixture(t)
+	f.world.noIPVS = errors.New("no IPVS here")
+	f.write(f.global("") + strings.Replace(instanceOn("eth0"), `  track_virtual_server "web" { weight = -20 }`+"\n", "", 1))
+	_, stop := f.start()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	f = newFixture(t)
+	f.machine.Capabilities = func() (uint64, error) { return 1 << unix.CAP_NET_ADMIN, nil }
+	f.write(f.global("") + pool("web"))
+	_, stop = f.start()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.world.noted(); slices.Contains(got, "vrrp apply") {
+		t.Errorf("a VRRP process was started: %q", got)
+	}
+}
+
+// TestSecondUsherIsRefused: two daemons on one state folder, though the sockets
+// differ.
+func TestSecondUsherIsRefused(t *testing.T) {
+	f := newFixture(t)
+	f.start()
+	g := newFixture(t)
+	g.write(strings.Replace(g.both("eth0", "web"), g.state(), f.state(), 1))
+	if err := g.daemon().Run(t.Context()); err == nil || !strings.Contains(err.Error(), "in use by another usher") {
+		t.Errorf("second usher on one state folder: %v", err)
+	}
+	if got := g.world.noted(); len(got) != 0 {
+		t.Errorf("it did something: %q", got)
+	}
+}
+
+// TestServiceManager: systemd hears of the start, a reload and the stop.
+func TestServiceManager(t *testing.T) {
+	f := newFixture(t)
+	path := filepath.Join(f.dir, "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	f.notify = func(key string) string {
+		if key == "NOTIFY_SOCKET" {
+			return path
+		}
+		return ""
+	}
+	next := func(want string) {
+		t.Helper()
+		buf := make([]byte, 512)
+		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := conn.Read(buf)
+		if err != nil || !strings.HasPrefix(string(buf[:n]), want) {
+			t.Fatalf("got %q, %v, want %s", buf[:n], err, want)
+		}
+	}
+	d, stop := f.start()
+	next("READY=1\nSTATUS=1 instance, 1 virtual server")
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	next("RELOADING=1\nMONOTONIC_USEC=")
+	next("READY=1")
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	next("STOPPING=1")
+}

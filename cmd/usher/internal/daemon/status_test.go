@@ -1,0 +1,42 @@
+package daemon_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"usher/cmd/usher/internal/api"
+)
+
+// TestStatusDocument pins the names that other programs read.
+func TestStatusDocument(t *testing.T) {
+	f := newFixture(t)
+	f.start()
+	var s map[string]any
+	if err := api.Socket(f.socket()).Get(t.Context(), "/api/v1/status", &s); err != nil {
+		t.Fatal(err)
+	}
+	has := func(what string, v any, keys ...string) map[string]any {
+		m, ok := v.(map[string]any)
+		if !ok {
+			t.Fatalf("%s is %T", what, v)
+		}
+		for _, k := range keys {
+			if _, ok := m[k]; !ok {
+				t.Errorf("%s lacks %q", what, k)
+			}
+		}
+		return m
+	}
+	first := func(m map[string]any, key string) any { return m[key].([]any)[0] }
+	has("status", s, "router_id", "version", "instances", "virtual_servers")
+	i := has("instance", first(s, "instances"), "name", "state", "priority", "effective_priority", "active_router",
+		"virtual_router_id", "interface", "addresses", "transitions", "since")
+	v := has("virtual server", first(s, "virtual_servers"), "name", "address", "protocol", "scheduler", "forward_method", "up", "quorum", "real_servers")
+	r := has("real server", first(v, "real_servers"), "address", "forward_method", "weight", "effective_weight", "state", "reason",
+		"active_connections", "inactive_connections", "checks")
+	c := has("check", first(r, "checks"), "type", "state", "last_error", "latency_ms", "since")
+	if i["state"] != "backup" || i["active_router"] != "192.0.2.7" || r["state"] != "up" || c["latency_ms"] != 1.5 {
+		b, _ := json.MarshalIndent(s, "", " ")
+		t.Errorf("values: %s", b)
+	}
+}

@@ -1,0 +1,149 @@
+package daemon_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"usher/cmd/usher/internal/api"
+	"usher/director"
+	"usher/healthcheck"
+	"usher/healthcheck/bfd"
+	"usher/vrrp"
+)
+
+func TestSteering(t *testing.T) {
+	f := newFixture(t)
+	d, stop := f.start()
+	client := api.Socket(f.socket())
+	post := func(path string, in any) error { return client.Post(t.Context(), path, in, nil) }
+	n := 7
+	for _, err := range []error{
+		post("/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80"}),
+		post("/api/v1/weight", api.Steer{VirtualServer: "web", RealServer: "10.0.0.2:80", Weight: &n}),
+		post("/api/v1/failover", api.Name{Instance: "edge"}),
+		post("/api/v1/maintenance", api.Switch{On: true}),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	want := []string{"override web 10.0.0.1:80 drain", "override web 10.0.0.2:80 weight", "failover edge", "maintenance on"}
+	if got := f.world.noted()[3:]; !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if by := f.world.over[0].By; by == "" {
+		t.Error("nobody is named as the one who drained")
+	}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{post("/api/v1/drain", api.Steer{VirtualServer: "wep", RealServer: "10.0.0.1:80"}), `there is no virtual server "wep"; there is web`},
+		{post("/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "10.0.0.9:80"}), `there is no real server of web "10.0.0.9:80"; there is 10.0.0.1:80, 10.0.0.2:80`},
+		{post("/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "nine"}), "is no address:port"},
+		{post("/api/v1/failover", api.Name{Instance: "x"}), `there is no instance "x"; there is edge`},
+	} {
+		if c.err == nil || !strings.Contains(c.err.Error(), c.want) {
+			t.Errorf("got %v, want %s", c.err, c.want)
+		}
+	}
+	if !d.Status().Maintenance {
+		t.Error("maintenance does not show")
+	}
+
+	// It outlives the process.
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	f.world = newWorld()
+	f.start()
+	if got := f.world.noted(); !slices.Contains(got, "maintenance on") {
+		t.Errorf("after a restart: %q", got)
+	}
+}
+
+// TestTrackedVirtualServer: quorum reaches VRRP, and VRRP's state the director.
+func TestTrackedVirtualServer(t *testing.T) {
+	f := newFixture(t)
+	f.start()
+	if got := <-f.world.activated; got != "edge virtual_server/web" {
+		t.Fatalf("tracked %q", got)
+	}
+	f.world.mu.Lock()
+	lost := f.world.tracks["edge virtual_server/web"]
+	f.world.up["web"] = true
+	f.world.mu.Unlock()
+	if lost.Weight != -20 || lost.Fault || !strings.Contains(lost.Reason, "virtual_server web is down") {
+		t.Errorf("while it is down: %+v", lost)
+	}
+	f.world.directorEvents(director.Event{Kind: director.EventQuorum, VirtualServer: "web", From: "down", To: "up"})
+	<-f.world.activated
+	f.world.mu.Lock()
+	back := f.world.tracks["edge virtual_server/web"]
+	f.world.mu.Unlock()
+	if back.Weight != 0 || back.Fault {
+		t.Errorf("while it is up: %+v", back)
+	}
+	f.world.vrrpEvents(vrrp.Event{Kind: vrrp.EventState, Instance: "edge", From: vrrp.Backup, To: vrrp.Active})
+	f.world.vrrpEvents(vrrp.Event{Kind: vrrp.EventState, Instance: "edge", From: vrrp.Active, To: vrrp.Backup})
+	f.world.hooks.Results(healthcheck.Update{ID: healthcheck.ID{VirtualServer: "web"}})
+	if got := f.world.noted()[3:]; !slices.Equal(got, []string{"active edge", "backup edge", "health web"}) {
+		t.Errorf("got %q", got)
+	}
+	f.world.mu.Lock()
+	defer f.world.mu.Unlock()
+	if want := []string{"web up", "edge active", "edge backup"}; !slices.Equal(f.world.told, want) {
+		t.Errorf("alerts were told %q, want %q", f.world.told, want)
+	}
+}
+
+// TestTrackedBFD: a session's state reaches the instance that tracks it, and a
+// session that leaves the configuration is forgotten.
+func TestTrackedBFD(t *testing.T) {
+	f := newFixture(t)
+	peer := "bfd \"core\" {\n  address = \"192.0.2.9\"\n}\n"
+	f.write(f.global("") + peer + strings.Replace(instanceOn("eth0"), `track_virtual_server "web" { weight = -20 }`, `track_bfd "core" { weight = 0 }`, 1))
+	d, _ := f.start()
+	f.world.mu.Lock()
+	w := f.world.watched["192.0.2.9"]
+	f.world.mu.Unlock()
+	if w.id < 1<<32 {
+		t.Fatalf("session %d is one of the health checks'", w.id)
+	}
+	for _, c := range []struct {
+		change bfd.Change
+		fault  bool
+	}{{bfd.Change{State: bfd.Down, Reason: "detection time expired"}, true}, {bfd.Change{State: bfd.Up}, false}} {
+		w.report(c.change)
+		if got := <-f.world.activated; got != "edge bfd/core" {
+			t.Fatalf("tracked %q", got)
+		}
+		f.world.mu.Lock()
+		a := f.world.tracks["edge bfd/core"]
+		f.world.mu.Unlock()
+		if a.Fault != c.fault || !strings.Contains(a.Reason, c.change.Reason) {
+			t.Errorf("%+v gives %+v", c.change, a)
+		}
+	}
+	f.write(f.global("") + strings.Replace(instanceOn("eth0"), `  track_virtual_server "web" { weight = -20 }`, "", 1))
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.world.mu.Lock()
+	defer f.world.mu.Unlock()
+	if len(f.world.watched) != 0 {
+		t.Error("the session runs on")
+	}
+}
+
+// TestUnanswered: what IPVS shows reaches a passive check, and is not counted where
+// there is none.
+func TestUnanswered(t *testing.T) {
+	f := newFixture(t)
+	f.write(f.global("") + strings.Replace(pool("web"), `health_check "tcp" {}`, `health_check "tcp" {}`+"\n  health_check \"passive\" { threshold = 2 }", 1))
+	f.start()
+	if got := <-f.world.activated; got != "unanswered 10.0.0.1:80 3" {
+		t.Errorf("the check was told %q", got)
+	}
+}

@@ -1,0 +1,105 @@
+package metrics_test
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/metrics"
+	"usher/director"
+	"usher/director/ipvs"
+	"usher/healthcheck"
+)
+
+type source struct{ status api.Status }
+
+func (s source) Status() api.Status { return s.status }
+
+func (s source) DirectorStats() director.Stats {
+	return director.Stats{Ops: map[ipvs.OpKind]uint64{ipvs.AddService: 3}, DriftRepairs: 2, Errors: 1}
+}
+
+func (s source) CheckStats() healthcheck.Stats { return healthcheck.Stats{Checks: 9, Late: 4} }
+
+func scrape(t *testing.T, s api.Status) string {
+	t.Helper()
+	m := metrics.New("1.2.3")
+	m.Observe(healthcheck.TypeHTTP, healthcheck.Result{Outcome: healthcheck.Pass, Latency: 3 * time.Millisecond})
+	m.Observe(healthcheck.TypeTCP, healthcheck.Result{Outcome: healthcheck.Fail, Latency: time.Second})
+	w := httptest.NewRecorder()
+	metrics.Handler(m.Registry(source{s})).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+func full() api.Status {
+	expiry := time.Unix(1_900_000_000, 0)
+	return api.Status{
+		Reload: &api.Reload{OK: false},
+		Instances: []api.Instance{{Name: "edge", State: "active", EffectivePriority: 80, Transitions: 3, SplitBrain: &api.SplitBrain{},
+			Statistics: api.Statistics{AdvertsSent: 10, AdvertsReceived: 11, Discarded: map[string]uint64{"ip_ttl_error": 7}}}},
+		VirtualServers: []api.VirtualServer{{Name: "web", Up: true, Counters: api.Counters{Connections: 1 << 40, BytesIn: 5, BytesOut: 6},
+			RealServers: []api.RealServer{
+				{Address: "10.0.0.1:80", State: "up", EffectiveWeight: 5, ActiveConnections: 8, InactiveConnections: 9,
+					Checks: []api.Check{{Type: "https", Certificate: &expiry}}},
+				{Address: "10.0.0.2:80", State: "down"},
+				{Address: "10.0.0.1:80", State: "up", Sorry: true},
+			}}},
+	}
+}
+
+// TestNames holds every metric of the design by name, labels and value.
+func TestNames(t *testing.T) {
+	text := scrape(t, full())
+	for _, want := range []string{
+		`usher_vrrp_state{instance="edge",state="active"} 1`,
+		`usher_vrrp_state{instance="edge",state="backup"} 0`,
+		`usher_vrrp_state{instance="edge",state="fault"} 0`,
+		`usher_vrrp_state{instance="edge",state="initialize"} 0`,
+		`usher_vrrp_effective_priority{instance="edge"} 80`,
+		`usher_vrrp_transitions_total{instance="edge"} 3`,
+		`usher_vrrp_adverts_sent_total{instance="edge"} 10`,
+		`usher_vrrp_adverts_received_total{instance="edge"} 11`,
+		`usher_vrrp_adverts_discarded_total{instance="edge",reason="ip_ttl_error"} 7`,
+		`usher_vrrp_split_brain{instance="edge"} 1`,
+		`usher_real_server_up{real_server="10.0.0.1:80",virtual_server="web"} 1`,
+		`usher_real_server_up{real_server="10.0.0.2:80",virtual_server="web"} 0`,
+		`usher_real_server_weight{real_server="10.0.0.1:80",virtual_server="web"} 5`,
+		`usher_check_duration_seconds_count{type="http"} 1`,
+		`usher_check_duration_seconds_bucket{type="http",le="0.005"} 1`,
+		`usher_check_results_total{result="pass"} 1`,
+		`usher_check_results_total{result="fail"} 1`,
+		`usher_check_certificate_expiry_timestamp_seconds{real_server="10.0.0.1:80",type="https",virtual_server="web"} 1.9e+09`,
+		`usher_ipvs_connections_total{virtual_server="web"} 1.099511627776e+12`,
+		`usher_ipvs_bytes_total{direction="in",virtual_server="web"} 5`,
+		`usher_ipvs_bytes_total{direction="out",virtual_server="web"} 6`,
+		`usher_ipvs_sync_operations_total{op="` + ipvs.AddService.String() + `"} 3`,
+		`usher_ipvs_drift_repairs_total 2`,
+		`usher_config_reload_success 0`,
+		`usher_build_info{goversion="go1.`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if strings.Contains(scrape(t, api.Status{}), "usher_config_reload_success 0") {
+		t.Error("before the first reload nothing has failed")
+	}
+}
+
+// TestLint: names, units and help texts by Prometheus' own conventions.
+func TestLint(t *testing.T) {
+	problems, err := promlint.New(strings.NewReader(scrape(t, full()))).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}

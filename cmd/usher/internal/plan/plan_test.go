@@ -1,0 +1,78 @@
+package plan_test
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"usher/cmd/usher/internal/plan"
+	"usher/conf"
+	"usher/director"
+	"usher/vrrp"
+)
+
+func instance(name string, priority uint8, addresses ...string) conf.Instance {
+	c := vrrp.Config{Name: name, Interface: "eth0", VRID: 51, Priority: priority}
+	for _, a := range addresses {
+		c.Addresses = append(c.Addresses, vrrp.Address{Prefix: netip.MustParsePrefix(a)})
+	}
+	return conf.Instance{Config: c}
+}
+
+func lines(p plan.Plan) []string {
+	var all []string
+	for _, c := range slices.Concat(p.VRRP, p.Addresses) {
+		all = append(all, c.String())
+	}
+	return all
+}
+
+func TestCompare(t *testing.T) {
+	a := &conf.Config{
+		Instances: []conf.Instance{instance("web", 100, "192.0.2.1/32", "192.0.2.2/32"), instance("old", 100, "192.0.2.9/32")},
+		Groups:    []conf.Group{{Group: vrrp.Group{Name: "g", Instances: []string{"web"}}}},
+	}
+	b := &conf.Config{
+		Instances: []conf.Instance{instance("web", 150, "192.0.2.2/32", "192.0.2.3/32"), instance("new", 100)},
+		Groups:    []conf.Group{{Group: vrrp.Group{Name: "g", Instances: []string{"web", "new"}}}},
+	}
+	got := lines(plan.Compare(b, a))
+	want := []string{
+		"~ instance web: priority, addresses",
+		"+ instance new",
+		"- instance old",
+		"~ group g: instances",
+		"+ 192.0.2.3/32 dev eth0 (web)",
+		"- 192.0.2.1/32 dev eth0 (web) ! drops connections while this director is active",
+		"- 192.0.2.9/32 dev eth0 (old) ! drops connections while this director is active",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if p := plan.Compare(a, a); !p.Empty() || p.String() != "No change.\n" {
+		t.Errorf("a configuration differs from itself: %s", p)
+	}
+	if got := lines(plan.Compare(a, nil)); len(got) != 6 || got[0] != "+ instance web" || got[2] != "+ group g" {
+		t.Errorf("from nothing: %q", got)
+	}
+}
+
+func TestText(t *testing.T) {
+	p := plan.Compare(&conf.Config{Instances: []conf.Instance{instance("web", 100, "192.0.2.1/32")}}, nil)
+	p.IPVS.Changes = []director.Change{{Action: director.ActionRemove, Kind: "real_server", VirtualServer: "web", Service: "tcp 192.0.2.1:80",
+		RealServer: netip.MustParseAddrPort("10.0.0.1:80"), Drops: true, Connections: 7}}
+	want := `IPVS
+  web tcp 192.0.2.1:80
+    - real_server 10.0.0.1:80 ! drops connections (7 now)
+VRRP
+  + instance web
+Addresses
+  + 192.0.2.1/32 dev eth0 (web)
+
+3 to change, 1 of them drop connections.
+`
+	if got := p.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
