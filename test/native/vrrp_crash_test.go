@@ -1,0 +1,166 @@
+package native
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"usher/test/lab"
+	"usher/test/lab/labtest"
+)
+
+// child gives the process id of a director's VRRP process.
+func child(t *testing.T, p *lab.Process) int {
+	t.Helper()
+	pid := 0
+	labtest.Must(t, lab.Until(t.Context(), p.Name+" has its VRRP process", func() error {
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.PID()))
+		if err != nil {
+			return err
+		}
+		for _, task := range tasks {
+			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", p.PID(), task.Name()))
+			if err != nil {
+				continue // the thread is gone
+			}
+			for _, f := range strings.Fields(string(b)) {
+				n, err := strconv.Atoi(f)
+				if err != nil {
+					return err
+				}
+				if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", n)); strings.Contains(string(line), "vrrp-child") {
+					pid = n
+					return nil
+				}
+			}
+		}
+		return errors.New("no child")
+	}))
+	return pid
+}
+
+// overlap looks at both directors every 10 ms, until it is stopped, for the VIP on
+// both at once.
+func overlap(t *testing.T, l *lab.Lab) (stop func() (twice int)) {
+	t.Helper()
+	quit, done := make(chan struct{}), make(chan int)
+	go func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		twice := 0
+		for {
+			select {
+			case <-quit:
+				done <- twice
+				return
+			case <-tick.C:
+			}
+			a, err := l.A.Holds(lab.VIP.String())
+			if err != nil {
+				t.Error(err)
+			}
+			b, err := l.B.Holds(lab.VIP.String())
+			if err != nil {
+				t.Error(err)
+			}
+			if a && b {
+				twice++
+			}
+		}
+	}()
+	return func() int {
+		close(quit)
+		return <-done
+	}
+}
+
+// Whatever is killed or stopped of the active director, for longer than its peer
+// waits, the VIP is never on both directors, and afterwards it is on one.
+func TestNeverOnTwoDirectors(t *testing.T) {
+	signal := func(s syscall.Signal, pids ...int) func(*testing.T) {
+		return func(t *testing.T) {
+			t.Helper()
+			for _, pid := range pids {
+				labtest.Must(t, syscall.Kill(pid, s))
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name          string
+		parent, child bool
+		stop          bool // and go on later, instead of a kill
+	}{
+		{"child killed", false, true, false},
+		{"parent killed", true, false, false},
+		{"both killed", true, true, false},
+		{"child stopped", false, true, true},
+		{"parent stopped", true, false, true},
+		{"both stopped", true, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, a, _ := pair(t)
+			var pids []int
+			if tt.parent {
+				pids = append(pids, a.PID())
+			}
+			if tt.child {
+				pids = append(pids, child(t, a))
+			}
+			twice := overlap(t, l)
+			if !tt.stop {
+				signal(syscall.SIGKILL, pids...)(t)
+				if tt.parent {
+					labtest.Must(t, l.B.AwaitVIP(t.Context(), true))
+					labtest.Must(t, l.A.AwaitVIP(t.Context(), false))
+				} else {
+					// It is started again; whichever of the two was sooner, the higher
+					// priority has it in the end.
+					labtest.Must(t, l.A.AwaitVIP(t.Context(), false))
+					labtest.Await(t, l.A, "web", "active")
+					labtest.Must(t, l.A.AwaitVIP(t.Context(), true))
+				}
+			} else {
+				signal(syscall.SIGSTOP, pids...)(t)
+				if tt.child {
+					labtest.Must(t, l.B.AwaitVIP(t.Context(), true))
+				}
+				<-time.After(down) // longer than a peer waits
+				signal(syscall.SIGCONT, pids...)(t)
+				labtest.Await(t, l.A, "web", "active")
+				labtest.Await(t, l.B, "web", "backup")
+				labtest.Must(t, l.A.AwaitVIP(t.Context(), true))
+				labtest.Must(t, l.B.AwaitVIP(t.Context(), false))
+			}
+			if n := twice(); n > 0 {
+				t.Errorf("the VIP was on both directors in %d looks of 10 ms", n)
+			}
+		})
+	}
+}
+
+// Without a lease the address outlives everything; the next start removes it before
+// it sends or hears anything.
+func TestLeftoverIsRemovedAtStart(t *testing.T) {
+	l := suite.New(t, "")
+	file := labtest.File(t, l.A, "usher.hcl", strings.Replace(fmt.Sprintf(router, 150), "priority ", "lease = \"0s\"\n  priority ", 1))
+	a := labtest.Start(t, l.A, "-c", file)
+	labtest.Must(t, l.A.AwaitVIP(t.Context(), true))
+	vrrp := child(t, a)
+	// The parent first, and the child before it can see that.
+	labtest.Must(t, syscall.Kill(vrrp, syscall.SIGSTOP))
+	labtest.Must(t, a.Kill())
+	labtest.Must(t, syscall.Kill(vrrp, syscall.SIGKILL))
+	run(t, l.B, 200)
+	labtest.Must(t, l.B.AwaitVIP(t.Context(), true))
+	if held, err := l.A.Holds(lab.VIP.String()); err != nil || !held {
+		t.Fatalf("nothing is left: %t, %v; the test shows nothing", held, err)
+	}
+	labtest.Start(t, l.A, "-c", file)
+	labtest.Must(t, l.A.AwaitVIP(t.Context(), false))
+	labtest.Await(t, l.A, "web", "backup")
+}
