@@ -131,6 +131,9 @@ func (b *builder) config(root *node) *Config {
 		c.VirtualServers = append(c.VirtualServers, b.virtualServer(n))
 	}
 	all := map[string]*places{}
+	if c.Global.ManageSysctls && len(c.VirtualServers) > 0 {
+		c.Global.IPVS.setDefaults()
+	}
 	for _, n := range root.all("vrrp_instance") {
 		i, p := b.instance(n)
 		c.Instances = append(c.Instances, i)

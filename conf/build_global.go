@@ -63,6 +63,17 @@ func (b *builder) global(n *node) Global {
 	return g
 }
 
+// setDefaults turns on what every director needs: without them, clients with a
+// connection or a persistence template go on to a server that is gone or drained.
+func (i *IPVS) setDefaults() {
+	for _, flag := range []**bool{&i.ExpireNodestConn, &i.ExpireQuiescentTemplate} {
+		if *flag == nil {
+			yes := true
+			*flag = &yes
+		}
+	}
+}
+
 // flagIf is a flag, or nil where it is not given.
 func (n *node) flagIf(name string) *bool {
 	if !n.given(name) {

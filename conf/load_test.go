@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -219,5 +220,34 @@ func TestEverything(t *testing.T) {
 	}
 	if got := c.Instances[0].Alerts.Webhooks[0].On; !cmp.Equal(got, instanceWords) {
 		t.Errorf("on: %v", got)
+	}
+}
+
+// TestIPVSDefaults: what a director needs is on, unless the file or the machine's
+// owner says otherwise.
+func TestIPVSDefaults(t *testing.T) {
+	const server = "virtual_server \"web\" {\n address = \"192.0.2.1:80\"\n real_server \"10.0.0.1:80\" {}\n}\n"
+	for _, tc := range []struct {
+		global string
+		want   string
+	}{
+		{"", "true true"},
+		{"global {\n ipvs { expire_nodest_conn = false }\n}\n", "false true"},
+		{"global {\n manage_sysctls = false\n}\n", "kernel kernel"},
+		{"global {\n manage_sysctls = false\n ipvs { expire_quiescent_template = true }\n}\n", "kernel true"},
+	} {
+		show := func(b *bool) string {
+			if b == nil {
+				return "kernel"
+			}
+			return strconv.FormatBool(*b)
+		}
+		s := loadText(t, tc.global+server).DirectorSettings()
+		if got := show(s.ExpireNodestConn) + " " + show(s.ExpireQuiescentTemplate); got != tc.want {
+			t.Errorf("%q: %s, not %s", tc.global, got, tc.want)
+		}
+	}
+	if s := loadText(t, "global {}\n").DirectorSettings(); s.ExpireNodestConn != nil {
+		t.Error("settings of IPVS without a virtual server")
 	}
 }

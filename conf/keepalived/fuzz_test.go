@@ -3,6 +3,7 @@ package keepalived
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"usher/conf"
@@ -30,6 +31,9 @@ func FuzzImport(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "include") {
+			return // the files of the machine are no input of this test
+		}
 		tr := &translator{}
 		r := &reader{id: "lb1", vars: map[string]string{}, warn: tr.warnAt}
 		if err := r.text(text, filepath.Join(t.TempDir(), "keepalived.conf")); err != nil {

@@ -163,7 +163,8 @@ func (r *reader) include(word, pattern, path string, number int) error {
 		return nil
 	}
 	for _, f := range found {
-		if info, err := os.Stat(f); err == nil && info.IsDir() {
+		if info, err := os.Stat(f); err == nil && !info.Mode().IsRegular() {
+			r.warn(path, number, word, f+" is not a file")
 			continue
 		}
 		if err := r.file(f); err != nil {
