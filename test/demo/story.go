@@ -218,8 +218,8 @@ func (s *story) probing(ctx context.Context, what string, act func() error, acti
 		s.note("%s; %d requests meanwhile, none failed.", what, o.Total)
 		return o, nil
 	}
-	s.note("%s; the VIP answered again %s later.", what, ms(o.Back.Sub(begin)))
-	s.tellMore("clients were without an answer for %s; %d of %d connection attempts failed", ms(o.Gap), o.Failed, o.Total)
+	s.note("%s; clients were without an answer for %s, the VIP answers again.", what, ms(o.Gap))
+	s.tellMore("%d of %d connection attempts failed; the last answer to come back came %s after that", o.Failed, o.Total, ms(o.Back.Sub(begin)))
 	return o, nil
 }
 

@@ -53,6 +53,10 @@ func New(ctx context.Context, base string, o Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Tests also run programs as other users.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, err
+	}
 	l := &Lab{Options: o, Dir: dir, prefix: fmt.Sprintf("lab-%d-%d-", os.Getpid(), serial.Add(1))}
 	if err := l.build(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("build the lab: %w", err), l.Close())

@@ -112,25 +112,25 @@ func (n *Node) start(cmd *exec.Cmd) error {
 	return <-done
 }
 
-// Output runs a program inside the node and returns what it wrote on both its
-// outputs. The error names the command and carries the output too.
+// Output runs a program inside the node and returns what it wrote on its standard
+// output. The error names the command and carries both outputs.
 func (n *Node) Output(ctx context.Context, args ...string) (string, error) {
 	cmd := command(ctx, args)
 	cmd.Dir = n.Dir
-	return n.output(cmd)
-}
-
-func (n *Node) output(cmd *exec.Cmd) (string, error) {
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := n.start(cmd)
-	if err == nil {
-		err = cmd.Wait()
-	}
-	if err != nil {
-		return out.String(), fmt.Errorf("%s: %s: %w\n%s", n.Name, strings.Join(cmd.Args, " "), err, out.String())
+	var out, complaints strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := n.finish(cmd); err != nil {
+		return out.String(), fmt.Errorf("%s: %s: %w\n%s%s", n.Name, strings.Join(cmd.Args, " "), err, out.String(), complaints.String())
 	}
 	return out.String(), nil
+}
+
+// finish starts a command inside the node and waits for its end.
+func (n *Node) finish(cmd *exec.Cmd) error {
+	if err := n.start(cmd); err != nil {
+		return err
+	}
+	return cmd.Wait()
 }
 
 // Sysctl sets a kernel parameter of the node, as in "net.ipv4.ip_forward".

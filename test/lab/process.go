@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -126,10 +127,47 @@ func (p *Process) Tail(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// Reap ends a process and all of its group with SIGKILL, whatever state it is in.
+// Reap ends a process and all that it started with SIGKILL, whatever state they
+// are in.
 func (p *Process) Reap() {
 	p.reaped.Do(func() {
-		syscall.Kill(-p.PID(), syscall.SIGKILL)
+		family := []int{-p.PID()} // its process group
+		if !p.ended() {
+			family = append(family, descendants(p.PID())...)
+		}
+		for _, pid := range family {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
 		<-p.done
 	})
+}
+
+func (p *Process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// descendants lists a process's children and theirs.
+func descendants(pid int) []int {
+	var all []int
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return nil
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // ended meanwhile
+		}
+		for _, word := range strings.Fields(string(b)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				all = append(append(all, child), descendants(child)...)
+			}
+		}
+	}
+	return all
 }

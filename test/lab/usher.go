@@ -78,7 +78,12 @@ func (n *Node) Usher(ctx context.Context, args ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return n.output(cmd)
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := n.finish(cmd); err != nil {
+		return out.String(), fmt.Errorf("%s: usher %s: %w\n%s", n.Name, strings.Join(args, " "), err, out.String())
+	}
+	return out.String(), nil
 }
 
 // Status is what `usher status --json` says, as far as the labs look at it.
@@ -195,6 +200,7 @@ func (n *Node) Await(ctx context.Context, instance, state string) error {
 // AwaitServers waits until the pool's servers that are in the given state are
 // exactly those.
 func (n *Node) AwaitServers(ctx context.Context, pool, state string, want ...string) error {
+	want = slices.Sorted(slices.Values(want))
 	return Until(ctx, fmt.Sprintf("servers %s of %s are %s on %s", strings.Join(want, " "), pool, state, n.Name), func() error {
 		s, err := n.Status(ctx)
 		if err != nil {
@@ -209,7 +215,7 @@ func (n *Node) AwaitServers(ctx context.Context, pool, state string, want ...str
 			}
 		}
 		slices.Sort(have)
-		if slices.Sort(want); !slices.Equal(have, want) {
+		if !slices.Equal(have, want) {
 			return fmt.Errorf("they are %q", have)
 		}
 		return nil

@@ -15,7 +15,7 @@ func TestAdvertsDecode(t *testing.T) {
 	labtest.Await(t, l.B, "web", "active")
 	out := labtest.Run(t, l.LAN, "tshark", "-n", "-r", l.Pcap(), "-Y", "vrrp", "-T", "fields", "-E", "separator=;",
 		"-e", "ip.src", "-e", "eth.dst", "-e", "ip.dst", "-e", "ip.ttl", "-e", "vrrp.version", "-e", "vrrp.virt_rtr_id", "-e", "vrrp.prio",
-		"-e", "vrrp.adver_int", "-e", "vrrp.ip_addr", "-e", "vrrp.checksum.status", "-e", "_ws.expert.message")
+		"-e", "vrrp.short_adver_int", "-e", "vrrp.ip_addr", "-e", "vrrp.checksum.status", "-e", "_ws.expert.message")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	seen := make(map[string]int)
 	for _, line := range lines {

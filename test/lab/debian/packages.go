@@ -40,10 +40,17 @@ var virtual = []Tool{
 // suite is what the whole test suite uses in addition: the race detector's C
 // compiler, and other people's clients that look at what usher offers.
 var suite = []Tool{
+	{"chromium", "chromium"},
+	{"dpkg-deb", "dpkg"},
+	{"fc-list", "fontconfig"},
 	{"gcc", "gcc"},
 	{"jq", "jq"},
+	{"man", "man-db"},
 	{"openssl", "openssl"},
+	{"promtool", "prometheus"},
+	{"rpm", "rpm"},
 	{"setpriv", "util-linux"},
+	{"systemd-analyze", "systemd"},
 }
 
 // Suite returns the programs that the tests use in addition to Lab.
