@@ -28,6 +28,8 @@ func (p *plan) virtualMAC(c vrrp.Config) {
 			set(dev+"addr_gen_mode", "1")
 			set(dev+"accept_ra", "0")
 			set(dev+"autoconf", "0")
+			// Each interface would answer ARP for every address of the machine.
+			set("net/ipv4/conf/"+name+"/arp_ignore", "8")
 		} else {
 			dev, base := "net/ipv4/conf/"+name+"/", "net/ipv4/conf/"+c.Interface+"/"
 			set("net/ipv6/conf/"+name+"/disable_ipv6", "1")
