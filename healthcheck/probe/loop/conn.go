@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,8 +21,7 @@ type conn struct {
 	begun    time.Time
 	out      []byte // still to be sent
 	exchange Exchange
-	v4       unix.SockaddrInet4
-	v6       unix.SockaddrInet6
+	to       address
 }
 
 // idleMax is how many descriptors of each family are kept for later probes.
@@ -39,15 +37,14 @@ func (l *Loop) launch(d *Dial) {
 	c.busy, c.phase, c.begun, c.exchange = true, Connecting, time.Now(), d.Exchange
 	c.timer.Value = c
 	l.timers.Set(&c.timer, d.Deadline)
-	l.open++
 	if d.HalfOpen {
 		// Every time anew: a disconnect forgets it.
-		if err := unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {
+		if err := setInt(c.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {
 			l.end(c, err)
 			return
 		}
 	}
-	switch err := unix.Connect(c.fd, c.sockaddr(d.To)); err {
+	switch err := c.to.connect(c.fd, d.To); err {
 	case nil, unix.EINPROGRESS:
 		l.fresh = append(l.fresh, c)
 	default:
@@ -96,7 +93,7 @@ func (c *conn) options(d *Dial) error {
 		return err
 	}
 	if d.Mark != 0 {
-		if err := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_MARK, int(d.Mark)); err != nil {
+		if err := setInt(c.fd, unix.SOL_SOCKET, unix.SO_MARK, int(d.Mark)); err != nil {
 			return err
 		}
 	}
@@ -110,25 +107,13 @@ func (c *conn) options(d *Dial) error {
 	}
 	if d.Bind.Port() == 0 {
 		// The port is chosen at connect, where it need be unique for the peer only.
-		if err := unix.SetsockoptInt(c.fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+		if err := setInt(c.fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 			return err
 		}
-	} else if err := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+	} else if err := setInt(c.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return err
 	}
-	return unix.Bind(c.fd, c.sockaddr(d.Bind))
-}
-
-// sockaddr puts an address into the connection's own space, so that none is made
-// for each probe.
-func (c *conn) sockaddr(a netip.AddrPort) unix.Sockaddr {
-	addr := a.Addr().Unmap()
-	if !c.six {
-		c.v4 = unix.SockaddrInet4{Port: int(a.Port()), Addr: addr.As4()}
-		return &c.v4
-	}
-	c.v6 = unix.SockaddrInet6{Port: int(a.Port()), Addr: addr.As16(), ZoneId: zone(addr)}
-	return &c.v6
+	return c.to.bind(c.fd, d.Bind)
 }
 
 // look polls the batch that was just begun: near servers have answered by now, and
@@ -141,7 +126,7 @@ func (l *Loop) look() {
 	for _, c := range l.fresh {
 		l.polls = append(l.polls, unix.PollFd{Fd: int32(c.fd), Events: unix.POLLOUT})
 	}
-	unix.Poll(l.polls, 0) // an error leaves no events, and epoll finds out
+	poll(l.polls) // an error leaves no events, and epoll finds out
 	for i, c := range l.fresh {
 		l.fresh[i] = nil
 		if !c.busy {
@@ -165,7 +150,7 @@ func (l *Loop) watch(c *conn, interest uint32) {
 	if c.watched {
 		op = unix.EPOLL_CTL_MOD
 	}
-	if err := unix.EpollCtl(l.epoll, op, c.fd, &unix.EpollEvent{Events: interest, Fd: int32(c.fd)}); err != nil {
+	if err := epollControl(l.epoll, op, c.fd, interest); err != nil {
 		l.end(c, err)
 		return
 	}
@@ -196,8 +181,8 @@ func (l *Loop) connected(c *conn) {
 		l.watch(c, unix.EPOLLOUT)
 		return
 	default:
-		if errno, _ := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); errno != 0 {
-			l.end(c, unix.Errno(errno))
+		if err := pendingError(c.fd); err != nil {
+			l.end(c, err)
 			return
 		}
 		// Connected and closed by the server at once: CLOSE_WAIT, and there may be
@@ -215,7 +200,7 @@ func (l *Loop) connected(c *conn) {
 
 func (l *Loop) send(c *conn) {
 	for len(c.out) > 0 {
-		n, err := unix.SendmsgN(c.fd, c.out, nil, nil, unix.MSG_NOSIGNAL)
+		n, err := send(c.fd, c.out)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
@@ -237,7 +222,7 @@ const receiveMost = 16
 
 func (l *Loop) receive(c *conn) {
 	for range receiveMost {
-		n, err := unix.Read(c.fd, l.buffer)
+		n, err := read(c.fd, l.buffer)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -262,7 +247,6 @@ func (l *Loop) end(c *conn, err error) {
 	exchange, phase := c.exchange, c.phase
 	l.timers.Remove(&c.timer)
 	c.busy, c.exchange, c.out = false, nil, nil
-	l.open--
 	l.rest(c, err == nil)
 	exchange.Ended(phase, err)
 }
@@ -287,5 +271,5 @@ func (l *Loop) unwatch(c *conn) bool {
 		return true
 	}
 	c.watched = false
-	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, c.fd, nil) == nil
+	return epollControl(l.epoll, unix.EPOLL_CTL_DEL, c.fd, 0) == nil
 }

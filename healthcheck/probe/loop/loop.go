@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,8 +25,9 @@ var (
 	ErrStopped = errors.New("stopped")
 )
 
-// Exchange is what is said on one connection. Its methods are called from the
-// loop's goroutine and must not block.
+// Exchange is what is said on one connection. Its methods are called one at a time,
+// by the loop or by whoever starts connections; they must neither block nor call
+// the loop.
 type Exchange interface {
 	// Connected is called when the connection stands, with the time that the
 	// handshake took. It returns what to send, nil to be done already.
@@ -64,17 +64,18 @@ type Dial struct {
 // plain says that a connection needs no options of its own.
 func (d *Dial) plain() bool { return !d.Bind.IsValid() && d.Interface == "" && d.Mark == 0 }
 
-// Loop makes the connections.
+// Loop makes the connections. Whoever starts some carries the first steps out
+// himself: near servers have answered before he is done, and nobody need be woken.
+// What takes longer is the running loop's.
 type Loop struct {
-	mu     sync.Mutex
-	mail   []Dial
-	roused bool
+	mu     sync.Mutex // held during all work, callbacks included
+	mail   []Dial     // started before Run
 	closed bool
-	file   *os.File // the epoll descriptor, waited for by the runtime's own poller
+	file   *os.File  // the epoll descriptor, waited for by the runtime's own poller
+	armed  time.Time // the deadline of that wait; zero for none
 
 	epoll  int
 	conns  []*conn // by descriptor
-	open   int     // connections under way
 	timers timers.Queue[*conn]
 	idle   [2][]*conn // descriptors at rest, IPv4 and IPv6
 	spare  []*conn    // without a descriptor
@@ -90,33 +91,44 @@ func New() *Loop {
 	return &Loop{epoll: -1, events: make([]unix.EpollEvent, 256), buffer: make([]byte, 16<<10)}
 }
 
-// Start hands connections over and returns at once. After Run has returned they
-// end with ErrStopped; before it they wait.
+// Start begins connections and returns without waiting for any of them; exchanges
+// may end meanwhile. After Run has returned they end with ErrStopped; before it
+// they wait.
 func (l *Loop) Start(dials []Dial) {
 	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		for _, d := range dials {
-			d.Exchange.Ended(Connecting, ErrStopped)
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		for i := range dials {
+			dials[i].Exchange.Ended(Connecting, ErrStopped)
 		}
-		return
+	case l.file == nil:
+		l.mail = append(l.mail, dials...)
+	default:
+		l.begin(dials)
 	}
-	l.mail = append(l.mail, dials...)
-	l.rouse()
-	l.mu.Unlock()
 }
 
-// rouse makes a wait that is under way, or the next one, end at once. A deadline in
-// the past does that within the runtime, without a system call.
-func (l *Loop) rouse() {
-	if l.roused || l.file == nil {
-		return
+// begin does as much of the connections as can be done now.
+func (l *Loop) begin(dials []Dial) {
+	for i := range dials {
+		l.launch(&dials[i])
 	}
-	l.roused = true
-	l.file.SetReadDeadline(time.Unix(1, 0))
+	l.look()
+	// A deadline that was armed and is no longer needed may stand: one wake too
+	// many a second is cheaper than moving it for each probe.
+	if t := l.timers.First(); t != nil && (l.armed.IsZero() || t.At.Before(l.armed)) {
+		l.arm(t.At)
+	}
 }
 
-// Run works until ctx ends, and closes everything.
+// arm sets when the wait ends at the latest.
+func (l *Loop) arm(at time.Time) {
+	l.armed = at
+	l.file.SetReadDeadline(at)
+}
+
+// Run serves connections until ctx ends, and closes everything.
 func (l *Loop) Run(ctx context.Context) error {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -128,73 +140,40 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 	file := os.NewFile(uintptr(fd), "epoll")
 	defer file.Close()
-	raw, err := file.SyscallConn()
+	conn, err := file.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("loop: epoll: %w", err)
 	}
-	l.epoll = fd
+	defer l.shut()
 	l.mu.Lock()
-	l.file = file
+	l.epoll, l.file = fd, file
+	l.begin(l.mail)
+	l.mail = nil
 	l.mu.Unlock()
+	// A deadline in the past ends the wait without a system call.
 	stop := context.AfterFunc(ctx, func() {
 		l.mu.Lock()
-		l.rouse()
+		l.arm(time.Unix(1, 0))
 		l.mu.Unlock()
 	})
 	defer stop()
-	defer l.shut()
 	for ctx.Err() == nil {
-		if err := l.wait(ctx, raw); err != nil {
-			return err
+		err := conn.Read(func(uintptr) bool { return l.collect() > 0 })
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			l.expire(ctx, time.Now())
+		case err != nil:
+			return fmt.Errorf("loop: wait: %w", err)
 		}
-		l.round()
 	}
 	return nil
-}
-
-// wait sleeps until there is something to do.
-func (l *Loop) wait(ctx context.Context, raw syscall.RawConn) error {
-	l.mu.Lock()
-	if len(l.mail) > 0 || ctx.Err() != nil {
-		l.mu.Unlock()
-		return nil
-	}
-	l.roused = false
-	var until time.Time
-	if t := l.timers.First(); t != nil {
-		until = t.At
-	}
-	err := l.file.SetReadDeadline(until)
-	l.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("loop: deadline: %w", err)
-	}
-	err = raw.Read(func(uintptr) bool { return l.collect() > 0 })
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("loop: wait: %w", err)
-	}
-	return nil
-}
-
-// round does all that is to be done: what has come in first, so that a deadline
-// that passed while this process slept is believed only of servers that are silent still.
-func (l *Loop) round() {
-	for l.collect() == len(l.events) {
-	}
-	l.expire(time.Now())
-	l.mu.Lock()
-	mail := l.mail
-	l.mail = nil
-	l.mu.Unlock()
-	for i := range mail {
-		l.launch(&mail[i])
-	}
-	l.look()
 }
 
 // collect handles the events that are there, without waiting, and says how many.
 func (l *Loop) collect() int {
-	n, err := unix.EpollWait(l.epoll, l.events, 0)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, err := epollWait(l.epoll, l.events)
 	if err != nil {
 		return 0
 	}
@@ -206,8 +185,14 @@ func (l *Loop) collect() int {
 	return n
 }
 
-// expire ends what is past its deadline.
-func (l *Loop) expire(now time.Time) {
+// expire ends what is past its deadline. What has come in goes first, so that a
+// deadline that passed while this process slept is believed only of servers that
+// are silent still.
+func (l *Loop) expire(ctx context.Context, now time.Time) {
+	for l.collect() > 0 {
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for t := l.timers.First(); t != nil && !t.At.After(now); t = l.timers.First() {
 		c := t.Value
 		err := ErrTimeout
@@ -216,18 +201,24 @@ func (l *Loop) expire(now time.Time) {
 		}
 		l.end(c, err)
 	}
+	var next time.Time
+	if t := l.timers.First(); t != nil {
+		next = t.At
+	}
+	if ctx.Err() == nil {
+		l.arm(next)
+	}
 }
 
 // shut closes everything; what was under way ends with ErrStopped.
 func (l *Loop) shut() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.closed, l.file = true, nil
-	mail := l.mail
-	l.mail = nil
-	l.mu.Unlock()
-	for i := range mail {
-		mail[i].Exchange.Ended(Connecting, ErrStopped)
+	for i := range l.mail {
+		l.mail[i].Exchange.Ended(Connecting, ErrStopped)
 	}
+	l.mail = nil
 	for t := l.timers.First(); t != nil; t = l.timers.First() {
 		l.end(t.Value, ErrStopped)
 	}
