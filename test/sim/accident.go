@@ -138,6 +138,7 @@ func (w *world) stall(m *machine, d time.Duration) {
 	m.setStopped(true)
 	p := m.process
 	p.gate.stop()
+	p.halted <- struct{}{}
 	w.after(d, func() {
 		w.pauseOf("director %d: SIGCONT", m.id)
 		m.setStopped(false)

@@ -24,7 +24,11 @@ type process struct {
 	received chan engine.Incoming
 	commands chan func(time.Time, *engine.Engine)
 	quit     chan struct{} // the loop ends
-	loop     sync.WaitGroup
+	// halted wakes the loop when the process is stopped, so that it sleeps outside
+	// its wait, as a stopped process does: when it goes on, packets and an expired
+	// timer are both there, in no order.
+	halted chan struct{}
+	loop   sync.WaitGroup
 
 	manager  *hold.Manager
 	director *director.Director
@@ -42,6 +46,7 @@ func (m *machine) start() {
 		received: make(chan engine.Incoming, 256),
 		commands: make(chan func(time.Time, *engine.Engine), 64),
 		quit:     make(chan struct{}),
+		halted:   make(chan struct{}, 1),
 	}
 	m.process = p
 	desired := m.world.desired(m.id)
@@ -129,18 +134,20 @@ func (p *process) run(desired vrrp.Desired) {
 		} else {
 			timer.Stop()
 		}
+		if p.pass() != nil {
+			return
+		}
 		var command func(time.Time, *engine.Engine)
 		var in *engine.Incoming
 		select {
 		case <-p.quit:
 			return
+		case <-p.halted:
+			continue
 		case packet := <-p.received:
 			in = &packet
 		case command = <-p.commands:
 		case <-timer.C:
-		}
-		if p.pass() != nil {
-			return
 		}
 		now := time.Now()
 		if in != nil {
