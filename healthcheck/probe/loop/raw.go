@@ -27,8 +27,8 @@ func errOf(errno unix.Errno) error {
 // address is a socket address as the kernel has it.
 type address struct {
 	four bool
-	v4 unix.RawSockaddrInet4
-	v6 unix.RawSockaddrInet6
+	v4   unix.RawSockaddrInet4
+	v6   unix.RawSockaddrInet6
 }
 
 // set fills the address in, in place: none is made for each probe.
