@@ -21,7 +21,7 @@ func topReasons() map[string]string {
 		"linkbeat_interfaces":      "usher hears the carrier from the kernel",
 		"interface_up_down_delays": "usher has no delay for interfaces that go up and down",
 		"net_namespace":            oneDaemon + ": run it by ip netns exec", "net_namespace_ipvs": oneDaemon, "namespace_with_ipsets": oneDaemon,
-		"instance": oneDaemon, "use_pid_dir": oneDaemon, "include_check": "it is for the reading of keepalived.conf alone",
+		"instance": oneDaemon, "use_pid_dir": oneDaemon,
 		"reload_check_config": always, "reload_file": "usher validates before it applies; there is nothing to lock",
 		"reload_time_file": "usher has no timed reload: an address list that differs for a while does no harm", "reload_repeat": "usher has no timed reload",
 		"tmp_config_directory": oneDaemon, "config_save_dir": oneDaemon, "child_wait_time": oneDaemon, "random_seed": "usher has no random values in its configuration",
