@@ -1,0 +1,239 @@
+package native
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"usher/test/lab"
+)
+
+func netInterface(name string) ([]byte, error) {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, err
+	}
+	return i.HardwareAddr, nil
+}
+
+// lateness is what a busy machine may add to a time that is measured.
+const lateness = 60 * time.Millisecond
+
+// took checks that something came when the protocol says.
+func took(t *testing.T, what string, got, want time.Duration) {
+	t.Helper()
+	if got < want-time.Millisecond || got > want+lateness {
+		t.Errorf("%s after %v, want %v", what, got, want)
+	}
+}
+
+// skewOf is Skew_Time of a router of priority 100.
+func skewOf(interval time.Duration) time.Duration { return 156 * interval / 256 }
+
+// RFC 9568 section 5.1.1: what stands in the headers; section 7.2: the fields.
+func TestConformance_RFC9568_5_1_1_Sent(t *testing.T) {
+	s := conformance(t, fmt.Sprintf(tenth, ""))
+	h := s.nextAdvert()
+	if h.ip[8] != 255 || h.ip[9] != 112 || h.ip[1] != 0xc0 || netip.AddrFrom4([4]byte(h.ip[16:20])).String() != "224.0.0.18" ||
+		netip.AddrFrom4([4]byte(h.ip[12:16])) != lab.AddrA || internetSum(h.ip) != 0 {
+		t.Errorf("IP header % x", h.ip)
+	}
+	if net.HardwareAddr(h.eth[:6]).String() != "01:00:5e:00:00:12" || string(h.eth[6:12]) != string(usherMAC(s)) {
+		t.Errorf("Ethernet header % x", h.eth)
+	}
+	want := []byte{0x31, 51, 100, 1, 0, 10}
+	if string(h.msg[:6]) != string(want) || len(h.msg) != 12 || netip.AddrFrom4([4]byte(h.msg[8:12])) != lab.VIP {
+		t.Errorf("message % x", h.msg)
+	}
+}
+
+// RFC 9568 section 5.1.2: over IPv6 from a link-local address, with hop limit 255, to ff02::12,
+// the link-local address first (section 5.2.9).
+func TestConformance_RFC9568_5_1_2_Sent(t *testing.T) {
+	s := conformance(t, sixth)
+	h := s.nextAdvert()
+	src, dst := netip.AddrFrom16([16]byte(h.ip[8:24])), netip.AddrFrom16([16]byte(h.ip[24:40]))
+	if h.ip[7] != 255 || !src.IsLinkLocalUnicast() || dst.String() != "ff02::12" || net.HardwareAddr(h.eth[:6]).String() != "33:33:00:00:00:12" {
+		t.Errorf("headers % x % x", h.eth, h.ip)
+	}
+	if h.msg[3] != 2 || netip.AddrFrom16([16]byte(h.msg[8:24])).String() != "fe80::200" {
+		t.Errorf("message % x", h.msg)
+	}
+	covered := append(append([]byte{}, h.ip[8:40]...), 0, 112, 0, byte(len(h.msg)))
+	if internetSum(append(covered, h.msg...)) != 0 {
+		t.Errorf("checksum of % x", h.msg)
+	}
+	na := s.next("a neighbour advertisement", func(h heard) bool { return h.announce.String() == "fd00:60::200" })
+	if dst := netip.AddrFrom16([16]byte(na.ip[24:40])).String(); dst != "ff02::1" || na.ip[7] != 255 {
+		t.Errorf("announced to %s, hop limit %d", dst, na.ip[7])
+	}
+}
+
+// RFC 3768 section 5.3: version 2 with its authentication data.
+func TestConformance_RFC3768_5_3_Sent(t *testing.T) {
+	s := conformance(t, fmt.Sprintf(second2, `  authentication {
+    type     = "pass"
+    password = "secret"
+  }`))
+	h := s.nextAdvert()
+	want := append([]byte{0x21, 51, 100, 1, 1, 1}, h.msg[6:12]...)
+	want = append(want, "secret\x00\x00"...)
+	if string(h.msg) != string(want) || internetSum(h.msg) != 0 {
+		t.Errorf("message % x", h.msg)
+	}
+}
+
+// RFC 9568 section 7.3: with a virtual MAC adverts come from it.
+func TestConformance_RFC9568_7_3_VirtualMAC(t *testing.T) {
+	s := conformance(t, fmt.Sprintf(tenth, "  virtual_mac = true"))
+	if h := s.nextAdvert(); net.HardwareAddr(h.eth[6:12]).String() != "00:00:5e:00:01:33" {
+		t.Errorf("from % x", h.eth[6:12])
+	}
+	h := s.next("a gratuitous ARP", func(h heard) bool { return h.announce == lab.VIP })
+	if net.HardwareAddr(h.eth[6:12]).String() != "00:00:5e:00:01:33" {
+		t.Errorf("announced from % x", h.eth[6:12])
+	}
+}
+
+// RFC 9568 section 6.4.2: the down timer is Active_Down_Interval from the last advert,
+// of the interval that the active router has; the first advert goes before the
+// first announcement.
+func TestConformance_RFC9568_6_4_2_ActiveDownInterval(t *testing.T) {
+	s := conformance(t, fmt.Sprintf(tenth, ""))
+	for _, interval := range []time.Duration{100 * time.Millisecond, 250 * time.Millisecond} {
+		t.Run(interval.String(), func(t *testing.T) {
+			s.say(message{priority: 200, interval: interval})
+			s.await("backup")
+			at := s.say(message{priority: 200, interval: interval})
+			s.forget()
+			h := s.nextAdvert()
+			took(t, "the first advert", h.at.Sub(at), 3*interval+skewOf(interval))
+			garp := s.next("a gratuitous ARP", func(h heard) bool { return h.announce == lab.VIP })
+			if garp.at.Sub(h.at) > lateness {
+				t.Errorf("announced %v after the first advert", garp.at.Sub(h.at))
+			}
+			s.await("active")
+		})
+	}
+}
+
+// RFC 9568 section 6.4.2: priority 0 is answered after Skew_Time.
+func TestConformance_RFC9568_6_4_2_PriorityZero(t *testing.T) {
+	s := conformance(t, fmt.Sprintf(tenth, ""))
+	s.say(message{priority: 200, interval: time.Second})
+	s.await("backup")
+	s.say(message{priority: 200, interval: time.Second})
+	at := s.say(message{priority: 0, interval: time.Second})
+	s.forget()
+	took(t, "the first advert", s.nextAdvert().at.Sub(at), skewOf(time.Second))
+}
+
+// RFC 9568 section 6.4.2: a lower priority is discarded, the timer runs on; with
+// Preempt_Mode false it is obeyed.
+func TestConformance_RFC9568_6_4_2_LowerPriority(t *testing.T) {
+	for _, preempt := range []bool{true, false} {
+		t.Run(fmt.Sprintf("preempt=%t", preempt), func(t *testing.T) {
+			s := conformance(t, fmt.Sprintf(tenth, fmt.Sprintf("  preempt = %t", preempt)))
+			s.say(message{priority: 200})
+			s.await("backup")
+			at := s.say(message{priority: 200})
+			s.forget()
+			tick := time.NewTicker(50 * time.Millisecond)
+			defer tick.Stop()
+			var last time.Time
+			for time.Since(at) < 300*time.Millisecond {
+				<-tick.C
+				last = s.say(message{priority: 99})
+			}
+			h := s.nextAdvert()
+			if preempt {
+				took(t, "the first advert", h.at.Sub(at), 300*time.Millisecond+skewOf(100*time.Millisecond))
+			} else {
+				took(t, "the first advert", h.at.Sub(last), 300*time.Millisecond+skewOf(100*time.Millisecond))
+			}
+		})
+	}
+}
+
+// RFC 9568 section 6.4.3: what an active router does with each advert.
+func TestConformance_RFC9568_6_4_3_Active(t *testing.T) {
+	s := conformance(t, fmt.Sprintf(tenth, ""))
+	s.await("active")
+	answered := func(what string, m message) {
+		t.Helper()
+		s.nextAdvert()
+		s.forget()
+		at := s.say(m)
+		if h := s.nextAdvert(); h.at.Sub(at) > lateness || h.priority() != 100 {
+			t.Errorf("%s: priority %d after %v", what, h.priority(), h.at.Sub(at))
+		}
+		s.await("active")
+	}
+	answered("priority 0 is answered at once", message{priority: 0})
+	answered("a lower priority is told off at once", message{priority: 99})
+	answered("so is an equal one from a lower address", message{priority: 100, src: "192.168.60.1"})
+	s.next("announced again after the contest", func(h heard) bool { return h.announce == lab.VIP })
+
+	// An equal priority from a higher address, and a higher priority, win.
+	for _, m := range []message{{priority: 100}, {priority: 101, src: "192.168.60.1"}} {
+		at := s.say(m)
+		s.await("backup")
+		s.forget()
+		if h := s.nextAdvert(); h.priority() != 100 {
+			t.Errorf("priority %d", h.priority())
+		} else {
+			took(t, "taking over again", h.at.Sub(at), 300*time.Millisecond+skewOf(100*time.Millisecond))
+		}
+		s.await("active")
+	}
+}
+
+// RFC 9568 section 6.4.3: beaten, an active router says nothing more and holds no address.
+func TestConformance_RFC9568_6_4_3_Beaten(t *testing.T) {
+	s := conformance(t, fmt.Sprintf(tenth, ""))
+	s.await("active")
+	s.say(message{priority: 101, interval: 2 * time.Second})
+	s.await("backup")
+	if err := s.lab.A.AwaitVIP(t.Context(), false); err != nil {
+		t.Error(err)
+	}
+	s.quiet(time.Second)
+}
+
+// RFC 9568 section 6.4.3, Shutdown: priority 0, then the addresses go.
+func TestConformance_RFC9568_6_4_3_Shutdown(t *testing.T) {
+	s := conformance(t, "")
+	p := run(t, s.lab.A, 100)
+	s.await("active")
+	s.forget()
+	if err := p.Stop(); err != nil {
+		t.Error(err)
+	}
+	s.next("a resignation", func(h heard) bool { return h.msg != nil && h.priority() == 0 })
+}
+
+// RFC 9568 section 6.4.1: the owner is active at once; erratum 8298: a second owner
+// is not ignored, the higher address wins.
+func TestConformance_RFC9568_6_4_1_Owner(t *testing.T) {
+	s := conformance(t, `
+vrrp_instance "web" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  priority          = 255
+  advert_interval   = "1s"
+  lease             = "0s"
+  virtual_addresses = ["192.168.60.2/24"]
+}
+`)
+	if h := s.nextAdvert(); h.priority() != 255 {
+		t.Errorf("priority %d", h.priority())
+	}
+	s.await("active")
+	s.say(message{priority: 255, src: "192.168.60.1", interval: time.Second})
+	s.heardBy(1)
+	s.await("active")
+	s.say(message{priority: 255, interval: time.Second})
+	s.await("backup")
+}
