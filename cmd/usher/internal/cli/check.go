@@ -27,7 +27,7 @@ type verdict struct {
 
 func (a *app) check() *cobra.Command {
 	var from sources
-	var asJSON bool
+	var asJSON, figures bool
 	var length time.Duration
 	cmd := &cobra.Command{
 		Use:   "check -c FILE|DIR",
@@ -51,11 +51,12 @@ command line makes no sense.`,
 				defer cancel()
 				cmd.SetContext(ctx)
 			}
-			return a.probe(cmd, c, asJSON || !terminal.Is(a.Stdout))
+			return a.probe(cmd, c, asJSON || !terminal.Is(a.Stdout), figures)
 		}),
 	}
 	from.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON lines on a terminal, too")
+	cmd.Flags().BoolVar(&figures, "stats", false, "print the engine's own figures at the end, as one more JSON line")
 	cmd.Flags().DurationVar(&length, "for", 0, "stop after so long; 0 runs until interrupted")
 	return cmd
 }
@@ -75,7 +76,7 @@ func (a *app) load(from *sources) (*conf.Config, error) {
 }
 
 // probe runs the engine until the command's context ends.
-func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON bool) error {
+func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON, figures bool) error {
 	log, control := logging.New(a.Stderr)
 	if err := control.Set("warn", c.Global.Log.Format); err != nil {
 		return err
@@ -107,7 +108,35 @@ func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON bool) error {
 			}
 		}
 	})
-	return g.Wait()
+	err := g.Wait()
+	if err == nil && figures {
+		err = printLine(a.Stdout, statsLine{statsOf(engine.Stats())})
+	}
+	return err
+}
+
+// statsLine is the last line of `usher check --stats`.
+type statsLine struct {
+	Stats checkStats `json:"stats"`
+}
+
+type checkStats struct {
+	Checks       int     `json:"checks"` // different probes
+	Started      uint64  `json:"started"`
+	Late         uint64  `json:"late"` // by more than half their interval
+	Skipped      uint64  `json:"skipped"`
+	Inconclusive uint64  `json:"inconclusive"`
+	LatenessP50  float64 `json:"lateness_p50_ms"`
+	LatenessP99  float64 `json:"lateness_p99_ms"`
+	LatenessMax  float64 `json:"lateness_max_ms"`
+}
+
+func statsOf(s healthcheck.Stats) checkStats {
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return checkStats{
+		Checks: s.Checks, Started: s.Started, Late: s.Late, Skipped: s.Skipped, Inconclusive: s.Inconclusive,
+		LatenessP50: ms(s.Lateness.P50), LatenessP99: ms(s.Lateness.P99), LatenessMax: ms(s.Lateness.Max),
+	}
 }
 
 func (a *app) showVerdict(u healthcheck.Update, asJSON bool) error {

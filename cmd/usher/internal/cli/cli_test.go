@@ -140,6 +140,44 @@ func TestPlanWithoutADaemon(t *testing.T) {
 	}
 }
 
+// TestImport: what can be carried over is, what cannot is a warning, and the result
+// is valid.
+func TestImport(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "keepalived.conf")
+	text := `vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    priority 100
+    virtual_ipaddress { 192.0.2.200/32 }
+    frobnicate 7
+}
+`
+	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := usher(t, "import", source)
+	if code != 0 || !strings.Contains(out, `vrrp_instance "VI_1"`) || !strings.Contains(errs, source+":6: frobnicate") {
+		t.Errorf("import: %d\n%s%s", code, out, errs)
+	}
+	if code, _, errs := usher(t, "validate", "-c", file(t, out)); code != 0 {
+		t.Errorf("the import is invalid:\n%s", errs)
+	}
+	if code, _, _ := usher(t, "import", "--strict", source); code != 1 {
+		t.Errorf("--strict with a warning: %d", code)
+	}
+	var doc struct {
+		HCL      string
+		Warnings []struct{ Line int }
+	}
+	_, asJSON, _ := usher(t, "import", "--json", source)
+	if err := json.Unmarshal([]byte(asJSON), &doc); err != nil || doc.HCL != out || len(doc.Warnings) != 1 || doc.Warnings[0].Line != 6 {
+		t.Errorf("--json: %v, %s", err, asJSON)
+	}
+	if code, _, errs := usher(t, "import", "/nonexistent.conf"); code != 1 || !strings.Contains(errs, "no such file") {
+		t.Errorf("no file: %d, %s", code, errs)
+	}
+}
+
 func TestFmt(t *testing.T) {
 	ugly, pretty := "global {\nrouter_id=\"a\"\n}\n", "global {\n  router_id = \"a\"\n}\n"
 	if code, out, _ := usherIn(t, t.Context(), ugly, "fmt"); code != 0 || out != pretty {
@@ -204,15 +242,16 @@ func TestCheck(t *testing.T) {
   real_server "` + l.Addr().String() + `" {}
   real_server "` + closed.Addr().String() + `" {}
 }`
-	code, out, errs := usher(t, "check", "--for", "1s", "-c", file(t, text))
+	code, out, errs := usher(t, "check", "--stats", "--for", "1s", "-c", file(t, text))
 	if code != 0 {
 		t.Fatalf("status %d: %s", code, errs)
 	}
-	states := map[string]string{}
+	states, started := map[string]string{}, uint64(0)
 	for line := range strings.Lines(out) {
 		var v struct {
 			RealServer string `json:"real_server"`
 			State      string
+			Stats      *struct{ Started uint64 }
 		}
 		if err := json.Unmarshal([]byte(line), &v); err != nil {
 			t.Fatalf("%q: %v", line, err)
@@ -220,6 +259,12 @@ func TestCheck(t *testing.T) {
 		if v.State != "" {
 			states[v.RealServer] = v.State
 		}
+		if v.Stats != nil {
+			started = v.Stats.Started
+		}
+	}
+	if started < 4 {
+		t.Errorf("the figures say that %d probes ran", started)
 	}
 	if states[l.Addr().String()] != "up" || states[closed.Addr().String()] == "up" {
 		t.Errorf("states %v\n%s", states, out)

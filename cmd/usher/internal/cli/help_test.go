@@ -34,7 +34,7 @@ func TestManual(t *testing.T) {
 func TestEveryCommandTeaches(t *testing.T) {
 	_, help, _ := usher(t, "--help")
 	for _, verb := range []string{"run", "validate", "plan", "reload", "status", "drain", "enable", "disable", "weight", "failover", "maintenance",
-		"check", "events", "real-server", "fmt", "init", "version", "completion", "man"} {
+		"check", "events", "import", "withdraw", "real-server", "fmt", "init", "version", "completion", "man"} {
 		if !strings.Contains(help, "\n  "+verb+" ") {
 			t.Errorf("help lacks %s", verb)
 		}

@@ -40,7 +40,8 @@ files do not keep the daemon from starting: the configuration that ran last is
 used, from the state folder, until the files are mended and reloaded.
 
 On stop the instances resign and their addresses are gone first; then IPVS is
-cleaned, or kept with on_stop = "keep".
+cleaned, or kept with on_stop = "keep". SIGUSR1 stops and keeps it, whatever
+on_stop says: so that another version can be started and adopt it.
 
 Exit status: 0 stopped as asked, 1 it could not start or failed, 2 the command
 line makes no sense.`,
@@ -59,6 +60,9 @@ line makes no sense.`,
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)
+			keep := make(chan os.Signal, 1)
+			signal.Notify(keep, syscall.SIGUSR1)
+			defer signal.Stop(keep)
 			log, control := logging.New(a.Stderr)
 			if !lastGood {
 				state = ""
@@ -69,7 +73,7 @@ line makes no sense.`,
 			}
 			return a.serve(cmd.Context(), daemon.Options{
 				Version: Version(), Load: load, Machine: daemon.ThisMachine(), Parts: parts(log),
-				Log: log, LogControl: control, Notifier: sdnotify.FromEnvironment(), Hangup: hangup,
+				Log: log, LogControl: control, Notifier: sdnotify.FromEnvironment(), Hangup: hangup, Keep: keep,
 				Watch: watched, LastGood: state,
 				Pages: map[string]http.Handler{"GET /{$}": page.Handler()},
 			})

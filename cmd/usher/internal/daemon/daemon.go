@@ -18,7 +18,8 @@ import (
 	"usher/conf"
 )
 
-// Options are what a Daemon works with. All are needed but Hangup and Pages.
+// Options are what a Daemon works with. Hangup, Keep and what follows
+// may be missing.
 type Options struct {
 	Version    string
 	Load       func() (*conf.Config, conf.Diagnostics)
@@ -28,6 +29,7 @@ type Options struct {
 	LogControl *logging.Control
 	Notifier   *sdnotify.Notifier
 	Hangup     <-chan os.Signal        // each is a reload
+	Keep       <-chan os.Signal        // one is a stop that keeps IPVS as it is
 	Pages      map[string]http.Handler // served beside the API, by pattern
 	Watch      []string                // files and folders whose change is a reload; none for no watching
 	// LastGood is the state folder whose last good configuration is used where the
@@ -45,6 +47,7 @@ type Daemon struct {
 	failed  chan error    // a part that ended though nobody asked it to
 	quorum  chan struct{} // kicked when virtual servers may have changed
 	ready   atomic.Bool   // started and not stopping
+	keep    bool          // IPVS outlives this process, whatever on_stop says
 
 	changing sync.Mutex // one reload, or other change, at a time
 
@@ -192,6 +195,9 @@ func (d *Daemon) serve(ctx context.Context) error {
 			return nil
 		case err := <-d.failed:
 			return err
+		case <-d.opts.Keep:
+			d.keep = true
+			return nil
 		case <-d.opts.Hangup:
 			// The outcome is logged and an event; there is nobody to return it to.
 			_ = d.Reload(ctx)
@@ -233,7 +239,7 @@ func (d *Daemon) stop() error {
 func (d *Daemon) onStopKeep() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.config != nil && d.config.Global.OnStop == "keep"
+	return d.keep || d.config != nil && d.config.Global.OnStop == "keep"
 }
 
 // route runs a VRRP process from now on: a configuration without instances has

@@ -27,6 +27,8 @@ type fixture struct {
 	machine daemon.Machine
 	log     *safeBuffer
 	hangup  chan os.Signal
+	keep    chan os.Signal
+	ended   chan error          // Run's, of the daemon started last
 	notify  func(string) string // environment of sd_notify
 
 	lastGood string
@@ -54,7 +56,7 @@ func newFixture(t *testing.T) *fixture {
 	dir := t.TempDir()
 	f := &fixture{
 		t: t, world: newWorld(), dir: dir, file: filepath.Join(dir, "usher.hcl"), log: &safeBuffer{},
-		hangup: make(chan os.Signal, 1),
+		hangup: make(chan os.Signal, 1), keep: make(chan os.Signal, 1),
 		notify: func(string) string { return "" },
 		machine: daemon.Machine{
 			Interfaces:   func() ([]string, error) { return []string{"lo", "eth0"}, nil },
@@ -112,7 +114,7 @@ func (f *fixture) daemon() *daemon.Daemon {
 		Machine:  f.machine,
 		Parts:    f.world.parts(),
 		Log:      log,
-		Notifier: sdnotify.New(f.notify, os.Getpid()), LogControl: control, Hangup: f.hangup,
+		Notifier: sdnotify.New(f.notify, os.Getpid()), LogControl: control, Hangup: f.hangup, Keep: f.keep,
 		LastGood: f.lastGood, Watch: f.watch,
 	})
 }
@@ -123,6 +125,7 @@ func (f *fixture) start() (d *daemon.Daemon, stop func() error) {
 	d = f.daemon()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
+	f.ended = ended
 	go func() { ended <- d.Run(ctx) }()
 	f.await(d, func(e events.Event) bool { return e.Kind == "start" }, ended)
 	var once sync.Once

@@ -36,6 +36,23 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestStopThatKeeps: for an upgrade IPVS stays, though on_stop is clean.
+func TestStopThatKeeps(t *testing.T) {
+	f := newFixture(t)
+	_, stop := f.start()
+	f.keep <- unix.SIGUSR1
+	if err := <-f.ended; err != nil {
+		t.Fatal(err)
+	}
+	f.ended <- nil
+	if got := f.world.noted(); got[len(got)-1] != "ipvs kept" {
+		t.Errorf("got %q", got)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestCannotStart: each obstacle gives its message and nothing is changed.
 func TestCannotStart(t *testing.T) {
 	netRaw := uint64(1) << unix.CAP_NET_RAW
