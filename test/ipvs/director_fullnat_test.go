@@ -81,6 +81,7 @@ func TestDirectorFullNATPool(t *testing.T) {
 		}
 	}
 	// What the servers see is an address of the pool.
+	s.download(t)
 	peers := labtest.Run(t, s.Real[0], "ss", "-Htan", "src", "10.1.2.3:80")
 	if !strings.Contains(peers, " 10.1.200.") && !strings.Contains(peers, " 10.1.201.1:") {
 		t.Errorf("the server's connections come from\n%s", peers)
