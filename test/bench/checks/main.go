@@ -1,0 +1,160 @@
+// Command checks measures what health checks cost: CPU time of a probe, resident
+// memory, how late probes come, and how soon a server's death is known; usher and
+// keepalived one after the other, in the same run, on the same servers.
+//
+// It works in a network namespace of its own that ends with it. Where the kernel
+// has no IPVS, keepalived runs with a library that makes its calls to IPVS succeed
+// (ipvs_stub.c.txt, built with gcc): its checkers are what is measured.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() { os.Exit(run()) }
+
+// options are what the command line says.
+type options struct {
+	usher    string
+	tcp      []int
+	http     []int
+	measure  time.Duration
+	soak     time.Duration
+	programs []string
+}
+
+func parse() (o options, err error) {
+	usher := flag.String("usher", "build/usher", "the program to measure")
+	tcp := flag.String("tcp", "1000,5000,10000", "numbers of tcp checks at an interval of 1 s")
+	http := flag.String("http", "1000,5000", "numbers of http checks")
+	programs := flag.String("programs", "usher,keepalived", "what to measure")
+	length := flag.Duration("measure", 10*time.Second, "how long each is measured")
+	soak := flag.Duration("soak", 0, "run usher's largest tcp set for so long, and look for growth")
+	flag.Parse()
+	o = options{usher: *usher, measure: *length, soak: *soak, programs: strings.Split(*programs, ",")}
+	if o.tcp, err = numbers(*tcp); err != nil {
+		return o, err
+	}
+	o.http, err = numbers(*http)
+	return o, err
+}
+
+func numbers(list string) ([]int, error) {
+	var ns []int
+	for s := range strings.SplitSeq(list, ",") {
+		if s == "" {
+			continue
+		}
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > 30000 {
+			return nil, fmt.Errorf("%q is not a number of checks from 1 to 30000", s)
+		}
+		ns = append(ns, n)
+	}
+	return ns, nil
+}
+
+// inside is set in the environment of the process that runs in the namespace.
+const inside = "USHER_BENCH_INSIDE"
+
+// serving is set in that of the process that plays the servers.
+const serving = "USHER_BENCH_SERVERS"
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var err error
+	switch {
+	case os.Getenv(serving) != "":
+		err = serve(ctx)
+	case os.Getenv(inside) == "":
+		err = enter(ctx)
+	default:
+		var o options
+		if o, err = parse(); err == nil {
+			err = compare(ctx, o)
+		}
+	}
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "checks:", err)
+		return 1
+	}
+	return 0
+}
+
+// enter runs this program again in a network namespace of its own.
+func enter(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	return cmd.Run()
+}
+
+// compare measures everything and prints it.
+func compare(ctx context.Context, o options) error {
+	w, err := newWorld(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	fmt.Printf("%-11s %-5s %6s %8s %11s %9s %9s %8s %23s %9s\n",
+		"program", "check", "number", "rate/s", "us CPU each", "us user", "us system", "RSS MB", "late p50/p99/max ms", "death ms")
+	failed := false
+	for _, set := range o.sets() {
+		var results []result
+		for _, program := range o.programs {
+			r, err := w.measure(ctx, program, set)
+			if err != nil {
+				return err
+			}
+			fmt.Println(r)
+			results = append(results, r)
+		}
+		for _, complaint := range judge(results) {
+			failed = true
+			fmt.Println("    " + complaint)
+		}
+	}
+	if o.soak > 0 {
+		if err := w.soak(ctx, o); err != nil {
+			return err
+		}
+	}
+	if failed {
+		return errors.New("usher is not as cheap or as punctual as it has to be")
+	}
+	return nil
+}
+
+// set is one measurement: so many checks of a kind.
+type set struct {
+	kind string
+	n    int
+}
+
+func (o options) sets() []set {
+	var list []set
+	for _, n := range o.tcp {
+		list = append(list, set{"tcp", n})
+	}
+	for _, n := range o.http {
+		list = append(list, set{"http", n})
+	}
+	return list
+}
