@@ -42,66 +42,6 @@ func (s *defaults) read(t *translator, d *directive) {
 	}
 }
 
-// mail is how alerts are sent.
-type mail struct {
-	to                 []string
-	from, server, helo string
-	timeout            *directive
-	all, vrrp, checker *directive // smtp_alert and its kinds
-	source             *directive
-}
-
-func (m *mail) read(d *directive) {
-	for _, c := range d.body {
-		switch c.name() {
-		case "notification_email":
-			m.to, m.source = append(m.to, c.items()...), c
-		case "notification_email_from":
-			m.from = strings.Join(c.args(), " ")
-		case "smtp_server":
-			m.server = c.arg(0)
-			if m.server != "" && c.arg(1) != "" {
-				m.server += ":" + c.arg(1)
-			}
-		case "smtp_helo_name":
-			m.helo = c.arg(0)
-		case "smtp_connect_timeout":
-			m.timeout = c
-		case "smtp_alert":
-			m.all = c
-		case "smtp_alert_vrrp":
-			m.vrrp = c
-		case "smtp_alert_checker":
-			m.checker = c
-		}
-	}
-}
-
-func (m *mail) complete() bool { return len(m.to) > 0 && m.server != "" }
-
-// write opens an email block.
-func (t *translator) email(o *out, from *directive, words []string) {
-	m := t.mail
-	b := o.open("email", from)
-	b.text("server", m.server, from)
-	if m.from == "" {
-		t.warn(m.source, "keepalived makes the sender of user and host; keepalived@localhost is written")
-		m.from = "keepalived@localhost"
-	}
-	b.text("from", m.from, from)
-	b.texts("to", m.to, from)
-	b.texts("on", words, from)
-	b.text("starttls", "never", from)
-	if m.helo != "" {
-		b.text("helo", m.helo, from)
-	}
-	if m.timeout != nil {
-		if s, ok := t.seconds(m.timeout, m.timeout.arg(0)); ok {
-			b.text("timeout", s, m.timeout)
-		}
-	}
-}
-
 // global translates global_defs.
 func (t *translator) global(d *directive, o *out) {
 	g := o.shared("global", d)
@@ -135,50 +75,6 @@ func (t *translator) global(d *directive, o *out) {
 			t.unknown(c, globalReasons())
 		}
 	})
-}
-
-// alerts writes the mail of everything for which global_defs asks.
-func (t *translator) alerts(d *directive, g *out) {
-	if !t.mail.complete() {
-		t.warn(d, "there is no mail without smtp_server and notification_email")
-		return
-	}
-	asked := func(kind *directive, standard bool) bool {
-		switch {
-		case kind != nil:
-			return t.truth(kind)
-		case t.mail.all != nil:
-			return t.truth(t.mail.all)
-		}
-		return standard
-	}
-	var words []string
-	if asked(t.mail.vrrp, false) {
-		words = append(words, "active", "backup", "fault", "stop")
-	}
-	if asked(t.mail.checker, false) {
-		words = append(words, "up", "down")
-	}
-	if asked(t.mail.checker, true) {
-		words = append(words, "server_up", "server_down")
-	}
-	if len(words) > 0 {
-		t.email(g, d, words)
-	}
-}
-
-// alert translates smtp_alert of one object, where global_defs does not ask for
-// the mail already.
-func (t *translator) alert(c *directive, o *out, kind *directive, words []string) {
-	covered := t.mail.all != nil && t.truth(t.mail.all) || kind != nil && t.truth(kind)
-	switch {
-	case !t.mail.complete():
-		t.warn(c, "there is no mail without smtp_server and notification_email")
-	case t.truth(c) && !covered:
-		t.email(o, c, words)
-	case !t.truth(c) && covered:
-		t.warn(c, "mail is asked for in global_defs, for everything")
-	}
 }
 
 func (t *translator) timeouts(c *directive, g *out) {
@@ -275,47 +171,4 @@ func (t *translator) globalRest(o *out) {
 			return
 		}
 	}
-}
-
-// session translates bfd_instance.
-func (t *translator) session(d *directive, o *out) {
-	b := o.open("bfd", d, d.arg(0))
-	t.sessionKeys(d, b, true)
-}
-
-// sessionKeys writes a BFD session, here or in a health check.
-func (t *translator) sessionKeys(d *directive, b *out, named bool) {
-	minTX, minRX, multiplier := "10ms", "10ms", 5 // keepalived's defaults
-	millis := func(c *directive, into *string) {
-		if n, ok := t.integer(c, c.arg(0)); ok {
-			*into = duration(msec(n))
-		}
-	}
-	t.each(d, b, func(c *directive) {
-		switch c.name() {
-		case "neighbor_ip":
-			if named {
-				b.text("address", c.arg(0), c)
-			}
-		case "source_ip":
-			b.text("source", c.arg(0), c)
-		case "min_tx":
-			millis(c, &minTX)
-		case "min_rx":
-			millis(c, &minRX)
-		case "multiplier":
-			if n, ok := t.integer(c, c.arg(0)); ok {
-				multiplier = n
-			}
-		case "passive":
-			b.flag("passive", true, c)
-		case "weight", "vrrp", "checker":
-			// weight is that of the track, the others say who uses it
-		default:
-			t.warn(c, "usher's BFD is single hop, with the TTL of RFC 5881, and has no such option")
-		}
-	})
-	b.text("min_tx", minTX, d)
-	b.text("min_rx", minRX, d)
-	b.number("multiplier", multiplier, d)
 }

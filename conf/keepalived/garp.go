@@ -1,0 +1,85 @@
+package keepalived
+
+import (
+	"strconv"
+)
+
+// garp writes how addresses are announced. keepalived refreshes nothing unless
+// asked to, usher does.
+func (t *translator) garp(d *directive, b *out) {
+	g := b.open("garp", d)
+	setting := func(name string) (string, *directive) {
+		if c := t.setting(d, name); c != nil {
+			return c.arg(0), c
+		}
+		return "", nil
+	}
+	repeat, delay, refresh := "", "", "0"
+	if c := t.setting(d, "min_garp"); c != nil && t.truth(c) {
+		repeat, delay = "1", "0"
+	}
+	from := d
+	for name, into := range map[string]*string{"garp_master_repeat": &repeat, "garp_master_delay": &delay, "garp_master_refresh": &refresh} {
+		if v, c := setting(name); c != nil {
+			*into, from = v, c
+		}
+	}
+	if n, err := strconv.Atoi(repeat); err == nil {
+		g.number("repeat", max(n, 1), from) // keepalived takes 0 for 1
+	}
+	for _, k := range []struct{ key, value string }{{"delay", delay}, {"refresh", refresh}} {
+		if k.value == "" {
+			continue
+		}
+		if v, ok := t.seconds(from, k.value); ok {
+			g.text(k.key, v, from)
+		}
+	}
+	pace, c := setting("garp_interval")
+	if c == nil {
+		pace, c = setting("gna_interval")
+	}
+	if c != nil {
+		if v, ok := t.seconds(c, pace); ok && v != "0s" {
+			g.text("pace", v, c)
+		}
+	}
+}
+
+// strict is what vrrp_strict hides: packets to the VIP are dropped but on its owner.
+func (t *translator) strict(d *directive, b *out) {
+	own := find(d, "strict_mode")
+	strict := t.defaults.strict
+	if own != nil {
+		strict = t.truth(own)
+	}
+	if priority := find(d, "priority"); !strict || find(d, "accept") != nil || find(d, "no_accept") != nil || priority != nil && priority.arg(0) == "255" {
+		return
+	}
+	b.flag("accept", false, t.orElse(own, d))
+}
+
+// fromDefaults writes what global_defs sets for all instances and this one does
+// not itself.
+func (t *translator) fromDefaults(d *directive, b *out) {
+	s := t.instanceState(d)
+	for _, name := range []string{"startup_delay", "down_timer_adverts"} {
+		if c := t.defaults.values[name]; c != nil && find(d, name) == nil {
+			t.instancePart(c.as(name), b, s)
+		}
+	}
+	group := "mcast_group4"
+	if s.six {
+		group = "mcast_group6"
+	}
+	if c := t.defaults.values[group]; c != nil && find(d, "mcast_dst_ip") == nil && find(d, "unicast_peer") == nil {
+		t.group(c, b)
+	}
+}
+
+// as is the directive under another name.
+func (d *directive) as(name string) *directive {
+	c := *d
+	c.words = append([]string{name}, d.args()...)
+	return &c
+}

@@ -1,0 +1,44 @@
+package keepalived
+
+// session translates bfd_instance.
+func (t *translator) session(d *directive, o *out) {
+	b := o.open("bfd", d, d.arg(0))
+	t.sessionKeys(d, b, true)
+}
+
+// sessionKeys writes a BFD session, here or in a health check.
+func (t *translator) sessionKeys(d *directive, b *out, named bool) {
+	minTX, minRX, multiplier := "10ms", "10ms", 5 // keepalived's defaults
+	millis := func(c *directive, into *string) {
+		if n, ok := t.integer(c, c.arg(0)); ok {
+			*into = duration(msec(n))
+		}
+	}
+	t.each(d, b, func(c *directive) {
+		switch c.name() {
+		case "neighbor_ip":
+			if named {
+				b.text("address", c.arg(0), c)
+			}
+		case "source_ip":
+			b.text("source", c.arg(0), c)
+		case "min_tx":
+			millis(c, &minTX)
+		case "min_rx":
+			millis(c, &minRX)
+		case "multiplier":
+			if n, ok := t.integer(c, c.arg(0)); ok {
+				multiplier = n
+			}
+		case "passive":
+			b.flag("passive", true, c)
+		case "weight", "vrrp", "checker":
+			// weight is that of the track, the others say who uses it
+		default:
+			t.warn(c, "usher's BFD is single hop, with the TTL of RFC 5881, and has no such option")
+		}
+	})
+	b.text("min_tx", minTX, d)
+	b.text("min_rx", minRX, d)
+	b.number("multiplier", multiplier, d)
+}
