@@ -8,13 +8,17 @@ FORWARD ?= nat
 # the documentation's test, which runs a lab too.
 UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|readme)')
 
-.PHONY: help demo test test-unit test-native test-ipvs setup build clean
+.PHONY: help demo test test-unit test-native test-ipvs setup build package clean bench-failover bench-director bench-check
 
 help:
 	@echo "make demo [FORWARD=nat|dr|tun|fullnat]  the main job on a real IPVS kernel, told as it happens"
 	@echo "make test                               every test"
 	@echo "make build                              the program, as build/usher"
 	@echo "make test-unit, test-native, test-ipvs  parts of make test: packages, VRRP labs, IPVS labs"
+	@echo "make package                            Debian and RPM packages, in build/packages"
+	@echo "make bench-failover [BENCH=ARGS]        time to fail over beside keepalived's; 40 minutes in full"
+	@echo "make bench-director                     programming speed of IPVS beside keepalived's"
+	@echo "make bench-check                        cost of health checks beside keepalived's"
 	@echo "make clean                              remove what was built, measured and downloaded"
 
 demo:
@@ -38,6 +42,18 @@ test-ipvs:
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o build/usher ./cmd/usher
+
+package:
+	$(GO) run ./cmd/usher/packaging/build -out build/packages -version $$(git describe --always --dirty)
+
+bench-failover: setup
+	@CGO_ENABLED=0 $(GO) run ./test/bench/failover $(BENCH)
+
+bench-director: setup
+	@CGO_ENABLED=0 $(GO) run ./test/bench/director $(BENCH)
+
+bench-check: setup
+	@CGO_ENABLED=0 $(GO) run ./test/bench/checks $(BENCH)
 
 clean:
 	rm -rf build artifacts .cache

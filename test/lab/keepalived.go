@@ -35,7 +35,11 @@ func (n *Node) Keepalived(priority int) (*Process, error) {
 // KeepalivedFile starts keepalived with arguments of its own. Its pid files and
 // its log are in the node's folder.
 func (n *Node) KeepalivedFile(args ...string) (*Process, error) {
-	pid := func(name string) string { return filepath.Join(n.Dir, name+".pid") }
+	pid := func(name string) string {
+		path := filepath.Join(n.Dir, name+".pid")
+		os.Remove(path) // of one that was killed; keepalived would take it for running
+		return path
+	}
 	return n.Start("keepalived", append([]string{"keepalived", "--dont-fork", "--log-console", "--log-detail",
 		"-p", pid("keepalived"), "-r", pid("vrrp"), "-c", pid("checkers")}, args...)...)
 }

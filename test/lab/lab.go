@@ -35,6 +35,7 @@ type Lab struct {
 	nodes     []*Node
 	mu        sync.Mutex
 	processes []*Process
+	orphans   []int // see adopt
 	keep      bool
 }
 
@@ -43,7 +44,7 @@ var serial atomic.Int32
 
 // New builds the topology. The folder of its files is made below base.
 func New(ctx context.Context, base string, o Options) (*Lab, error) {
-	if err := sweep(); err != nil {
+	if err := errors.Join(foster(), sweep()); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(base, 0o755); err != nil {
@@ -82,11 +83,12 @@ func (l *Lab) track(p *Process) {
 // Close ends every process of the lab and removes it. Nothing of it is left.
 func (l *Lab) Close() error {
 	l.mu.Lock()
-	processes := slices.Clone(l.processes)
+	processes, orphans := slices.Clone(l.processes), slices.Clone(l.orphans)
 	l.mu.Unlock()
 	for _, p := range slices.Backward(processes) {
 		p.Reap()
 	}
+	bury(orphans)
 	inodes := make(map[uint64]bool)
 	for _, n := range l.nodes {
 		inodes[n.inode] = true

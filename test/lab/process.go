@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,6 +22,7 @@ type Process struct {
 	done chan struct{}
 	err  error // of Wait; read after done
 
+	lab    *Lab
 	reaped sync.Once // a group's number may be given away again
 }
 
@@ -38,7 +38,7 @@ func (n *Node) Start(name string, args ...string) (*Process, error) {
 }
 
 func (n *Node) startProcess(name string, cmd *exec.Cmd) (*Process, error) {
-	p := &Process{Name: n.Name + "/" + name, Log: filepath.Join(n.Dir, name+".log"), cmd: cmd, done: make(chan struct{})}
+	p := &Process{Name: n.Name + "/" + name, Log: filepath.Join(n.Dir, name+".log"), cmd: cmd, done: make(chan struct{}), lab: n.lab}
 	log, err := os.OpenFile(p.Log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
@@ -73,6 +73,7 @@ func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s
 // Kill ends the process at once with SIGKILL and waits for its end. What it
 // started is left alone.
 func (p *Process) Kill() error {
+	p.lab.adopt(descendants(p.PID()))
 	if err := p.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
@@ -131,14 +132,16 @@ func (p *Process) Tail(lines int) string {
 // are in.
 func (p *Process) Reap() {
 	p.reaped.Do(func() {
-		family := []int{-p.PID()} // its process group
+		var family []int
 		if !p.ended() {
-			family = append(family, descendants(p.PID())...)
+			family = descendants(p.PID())
 		}
+		syscall.Kill(-p.PID(), syscall.SIGKILL) // its process group
 		for _, pid := range family {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 		<-p.done
+		bury(family)
 	})
 }
 
@@ -149,25 +152,4 @@ func (p *Process) ended() bool {
 	default:
 		return false
 	}
-}
-
-// descendants lists a process's children and theirs.
-func descendants(pid int) []int {
-	var all []int
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	if err != nil {
-		return nil
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			continue // ended meanwhile
-		}
-		for _, word := range strings.Fields(string(b)) {
-			if child, err := strconv.Atoi(word); err == nil {
-				all = append(append(all, child), descendants(child)...)
-			}
-		}
-	}
-	return all
 }

@@ -30,6 +30,7 @@ func empty(inodes map[uint64]bool) error {
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 				return fmt.Errorf("end process %d, left in the lab: %w", pid, err)
 			}
+			bury([]int{pid})
 		}
 	}
 	return nil
