@@ -22,10 +22,8 @@ func (d *Director) Unanswered() (map[healthcheck.ID]int, error) {
 	for route, n := range open {
 		for _, key := range d.servicesOf(route.Service) {
 			p := d.pools[d.names[key]]
-			for _, m := range p.members {
-				if dest := destinationKey(key, m.config); dest == route.Dest || dest.Port == 0 && dest.Address == route.Dest.Address {
-					out[healthcheck.ID{VirtualServer: p.config.Name, RealServer: m.config.Address}] += n
-				}
+			if m := p.at(route.Dest); m != nil {
+				out[healthcheck.ID{VirtualServer: p.config.Name, RealServer: m.config.Address}] += n
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package director
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,7 +20,10 @@ func (d *Director) perform(ops []Op, want ipvs.Table, events *[]Event) []error {
 	d.mu.Lock()
 	now := make(ipvs.Table, len(want))
 	for _, op := range ops[split:] {
-		if e, ok := d.shadow[op.Key]; ok {
+		if _, seen := now[op.Key]; seen {
+			continue
+		}
+		if e, ok := copied(d.shadow, op.Key); ok {
 			now[op.Key] = e
 		}
 	}
@@ -43,8 +47,15 @@ func (d *Director) do(ops []Op, events *[]Event) []error {
 	var errs []error
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	touched := map[ipvs.ServiceKey]bool{}
 	for i, op := range ops {
 		if results == nil || results[i] == nil {
+			// The plan's own view of the table shares its maps with the shadow.
+			if e, there := d.shadow[op.Key]; there && !touched[op.Key] {
+				e.Destinations = maps.Clone(e.Destinations)
+				d.shadow[op.Key] = e
+			}
+			touched[op.Key] = true
 			Perform(d.shadow, op)
 			d.stats.Ops[op.Kind]++
 			continue

@@ -74,33 +74,35 @@ func Allowed(op Op, want, have ipvs.Table) bool {
 }
 
 // Perform does one operation on a table in memory, as the kernel does when it
-// succeeds. Entries that it changes are copied, so tables may share them.
+// succeeds. The maps of t are changed in place.
 func Perform(t ipvs.Table, op Op) {
+	e, there := t[op.Key]
 	switch op.Kind {
 	case ipvs.AddService:
 		t[op.Key] = ipvs.Entry{Service: op.Service, Destinations: map[ipvs.DestinationKey]ipvs.Destination{}}
 	case ipvs.EditService:
-		e := t[op.Key]
 		e.Service = op.Service
 		t[op.Key] = e
 	case ipvs.DelService:
 		delete(t, op.Key)
-	case ipvs.AddDestination, ipvs.EditDestination, ipvs.DelDestination:
-		e, ok := t[op.Key]
-		if !ok {
-			return
-		}
-		e.Destinations = maps.Clone(e.Destinations)
-		if e.Destinations == nil {
-			e.Destinations = map[ipvs.DestinationKey]ipvs.Destination{}
-		}
-		if op.Kind == ipvs.DelDestination {
-			delete(e.Destinations, op.Dest)
-		} else {
+	case ipvs.AddDestination, ipvs.EditDestination:
+		if there {
+			if e.Destinations == nil {
+				e.Destinations = map[ipvs.DestinationKey]ipvs.Destination{}
+				t[op.Key] = e
+			}
 			e.Destinations[op.Dest] = op.Destination
 		}
-		t[op.Key] = e
+	case ipvs.DelDestination:
+		delete(e.Destinations, op.Dest)
 	}
+}
+
+// copied gives the entry under key with a destination map of its own.
+func copied(t ipvs.Table, key ipvs.ServiceKey) (ipvs.Entry, bool) {
+	e, there := t[key]
+	e.Destinations = maps.Clone(e.Destinations)
+	return e, there
 }
 
 func destinationOps(key ipvs.ServiceKey, want, have map[ipvs.DestinationKey]ipvs.Destination) []Op {

@@ -107,16 +107,16 @@ func (d *Director) newPool(vs VirtualServer, have ipvs.Table, now time.Time) *Po
 
 // connections counts those of the services that lose something.
 func (f *forecast) connections(k Kernel, ops []Op) (ipvs.CounterTable, error) {
-	var keys []ipvs.ServiceKey
+	losing := map[ipvs.ServiceKey]bool{}
 	for _, op := range ops {
-		if Shrinks(op) && !slices.Contains(keys, op.Key) {
-			keys = append(keys, op.Key)
+		if Shrinks(op) {
+			losing[op.Key] = true
 		}
 	}
-	if len(keys) == 0 {
+	if len(losing) == 0 {
 		return nil, nil
 	}
-	return k.Counters(keys...)
+	return k.Counters(slices.SortedFunc(maps.Keys(losing), ipvs.ServiceKey.Compare)...)
 }
 
 // change describes one operation as operators see it.
@@ -176,15 +176,10 @@ func (f *forecast) removal(c *Change, op Op) {
 }
 
 func (f *forecast) member(op Op) *member {
-	p := f.pools[f.names[op.Key]]
-	if p == nil {
-		return nil
+	if p := f.pools[f.names[op.Key]]; p != nil {
+		return p.at(op.Dest)
 	}
-	i := slices.IndexFunc(p.members, func(m *member) bool { return destinationKey(op.Key, m.config) == op.Dest })
-	if i < 0 {
-		return nil
-	}
-	return p.members[i]
+	return nil
 }
 
 // leaving tells whether the configuration no longer has the destination.

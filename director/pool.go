@@ -17,6 +17,7 @@ import (
 type Pool struct {
 	config  VirtualServer
 	members []*member // real servers, then sorry servers, in configured order
+	index   map[netip.AddrPort]*member
 	leaving map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving
 
 	up       bool // quorum is there
@@ -88,24 +89,22 @@ func (p *Pool) Update(config VirtualServer, have ipvs.Table, now time.Time) {
 }
 
 func (p *Pool) configure(config VirtualServer, have ipvs.Table, now time.Time) {
-	before := p.members
-	p.config, p.members = config, nil
+	before := p.index
+	p.config, p.members, p.index = config, nil, make(map[netip.AddrPort]*member, len(config.Real))
 	add := func(rs RealServer, sorry bool) {
-		m := &member{state: ServerInitial, since: now}
-		i := slices.IndexFunc(before, func(o *member) bool { return o.config.Address == rs.Address && o.sorry == sorry })
-		if i >= 0 {
-			m = before[i]
-		} else {
+		m, known := before[rs.Address]
+		if !known || m.sorry != sorry {
+			m, known = &member{state: ServerInitial, since: now}, false
 			m.adopt(rs, config.Keys, have)
 		}
 		if !rs.Checked {
 			m.verdict, m.decided = healthcheck.Verdict{State: healthcheck.Up, Percent: 100, Reason: "no checks"}, true
-		} else if i >= 0 && !m.config.Checked {
+		} else if known && !m.config.Checked {
 			m.verdict, m.decided = healthcheck.Verdict{}, false
 			m.adopt(rs, config.Keys, have)
 		}
 		m.config, m.sorry = rs, sorry
-		p.members = append(p.members, m)
+		p.members, p.index[rs.Address] = append(p.members, m), m
 	}
 	for _, rs := range config.Real {
 		add(rs, false)
@@ -168,12 +167,15 @@ func destinationKey(key ipvs.ServiceKey, rs RealServer) ipvs.DestinationKey {
 }
 
 func (p *Pool) find(rs netip.AddrPort) *member {
-	for _, m := range p.members {
-		if m.config.Address == rs {
-			return m
-		}
+	return p.index[rs]
+}
+
+// at gives the server that a destination is, which may have the service's port.
+func (p *Pool) at(dest ipvs.DestinationKey) *member {
+	if m := p.index[netip.AddrPortFrom(dest.Address, dest.Port)]; m != nil {
+		return m
 	}
-	return nil
+	return p.index[netip.AddrPortFrom(dest.Address, 0)]
 }
 
 // SetVerdict takes what the checks say of a server. It tells whether the pool has
@@ -208,9 +210,10 @@ func (p *Pool) SetOverride(rs netip.AddrPort, o Override, now time.Time) bool {
 func (p *Pool) Clone() *Pool {
 	c := *p
 	c.members = make([]*member, len(p.members))
+	c.index = make(map[netip.AddrPort]*member, len(p.members))
 	for i, m := range p.members {
 		copied := *m
-		c.members[i] = &copied
+		c.members[i], c.index[m.config.Address] = &copied, &copied
 		if m == p.sorry {
 			c.sorry = c.members[i]
 		}

@@ -17,7 +17,7 @@ func Schedulers() []string { return slices.Clone(schedulers) }
 
 // Validate gives everything that is wrong with a virtual server, as *FieldError.
 func (vs VirtualServer) Validate() []error {
-	c := checker{vs: vs}
+	c := checker{vs: vs, seen: make(map[netip.AddrPort]bool, len(vs.Real))}
 	c.service()
 	c.pool()
 	c.servers("real_server", vs.Real)
@@ -58,6 +58,7 @@ func ValidateSet(servers []VirtualServer) []error {
 // checker gathers what is wrong with one virtual server.
 type checker struct {
 	vs   VirtualServer
+	seen map[netip.AddrPort]bool // servers, real and sorry
 	errs []error
 }
 
@@ -188,20 +189,12 @@ func (c *checker) servers(block string, list []RealServer) {
 			c.add(key, "it has no address", "")
 			continue
 		}
-		if twice(c.vs, block, i, rs.Address) {
+		if c.seen[rs.Address] {
 			c.add(key, fmt.Sprintf("%s is there twice", rs.Address), "remove one")
 		}
+		c.seen[rs.Address] = true
 		c.server(key, rs)
 	}
-}
-
-// twice tells whether the server's address was in the lists before.
-func twice(vs VirtualServer, block string, i int, a netip.AddrPort) bool {
-	before := slices.Concat(vs.Real, vs.Sorry[:min(i, len(vs.Sorry))])
-	if block == "real_server" {
-		before = vs.Real[:i]
-	}
-	return slices.ContainsFunc(before, func(o RealServer) bool { return o.Address == a })
 }
 
 func (c *checker) server(key string, rs RealServer) {
