@@ -1,10 +1,13 @@
 package director
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"usher/director/ipvs"
 )
@@ -60,11 +63,20 @@ func (d *Director) do(ops []Op, events *[]Event) []error {
 			d.stats.Ops[op.Kind]++
 			continue
 		}
-		err := fmt.Errorf("director: %s: %w", op, results[i])
+		err := fmt.Errorf("director: %s: %w%s", op, results[i], hint(op, results[i]))
 		errs = append(errs, err)
 		d.stats.Errors++
 		d.loop.uncertain[op.Key] = true
 		d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, VirtualServer: d.nameOf(op.Key), Reason: err.Error()}, events)
 	}
 	return errs
+}
+
+// hint explains what the kernel's errno alone does not say.
+func hint(op Op, err error) string {
+	mixed := op.Dest.Address.IsValid() && op.Dest.Address.Is6() != op.Key.Is6()
+	if errors.Is(err, unix.EINVAL) && mixed {
+		return " (the kernel takes no real server of another address family than its service while a sync daemon runs)"
+	}
+	return ""
 }

@@ -36,7 +36,11 @@ func (d *Director) Plan(ctx context.Context, servers []VirtualServer) (PlanRepor
 	if err != nil {
 		return PlanReport{}, fmt.Errorf("director: count connections: %w", err)
 	}
-	report := PlanReport{Changes: d.settingChanges(servers)}
+	rules, err := d.snatChanges(canonical(servers))
+	if err != nil {
+		return PlanReport{}, err
+	}
+	report := PlanReport{Changes: append(d.settingChanges(servers), rules...)}
 	for _, op := range ops {
 		report.Changes = append(report.Changes, f.change(op, counters))
 	}

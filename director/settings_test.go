@@ -54,6 +54,12 @@ func (r *rules) Keep(want []director.SNATRule) (bool, error) {
 	return changed, nil
 }
 
+func (r *rules) Same(want []director.SNATRule) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(want) == len(r.kept), nil
+}
+
 func (r *rules) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -110,6 +116,9 @@ func TestSettingsAreSetAndPutBack(t *testing.T) {
 			}
 			if r.len() != 1 {
 				t.Errorf("%d fullnat rules", r.len())
+			}
+			if plan, err := d.Plan(context.Background(), nil); err != nil || !strings.Contains(plan.String(), "- fullnat source NAT of all services") {
+				t.Errorf("plan without the service: %v\n%s", err, plan)
 			}
 			// Somebody changes one: it is put right, and its value of before is not forgotten.
 			if err := s.Set("net.ipv4.ip_forward", "0"); err != nil {

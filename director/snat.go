@@ -19,6 +19,8 @@ type SNATRule struct {
 
 // SNAT keeps source NAT rules in a place of usher's own in the packet filter.
 type SNAT interface {
+	// Same tells whether rules are the whole content. It changes nothing.
+	Same(rules []SNATRule) (bool, error)
 	// Keep makes rules the whole content; it tells whether it had to change
 	// anything. No rules remove the place altogether.
 	Keep(rules []SNATRule) (changed bool, err error)
@@ -32,6 +34,30 @@ func (d *Director) snatRules() []SNATRule {
 	}
 	slices.SortFunc(rules, func(a, b SNATRule) int { return a.Service.Compare(b.Service) })
 	return rules
+}
+
+// snatChanges gives the change of the rules that servers ask for, if there is one.
+func (d *Director) snatChanges(servers []VirtualServer) ([]Change, error) {
+	if d.options.SNAT == nil {
+		return nil, nil
+	}
+	var rules []SNATRule
+	for _, vs := range servers {
+		rules = append(rules, vs.snatRules()...)
+	}
+	slices.SortFunc(rules, func(a, b SNATRule) int { return a.Service.Compare(b.Service) })
+	same, err := d.options.SNAT.Same(rules)
+	if err != nil {
+		return nil, fmt.Errorf("director: read the fullnat rules: %w", err)
+	}
+	if same {
+		return nil, nil
+	}
+	c := Change{Action: ActionEdit, Kind: "fullnat", After: fmt.Sprintf("source NAT of %d services", len(rules))}
+	if len(rules) == 0 {
+		c.Action, c.After, c.Before = ActionRemove, "", "source NAT of all services"
+	}
+	return []Change{c}, nil
 }
 
 func (vs VirtualServer) snatRules() []SNATRule {

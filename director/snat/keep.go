@@ -37,23 +37,37 @@ func New() *Keeper { return &Keeper{} }
 func (k *Keeper) Keep(rules []director.SNATRule) (changed bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	conn, err := nftables.New()
-	if err != nil {
-		return false, fmt.Errorf("snat: open nftables: %w", err)
-	}
-	want := build(rules)
-	have, there, err := read(conn)
-	if err != nil {
-		return false, fmt.Errorf("snat: read the table %s: %w", Table, err)
-	}
-	if len(want) == 0 && !there || len(want) > 0 && there && have == text(want) {
-		return false, nil
+	conn, want, there, same, err := look(rules)
+	if err != nil || same {
+		return false, err
 	}
 	write(conn, want, there)
 	if err := conn.Flush(); err != nil {
 		return false, fmt.Errorf("snat: write the table %s: %w", Table, err)
 	}
 	return true, nil
+}
+
+// Same tells whether rules are the whole content of the table. It changes nothing.
+func (k *Keeper) Same(rules []director.SNATRule) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, _, _, same, err := look(rules)
+	return same, err
+}
+
+// look compares rules with the table.
+func look(rules []director.SNATRule) (conn *nftables.Conn, want []rule, there, same bool, err error) {
+	if conn, err = nftables.New(); err != nil {
+		return nil, nil, false, false, fmt.Errorf("snat: open nftables: %w", err)
+	}
+	want = build(rules)
+	have, there, err := read(conn)
+	if err != nil {
+		return nil, nil, false, false, fmt.Errorf("snat: read the table %s: %w", Table, err)
+	}
+	same = there == (len(want) > 0) && have == text(want)
+	return conn, want, there, same, nil
 }
 
 // write queues the transaction that replaces the table.
