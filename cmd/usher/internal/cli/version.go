@@ -18,7 +18,11 @@ type build struct {
 	Platform string `json:"platform"`
 }
 
-// Version is the program's: of the tag that it was built from, else (devel).
+// stamp is the version that a package's build puts in (-ldflags -X); "" elsewhere.
+var stamp string
+
+// Version is the program's: a package's, or of the tag that it was built from, else
+// (devel).
 func Version() string { return buildInfo().Version }
 
 func buildInfo() build {
@@ -29,6 +33,9 @@ func buildInfo() build {
 	}
 	if info.Main.Version != "" {
 		b.Version = info.Main.Version
+	}
+	if stamp != "" {
+		b.Version = stamp
 	}
 	for _, s := range info.Settings {
 		switch s.Key {

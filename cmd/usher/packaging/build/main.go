@@ -1,0 +1,178 @@
+// build makes usher's Debian and RPM packages: a static, reproducible program, what
+// is generated from it (manual page, completion), and the files beside this
+// command, put together by nfpm at a pinned version. Run it in the checkout's root:
+//
+//	go run ./cmd/usher/packaging/build -version 1.2.3 -out build/packages
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// nfpm is the packager, at the version that builds here.
+const nfpm = "github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "build:", err)
+		os.Exit(1)
+	}
+}
+
+type builder struct {
+	version string
+	arch    string
+	out     string
+	stage   string
+	mtime   time.Time
+	stderr  io.Writer
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	b := builder{stderr: stderr}
+	f := flag.NewFlagSet("build", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&b.version, "version", "", "version of the packages, as git describe gives it")
+	f.StringVar(&b.arch, "arch", runtime.GOARCH, "architecture, as GOARCH")
+	f.StringVar(&b.out, "out", "build/packages", "folder for the packages")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	b.version = strings.TrimPrefix(b.version, "v")
+	if b.version == "" || b.version[0] < '0' || b.version[0] > '9' {
+		b.version = "0.0.0~" + strings.ReplaceAll(b.version, "-", ".") // a commit without a tag before it
+	}
+	var err error
+	if b.stage, err = os.MkdirTemp("", "usher-package-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.stage)
+	if b.mtime, err = b.commitTime(ctx); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{b.program, b.documents} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return b.packages(ctx, stdout)
+}
+
+// commitTime is the time of the commit, which every file in the packages bears: two
+// builds of one commit are the same, byte for byte.
+func (b *builder) commitTime(ctx context.Context) (time.Time, error) {
+	out, err := b.output(ctx, "git", "log", "-1", "--format=%cI")
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339, strings.TrimSpace(string(out)))
+}
+
+func (b *builder) program(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath",
+		"-ldflags=-s -w -buildid= -X usher/cmd/usher/internal/cli.stamp="+b.version, "-o", filepath.Join(b.stage, "usher"), "./cmd/usher")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+b.arch)
+	cmd.Stderr = b.stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("compile: %w", err)
+	}
+	return nil
+}
+
+// documents come from the program itself, so that they cannot differ from it; for
+// another architecture from the one that this machine can run.
+func (b *builder) documents(ctx context.Context) error {
+	program := []string{filepath.Join(b.stage, "usher")}
+	if b.arch != runtime.GOARCH {
+		program = []string{"go", "run", "./cmd/usher"}
+	}
+	for file, args := range map[string][]string{
+		"usher.8.gz": {"man"},
+		"usher.bash": {"completion", "bash"},
+		"_usher":     {"completion", "zsh"},
+		"usher.fish": {"completion", "fish"},
+	} {
+		text, err := b.output(ctx, append(program, args...)...)
+		if err != nil {
+			return err
+		}
+		if strings.HasSuffix(file, ".gz") {
+			if text, err = compress(text); err != nil {
+				return err
+			}
+		}
+		if err := os.WriteFile(filepath.Join(b.stage, file), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func compress(text []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(text); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func (b *builder) packages(ctx context.Context, stdout io.Writer) error {
+	if err := os.MkdirAll(b.out, 0o755); err != nil {
+		return err
+	}
+	text, err := os.ReadFile("cmd/usher/packaging/nfpm.yaml")
+	if err != nil {
+		return fmt.Errorf("run this in the checkout's root: %w", err)
+	}
+	config := filepath.Join(b.stage, "nfpm.yaml")
+	filled := os.Expand(string(text), func(name string) string {
+		return map[string]string{
+			"USHER_VERSION": b.version, "USHER_ARCH": b.arch, "USHER_STAGE": b.stage, "USHER_MTIME": b.mtime.UTC().Format(time.RFC3339),
+		}[name]
+	})
+	if err := os.WriteFile(config, []byte(filled), 0o644); err != nil {
+		return err
+	}
+	for _, kind := range []string{"deb", "rpm"} {
+		target := filepath.Join(b.out, fmt.Sprintf("usher_%s_%s.%s", b.version, b.arch, kind))
+		cmd := exec.CommandContext(ctx, "go", "run", nfpm, "package", "--config", config, "--packager", kind, "--target", target)
+		cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.mtime.Unix()))
+		cmd.Stderr = b.stderr
+		if out, err := cmd.Output(); err != nil {
+			return fmt.Errorf("nfpm: %w: %s", err, out)
+		}
+		fmt.Fprintln(stdout, target)
+	}
+	return nil
+}
+
+func (b *builder) output(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Stderr = b.stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", strings.Join(args, " "), err)
+	}
+	return out, nil
+}
