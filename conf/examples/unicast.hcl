@@ -1,0 +1,23 @@
+# VRRP without multicast, as clouds and some switches want it: each director sends
+# to its peer. The two files differ in address and priority:
+#   usher run -c unicast.hcl --var self=192.0.2.2 --var peer=192.0.2.3 --var priority=150
+
+variable "self" { default = "192.0.2.2" }
+variable "peer" { default = "192.0.2.3" }
+variable "priority" { default = 100 }
+
+vrrp_instance "web" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  priority          = var.priority
+  advert_interval   = "250ms"
+  virtual_addresses = ["192.0.2.10/24"]
+
+  # A director that comes back waits until its services are warm.
+  preempt_delay = "30s"
+
+  unicast {
+    source = var.self
+    peers  = [var.peer]
+  }
+}
