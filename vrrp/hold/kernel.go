@@ -26,6 +26,8 @@ type Kernel interface {
 	// Prepare opens whatever an announcement from the interface needs, so that
 	// the first one waits for nothing. It may be called again at any time.
 	Prepare(link string) error
+	// Warm runs through what Add of an address does, without any effect.
+	Warm()
 	// Announce sends one gratuitous ARP or unsolicited neighbour advertisement.
 	Announce(a Announcement) error
 	// Watch reports changes made by anybody, until the context ends. Where

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"usher/vrrp"
 )
@@ -33,6 +34,8 @@ type Manager struct {
 	leaving map[string]*keeper // removed, and still at work
 	ctx     context.Context    // of Run; nil before
 	wg      sync.WaitGroup
+	soon    chan struct{}
+	sets    atomic.Uint64 // calls of Set
 }
 
 // New returns a manager that holds nothing yet.
@@ -43,7 +46,7 @@ func New(o Options) *Manager {
 	if o.Events == nil {
 		o.Events = func(vrrp.Event) {}
 	}
-	return &Manager{o: o, keepers: map[string]*keeper{}, leaving: map[string]*keeper{}}
+	return &Manager{o: o, keepers: map[string]*keeper{}, leaving: map[string]*keeper{}, soon: make(chan struct{}, 1)}
 }
 
 // Configure takes a new or changed instance. What it holds is brought to the new
@@ -114,6 +117,17 @@ func (m *Manager) keeper(name string) *keeper {
 func (m *Manager) Set(name string, active bool) {
 	if k := m.keeper(name); k != nil {
 		k.set(active)
+		m.sets.Add(1)
+	}
+}
+
+// Soon says that some instance will become active within the next moments. A
+// thread that slept takes longer to wake, and to find its way through cold
+// caches, than all of its work takes: one is woken and kept awake. It never blocks.
+func (m *Manager) Soon() {
+	select {
+	case m.soon <- struct{}{}:
+	default: // it is awake already
 	}
 }
 
@@ -144,6 +158,7 @@ func (m *Manager) Run(ctx context.Context) error {
 		m.start(k)
 	}
 	m.mu.Unlock()
+	m.wg.Go(func() { m.stayWarm(ctx) })
 
 	err := m.o.Kernel.Watch(ctx, m.changed)
 	if ctx.Err() != nil {

@@ -186,6 +186,25 @@ func TestNothingAfterSetFalse(t *testing.T) {
 	})
 }
 
+// TestSoon: the hint is no more than one; it changes nothing and ends by itself.
+func TestSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, web(vrrp.Announce{Repeat: 1}))
+		b.Soon()
+		b.Soon()
+		b.Set("web", true)
+		synctest.Wait()
+		if got := b.flush(); len(got) != 2 || got[0].at != 0 || !b.Held("web") {
+			t.Errorf("sent %v, held %v", got, b.Held("web"))
+		}
+		b.Soon() // nothing follows
+		pass(time.Second)
+		if !b.Held("web") {
+			t.Error("given up after a hint")
+		}
+	})
+}
+
 func TestLatestCallWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, web(vrrp.Announce{Repeat: 1}))

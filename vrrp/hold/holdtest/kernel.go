@@ -223,6 +223,9 @@ func (k *Kernel) Prepare(link string) error {
 	return nil
 }
 
+// Warm implements hold.Kernel. Memory is warm.
+func (k *Kernel) Warm() {}
+
 // Announce implements hold.Kernel.
 func (k *Kernel) Announce(a hold.Announcement) error {
 	if err := k.Prepare(a.Link); err != nil {

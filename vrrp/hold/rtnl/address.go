@@ -97,6 +97,14 @@ func broadcast(p netip.Prefix) (netip.Addr, bool) {
 	return netip.AddrFrom4(b), true
 }
 
+// Warm implements hold.Kernel: the loopback never has the address that it is
+// asked to give up.
+func (k *Kernel) Warm() {
+	const loopback = 1
+	nothing := hold.Address{Prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 32)}
+	_ = k.conn.do(addressRequest(unix.RTM_DELADDR, 0, loopback, nothing)) // refused, as it shall be
+}
+
 // Addresses implements hold.Kernel.
 func (k *Kernel) Addresses() ([]hold.Found, error) {
 	req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)

@@ -18,6 +18,9 @@ func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
 		return fmt.Errorf("vrrp: watch addresses: %w", err)
 	}
 	defer s.Close()
+	if err := attach(s.GetFd()); err != nil {
+		return fmt.Errorf("vrrp: watch addresses: filter: %w", err)
+	}
 	stop := context.AfterFunc(ctx, s.Close)
 	defer stop()
 	for {
@@ -40,10 +43,7 @@ func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
 					report(hold.Change{Link: name})
 				}
 			case unix.RTM_DELROUTE:
-				// A router may see thousands of these: those of others end here.
-				if len(m.Data) >= unix.SizeofRtMsg && nl.DeserializeRtMsg(m.Data).Protocol == mark {
-					report(hold.Change{Routing: true})
-				}
+				report(hold.Change{Routing: true})
 			case unix.RTM_DELRULE:
 				report(hold.Change{Routing: true})
 			case unix.RTM_DELADDR:

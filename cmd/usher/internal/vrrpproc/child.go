@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -41,9 +42,15 @@ type ChildOptions struct {
 	Loop func(m *hold.Manager, events func(vrrp.Event)) Loop
 }
 
+// minProcs is how many goroutines of the child can run at once, at least.
+const minProcs = 4
+
 // Child is the VRRP process: it serves the parent on conn with the kernel and
 // the wires of this machine, as RunChild says.
 func Child(ctx context.Context, conn net.Conn, log *slog.Logger) error {
+	// With a processor for each CPU only, the loop's and the holder's threads,
+	// which block in system calls that hold one, could make the rest wait.
+	runtime.GOMAXPROCS(max(minProcs, runtime.GOMAXPROCS(0)))
 	kernel, err := rtnl.Open()
 	if err != nil {
 		return err
