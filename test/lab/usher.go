@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,23 +17,53 @@ import (
 	"time"
 )
 
-// private runs a program with folders of its own mounted on /run and /var/lib, so
+// privateScript runs a program with folders of its own mounted on /run and /var/lib, so
 // that two directors on one machine each find the default paths for themselves.
-const private = `mount --bind "$0/run" /run && mount --bind "$0/lib" /var/lib && exec "$@"`
+const privateScript = `mount --bind "$0/run" /run && mount --bind "$0/lib" /var/lib && exec "$@"`
 
-// usher prepares a run of the program under test inside the node, with the node's
-// own /run and /var/lib.
-func (n *Node) usher(ctx context.Context, args []string) (*exec.Cmd, error) {
+// private prepares a run of a program inside the node, with the node's own /run
+// and /var/lib.
+func (n *Node) private(ctx context.Context, args []string) (*exec.Cmd, error) {
 	for _, d := range []string{"run", "lib"} {
 		if err := os.MkdirAll(filepath.Join(n.Dir, d), 0o755); err != nil {
 			return nil, err
 		}
 	}
-	cmd := command(ctx, append([]string{"sh", "-c", private, n.Dir, n.lab.Usher}, args...))
+	cmd := command(ctx, append([]string{"sh", "-c", privateScript, n.Dir}, args...))
 	cmd.Dir = n.Dir
 	// Unshareflags, not Cloneflags: it also makes the mounts private.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	return cmd, nil
+}
+
+func (n *Node) usher(ctx context.Context, args []string) (*exec.Cmd, error) {
+	return n.private(ctx, append([]string{n.lab.Usher}, args...))
+}
+
+// Shell runs lines of bash inside the node as an administrator would type them:
+// usher is in the PATH, and finds the node's own daemon. The first line that fails
+// ends it. It returns the exit status and both outputs.
+func (n *Node) Shell(ctx context.Context, script string) (int, string, error) {
+	bin := filepath.Join(n.Dir, "bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return 0, "", err
+	}
+	if err := os.Symlink(n.lab.Usher, filepath.Join(bin, "usher")); err != nil && !errors.Is(err, os.ErrExist) {
+		return 0, "", err
+	}
+	cmd, err := n.private(ctx, []string{"bash", "-e", "-o", "pipefail", "-c", script})
+	if err != nil {
+		return 0, "", err
+	}
+	cmd.Env = append(os.Environ(), "PATH="+bin+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = n.finish(cmd)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = nil
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), err
 }
 
 // StartUsher starts `usher ARGS` and returns at once.
