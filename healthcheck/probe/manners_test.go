@@ -68,8 +68,8 @@ func TestEveryProtocolWithEveryManner(t *testing.T) {
 			outcome healthcheck.Outcome
 		}{
 			{"good", good, 5 * time.Second, healthcheck.Pass},
-			{"silent", silent, 150 * time.Millisecond, healthcheck.Fail},
-			{"dripping", dripping, 150 * time.Millisecond, healthcheck.Fail},
+			{"silent", silent, 300 * time.Millisecond, healthcheck.Fail},
+			{"dripping", dripping, 300 * time.Millisecond, healthcheck.Fail},
 			{"cut off", cut, 5 * time.Second, healthcheck.Fail},
 			{"babbling", babbling, 5 * time.Second, healthcheck.Fail},
 		} {
@@ -123,8 +123,8 @@ func TestHTTP2AndGRPCWithEveryManner(t *testing.T) {
 			outcome healthcheck.Outcome
 		}{
 			{"good", good, 5 * time.Second, healthcheck.Pass},
-			{"silent", silent, 150 * time.Millisecond, healthcheck.Fail},
-			{"dripping", dripping, 150 * time.Millisecond, healthcheck.Fail},
+			{"silent", silent, 300 * time.Millisecond, healthcheck.Fail},
+			{"dripping", dripping, 300 * time.Millisecond, healthcheck.Fail},
 			{"cut off", cut, 5 * time.Second, healthcheck.Fail},
 			{"babbling", babbling, 5 * time.Second, healthcheck.Fail},
 		} {

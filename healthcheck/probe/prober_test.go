@@ -39,7 +39,7 @@ func runAll(t *testing.T, checks ...healthcheck.Check) []healthcheck.Result {
 		jobs[i] = healthcheck.Job{
 			ID: uint64(i), Check: &checks[i], Deadline: begun.Add(checks[i].Timeout),
 			Report: func(r healthcheck.Result) {
-				if took := time.Since(begun); took > checks[i].Timeout+checks[i].Timeout/2 {
+				if took := time.Since(begun); took > checks[i].Timeout+time.Second {
 					t.Errorf("%s %s took %s, its timeout is %s", checks[i].Type, checks[i].Address, took, checks[i].Timeout)
 				}
 				results[i] = r

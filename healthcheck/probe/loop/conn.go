@@ -15,6 +15,7 @@ type conn struct {
 	six      bool
 	pooled   bool // has no options of its own: serves again
 	busy     bool
+	fresh    bool // of the batch that is being begun
 	watched  bool // in the epoll set
 	interest uint32
 	phase    Phase
@@ -34,7 +35,7 @@ func (l *Loop) launch(d *Dial) {
 		d.Exchange.Ended(Connecting, err)
 		return
 	}
-	c.busy, c.phase, c.begun, c.exchange = true, Connecting, time.Now(), d.Exchange
+	c.busy, c.fresh, c.phase, c.begun, c.exchange = true, true, Connecting, time.Now(), d.Exchange
 	c.timer.Value = c
 	l.timers.Set(&c.timer, d.Deadline)
 	if d.HalfOpen {
@@ -116,33 +117,54 @@ func (c *conn) options(d *Dial) error {
 	return c.to.bind(c.fd, d.Bind)
 }
 
-// look polls the batch that was just begun: near servers have answered by now, and
-// those need no place in the epoll set.
+// look polls the batch that was just begun, once for the connections and once for
+// the answers: near servers have given them by now, and what has ended needs no
+// place in the epoll set.
 func (l *Loop) look() {
-	if len(l.fresh) == 0 {
-		return
+	for range 2 {
+		l.polls = l.polls[:0]
+		for _, c := range l.fresh {
+			l.polls = append(l.polls, unix.PollFd{Fd: int32(c.fd), Events: c.awaits()})
+		}
+		if len(l.polls) == 0 {
+			return
+		}
+		poll(l.polls) // an error leaves no events, and epoll finds out
+		open := l.fresh[:0]
+		for i, c := range l.fresh {
+			if l.polls[i].Revents != 0 {
+				l.ready(c)
+			}
+			if c.busy {
+				open = append(open, c)
+			}
+		}
+		clear(l.fresh[len(open):])
+		l.fresh = open
 	}
-	l.polls = l.polls[:0]
 	for _, c := range l.fresh {
-		l.polls = append(l.polls, unix.PollFd{Fd: int32(c.fd), Events: unix.POLLOUT})
+		c.fresh = false
+		l.watch(c)
 	}
-	poll(l.polls) // an error leaves no events, and epoll finds out
-	for i, c := range l.fresh {
-		l.fresh[i] = nil
-		if !c.busy {
-			continue
-		}
-		if l.polls[i].Revents != 0 {
-			l.ready(c)
-		} else {
-			l.watch(c, unix.EPOLLOUT)
-		}
-	}
+	clear(l.fresh)
 	l.fresh = l.fresh[:0]
 }
 
-// watch puts a connection into the epoll set.
-func (l *Loop) watch(c *conn, interest uint32) {
+// awaits is what a connection waits for; the bits of poll and epoll are the same.
+func (c *conn) awaits() int16 {
+	if c.phase == Receiving {
+		return unix.POLLIN | unix.POLLRDHUP
+	}
+	return unix.POLLOUT
+}
+
+// watch has the epoll set tell of what a connection waits for. While its batch is
+// looked at that can wait.
+func (l *Loop) watch(c *conn) {
+	if c.fresh {
+		return
+	}
+	interest := uint32(c.awaits())
 	if c.watched && c.interest == interest {
 		return
 	}
@@ -178,7 +200,7 @@ func (l *Loop) connected(c *conn) {
 	switch l.info.State {
 	case established:
 	case synSent:
-		l.watch(c, unix.EPOLLOUT)
+		l.watch(c)
 		return
 	default:
 		if err := pendingError(c.fd); err != nil {
@@ -204,7 +226,7 @@ func (l *Loop) send(c *conn) {
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
-			l.watch(c, unix.EPOLLOUT)
+			l.watch(c)
 			return
 		case err != nil:
 			l.end(c, err)
@@ -214,7 +236,7 @@ func (l *Loop) send(c *conn) {
 		}
 	}
 	c.phase = Receiving
-	l.watch(c, unix.EPOLLIN|unix.EPOLLRDHUP)
+	l.watch(c)
 }
 
 // receiveMost is how much is read of one connection before the others have their turn.
