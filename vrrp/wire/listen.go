@@ -32,6 +32,9 @@ func listen(s engine.Socket) (fd int, err error) {
 	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, s.Interface); err != nil {
 		return -1, fmt.Errorf("bind to the device: %w", err)
 	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+		return -1, fmt.Errorf("time stamps: %w", err)
+	}
 	if s.V6 {
 		for _, option := range []int{unix.IPV6_RECVHOPLIMIT, unix.IPV6_RECVPKTINFO} {
 			if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, option, 1); err != nil {
@@ -66,6 +69,9 @@ func tap(s engine.Socket) (fd int, err error) {
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 	}
 	err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	}
 	if err == nil {
 		// Nothing is received before the bind: a protocol of 0 is none.
 		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(proto), Ifindex: s.Index})

@@ -97,31 +97,57 @@ func (r *receivers) pending() bool {
 func (r *receivers) drain(e *engine.Engine) {
 	for _, have := range r.all {
 		for range maxDrain {
-			msg, ok := r.read(have)
+			msg, at, ok := r.read(have)
 			if !ok {
 				break
 			}
 			if msg.Payload != nil {
-				e.Receive(time.Now(), msg)
+				e.Receive(at, msg)
 			}
 		}
 	}
 }
 
-// read takes one message off a socket; ok is false where there is none. A message
-// without a payload is not to be looked at.
-func (r *receivers) read(have receiver) (msg engine.Incoming, ok bool) {
-	if have.V6 && !have.Macvlan {
-		return r.read6(have)
-	}
-	n, err := unix.Read(have.fd, r.buf[:])
+// maxAge is how old a message may be for its time of arrival to count. Timers run
+// from the arrival, which the kernel stamped, not from when this thread came to
+// read it. In an older queue the newest may be missing: it is read as of now.
+const maxAge = 2 * time.Millisecond
+
+// read takes one message off a socket, with the time of its arrival; ok is false
+// where there is none. A message without a payload is not to be looked at.
+func (r *receivers) read(have receiver) (msg engine.Incoming, at time.Time, ok bool) {
+	n, oobn, _, from, err := unix.Recvmsg(have.fd, r.buf[:], r.oob[:], 0)
+	at = time.Now()
 	if err != nil {
-		return msg, err == unix.EINTR
+		return msg, at, err == unix.EINTR
 	}
-	if have.V6 {
-		return parse6(r.buf[:n], have.Index), true
+	control, err := unix.ParseSocketControlMessage(r.oob[:oobn])
+	if err != nil {
+		return msg, at, true
 	}
-	return parse4(r.buf[:n], have.Index), true
+	switch {
+	case !have.V6:
+		msg = parse4(r.buf[:n], have.Index)
+	case have.Macvlan:
+		msg = parse6(r.buf[:n], have.Index)
+	default:
+		msg = assemble6(r.buf[:n], from, control, have.Index)
+	}
+	return msg, at.Add(-age(at, control)), true
+}
+
+// age is how long ago a message arrived, by the kernel's stamp.
+func age(now time.Time, control []unix.SocketControlMessage) time.Duration {
+	for _, c := range control {
+		if c.Header.Level != unix.SOL_SOCKET || c.Header.Type != unix.SO_TIMESTAMPNS || len(c.Data) < 16 {
+			continue
+		}
+		stamp := time.Unix(int64(binary.NativeEndian.Uint64(c.Data)), int64(binary.NativeEndian.Uint64(c.Data[8:])))
+		if d := now.Sub(stamp); d > 0 && d <= maxAge {
+			return d
+		}
+	}
+	return 0
 }
 
 // parse4 takes an IPv4 header off, which a raw socket gives along.
@@ -149,23 +175,16 @@ func parse6(b []byte, index int) (msg engine.Incoming) {
 	return engine.Incoming{Index: index, Source: src, Destination: dst, TTL: b[7], Payload: b[header : header+int(binary.BigEndian.Uint16(b[4:6]))]}
 }
 
-// read6 reads a message whose IPv6 header the kernel keeps: what matters of it comes
-// as control messages.
-func (r *receivers) read6(have receiver) (msg engine.Incoming, ok bool) {
-	n, oobn, _, from, err := unix.Recvmsg(have.fd, r.buf[:], r.oob[:], 0)
-	if err != nil {
-		return msg, err == unix.EINTR
-	}
-	sa, isInet6 := from.(*unix.SockaddrInet6)
-	control, err := unix.ParseSocketControlMessage(r.oob[:oobn])
-	if err != nil || !isInet6 {
-		return msg, true
+// assemble6 puts a message together whose IPv6 header the kernel keeps: what
+// matters of it comes as control messages.
+func assemble6(b []byte, from unix.Sockaddr, control []unix.SocketControlMessage, index int) (msg engine.Incoming) {
+	sa, ok := from.(*unix.SockaddrInet6)
+	if !ok {
+		return msg
 	}
 	for _, c := range control {
-		if c.Header.Level != unix.IPPROTO_IPV6 {
-			continue
-		}
 		switch {
+		case c.Header.Level != unix.IPPROTO_IPV6:
 		case c.Header.Type == unix.IPV6_HOPLIMIT && len(c.Data) >= 4:
 			msg.TTL = uint8(binary.NativeEndian.Uint32(c.Data))
 		case c.Header.Type == unix.IPV6_PKTINFO && len(c.Data) >= 16:
@@ -173,8 +192,8 @@ func (r *receivers) read6(have receiver) (msg engine.Incoming, ok bool) {
 		}
 	}
 	if !msg.Destination.IsValid() {
-		return engine.Incoming{}, true
+		return msg
 	}
-	msg.Index, msg.Source, msg.Payload = have.Index, netip.AddrFrom16(sa.Addr), r.buf[:n]
-	return msg, true
+	msg.Index, msg.Source, msg.Payload = index, netip.AddrFrom16(sa.Addr), b
+	return msg
 }
