@@ -92,6 +92,7 @@ func newLab(t *testing.T) *lab {
 
 func (l *lab) Set(_ string, active bool) { l.holds <- active }
 func (l *lab) Announce(string)           {}
+func (l *lab) Soon()                     {}
 
 func config() vrrp.Config {
 	return vrrp.Config{

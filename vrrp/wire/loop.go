@@ -19,7 +19,7 @@ import (
 const (
 	// early is how long before a takeover the thread wakes to spin: more than the
 	// kernel is late by when it wakes a thread.
-	early = 300 * time.Microsecond
+	early = 400 * time.Microsecond
 	// maxDrain is how many messages one socket may give before the loop turns to its
 	// own adverts, which a flood must not hold up.
 	maxDrain = 512
@@ -30,6 +30,8 @@ const (
 type Holder interface {
 	Set(name string, active bool)
 	Announce(name string)
+	// Soon says that a Set may come in less than half a millisecond.
+	Soon()
 }
 
 // Options of a Loop.
@@ -47,6 +49,7 @@ type Options struct {
 type Loop struct {
 	log    *slog.Logger
 	engine *engine.Engine
+	holder Holder
 	sender *sender
 	links  *watcher
 	rt     bool
@@ -65,7 +68,7 @@ var errEnded = errors.New("vrrp: the loop has ended")
 
 // New gives a loop that does nothing until Run.
 func New(o Options) *Loop {
-	l := &Loop{log: o.Log, rt: o.Realtime, sender: newSender(), wakeFD: -1}
+	l := &Loop{log: o.Log, holder: o.Holder, rt: o.Realtime, sender: newSender(), wakeFD: -1}
 	l.engine = engine.New(engine.Options{Ports: ports{l.sender, o}})
 	l.links = newWatcher(o.Log, l.Do)
 	return l
@@ -194,6 +197,7 @@ func (l *Loop) close() {
 func (l *Loop) loop(ctx context.Context) {
 	var ears receivers
 	defer ears.close()
+	var warned time.Time // the deadline that the holder has been told of
 	for ctx.Err() == nil {
 		if l.runCommands() {
 			ears.adapt(l.engine, l.sender, l.log)
@@ -201,9 +205,13 @@ func (l *Loop) loop(ctx context.Context) {
 		at, armed := l.engine.Deadline()
 		urgent := armed && l.engine.Urgent(at)
 		ears.wait(l.wakeFD, at, armed, urgent)
-		for urgent && time.Until(at) <= early && time.Until(at) > 0 {
-			if ears.pending() {
-				break
+		if urgent && time.Until(at) <= early {
+			if !warned.Equal(at) {
+				warned = at
+				l.holder.Soon()
+			}
+			for time.Until(at) > 0 && !ears.pending() {
+				continue
 			}
 		}
 		ears.drain(l.engine)
