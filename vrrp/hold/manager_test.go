@@ -166,24 +166,33 @@ func TestAnnounceAfterContest(t *testing.T) {
 }
 
 // TestNothingAfterSetFalse: a router that is not active any more must not claim
-// the address again, even in the middle of a burst.
+// the address again, even in the middle of a round.
 func TestNothingAfterSetFalse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBubble(t, web(vrrp.Announce{Repeat: 5, Delay: time.Second, Refresh: time.Second}))
-		wait := make(chan struct{})
-		b.stall <- wait
-		b.Set("web", true)
-		synctest.Wait() // the keeper hangs in its first announcement
-		b.Set("web", false)
-		close(wait)
-		pass(10 * time.Second)
-		if got := b.flush(); len(got) != 1 {
-			t.Errorf("sent %v; want the one only that was under way", got)
-		}
-		if b.kernel.Has(one) || b.kernel.Has(two) {
-			t.Error("an address is still there")
-		}
-	})
+	for name, until := range map[string]time.Duration{"in the takeover": 0, "in a later round": 1500 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBubble(t, web(vrrp.Announce{Repeat: 1, Delay: 2 * time.Second, Refresh: time.Minute}))
+				if until > 0 {
+					b.Set("web", true)
+					pass(until)
+					b.flush()
+				}
+				wait := make(chan struct{})
+				b.stall <- wait
+				b.Set("web", true)
+				pass(time.Second) // the keeper hangs in its first announcement
+				b.Set("web", false)
+				close(wait)
+				pass(10 * time.Second)
+				if got := b.flush(); len(got) != 1 {
+					t.Errorf("sent %v; want the one only that was under way", got)
+				}
+				if b.kernel.Has(one) || b.kernel.Has(two) {
+					t.Error("an address is still there")
+				}
+			})
+		})
+	}
 }
 
 // TestSoon: the hint is no more than one; it changes nothing and ends by itself.

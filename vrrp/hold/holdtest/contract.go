@@ -20,6 +20,7 @@ type World struct {
 	Link       string                         // an interface that is there
 	Foreign    func(*testing.T, hold.Address) // adds an address as somebody else does
 	RemoveLink func(*testing.T)               // removes the interface
+	AddLink    func(*testing.T)               // makes it again
 	Heard      <-chan netip.Addr              // addresses announced on the wire
 }
 
@@ -82,7 +83,13 @@ func watch(t *testing.T, w World) <-chan hold.Change {
 	changes := make(chan hold.Change, 100)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- w.Kernel.Watch(ctx, func(c hold.Change) { changes <- c }) }()
+	go func() {
+		done <- w.Kernel.Watch(ctx, func(c hold.Change) {
+			if c.Link == "" || c.Link == w.Link { // a machine has other interfaces, too
+				changes <- c
+			}
+		})
+	}()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -24,6 +24,7 @@ func inMemory(t *testing.T, name string, body func(*testing.T, holdtest.World)) 
 					}
 				},
 				RemoveLink: func(*testing.T) { k.RemoveLink("u0") },
+				AddLink:    func(*testing.T) { k.AddLink("u0") },
 			})
 		})
 	})

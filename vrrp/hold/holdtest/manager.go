@@ -22,6 +22,7 @@ func Manager(t *testing.T, run Run) {
 		"everything that an instance can have": everything,
 		"local routes":                         localRoutes,
 		"a route that somebody removed":        putsRouteBack,
+		"an interface that goes and comes":     interfaceComesBack,
 		"an interface that comes late":         lateInterface,
 	} {
 		run(t, name, body)
@@ -336,4 +337,28 @@ func putsRouteBack(t *testing.T, w World) {
 	if e := <-m.events; e.Kind != vrrp.EventAddressRepaired {
 		t.Errorf("event %+v", e)
 	}
+}
+
+// interfaceComesBack: what is lost with an interface is there again with it, at
+// once and announced, while the instance is active. (An engine that sees the
+// interface go gives it up; a tracked address may be on another one.)
+func interfaceComesBack(t *testing.T, w World) {
+	m := manage(t, w, full(w))
+	m.Set("web", true)
+	eventually(t, "held", func() bool { return m.Held("web") })
+	w.RemoveLink(t)
+	select {
+	case e := <-m.events:
+		if e.Kind != vrrp.EventAddressFailed {
+			t.Errorf("event %+v", e)
+		}
+	case <-time.After(limit):
+		t.Fatal("no event")
+	}
+	for len(w.Heard) > 0 {
+		<-w.Heard
+	}
+	w.AddLink(t)
+	eventually(t, "held again", func() bool { return m.Held("web") })
+	awaitHeard(t, w, netip.MustParseAddr("192.0.2.1"))
 }

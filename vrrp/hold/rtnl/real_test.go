@@ -1,0 +1,113 @@
+package rtnl
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"usher/vrrp"
+	"usher/vrrp/hold"
+)
+
+// TestUsableAtOnce: an IPv6 address does not wait for the detection of duplicates.
+func TestUsableAtOnce(t *testing.T) {
+	pair(t)
+	k := open(t)
+	a := hold.Address{Link: "u0", Prefix: netip.MustParsePrefix("2001:db8::1/64"), Lease: time.Minute}
+	if err := k.Add(a); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.ListenUDP("udp6", &net.UDPAddr{IP: a.Prefix.Addr().AsSlice()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNewHardwareAddress: neighbours learn the interface's new address.
+func TestNewHardwareAddress(t *testing.T) {
+	pair(t)
+	heard := hear(t)
+	m := hold.New(hold.Options{Kernel: open(t)})
+	err := m.Configure(vrrp.Config{
+		Name: "web", Interface: "u0", Accept: true, Announce: vrrp.Announce{Repeat: 1},
+		Addresses: []vrrp.Address{{Prefix: netip.MustParsePrefix("192.0.2.1/32")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	m.Set("web", true)
+	await(t, heard)
+	l, err := netlink.LinkByName("u0")
+	if err == nil {
+		err = netlink.LinkSetHardwareAddr(l, net.HardwareAddr{2, 0, 0, 0, 0, 7})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, heard) // with the sender's address in frame and packet alike: see announcedBy
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func await(t *testing.T, heard <-chan netip.Addr) {
+	t.Helper()
+	select {
+	case <-heard:
+	case <-time.After(5 * time.Second):
+		t.Fatal("nothing was announced within 5 s")
+	}
+}
+
+// TestSettingsComeBack: two owners of one setting, and what was before comes back
+// with the last.
+func TestSettingsComeBack(t *testing.T) {
+	pair(t)
+	k := open(t)
+	const key = "net/ipv4/conf/u0/arp_ignore"
+	value := func() string {
+		t.Helper()
+		v, err := read(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if err := write(key, "2"); err != nil {
+		t.Fatal(err)
+	}
+	a, b := hold.Sysctl{Owner: "a", Key: key, Value: "1"}, hold.Sysctl{Owner: "b", Key: key, Value: "1"}
+	for _, o := range []hold.Object{a, b} {
+		if err := k.Add(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := k.Add(a); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("added twice: %v", err)
+	}
+	if err := write(key, "0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Add(a); err != nil || value() != "1" {
+		t.Errorf("changed by somebody: %v, now %s", err, value())
+	}
+	if err := k.Remove(a); err != nil || value() != "1" {
+		t.Errorf("after the first of two let go: %v, now %s", err, value())
+	}
+	if err := k.Remove(b); err != nil || value() != "2" {
+		t.Errorf("after the last let go: %v, now %s; want 2", err, value())
+	}
+}
