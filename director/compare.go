@@ -32,15 +32,13 @@ func (d *Director) compare(req *request, now time.Time, events *[]Event) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.drift(have, now, events)
+	clear(d.loop.uncertain)
 	if req != nil {
-		if err := d.adopt(req.servers, have, now, events); err != nil {
-			return err
-		}
-		d.loop.configured = true
+		err = d.adopt(req.servers, have, now, events)
+		d.loop.configured = d.loop.configured || err == nil
 	}
 	d.shadow = subset(have, d.owned)
-	clear(d.loop.uncertain)
-	return nil
+	return err
 }
 
 // drift reports each difference between how our services were left and how they

@@ -24,7 +24,7 @@ type loopState struct {
 	resync     time.Time // when the whole table is compared next
 	poll       time.Time // when connections of draining servers are counted next; zero for not
 	backoff    time.Duration
-	uncertain  map[ipvs.ServiceKey]bool // operations failed there: the shadow may be wrong
+	uncertain  map[ipvs.ServiceKey]bool // what became of an operation is unknown: the shadow may be wrong
 	reported   map[string]bool          // errors that were told already
 	timed      map[string]bool          // pools that change by themselves
 	settings   *Settings                // nil until Configure
@@ -113,7 +113,8 @@ func (d *Director) pass() {
 	if set != nil {
 		l.settings = &set.settings
 	}
-	full := l.configured && !now.Before(l.resync) || req != nil
+	// Where answers were lost, nothing may be planned on what is only believed.
+	full := l.configured && (!now.Before(l.resync) || len(l.uncertain) > 0) || req != nil
 	if full {
 		if err := d.compare(req, now, &events); err != nil {
 			d.refused(req, err, &events)
@@ -127,7 +128,7 @@ func (d *Director) pass() {
 			set.answer(errors.Join(errs...))
 		}
 	}
-	if !l.configured || d.unread() {
+	if !l.configured || d.unread() || len(l.uncertain) > 0 {
 		return
 	}
 	if !l.poll.IsZero() && !now.Before(l.poll) {

@@ -66,10 +66,27 @@ func (d *Director) do(ops []Op, events *[]Event) []error {
 		err := fmt.Errorf("director: %s: %w%s", op, results[i], hint(op, results[i]))
 		errs = append(errs, err)
 		d.stats.Errors++
-		d.loop.uncertain[op.Key] = true
+		if !refusal(results[i]) {
+			d.loop.uncertain[op.Key] = true
+		}
 		d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, VirtualServer: d.nameOf(op.Key), Reason: err.Error()}, events)
 	}
 	return errs
+}
+
+// refusal tells an answer that leaves no doubt: the kernel did nothing, and has
+// what it was believed to have.
+func refusal(err error) bool {
+	var missing *ipvs.ModuleError
+	if errors.As(err, &missing) {
+		return true
+	}
+	for _, errno := range []error{unix.EINVAL, unix.ERANGE, unix.EAFNOSUPPORT, unix.ENOMEM, unix.EBUSY, unix.EPERM} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // hint explains what the kernel's errno alone does not say.

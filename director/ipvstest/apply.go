@@ -35,6 +35,9 @@ func (k *Kernel) Apply(ops []ipvs.Op) []error {
 		if k.watch != nil {
 			k.watch(k.table)
 		}
+		if k.Lose != nil && k.Lose(op) {
+			errs[i], failed = unix.ETIMEDOUT, true
+		}
 	}
 	if !failed {
 		return nil

@@ -22,6 +22,9 @@ type Kernel struct {
 	// Fail, where set, decides before each operation whether it fails. What it
 	// returns is the operation's error; the table stays as it is.
 	Fail func(ipvs.Op) error
+	// Lose, where set, decides for each operation that succeeded whether its answer
+	// is lost: the table is changed, and the error is unix.ETIMEDOUT.
+	Lose func(ipvs.Op) bool
 	// ReadFail, where set, is the error of Read.
 	ReadFail func() error
 	// Schedulers are those that are there; nil for all of the kernel's.
