@@ -20,10 +20,8 @@ type schedule struct {
 
 // first puts the announcement of a new address at the head, to go out at once.
 func (s *schedule) first(p plan, o Object) {
-	for _, n := range p.notices {
-		if n.of == o.Identity() {
-			s.queue = append([]notice{n}, s.queue...)
-		}
+	if n, ok := p.says[o.Identity()]; ok {
+		s.queue = append([]notice{n}, s.queue...)
 	}
 }
 

@@ -20,6 +20,24 @@ type plan struct {
 	links    []string // interfaces that send announcements
 	lease    time.Duration
 	announce vrrp.Announce
+
+	stands  map[Object]bool   // identities of standing
+	belongs map[Object]bool   // identities of objects
+	says    map[Object]notice // notices by what they announce
+}
+
+// index makes the maps; an instance may have a thousand addresses.
+func (p *plan) index() {
+	p.stands, p.belongs, p.says = map[Object]bool{}, map[Object]bool{}, map[Object]notice{}
+	for _, o := range p.standing {
+		p.stands[o.Identity()] = true
+	}
+	for _, o := range p.objects {
+		p.belongs[o.Identity()] = true
+	}
+	for _, n := range p.notices {
+		p.says[n.of] = n
+	}
 }
 
 // notice is the announcement of one object.
@@ -52,6 +70,7 @@ func newPlan(c vrrp.Config) (plan, error) {
 	for _, r := range c.Rules {
 		p.objects = append(p.objects, rulesOf(c, r)...)
 	}
+	p.index()
 	return p, nil
 }
 

@@ -57,7 +57,7 @@ func (k *keeper) step(w wish, active bool) time.Time {
 	failed += missing
 	k.outcome(failed)
 	k.held.Store(failed == "")
-	k.drop(w.plan.standing, w.plan.objects)
+	k.drop(w.plan.stands, w.plan.belongs)
 	if fresh || w.rounds > 0 || w.relinked {
 		k.work.schedule.begin(w.plan, time.Now(), fresh)
 	}
@@ -204,16 +204,17 @@ func (k *keeper) note(o Object, t *thing) {
 
 func (k *keeper) forget(id Object) {
 	delete(k.work.have, id)
+	if n := len(k.work.order); n > 0 && k.work.order[n-1] == id {
+		k.work.order = k.work.order[:n-1] // all of them go in this order, mostly
+		return
+	}
 	k.work.order = slices.DeleteFunc(k.work.order, func(o Object) bool { return o == id })
 }
 
 // drop removes what is not to be kept, the last first.
-func (k *keeper) drop(keep ...[]Object) {
+func (k *keeper) drop(keep ...map[Object]bool) {
 	for _, id := range slices.Backward(slices.Clone(k.work.order)) {
-		kept := slices.ContainsFunc(keep, func(list []Object) bool {
-			return slices.ContainsFunc(list, func(o Object) bool { return o.Identity() == id })
-		})
-		if !kept {
+		if !slices.ContainsFunc(keep, func(ids map[Object]bool) bool { return ids[id] }) {
 			k.remove1(id)
 		}
 	}
@@ -224,7 +225,7 @@ func (k *keeper) drop(keep ...[]Object) {
 func (k *keeper) rest(p plan) {
 	k.held.Store(false)
 	k.work.schedule, k.work.sure, k.work.asking = schedule{}, time.Time{}, time.Time{}
-	k.drop(p.standing)
+	k.drop(p.stands)
 }
 
 // release removes everything.

@@ -111,3 +111,34 @@ func TestSettingsComeBack(t *testing.T) {
 		t.Errorf("after the last let go: %v, now %s; want 2", err, value())
 	}
 }
+
+// TestThousandAddresses: an instance with many addresses is quick to take and to
+// give back, and its renewals keep up.
+func TestThousandAddresses(t *testing.T) {
+	pair(t)
+	heard := hear(t)
+	c := vrrp.Config{Name: "web", Interface: "u0", Accept: true, Lease: time.Second, Announce: vrrp.Announce{Repeat: 1}}
+	for i := range 1000 {
+		c.Addresses = append(c.Addresses, vrrp.Address{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 32)})
+	}
+	m := hold.New(hold.Options{Kernel: open(t), Events: func(e vrrp.Event) { t.Errorf("event %+v", e) }})
+	if err := m.Configure(c); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	start := time.Now()
+	m.Set("web", true)
+	for range c.Addresses {
+		await(t, heard)
+	}
+	t.Logf("all announced after %v", time.Since(start))
+	<-time.After(3 * time.Second) // some leases
+	start = time.Now()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	t.Logf("all removed after %v", time.Since(start))
+}
