@@ -27,6 +27,7 @@ type options struct {
 	intervals []time.Duration
 	kinds     []string
 	load      bool
+	soak      time.Duration
 }
 
 func parse() (o options, err error) {
@@ -34,8 +35,9 @@ func parse() (o options, err error) {
 	intervals := flag.String("intervals", "1s,100ms,10ms", "advertisement intervals")
 	kinds := flag.String("kinds", "kill,stop,cut", "what happens to the active router")
 	load := flag.Bool("load", false, "both cores busy and 5,000 health checks a second on the backup router's machine")
+	soak := flag.Duration("soak", 0, "instead of failing over, run undisturbed for so long and count false takeovers")
 	flag.Parse()
-	o = options{runs: *runs, kinds: strings.Split(*kinds, ","), load: *load}
+	o = options{runs: *runs, kinds: strings.Split(*kinds, ","), load: *load, soak: *soak}
 	for s := range strings.SplitSeq(*intervals, ",") {
 		d, err := time.ParseDuration(s)
 		if err != nil {
@@ -74,6 +76,14 @@ func measure(ctx context.Context, o options) (err error) {
 	binary, err := lab.Build(ctx, root, false)
 	if err != nil {
 		return err
+	}
+	if o.soak > 0 {
+		for _, interval := range o.intervals {
+			if err := soak(ctx, filepath.Join(root, "artifacts"), binary, interval, o); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	fmt.Println("excess over the protocol's bound in ms, median / p99: first advertisement, first gratuitous ARP, first answered TCP SYN")
 	fmt.Printf("%-11s %-9s %-6s %5s  %-17s %-17s %-17s\n", "program", "interval", "event", "runs", "advert", "garp", "tcp")
