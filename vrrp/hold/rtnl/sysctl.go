@@ -16,8 +16,9 @@ import (
 // settings remembers what sysctls were before the first who changed them. Its zero
 // value is ready.
 type settings struct {
-	mu   sync.Mutex
-	keys map[string]*setting
+	mu      sync.Mutex
+	keys    map[string]*setting
+	changed func(key, before string, held bool) // may be nil
 }
 
 type setting struct {
@@ -49,6 +50,9 @@ func (s *settings) set(o hold.Sysctl) error {
 		}
 		k = &setting{before: now, owners: map[string]bool{}}
 		s.keys[o.Key] = k
+		if s.changed != nil {
+			s.changed(o.Key, now, true)
+		}
 	}
 	k.owners[o.Owner] = true
 	return nil
@@ -67,7 +71,25 @@ func (s *settings) putBack(o hold.Sysctl) error {
 		return nil
 	}
 	delete(s.keys, o.Key)
+	if s.changed != nil {
+		s.changed(o.Key, k.before, false)
+	}
 	return write(o.Key, k.before)
+}
+
+// OnSetting has f called with each setting that is changed, and what it was before,
+// and again when that is put back: for whoever has to do that if this process dies.
+// It is to be called before the first change, and f must not block.
+func (k *Kernel) OnSetting(f func(key, before string, held bool)) { k.settings.changed = f }
+
+// PutBack gives a setting the value that another process found. A setting whose
+// interface is gone is no error.
+func (k *Kernel) PutBack(key, before string) error {
+	err := write(key, before)
+	if errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
 }
 
 const sysctls = "/proc/sys/"

@@ -80,6 +80,11 @@ type child struct {
 func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
 	c := &child{log: o.Log, kernel: o.Kernel, out: newOutbox(), have: map[string]vrrp.Config{}}
 	events := func(e vrrp.Event) { c.out.put(message{Event: &e}) }
+	if k, ok := o.Kernel.(interface {
+		OnSetting(func(key, before string, held bool))
+	}); ok {
+		k.OnSetting(func(key, before string, held bool) { c.out.put(message{Setting: &setting{key, before, held}}) })
+	}
 	c.hold = hold.New(hold.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm})
 	c.loop = o.Loop(c.hold, events)
 

@@ -28,8 +28,16 @@ type message struct {
 	Stop        bool          `json:"stop,omitempty"`
 
 	// From the child.
-	Event *vrrp.Event `json:"event,omitempty"`
-	Reply *reply      `json:"reply,omitempty"`
+	Event   *vrrp.Event `json:"event,omitempty"`
+	Reply   *reply      `json:"reply,omitempty"`
+	Setting *setting    `json:"setting,omitempty"`
+}
+
+// setting is a kernel setting that the child has changed, or has put back.
+type setting struct {
+	Key    string `json:"key"`
+	Before string `json:"before"`
+	Held   bool   `json:"held"`
 }
 
 // trackResult is the present say of one track of one instance.

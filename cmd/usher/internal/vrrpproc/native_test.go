@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -241,4 +242,37 @@ func TestNativeChildStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.until(t, true, 2*time.Second)
+}
+
+// TestNativeSettings: what a virtual MAC needs set is put back, also when the child
+// could not do it any more.
+func TestNativeSettings(t *testing.T) {
+	const file = "/proc/sys/net/ipv4/conf/u0/arp_ignore"
+	n := newNative(t)
+	value := func() string {
+		t.Helper()
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(b))
+	}
+	d := nativeConfig(time.Second)
+	d.Instances[0].VirtualMAC = true
+	if err := n.Apply(d); err != nil {
+		t.Fatal(err)
+	}
+	n.await(t, "active", toActive)
+	if v := value(); v != "1" {
+		t.Errorf("arp_ignore is %s while it is needed", v)
+	}
+	if err := syscall.Kill(<-n.pids, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	n.await(t, "process", func(e vrrp.Event) bool { return e.Kind == vrrp.EventProcess })
+	n.await(t, "active again", toActive)
+	n.stop()
+	if v := value(); v != "0" {
+		t.Errorf("arp_ignore is %s after the end; it was 0", v)
+	}
 }

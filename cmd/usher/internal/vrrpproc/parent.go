@@ -139,11 +139,27 @@ func (p *Parent) once(ctx context.Context) error {
 	p.replay(c)
 	p.mu.Unlock()
 	defer func() {
+		p.putBack(c.settings)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.child = nil
 	}()
 	return c.run(ctx)
+}
+
+// putBack restores the kernel settings that a child which is gone had changed.
+func (p *Parent) putBack(settings map[string]string) {
+	k, ok := p.o.Kernel.(interface {
+		PutBack(key, before string) error
+	})
+	if !ok {
+		return
+	}
+	for key, before := range settings {
+		if err := k.PutBack(key, before); err != nil {
+			p.o.Log.Error("vrrp: put back a kernel setting", "setting", key, "value", before, "error", err)
+		}
+	}
 }
 
 // replay gives a new child all that is known; p is locked.
@@ -215,79 +231,6 @@ func (p *Parent) forget() {
 	}
 	maps.DeleteFunc(p.tracks, func(of trackOf, _ vrrp.Adjustment) bool { return !known[of] })
 	maps.DeleteFunc(p.witnesses, func(name string, _ bool) bool { return !witnessed[name] })
-}
-
-// Status gives every instance as it stands. While there is no child, or none
-// that answers within a second, all are in Initialize, and the reason says so.
-func (p *Parent) Status() []vrrp.Status {
-	p.mu.Lock()
-	c, all := p.child, p.desired.Instances
-	p.mu.Unlock()
-	err := ErrNoChild
-	if c != nil {
-		var r reply
-		if r, err = c.ask(message{Status: true}, statusWithin); err == nil {
-			return r.Status
-		}
-	}
-	out := make([]vrrp.Status, len(all))
-	for i, cfg := range all {
-		out[i] = vrrp.Status{
-			Name: cfg.Name, State: vrrp.Initialize, Reason: err.Error(), Priority: cfg.Priority,
-			VRID: cfg.VRID, Version: cfg.Version, Interface: cfg.Interface,
-		}
-		for _, a := range cfg.Addresses {
-			out[i].Addresses = append(out[i].Addresses, a.Prefix.String())
-		}
-	}
-	return out
-}
-
-// Failover hands an active instance over to its peer.
-func (p *Parent) Failover(name string) error {
-	return p.request(message{Failover: &name})
-}
-
-// Maintenance takes this director out (all instances resign and stay back) or
-// lets it take part again. It holds for a child that is started later, too.
-func (p *Parent) Maintenance(on bool) error {
-	p.mu.Lock()
-	p.maintenance = on
-	p.mu.Unlock()
-	return p.request(message{Maintenance: &on})
-}
-
-func (p *Parent) request(m message) error {
-	p.mu.Lock()
-	c := p.child
-	p.mu.Unlock()
-	if c == nil {
-		return ErrNoChild
-	}
-	_, err := c.ask(m, answerWithin)
-	return err
-}
-
-// Track tells the present say of one track of an instance: of virtual servers and
-// BFD peers, for the parent watches all others itself. It never blocks.
-func (p *Parent) Track(instance, key string, a vrrp.Adjustment) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.tracks[trackOf{instance, key}] = a
-	if p.child != nil {
-		p.child.send(message{Track: &trackResult{instance, key, a}})
-	}
-}
-
-// Witness tells whether the second opinion of an instance can be reached. It
-// never blocks.
-func (p *Parent) Witness(instance string, reachable bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.witnesses[instance] = reachable
-	if p.child != nil {
-		p.child.send(message{Witness: &witnessed{instance, reachable}})
-	}
 }
 
 func (p *Parent) event(reason string) {

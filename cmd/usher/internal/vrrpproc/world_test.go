@@ -1,0 +1,189 @@
+package vrrpproc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"usher/vrrp"
+	"usher/vrrp/engine"
+	"usher/vrrp/hold"
+	"usher/vrrp/hold/holdtest"
+)
+
+// loop runs an engine in virtual time, alone on its network.
+type loop struct {
+	m      *hold.Manager
+	events func(vrrp.Event)
+	queue  chan func(time.Time, *engine.Engine)
+	sent   chan uint8 // priorities of all adverts
+}
+
+func (l *loop) Send(_ string, out engine.Outgoing) error {
+	l.sent <- out.Payload[2]
+	return nil
+}
+func (l *loop) Hold(name string, active bool) { l.m.Set(name, active) }
+func (l *loop) Announce(name string)          { l.m.Announce(name) }
+func (l *loop) Event(e vrrp.Event)            { l.events(e) }
+
+func (l *loop) Do(f func(time.Time, *engine.Engine)) { l.queue <- f }
+
+func (l *loop) Call(ctx context.Context, f func(time.Time, *engine.Engine)) error {
+	done := make(chan struct{})
+	l.Do(func(now time.Time, e *engine.Engine) {
+		defer close(done)
+		f(now, e)
+	})
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *loop) Apply(ctx context.Context, d vrrp.Desired) error {
+	return l.Call(ctx, func(now time.Time, e *engine.Engine) { e.Apply(now, d) })
+}
+
+func (l *loop) Run(ctx context.Context) error {
+	e := engine.New(engine.Options{Ports: l})
+	e.Link(time.Now(), engine.Link{Name: "eth0", Index: 2, Up: true, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.11")}})
+	for {
+		timer := make(<-chan time.Time)
+		if at, ok := e.Deadline(); ok {
+			timer = time.After(time.Until(at))
+		}
+		select {
+		case <-ctx.Done():
+			e.Shutdown(time.Now())
+			return nil
+		case f := <-l.queue:
+			f(time.Now(), e)
+		case <-timer:
+			e.Expire(time.Now())
+		}
+	}
+}
+
+// starter starts a child in a world with this kernel.
+type starter func(k *holdtest.Kernel) (Process, error)
+
+// world is a parent whose children run in the same bubble.
+type world struct {
+	*Parent
+	kernel *holdtest.Kernel
+	sent   chan uint8
+	events chan vrrp.Event
+	starts []starter // used up first; then sound children are started
+	stop   func()
+
+	mu    sync.Mutex
+	begun int
+	conns []net.Conn // the children's ends
+}
+
+func newWorld(t *testing.T, starts ...starter) *world {
+	t.Helper()
+	w := &world{kernel: &holdtest.Kernel{}, sent: make(chan uint8, 10_000), events: make(chan vrrp.Event, 10_000), starts: starts}
+	w.kernel.AddLink("eth0")
+	w.Parent = New(Options{Events: func(e vrrp.Event) { w.events <- e }, Kernel: w.kernel, Start: w.start})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(w.stop)
+	synctest.Wait()
+	return w
+}
+
+func (w *world) start() (Process, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begun++
+	if len(w.starts) >= w.begun {
+		return w.starts[w.begun-1](w.kernel)
+	}
+	ours, theirs := net.Pipe()
+	w.conns = append(w.conns, theirs)
+	done := make(chan error, 1)
+	go func() {
+		defer func() { _ = theirs.Close() }()
+		done <- RunChild(context.Background(), theirs, ChildOptions{
+			Log: slog.New(slog.DiscardHandler), Kernel: w.kernel,
+			Loop: func(m *hold.Manager, events func(vrrp.Event)) Loop {
+				return &loop{m: m, events: events, queue: make(chan func(time.Time, *engine.Engine), 100), sent: w.sent}
+			},
+		})
+	}()
+	return Process{Conn: ours, Wait: func() error { return <-done }, Kill: func() { _ = ours.Close() }}, nil
+}
+
+// crash is a child that lives for some time and leaves objects behind.
+func crash(after time.Duration, leave ...hold.Object) starter {
+	return func(k *holdtest.Kernel) (Process, error) {
+		ours, theirs := net.Pipe()
+		done := make(chan error, 1)
+		go func() {
+			go func() {
+				b := make([]byte, 1000)
+				for {
+					if _, err := theirs.Read(b); err != nil {
+						return
+					}
+				}
+			}()
+			<-time.After(after)
+			for _, o := range leave {
+				if err := k.Add(o); err != nil {
+					panic(err)
+				}
+			}
+			<-time.After(time.Second)
+			_ = theirs.Close()
+			done <- errors.New("signal: killed")
+		}()
+		return Process{Conn: ours, Wait: func() error { return <-done }, Kill: func() {}}, nil
+	}
+}
+
+var vip = netip.MustParseAddr("192.0.2.1")
+
+func desired(names ...string) (d vrrp.Desired) {
+	for i, name := range names {
+		d.Instances = append(d.Instances, vrrp.Config{
+			Name: name, Interface: "eth0", VRID: uint8(i + 1), Priority: 100, Version: 3, Interval: time.Second, DownAdverts: 3,
+			Addresses: []vrrp.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), 32)}},
+			Lease:     2 * time.Second, Preempt: true, Accept: true, Announce: vrrp.Announce{Repeat: 1},
+			Track: []vrrp.Track{{Kind: vrrp.TrackVirtualServer, Name: "s", Initial: "up"}},
+		})
+	}
+	return d
+}
+
+func (w *world) state(name string) vrrp.State {
+	for _, s := range w.Status() {
+		if s.Name == name {
+			return s.State
+		}
+	}
+	return vrrp.Initialize
+}
+
+// pass lets virtual time go by.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
