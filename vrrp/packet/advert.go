@@ -13,9 +13,6 @@ import (
 const (
 	headerLen = 8
 	authLen   = 8
-
-	// MaxPassword is the longest password of simple text authentication.
-	MaxPassword = authLen
 )
 
 const typeAdvert = 1 // the only type there is (RFC 9568 section 5.2.2)
