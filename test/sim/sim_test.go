@@ -10,7 +10,8 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "run this seed alone, to repeat a failure")
-	count = flag.Int("seeds", 1000, "how many seeds TestThousandSeeds runs")
+	count = flag.Int("seeds", 1000, "how many seeds TestThousandSeeds runs; less under the race detector")
+	hours = flag.Int("hours", 24, "how long the day of TestDay is; less under the race detector")
 )
 
 // each runs a plan for every seed from 1 to n, or for the one asked for.
@@ -30,9 +31,9 @@ func each(t *testing.T, n int, plan func(seed uint64) Plan) {
 // TestDay lives a whole day of two directors through, with everything that can
 // befall them and their servers.
 func TestDay(t *testing.T) {
-	each(t, 2, func(uint64) Plan {
+	each(t, 1, func(uint64) Plan {
 		return Plan{
-			Directors: 2, Preempt: true, Interval: time.Second, For: 24 * time.Hour, Every: 4 * time.Minute,
+			Directors: 2, Preempt: true, Interval: time.Second, For: time.Duration(*hours) * time.Hour, Every: 4 * time.Minute,
 			Accidents: []Accident{Kill, Restart, Upgrade, Unplug, Isolate, Stall, Server, BackCut, Flush, Snatch},
 		}
 	})
