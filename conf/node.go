@@ -69,23 +69,22 @@ func normal(v any) any {
 }
 
 // key finds a key of a schema. One that is missing is a slip of the program.
-func (b *block) key(name string) key {
-	for _, k := range b.keys {
-		if k.name == name {
-			return k
-		}
+func (b *block) key(name string) *key {
+	if b.has(name) {
+		return b.index[name]
 	}
 	panic("conf: block " + b.name + " has no key " + name)
 }
 
 // has says whether the schema has a key.
 func (b *block) has(name string) bool {
-	for _, k := range b.keys {
-		if k.name == name {
-			return true
+	if b.index == nil {
+		b.index = make(map[string]*key, len(b.keys))
+		for i := range b.keys {
+			b.index[b.keys[i].name] = &b.keys[i]
 		}
 	}
-	return false
+	return b.index[name] != nil
 }
 
 func (n *node) text(name string) string             { return get[string](n, name) }

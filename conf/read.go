@@ -27,9 +27,9 @@ func (r *reader) read(sources []*source) *node {
 		if hasDynamic(src.body) {
 			body = dynblock.Expand(body, ctx)
 		}
-		want := bodySchema(top)
-		want.Blocks = append(want.Blocks, hcl.BlockHeaderSchema{Type: "locals"}, hcl.BlockHeaderSchema{Type: "variable", LabelNames: []string{"name"}})
-		content, diags := body.Content(want)
+		want := *bodySchema(top)
+		want.Blocks = append(slices.Clone(want.Blocks), hcl.BlockHeaderSchema{Type: "locals"}, hcl.BlockHeaderSchema{Type: "variable", LabelNames: []string{"name"}})
+		content, diags := body.Content(&want)
 		r.diags = append(r.diags, diags...)
 		r.children(root, content.Blocks, ctx, filepath.Dir(src.name))
 	}
@@ -45,6 +45,9 @@ func hasDynamic(b *hclsyntax.Body) bool {
 
 // bodySchema is HCL's view of a block's schema.
 func bodySchema(b *block) *hcl.BodySchema {
+	if b.body != nil {
+		return b.body
+	}
 	s := &hcl.BodySchema{}
 	for _, k := range b.keys {
 		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: k.name})
@@ -52,6 +55,7 @@ func bodySchema(b *block) *hcl.BodySchema {
 	for _, c := range b.blocks {
 		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: c.name, LabelNames: c.labels})
 	}
+	b.body = s
 	return s
 }
 

@@ -1,6 +1,10 @@
 package conf
 
-import "time"
+import (
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+)
 
 // kind is the type of a key's value.
 type kind uint8
@@ -63,6 +67,9 @@ type block struct {
 	blocks []*block
 	// variants, where there are any, are the block's schema by its first label.
 	variants []*block
+
+	index map[string]*key // of keys, made when first needed
+	body  *hcl.BodySchema // HCL's view, made when first needed
 }
 
 // variant finds the schema of a block with labels.
