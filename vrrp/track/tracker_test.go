@@ -56,8 +56,8 @@ func (tr tracking) next(t *testing.T) said {
 	select {
 	case s := <-tr.reports:
 		return s
-	case <-time.After(10 * time.Second):
-		t.Fatal("no report within 10 s")
+	case <-time.After(30 * time.Second):
+		t.Fatal("no report within 30 s")
 		return said{}
 	}
 }
@@ -169,7 +169,7 @@ func TestScript(t *testing.T) {
 	flag := filepath.Join(t.TempDir(), "up")
 	tr := start(t, instance("web", vrrp.Track{
 		Kind: vrrp.TrackScript, Name: "s", Command: []string{"/bin/sh", "-c", "test -e " + flag + " || { echo no flag >&2; exit 1; }"},
-		Interval: 20 * time.Millisecond, Timeout: 5 * time.Second, Rise: 1, Fall: 1, Weight: -30,
+		Interval: 20 * time.Millisecond, Timeout: 20 * time.Second, Rise: 1, Fall: 1, Weight: -30,
 	}))
 	if s := tr.next(t); s.instance != "web" || s.key != "script/s" || s.Weight != -30 || s.Reason != "script s: exit status 1: no flag" {
 		t.Errorf("first: %+v", s)
@@ -184,7 +184,7 @@ func TestScript(t *testing.T) {
 // again; a new weight takes the result that is known.
 func TestApply(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "runs")
-	s := vrrp.Track{Kind: vrrp.TrackScript, Name: "s", Command: []string{"/bin/sh", "-c", "echo >>" + log + "; exit 1"}, Interval: time.Hour, Timeout: 5 * time.Second, Weight: -30}
+	s := vrrp.Track{Kind: vrrp.TrackScript, Name: "s", Command: []string{"/bin/sh", "-c", "echo >>" + log + "; exit 1"}, Interval: time.Hour, Timeout: 20 * time.Second, Weight: -30}
 	tr := start(t, instance("web", s))
 	if got := tr.next(t); got.Weight != -30 {
 		t.Fatalf("%+v", got)
@@ -267,7 +267,7 @@ func TestProcess(t *testing.T) {
 
 func TestPing(t *testing.T) {
 	for _, a := range []string{"127.0.0.1", "::1"} {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		if err := ping(ctx, netip.MustParseAddr(a)); err != nil {
 			t.Errorf("%s: %v", a, err)
 		}

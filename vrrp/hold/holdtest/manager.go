@@ -38,7 +38,7 @@ type managed struct {
 
 func config(w World, prefixes ...string) vrrp.Config {
 	c := vrrp.Config{
-		Name: "web", Interface: w.Link, VRID: 51, Priority: 100, Version: 3, Interval: time.Second, Lease: time.Second,
+		Name: "web", Interface: w.Link, VRID: 51, Priority: 100, Version: 3, Interval: time.Second, Lease: 4 * time.Second,
 		Announce: vrrp.Announce{Repeat: 2},
 	}
 	for _, p := range prefixes {
@@ -104,7 +104,7 @@ func takes(t *testing.T, w World) {
 	select { // longer than the lease
 	case c := <-changes:
 		t.Fatalf("%v while held", c)
-	case <-time.After(2500 * time.Millisecond):
+	case <-time.After(5 * time.Second):
 	}
 	m.Set("web", false)
 	awaitChange(t, changes, hold.Change{Link: w.Link, Address: two.Prefix.Addr()})

@@ -54,10 +54,9 @@ func Run(ctx context.Context, c Command) error {
 	}
 	err = cmd.Wait()
 	if ctx.Err() != nil {
-		// The first process is gone, others of its group need not be.
-		if e := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); e != nil && !errors.Is(e, syscall.ESRCH) {
-			err = errors.Join(err, e)
-		}
+		// The first process is gone, others of its group need not be; where none is
+		// left there is nothing to kill.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		if cause := context.Cause(ctx); errors.Is(cause, ErrTimeout) {
 			return fmt.Errorf("%w after %v", ErrTimeout, c.Timeout)
 		}

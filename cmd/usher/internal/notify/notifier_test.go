@@ -45,6 +45,24 @@ func run(t *testing.T, n *Notifier) (stop func()) {
 	return stop
 }
 
+// awaitText waits until a file has some text in it.
+func awaitText(t *testing.T, file, text string) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(30 * time.Second)
+	for {
+		if b, _ := os.ReadFile(file); strings.Contains(string(b), text) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("no %q in %s within 30 s", text, file)
+		}
+	}
+}
+
 func state(name string, from, to vrrp.State) vrrp.Event {
 	return vrrp.Event{Time: time.Unix(1, 0), Instance: name, Kind: vrrp.EventState, From: from, To: to, Priority: 150, Reason: "because"}
 }
@@ -69,6 +87,7 @@ func TestCommands(t *testing.T) {
 	n.VRRP(state("web", vrrp.Active, vrrp.Fault))
 	n.VRRP(state("web", vrrp.Fault, vrrp.Initialize))
 	n.VRRP(state("nobody", vrrp.Backup, vrrp.Active))
+	awaitText(t, log, "end fault")
 	stop()
 	b, err := os.ReadFile(log)
 	if err != nil {

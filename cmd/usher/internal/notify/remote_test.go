@@ -40,7 +40,7 @@ func TestWebhook(t *testing.T) {
 		w.WriteHeader(status)
 	}))
 	defer server.Close()
-	w, err := newWebhook(conf.Webhook{URL: server.URL + "/hook/secret-path", Secret: "key", Timeout: time.Second, Retries: 3})
+	w, err := newWebhook(conf.Webhook{URL: server.URL + "/hook/secret-path", Secret: "key", Timeout: 10 * time.Second, Retries: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func mailTo(t *testing.T, p *post, c conf.Email) error {
 			_ = conn.Close()
 		}
 	}()
-	c.Server, c.From, c.HELO, c.Timeout = l.Addr().String(), "usher@example.org", "lb1.example.org", 5*time.Second
+	c.Server, c.From, c.HELO, c.Timeout = l.Addr().String(), "usher@example.org", "lb1.example.org", 20*time.Second
 	if len(c.To) == 0 {
 		c.To = []string{"ops@example.org", "boss@example.org"}
 	}

@@ -150,7 +150,7 @@ func nativeConfig(lease time.Duration) vrrp.Desired {
 // await waits for an event that a test is about.
 func (n *native) await(t *testing.T, what string, ok func(vrrp.Event) bool) vrrp.Event {
 	t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(30 * time.Second)
 	for {
 		select {
 		case e := <-n.events:
@@ -158,7 +158,7 @@ func (n *native) await(t *testing.T, what string, ok func(vrrp.Event) bool) vrrp
 				return e
 			}
 		case <-timeout:
-			t.Fatalf("no event within 10 s: %s", what)
+			t.Fatalf("no event within 30 s: %s", what)
 		}
 	}
 }
@@ -195,7 +195,7 @@ func TestNativeStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.await(t, "active", toActive)
-	n.until(t, true, time.Second)
+	n.until(t, true, 10*time.Second)
 	n.stop()
 	if n.has(t) {
 		t.Error("the address is still there after the stop")
@@ -209,14 +209,14 @@ func TestNativeChildKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.await(t, "active", toActive)
-	n.until(t, true, time.Second)
+	n.until(t, true, 10*time.Second)
 	if err := syscall.Kill(<-n.pids, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("withdrawn after %v", n.until(t, false, 200*time.Millisecond))
+	t.Logf("withdrawn after %v", n.until(t, false, 10*time.Second))
 	n.await(t, "process", func(e vrrp.Event) bool { return e.Kind == vrrp.EventProcess })
 	n.await(t, "active again", toActive)
-	n.until(t, true, time.Second)
+	n.until(t, true, 10*time.Second)
 }
 
 // TestNativeChildStopped: the kernel takes the address from a process that hangs;
@@ -227,12 +227,12 @@ func TestNativeChildStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.await(t, "active", toActive)
-	n.until(t, true, time.Second)
+	n.until(t, true, 10*time.Second)
 	pid := <-n.pids
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	if took := n.until(t, false, 3*time.Second); took < 500*time.Millisecond {
+	if took := n.until(t, false, 10*time.Second); took < 500*time.Millisecond {
 		t.Errorf("the lease of 1 s ended after %v", took)
 	}
 	if s := n.Status(); s[0].State != vrrp.Initialize {
@@ -241,7 +241,7 @@ func TestNativeChildStopped(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	n.until(t, true, 2*time.Second)
+	n.until(t, true, 10*time.Second)
 }
 
 // TestNativeSettings: what a virtual MAC needs set is put back, also when the child
