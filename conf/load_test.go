@@ -193,7 +193,7 @@ vrrp_instance "old" {
 	if len(c.Files) != 2 || c.Files[1] != filepath.Join(dir, "pass") {
 		t.Errorf("files to watch: %v", c.Files)
 	}
-	for _, key := range []string{`password = "much too long"`, `password = ["much too long"]`} {
+	for _, key := range []string{`password = "much too long"`, `password = ["much too long"]`, "password = var.p\n  }\n}\nvariable \"p\" {\n  default   = \"much too long\"\n  sensitive = true\n  type = number\n }\nlocals {\n a = {"} {
 		dir = write(t, map[string]string{"a.hcl": strings.NewReplacer("VERSION", "2", "KEY", key).Replace(instance)})
 		_, diags := Load([]string{dir}, nil)
 		text, err := json.Marshal(diags)

@@ -73,18 +73,20 @@ func masked(s *source) []byte {
 	}
 	secret := secretKeys(schema())
 	text := bytes.Clone(s.file.Bytes)
-	var walk func(*hclsyntax.Body)
-	walk = func(body *hclsyntax.Body) {
+	var walk func(kind string, body *hclsyntax.Body)
+	walk = func(kind string, body *hclsyntax.Body) {
+		_, sensitive := body.Attributes["sensitive"]
 		for name, attr := range body.Attributes {
-			if at := attr.Expr.Range(); secret[name] && at.CanSliceBytes(text) {
+			hide := secret[name] || kind == "variable" && sensitive && name == "default"
+			if at := attr.Expr.Range(); hide && at.CanSliceBytes(text) {
 				copy(at.SliceBytes(text), bytes.Repeat([]byte("*"), at.End.Byte-at.Start.Byte))
 			}
 		}
 		for _, b := range body.Blocks {
-			walk(b.Body)
+			walk(b.Type, b.Body)
 		}
 	}
-	walk(s.body)
+	walk("", s.body)
 	return text
 }
 
