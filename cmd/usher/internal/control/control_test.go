@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"usher/cmd/usher/internal/control"
@@ -99,5 +100,12 @@ func TestPeerIsNamed(t *testing.T) {
 	}
 	if got := control.Peer(context.Background()); got != "" {
 		t.Errorf("unknown peer named %q", got)
+	}
+}
+
+func TestPathTooLong(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("x", 120))
+	if _, err := control.Listen(path); err == nil || !strings.Contains(err.Error(), "characters at most") {
+		t.Errorf("a path of %d characters: %v", len(path), err)
 	}
 }

@@ -14,6 +14,9 @@ import (
 // Mode is the control socket's: its owner and group may steer the daemon.
 const Mode = 0o660
 
+// maxPath is the kernel's limit (unix(7): sun_path, with its end).
+const maxPath = 107
+
 // ErrServed is returned by Listen for a socket at which somebody answers.
 var ErrServed = errors.New("the control socket is already served: is another usher running? (several on one machine differ in state and control)")
 
@@ -30,6 +33,9 @@ func Listen(path string) (net.Listener, error) {
 	// Bound under another name and renamed once its mode is right: nobody can
 	// connect in between, and no process-wide umask is touched.
 	hidden := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if len(hidden) > maxPath {
+		return nil, fmt.Errorf("control: %s: the path of a unix socket may have %d characters at most", path, maxPath-len(hidden)+len(path))
+	}
 	if err := os.Remove(hidden); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("control: %w", err)
 	}

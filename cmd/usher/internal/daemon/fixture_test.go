@@ -144,7 +144,7 @@ func (f *fixture) start() (d *daemon.Daemon, stop func() error) {
 // await waits for an event, or fails when the daemon ends before it.
 func (f *fixture) await(d *daemon.Daemon, want func(events.Event) bool, ended <-chan error) {
 	f.t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		list, _, more := d.Events().List(events.Filter{})
 		if slices.ContainsFunc(list, want) {

@@ -171,7 +171,7 @@ func TestServiceManager(t *testing.T) {
 	next := func(want string) {
 		t.Helper()
 		buf := make([]byte, 512)
-		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		n, err := conn.Read(buf)

@@ -81,7 +81,7 @@ func open(t *testing.T, s api.Status) *fixture {
 	t.Cleanup(cancel)
 	ctx, cancel := chromedp.NewContext(alloc)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 90*time.Second)
+	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	f.ctx = ctx
 	if err := chromedp.Listen(ctx, f.listen); err != nil {
@@ -137,20 +137,14 @@ func (f *fixture) text(t *testing.T, script string) string {
 	return get(t, f, chromedp.Evaluate[string](script))
 }
 
-// shoot leaves a screenshot for the reader where USHER_SCREENSHOTS names a folder.
+// screenshots is where they are left for the reader; git ignores it.
+const screenshots = "../../../../artifacts/screenshots"
+
+// shoot leaves a screenshot of the whole page.
 func (f *fixture) shoot(t *testing.T, name string) {
 	t.Helper()
-	dir := os.Getenv("USHER_SCREENSHOTS")
-	if dir == "" {
-		dir = t.TempDir()
-	}
 	png := get(t, f, chromedp.FullScreenshot(100))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	save(t, name, png)
 }
 
 // TestAServerDies: red without a reload, the warning on top, the event below, and
@@ -233,21 +227,26 @@ func TestTenThousandServers(t *testing.T) {
 		return performance.now() - t;
 	})()`))
 	t.Logf("a patch of all 1,000 virtual servers took %.0f ms", took)
-	if took > 1000 {
+	if took > 5000 { // some 30 ms on a machine that is not busy
 		t.Errorf("a patch of all 1,000 virtual servers took %.0f ms", took)
 	}
 }
 
-func (f *fixture) shootTop(t *testing.T, name string) {
+func save(t *testing.T, name string, png []byte) {
 	t.Helper()
-	dir := os.Getenv("USHER_SCREENSHOTS")
-	if dir == "" {
-		return
-	}
-	png := get(t, f, chromedp.CaptureScreenshot())
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+	if err := os.MkdirAll(screenshots, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(screenshots, name+".png"), png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shootTop leaves one of what is seen without scrolling.
+func (f *fixture) shootTop(t *testing.T, name string) {
+	t.Helper()
+	png := get(t, f, chromedp.CaptureScreenshot())
+	save(t, name, png)
 }
 
 // TestKeyboardAndScreenReader: everything has a name, rows open by keyboard.

@@ -62,12 +62,12 @@ func (b *Backend) ask(what any) error {
 	return b.refuse
 }
 
-// Status is api.Backend's. The copy is deep, as far as the API changes it.
+// Status is api.Backend's. The copy is deep, as far as the API or a test changes it.
 func (b *Backend) Status() api.Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.status
-	s.VirtualServers = slices.Clone(s.VirtualServers)
+	s.Instances, s.VirtualServers = slices.Clone(s.Instances), slices.Clone(s.VirtualServers)
 	for i := range s.VirtualServers {
 		s.VirtualServers[i].RealServers = slices.Clone(s.VirtualServers[i].RealServers)
 		for j := range s.VirtualServers[i].RealServers {
