@@ -52,8 +52,8 @@ bench-failover: setup
 bench-director: setup
 	@CGO_ENABLED=0 $(GO) run ./test/bench/director $(BENCH)
 
-bench-check: setup
-	@CGO_ENABLED=0 $(GO) run ./test/bench/checks $(BENCH)
+bench-check: setup build
+	@CGO_ENABLED=0 $(GO) run ./test/bench/checks -usher build/usher $(BENCH)
 
 clean:
 	rm -rf build artifacts .cache

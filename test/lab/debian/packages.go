@@ -6,13 +6,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
 
 // Tool is a program and the package that has it.
 type Tool struct {
-	Program string // looked up in PATH and in the sbin folders
+	Program string // looked up in PATH and in the sbin folders, or a pattern of full paths
 	Package string
 }
 
@@ -44,13 +45,20 @@ var suite = []Tool{
 	{"dpkg-deb", "dpkg"},
 	{"fc-list", "fontconfig"},
 	{"gcc", "gcc"},
+	{"/usr/include/stdlib.h", "libc6-dev"},
 	{"jq", "jq"},
 	{"man", "man-db"},
+	{"mariadbd", "mariadb-server"},
 	{"openssl", "openssl"},
+	{"/usr/lib/postgresql/*/bin/initdb", "postgresql"},
 	{"promtool", "prometheus"},
+	{"redis-server", "redis-server"},
 	{"rpm", "rpm"},
 	{"setpriv", "util-linux"},
+	{"smtpd", "opensmtpd"},
 	{"systemd-analyze", "systemd"},
+	{"unbound", "unbound"},
+	{"/usr/lib/frr/vrrpd", "frr"},
 }
 
 // Suite returns the programs that the tests use in addition to Lab.
@@ -65,7 +73,8 @@ func Virtual() []Tool { return slices.Clone(virtual) }
 
 // Ensure installs the packages of those tools that are not there, and says on w
 // what it installs. With every tool there it does nothing and needs no network.
-// Services that come with a package are kept from starting.
+// Services that come with a package are kept from starting, and a package that
+// would push out another is an error.
 func Ensure(ctx context.Context, w io.Writer, tools []Tool) error {
 	var missing []string
 	for _, t := range tools {
@@ -87,7 +96,7 @@ func Ensure(ctx context.Context, w io.Writer, tools []Tool) error {
 		return err
 	}
 	defer release()
-	args := append([]string{"install", "--yes", "--quiet=2", "--no-install-recommends"}, missing...)
+	args := append([]string{"install", "--yes", "--quiet=2", "--no-install-recommends", "--no-remove"}, missing...)
 	if out, err := apt(ctx, args...); err != nil {
 		// A machine that was never updated, or long ago, knows no such package.
 		if out2, err2 := apt(ctx, "update", "--quiet=2"); err2 != nil {
@@ -107,6 +116,13 @@ func Ensure(ctx context.Context, w io.Writer, tools []Tool) error {
 
 // Look finds a program as a root shell would: users' PATH often lacks sbin.
 func Look(program string) (string, bool) {
+	if filepath.IsAbs(program) {
+		found, err := filepath.Glob(program)
+		if err != nil || len(found) == 0 {
+			return "", false
+		}
+		return found[0], true
+	}
 	if p, err := exec.LookPath(program); err == nil {
 		return p, true
 	}
