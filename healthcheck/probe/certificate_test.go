@@ -70,3 +70,20 @@ func TestClientCertificateIsWanted(t *testing.T) {
 	c.Type, c.TLS = healthcheck.TypeHTTPS, &healthcheck.TLS{CAFile: ca.file}
 	expect(t, run(t, c), healthcheck.Fail, "certificate required")
 }
+
+func TestSMTPStartTLS(t *testing.T) {
+	ca := newAuthority(t)
+	cert := ca.issue(t, "mail.example.org", time.Hour)
+	c := serve(t, func(conn net.Conn) {
+		conn.Write([]byte("220 mail.example.org ESMTP\r\n"))
+		smtpTalk(conn, &cert)
+	})
+	c.Timeout, c.Type, c.SMTP = 5*time.Second, healthcheck.TypeSMTP, &healthcheck.SMTP{StartTLS: true}
+	c.TLS = &healthcheck.TLS{CAFile: ca.file, ServerName: "mail.example.org"}
+	r := run(t, c)
+	if expect(t, r, healthcheck.Pass, ""); r.Expiry.IsZero() {
+		t.Error("the certificate's end is not told")
+	}
+	c.TLS = &healthcheck.TLS{CAFile: ca.file}
+	expect(t, run(t, c), healthcheck.Fail, "in the TLS handshake: the certificate is for another name")
+}

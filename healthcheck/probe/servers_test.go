@@ -174,12 +174,25 @@ func (c chunks) Write(b []byte) (int, error) {
 }
 
 func smtpServer(conn net.Conn) {
-	in := bufio.NewScanner(conn)
 	io.WriteString(conn, "220 mail.example.org ESMTP\r\n")
+	smtpTalk(conn, nil)
+}
+
+// smtpTalk answers commands, and goes on to TLS if there is a certificate.
+func smtpTalk(conn net.Conn, cert *tls.Certificate) {
+	in := bufio.NewScanner(conn)
 	for in.Scan() {
 		switch verb, _, _ := strings.Cut(in.Text(), " "); verb {
 		case "EHLO":
-			io.WriteString(conn, "250-mail.example.org\r\n250 PIPELINING\r\n")
+			if cert == nil {
+				io.WriteString(conn, "250-mail.example.org\r\n250 PIPELINING\r\n")
+			} else {
+				io.WriteString(conn, "250-mail.example.org\r\n250-STARTTLS\r\n250 PIPELINING\r\n")
+			}
+		case "STARTTLS":
+			io.WriteString(conn, "220 go on\r\n")
+			smtpTalk(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*cert}}), nil)
+			return
 		case "QUIT":
 			io.WriteString(conn, "221 bye\r\n")
 			return

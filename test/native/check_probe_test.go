@@ -2,8 +2,9 @@ package native
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -202,8 +203,7 @@ func drip(w io.Writer, b []byte) error {
 // certificate writes a certificate that signs itself, and its key.
 func certificate(t *testing.T, name string, lasts time.Duration) (cert, key string) {
 	t.Helper()
-	// RSA: the key process of Debian's OpenSMTPD does no other.
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	labtest.Must(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, IsCA: true, BasicConstraintsValid: true,
