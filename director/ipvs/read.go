@@ -7,9 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dumps is how many lists of destinations are asked for in one send.
-const dumps = 64
-
 // Read gives the whole table, also what others put there.
 func (k *Kernel) Read() (Table, error) {
 	k.mu.Lock()
@@ -109,59 +106,23 @@ func (k *Kernel) services() ([]serviceRecord, error) {
 	return out, nil
 }
 
-// destinations dumps the destinations of each service, many dumps to a send. The
-// kernel finishes a dump that fits into one answer within the send; after one
-// that does not, it says EBUSY to those that follow, which are asked for again.
+// destinations dumps the destinations of each service. The kernel ends a dump only
+// with the answer after the last, so a socket can have one at a time: asking for
+// many in one send gets EBUSY for all but the first.
 func (k *Kernel) destinations(keys []ServiceKey, each func(ServiceKey, destRecord)) error {
-	for len(keys) > 0 {
-		n := min(dumps, len(keys))
-		busy, err := k.dumpMany(keys[:n], each)
+	for _, key := range keys {
+		err := k.socket.dump(k.family, cmdGetDest,
+			func(m *message) { m.nest(attrService, func() { m.key(key) }) },
+			func(payload []byte) error {
+				d, err := decodeDest(payload, key)
+				if err == nil {
+					each(key, d)
+				}
+				return err
+			})
 		if err != nil {
-			return fmt.Errorf("ipvs: read the destinations: %w", err)
+			return fmt.Errorf("ipvs: read the destinations of %s: %w", key, err)
 		}
-		keys = append(busy, keys[n:]...)
 	}
 	return nil
-}
-
-// dumpMany asks for the destinations of all keys in one send. It gives those for
-// which the kernel was busy.
-func (k *Kernel) dumpMany(keys []ServiceKey, each func(ServiceKey, destRecord)) (busy []ServiceKey, err error) {
-	first := k.socket.seq + 1
-	var out []byte
-	for _, key := range keys {
-		m, at := begin(out, k.family, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, k.socket.next(), cmdGetDest)
-		m.nest(attrService, func() { m.key(key) })
-		out = m.end(at)
-	}
-	if err := k.socket.send(out); err != nil {
-		return nil, err
-	}
-	var failure error
-	for open := len(keys); open > 0; {
-		err := k.socket.receive(func(r reply) {
-			i := int(int32(r.seq - first))
-			switch {
-			case i < 0 || i >= len(keys):
-			case r.done:
-				open--
-				if errors.Is(r.err, unix.EBUSY) {
-					busy = append(busy, keys[i])
-				} else if r.err != nil {
-					failure = r.err
-				}
-			default:
-				d, err := decodeDest(r.payload, keys[i])
-				if err != nil {
-					failure = err
-					return
-				}
-				each(keys[i], d)
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return busy, failure
 }

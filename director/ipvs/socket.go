@@ -13,15 +13,16 @@ import (
 // send itself, so only a lost answer takes that long.
 const receiveTimeout = 5 * time.Second
 
-// receiveBuffer is what the answers to a whole batch may take in the socket: each
-// dump that ends takes a buffer of 32 KiB there, each error about 1 KiB.
-const receiveBuffer = 8 << 20
+// receiveBuffer is what the answers to a whole batch of operations may take in the
+// socket, if each of them fails, and more.
+const receiveBuffer = 1 << 20
 
 // socket is a generic netlink socket. It is not safe for concurrent use.
 type socket struct {
 	fd  int
 	seq uint32
 	in  []byte
+	out []byte // of the last request, to be used again
 }
 
 // reply is one message of the kernel.
@@ -115,11 +116,12 @@ func (s *socket) receive(each func(reply)) error {
 // ask sends one request and hands on what comes back, until it is complete.
 func (s *socket) ask(typ, flags uint16, cmd uint8, fill func(*message), each func(payload []byte) error) error {
 	seq := s.next()
-	m, at := begin(nil, typ, unix.NLM_F_REQUEST|flags, seq, cmd)
+	m, at := begin(s.out[:0], typ, unix.NLM_F_REQUEST|flags, seq, cmd)
 	if fill != nil {
 		fill(&m)
 	}
-	if err := s.send(m.end(at)); err != nil {
+	s.out = m.end(at)
+	if err := s.send(s.out); err != nil {
 		return err
 	}
 	var failure error
