@@ -175,7 +175,9 @@ func (e *Engine) accept(now time.Time, in *instance, f *family, msg Incoming, a 
 	switch before.State() {
 	case vrrp.Backup:
 		in.resigned = a.Priority == 0
-		in.active, in.activePriority = msg.Source, a.Priority
+		if leads := input.Local.IsValid(); leads || !in.active.IsValid() {
+			in.active, in.activePriority = msg.Source, a.Priority
+		}
 		e.step(now, in, input, "")
 	case vrrp.Active:
 		e.hearActive(now, in, input)

@@ -151,6 +151,14 @@ func TestTieBreak_TwoFamilies(t *testing.T) {
 	b.hear("192.0.2.4", advertOf(both, false, 100))
 	b.hear("fe80::9", advertOf(both, true, 100))
 	b.is("web", vrrp.Active)
+	// The active router has one name, whichever family was heard last.
+	b.hear("192.0.2.9", advertOf(both, false, 150))
+	b.hear("fe80::9", advertOf(both, true, 150))
+	if s := b.status("web"); s.ActiveRouter != netip.MustParseAddr("192.0.2.9") {
+		t.Errorf("active router %v", s.ActiveRouter)
+	}
+	b.run(10 * time.Second)
+	b.is("web", vrrp.Active)
 	// A peer that speaks IPv6 alone is compared by IPv6.
 	b.run(20 * time.Second)
 	b.hear("fe80::9", advertOf(both, true, 100))
