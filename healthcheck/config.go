@@ -193,6 +193,9 @@ type Exec struct {
 	User    string
 	Weight  string // "" (none), "exit" (keepalived's dynamic: exit code less 2) or "stdout" (a number printed)
 	Env     []string
+	// WarningDown makes exit status 1 a failure, as keepalived's MISC_CHECK does;
+	// otherwise it is a warning, and the server is up.
+	WarningDown bool
 }
 
 // Agent speaks HAProxy's agent-check protocol.

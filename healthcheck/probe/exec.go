@@ -77,7 +77,7 @@ func judgeExit(ctx context.Context, c *healthcheck.Check, err error, out []byte)
 		}
 		return pass()
 	case 1:
-		if x.Weight == "exit" { // keepalived's misc_dynamic: 1 is a failure
+		if x.WarningDown || x.Weight == "exit" { // with misc_dynamic, too, 1 is a failure
 			return failf("%s ended with status 1%s", name, said)
 		}
 		r := pass()

@@ -20,12 +20,11 @@ func simple(c *healthcheck.Check) bool {
 
 // httpExchange is such a check on the event loop.
 type httpExchange struct {
-	job     healthcheck.Job
-	begun   time.Time
-	set     healthcheck.HTTP
-	request []byte
-	answer  httpAnswer
-	err     error
+	job    healthcheck.Job
+	begun  time.Time
+	set    healthcheck.HTTP
+	answer httpAnswer
+	err    error
 }
 
 func newHTTPExchange(j healthcheck.Job) *httpExchange {

@@ -222,7 +222,9 @@ func TestExec(t *testing.T) {
 		}
 		return 1
 	})
-	c := healthcheck.Check{Type: healthcheck.TypeExec, Exec: &healthcheck.Exec{Command: []string{"/no/such/program"}}}
+	c := healthcheck.Check{Type: healthcheck.TypeExec, Exec: &healthcheck.Exec{Command: []string{"/bin/sh", "-c", "exit 1"}, WarningDown: true}}
+	expect(t, run(t, c), healthcheck.Fail, "ended with status 1")
+	c = healthcheck.Check{Type: healthcheck.TypeExec, Exec: &healthcheck.Exec{Command: []string{"/no/such/program"}}}
 	expect(t, run(t, c), healthcheck.Inconclusive, "no such file or directory")
 }
 
