@@ -136,7 +136,7 @@ func (e *Engine) transition(now time.Time, in *instance, from, to vrrp.State, re
 	in.wants = false
 	if to == vrrp.Active {
 		in.stats.BecameActive++
-		in.active = in.ownSource()
+		in.active, in.resigned = in.ownSource(), false
 	}
 	e.ports.Event(vrrp.Event{
 		Time: now, Instance: in.cfg.Name, Kind: vrrp.EventState, From: from, To: to,

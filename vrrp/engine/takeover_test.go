@@ -76,8 +76,8 @@ func TestRFC9568_6_4_2_PriorityZero(t *testing.T) {
 	}
 	b.run(2 * time.Second)
 	b.wants("web: active, was backup: 192.0.2.7 resigned")
-	if s := b.status("web"); s.Stats.PriorityZeroReceived != 1 || s.Stats.AdvertsReceived != 2 {
-		t.Errorf("statistics %+v", s.Stats)
+	if s := b.status("web"); s.ActiveRouter != netip.MustParseAddr("192.0.2.5") || s.Stats.PriorityZeroReceived != 1 || s.Stats.AdvertsReceived != 2 {
+		t.Errorf("status %+v", s)
 	}
 }
 
