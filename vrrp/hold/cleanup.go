@@ -11,11 +11,20 @@ import (
 )
 
 // Cleanup removes what an earlier process left behind of some instances, before
-// the first advertisement of a new one, or after the death of the process that
-// held it. An address of these instances goes if usher put it there, or if this
-// router is not its owner (priority 255): nobody but the active router may have
-// it. It gives all that it removed, and all errors.
+// the first advertisement of a new one. An address of theirs goes if usher put it
+// there, or if this router is not its owner (priority 255): nobody but the active
+// router may have it. It gives all that it removed, and all errors.
 func Cleanup(ctx context.Context, kernel Kernel, instances []vrrp.Config) (removed []Object, err error) {
+	return cleanup(ctx, kernel, instances, func(c vrrp.Config, f Found) bool { return f.Ours || c.Priority != vrrp.OwnerPriority })
+}
+
+// Withdraw removes what a process that has died held of some instances: what usher
+// put there, and nothing else. It gives all that it removed, and all errors.
+func Withdraw(ctx context.Context, kernel Kernel, instances []vrrp.Config) (removed []Object, err error) {
+	return cleanup(ctx, kernel, instances, func(_ vrrp.Config, f Found) bool { return f.Ours })
+}
+
+func cleanup(ctx context.Context, kernel Kernel, instances []vrrp.Config, leftover func(vrrp.Config, Found) bool) (removed []Object, err error) {
 	found, err := kernel.Addresses()
 	if err != nil {
 		return nil, fmt.Errorf("vrrp: list addresses: %w", err)
@@ -35,7 +44,10 @@ func Cleanup(ctx context.Context, kernel Kernel, instances []vrrp.Config) (remov
 			if ctx.Err() != nil {
 				return removed, errors.Join(append(errs, ctx.Err())...)
 			}
-			gone, err := cleanup1(kernel, o, there, c.Priority == vrrp.OwnerPriority)
+			gone, err := cleanup1(kernel, o, func(id Object) bool {
+				f, ok := there[id]
+				return ok && leftover(c, f)
+			})
 			if gone {
 				removed = append(removed, o)
 			}
@@ -48,11 +60,10 @@ func Cleanup(ctx context.Context, kernel Kernel, instances []vrrp.Config) (remov
 }
 
 // cleanup1 removes one object if it is a leftover.
-func cleanup1(kernel Kernel, o Object, there map[Object]Found, owner bool) (gone bool, err error) {
+func cleanup1(kernel Kernel, o Object, leftover func(id Object) bool) (gone bool, err error) {
 	switch o := o.(type) {
 	case Address:
-		f, ok := there[o.Identity()]
-		if !ok || (!f.Ours && owner) {
+		if !leftover(o.Identity()) {
 			return false, nil
 		}
 	case Sysctl, Up:

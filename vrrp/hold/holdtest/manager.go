@@ -202,7 +202,13 @@ func cleansUp(t *testing.T, w World) {
 	w.Foreign(t, owned)
 	owner := config(w, "192.0.2.3/32")
 	owner.Priority = vrrp.OwnerPriority
-	removed, err := hold.Cleanup(t.Context(), w.Kernel, []vrrp.Config{config(w, "192.0.2.1/32", "192.0.2.2/32", "192.0.2.9/32"), owner})
+	all := []vrrp.Config{config(w, "192.0.2.1/32", "192.0.2.2/32", "192.0.2.9/32"), owner}
+	removed, err := hold.Withdraw(t.Context(), w.Kernel, all)
+	if err != nil || len(removed) != 1 || removed[0].Identity() != ours.Identity() {
+		t.Errorf("withdrew %v, %v; want what is ours", removed, err)
+	}
+	add(t, w, ours)
+	removed, err = hold.Cleanup(t.Context(), w.Kernel, all)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,12 +23,21 @@ const ifaProto = 11
 const forever = math.MaxUint32
 
 // address sends one request about an address. The interface is looked up again
-// where it has been made anew meanwhile.
+// where it has been made anew meanwhile. Where it has another name now, its
+// addresses went with it: they can still be removed.
 func (k *Kernel) address(kind, flags int, a hold.Address) error {
 	err := k.addressOnce(kind, flags, a)
 	if errors.Is(err, unix.ENODEV) {
 		k.forget(a.Link)
 		err = k.addressOnce(kind, flags, a)
+	}
+	if errors.Is(err, unix.ENODEV) && kind == unix.RTM_DELADDR {
+		k.mu.Lock()
+		index, known := k.indexes[a.Link]
+		k.mu.Unlock()
+		if known {
+			return k.conn.do(addressRequest(kind, flags, index, a))
+		}
 	}
 	return err
 }

@@ -27,6 +27,7 @@ type Kernel struct {
 
 	mu      sync.Mutex
 	links   map[string]net.Interface
+	indexes map[string]int // of each name, as it was last
 	senders map[string]*sender
 }
 
@@ -43,7 +44,7 @@ func Open() (*Kernel, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("vrrp: open rtnetlink: %w", err), c.close())
 	}
-	return &Kernel{conn: c, handle: h, links: map[string]net.Interface{}, senders: map[string]*sender{}}, nil
+	return &Kernel{conn: c, handle: h, links: map[string]net.Interface{}, indexes: map[string]int{}, senders: map[string]*sender{}}, nil
 }
 
 // Close frees the sockets. What is held stays.
@@ -74,7 +75,7 @@ func (k *Kernel) linkLocked(name string) (net.Interface, error) {
 	if err != nil {
 		return net.Interface{}, fmt.Errorf("interface %s: %w", name, noDevice(err))
 	}
-	k.links[name] = *ifi
+	k.links[name], k.indexes[name] = *ifi, ifi.Index
 	return *ifi, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"usher/vrrp"
 	"usher/vrrp/hold"
@@ -69,6 +70,34 @@ func await(t *testing.T, heard <-chan netip.Addr) {
 	case <-heard:
 	case <-time.After(30 * time.Second):
 		t.Fatal("nothing was announced within 30 s")
+	}
+}
+
+// TestRenamedInterface: an address that went with its interface to another name is
+// not left there.
+func TestRenamedInterface(t *testing.T) {
+	pair(t)
+	k := open(t)
+	a := hold.Address{Link: "u0", Prefix: netip.MustParsePrefix("192.0.2.1/32")}
+	if err := k.Add(a); err != nil {
+		t.Fatal(err)
+	}
+	l, err := netlink.LinkByName("u0")
+	if err == nil {
+		err = errors.Join(netlink.LinkSetDown(l), netlink.LinkSetName(l, "u9"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.forget("u0") // as the watch does
+	if err := k.Remove(a); err != nil {
+		t.Error(err)
+	}
+	if ours, err := k.Ours(hold.Address{Link: "u9", Prefix: a.Prefix}); err != nil || ours {
+		t.Errorf("still there: %v, %v", ours, err)
+	}
+	if err := k.Add(a); !errors.Is(err, unix.ENODEV) {
+		t.Errorf("added to another interface: %v", err)
 	}
 }
 

@@ -188,7 +188,7 @@ func (p *Parent) withdraw(ctx context.Context) {
 	p.mu.Lock()
 	all := slices.Concat(p.desired.Instances, p.before)
 	p.mu.Unlock()
-	removed, err := hold.Cleanup(ctx, p.o.Kernel, all)
+	removed, err := hold.Withdraw(ctx, p.o.Kernel, all)
 	for _, o := range removed {
 		p.o.Log.Warn("vrrp: withdrew an address of the VRRP process that is gone", "object", o.String())
 	}
