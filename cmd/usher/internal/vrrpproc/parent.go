@@ -144,6 +144,13 @@ func (p *Parent) once(ctx context.Context) error {
 		defer p.mu.Unlock()
 		p.child = nil
 	}()
+	watching, endWatch := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer endWatch()
+	wg.Go(func() {
+		c.watch(watching, func() { p.o.Log.Error("vrrp: the VRRP process answers no more and is killed") })
+	})
 	return c.run(ctx)
 }
 

@@ -105,6 +105,49 @@ func TestChildDies(t *testing.T) {
 	})
 }
 
+// TestChildHangs: a child that answers no more is killed, and another one started.
+func TestChildHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, hang)
+		go func() { _ = w.Apply(desired("web")) }() // never answered
+		pass(30 * time.Second)
+		w.mu.Lock()
+		begun := w.begun
+		w.mu.Unlock()
+		if begun != 1 {
+			t.Fatalf("%d children within 30 s", begun)
+		}
+		pass(time.Minute)
+		if s := w.state("web"); s != vrrp.Active {
+			t.Errorf("web is %v", s)
+		}
+	})
+}
+
+// TestOwnAddressStays: what an owner has anyway is there after the end as before.
+func TestOwnAddressStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		own := hold.Address{Link: "eth0", Prefix: netip.PrefixFrom(vip, 32)}
+		if err := w.kernel.AddForeign(own); err != nil {
+			t.Fatal(err)
+		}
+		d := desired("web")
+		d.Instances[0].Priority = vrrp.OwnerPriority
+		if err := w.Apply(d); err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		if s := w.state("web"); s != vrrp.Active {
+			t.Errorf("web is %v", s)
+		}
+		w.stop()
+		if !w.kernel.Has(vip) {
+			t.Error("the owner's address is gone")
+		}
+	})
+}
+
 // TestCrashLoop: a child that dies again and again is started with growing pauses.
 func TestCrashLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -131,6 +131,26 @@ func (w *world) start() (Process, error) {
 	return Process{Conn: ours, Wait: func() error { return <-done }, Kill: func() { _ = ours.Close() }}, nil
 }
 
+// hang is a child that reads and never answers, until it is killed.
+func hang(*holdtest.Kernel) (Process, error) {
+	ours, theirs := net.Pipe()
+	done, kill := make(chan error, 1), make(chan struct{})
+	go func() {
+		<-kill
+		_ = theirs.Close()
+		done <- errors.New("signal: killed")
+	}()
+	go func() {
+		b := make([]byte, 1000)
+		for {
+			if _, err := theirs.Read(b); err != nil {
+				return
+			}
+		}
+	}()
+	return Process{Conn: ours, Wait: func() error { return <-done }, Kill: sync.OnceFunc(func() { close(kill) })}, nil
+}
+
 // crash is a child that lives for some time and leaves objects behind.
 func crash(after time.Duration, leave ...hold.Object) starter {
 	return func(k *holdtest.Kernel) (Process, error) {
