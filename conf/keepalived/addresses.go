@@ -120,6 +120,12 @@ func (t *translator) route(d *directive, b *out) {
 	if slices.Contains([]string{"unicast", "blackhole", "unreachable", "prohibit"}, args[0]) {
 		kind, args = args[0], args[1:]
 	}
+	if len(args) > 2 && args[0] == "src" { // an old form: the source first
+		args = append(slices.Clone(args[2:]), args[0], args[1])
+	}
+	if len(args) > 1 && args[0] == "to" {
+		args = args[1:]
+	}
 	if len(args) == 0 {
 		t.warn(d, "no destination is given")
 		return
@@ -141,7 +147,7 @@ func (t *translator) route(d *directive, b *out) {
 	if kind != "" && kind != "unicast" {
 		r.text("type", kind, d)
 	}
-	texts := map[string]string{"via": "via", "src": "source", "dev": "interface", "scope": "scope"}
+	texts := map[string]string{"via": "via", "gw": "via", "src": "source", "dev": "interface", "scope": "scope"}
 	numbers := map[string]string{"table": "table", "metric": "metric", "mtu": "mtu"}
 	for len(args) > 0 {
 		word := args[0]

@@ -80,6 +80,11 @@ func (t *translator) check(k checker, o *out) {
 	case "http", "https":
 		t.httpChecks(k, o)
 		return
+	case "smtp":
+		if find(k.d, "host") != nil {
+			t.smtpHosts(k, o)
+			return
+		}
 	}
 	b := o.open("health_check", k.d, k.kind)
 	t.each(k.d, b, func(c *directive) { t.checkPart(c, b, k) })
@@ -93,6 +98,29 @@ func (t *translator) check(k checker, o *out) {
 		}
 		session := withoutComments(t.sessions[name.arg(0)])
 		t.sessionKeys(session, b, false)
+	}
+}
+
+// smtpHosts translates an SMTP_CHECK of several hosts into a check of each.
+func (t *translator) smtpHosts(k checker, o *out) {
+	first := true
+	for _, h := range k.d.body {
+		if h.name() != "host" {
+			continue
+		}
+		d := *k.d
+		if !first {
+			d = *withoutComments(k.d)
+		}
+		first = false
+		b := o.open("health_check", k.d, k.kind)
+		t.each(&d, b, func(c *directive) {
+			if c.name() != "host" {
+				t.checkPart(c, b, k)
+			}
+		})
+		t.each(h, b, func(c *directive) { t.checkPart(c, b, k) })
+		t.times(k, b)
 	}
 }
 

@@ -124,6 +124,7 @@ func TestLanguage(t *testing.T) {
 		want       []string
 	}{
 		{"condition", "@lb1 a\n@lb2 b\n@^lb1 c\n@^lb2 d # x\n@lb2 $V=1\n@lb1 $V=2\ne $V", []string{"a", "d# x", "e 2"}},
+		{"tabs", "@lb1\ta\n@lb2\tb\n\tc\td", []string{"a", "c\td"}},
 		{"condition on lines that go on", "@lb2 $V=a \\\n b\nc", []string{"c"}},
 		{"variables", "$A=1\n$B=${A}2\nx $B $A$B ${UNKNOWN} $ $9", []string{"x 12 112 ${UNKNOWN} $ $9"}},
 		{"use after definition", "x $A\n$A=1\nx $A", []string{"x $A", "x 1"}},

@@ -85,7 +85,7 @@ func (r *reader) text(text, path string) error {
 			r.note(comment, path, number)
 			continue
 		}
-		word, rest, _ := strings.Cut(body, " ")
+		word, rest := cutWord(body)
 		if word == "include_check" {
 			r.strict = true // whichever failures it names: an import wants to read everything
 			r.note(comment, path, number)
@@ -93,7 +93,7 @@ func (r *reader) text(text, path string) error {
 		}
 		if isInclude(word) {
 			r.note(comment, path, number)
-			if err := r.include(word, strings.TrimSpace(rest), path, number); err != nil {
+			if err := r.include(word, rest, path, number); err != nil {
 				return err
 			}
 			continue
@@ -114,9 +114,17 @@ func (r *reader) note(comment, path string, number int) {
 
 // condition decides a line that starts with @id or @^id.
 func (r *reader) condition(body string) (kept bool, rest string) {
-	id, rest, _ := strings.Cut(body[1:], " ")
+	id, rest := cutWord(body[1:])
 	id, negated := strings.CutPrefix(id, "^")
-	return (id == r.id) != negated, strings.TrimSpace(rest)
+	return (id == r.id) != negated, rest
+}
+
+// cutWord separates the first word.
+func cutWord(s string) (word, rest string) {
+	if i := strings.IndexAny(s, " \t"); i >= 0 {
+		return s[:i], strings.TrimSpace(s[i:])
+	}
+	return s, ""
 }
 
 // cutComment separates what follows # or ! outside quotes.

@@ -112,6 +112,5 @@ func checkReasons() map[string]string {
 		"tls_compliant": "usher takes the end of a connection for its end", "digest": "usher knows SHA-256 only: use expect_body_sha256",
 		"regex_no_match": "usher has no pattern that must not match", "regex_stack": "Go's expressions need no stack", "regex_min_offset": "the whole body is searched",
 		"regex_max_offset": "the whole body is searched", "enable_sni": "the name is sent if there is one: virtualhost or sni_name",
-		"host": "it is deprecated: use connect_ip and connect_port",
 	}
 }

@@ -1,0 +1,98 @@
+package keepalived
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"usher/conf"
+)
+
+// TestMeaning: defaults and effects that differ between the two programs are
+// carried over as what usher then really does.
+func TestMeaning(t *testing.T) {
+	const vip = "virtual_ipaddress {\n192.0.2.1\n}\n"
+	instance := func(text string) string {
+		return "vrrp_instance a {\ninterface eth0\nvirtual_router_id 1\n" + vip + text + "\n}\n"
+	}
+	server := func(text string) string {
+		return "virtual_server 192.0.2.1 80 {\nprotocol TCP\nreal_server 10.0.0.1 80 {\n" + text + "\n}\n}\n"
+	}
+	first := func(c *conf.Config) conf.Instance { return c.Instances[0] }
+	pool := func(c *conf.Config) conf.VirtualServer { return c.VirtualServers[0] }
+	for _, tc := range []struct {
+		name, text string
+		got        func(*conf.Config) any
+		want       any
+	}{
+		{"version 2 by default", instance(""), func(c *conf.Config) any { return first(c).Version }, uint8(2)},
+		{"version 3 for all", "global_defs {\nvrrp_version 3\n}\n" + instance(""), func(c *conf.Config) any { return first(c).Version }, uint8(3)},
+		{"version 3 for one", instance("version 3"), func(c *conf.Config) any { return first(c).Version }, uint8(3)},
+		{"priority 100", instance("state BACKUP"), func(c *conf.Config) any { return first(c).Priority }, uint8(100)},
+		{"MASTER without priority owns", instance("state MASTER"), func(c *conf.Config) any { return first(c).Priority }, uint8(255)},
+		{"nopreempt", instance("nopreempt"), func(c *conf.Config) any { return first(c).Preempt }, false},
+		{"nopreempt of a MASTER", instance("state MASTER\npriority 150\nnopreempt"), func(c *conf.Config) any { return first(c).Preempt }, true},
+		{"no refresh", instance(""), func(c *conf.Config) any { return first(c).Announce.Refresh }, time.Duration(0)},
+		{"min_garp", "global_defs {\nvrrp_min_garp\n}\n" + instance(""), func(c *conf.Config) any { return fmt.Sprint(first(c).Announce) }, "{1 0s 0s 0s}"},
+		{"strict drops", "global_defs {\nvrrp_strict\n}\n" + instance(""), func(c *conf.Config) any { return first(c).Accept }, false},
+		{"strict, but accept", "global_defs {\nvrrp_strict\n}\n" + instance("accept"), func(c *conf.Config) any { return first(c).Accept }, true},
+		{"interval is rounded", instance("advert_int 1.6"), func(c *conf.Config) any { return first(c).Interval }, 2 * time.Second},
+		{"password is cut", instance("authentication {\nauth_type PASS\nauth_pass 123456789\n}"), func(c *conf.Config) any { return first(c).Password }, "12345678"},
+		{"script without weight", "vrrp_script s {\nscript /bin/true\nfall 3\n}\n" + instance("track_script {\ns\n}"),
+			func(c *conf.Config) any {
+				s := first(c).Track[0]
+				return fmt.Sprint(s.Command, s.Interval, s.Timeout, s.Rise, s.Fall, s.Weight)
+			}, "[/bin/true] 1s 1s 1 3 0"},
+		{"weight of the script and of its use", "vrrp_script s {\nscript /bin/true\nweight 5\n}\n" + instance("track_script {\ns weight -7\n}"),
+			func(c *conf.Config) any { return first(c).Track[0].Weight }, -7},
+
+		{"a check's defaults", server("TCP_CHECK {\n}"), func(c *conf.Config) any {
+			k := c.Targets()[0].Checks[0]
+			return fmt.Sprint(k.Interval, k.FastInterval, k.Timeout, k.Rise, k.Fall)
+		}, "1m0s 1s 5s 1 2"},
+		{"inherited times", "virtual_server 192.0.2.1 80 {\nprotocol TCP\ndelay_loop 6\nretry 4\nreal_server 10.0.0.1 80 {\nconnect_timeout 2\nTCP_CHECK {\nretry 2\n}\n}\n}\n",
+			func(c *conf.Config) any {
+				k := c.Targets()[0].Checks[0]
+				return fmt.Sprint(k.Interval, k.Timeout, k.Fall)
+			}, "6s 2s 3"},
+		{"DNS retries three times", server("DNS_CHECK {\n}"), func(c *conf.Config) any { return c.Targets()[0].Checks[0].Fall }, 4},
+		{"MISC does not retry", server("MISC_CHECK {\nmisc_path /bin/true\n}"), func(c *conf.Config) any {
+			k := c.Targets()[0].Checks[0]
+			return fmt.Sprint(k.Fall, k.Timeout, k.Exec.Command)
+		}, `1 1m0s [/bin/sh -c "$@" || exit 2 misc_check /bin/true]`},
+		{"dynamic weight", server("MISC_CHECK {\nmisc_path /bin/true\nmisc_dynamic\n}"), func(c *conf.Config) any {
+			x := c.Targets()[0].Checks[0].Exec
+			return fmt.Sprintln(x.Weight, x.Command)
+		}, "exit [/bin/true]\n"},
+		{"SSL_GET verifies nothing", server("SSL_GET {\nurl {\npath /\n}\n}"), func(c *conf.Config) any { return c.Targets()[0].Checks[0].TLS.Insecure }, true},
+		{"several pages", server("HTTP_GET {\nurl {\npath /a\n}\nurl {\npath /b\n}\n}"), func(c *conf.Config) any { return fmt.Sprint(c.Targets()[0].Checks[0].HTTP.Paths) }, "[/a /b]"},
+		{"wlc by default", server(""), func(c *conf.Config) any { return pool(c).Service.Scheduler }, "wlc"},
+		{"persistence without a number", "virtual_server 192.0.2.1 80 {\nprotocol TCP\npersistence_timeout\nreal_server 10.0.0.1 80 {\n}\n}\n",
+			func(c *conf.Config) any { return pool(c).Service.Persistence }, uint32(360)},
+		{"UDP without a protocol", "virtual_server 192.0.2.1 80 {\nreal_server 10.0.0.1 80 {\n}\n}\n", func(c *conf.Config) any { return pool(c).Keys[0].String() }, "udp 192.0.2.1:80"},
+		{"dr keeps the port", "virtual_server 192.0.2.1 80 {\nprotocol TCP\nlb_kind DR\nreal_server 10.0.0.1 81 {\n}\n}\n", func(c *conf.Config) any { return pool(c).Real[0].Address.String() }, "10.0.0.1:80"},
+		{"inhibit of all", server("inhibit_on_failure"), func(c *conf.Config) any { return string(pool(c).OnFailure) }, "quiesce"},
+		{"quorum within reach", "virtual_server 192.0.2.1 80 {\nprotocol TCP\nquorum 5\nreal_server 10.0.0.1 80 {\nweight 3\n}\n}\n", func(c *conf.Config) any { return pool(c).Quorum }, 3},
+		{"weight for all", "virtual_server 192.0.2.1 80 {\nprotocol TCP\nweight 7\nreal_server 10.0.0.1 80 {\n}\n}\n", func(c *conf.Config) any { return pool(c).Real[0].Weight }, 7},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "keepalived.conf")
+			if err := os.WriteFile(file, []byte(tc.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			hcl, _, err := Import(file, Options{ID: "x"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, diags := conf.LoadText("usher.hcl", hcl, nil)
+			if c == nil {
+				t.Fatal(diags.Text(false))
+			}
+			if got := tc.got(c); got != tc.want {
+				t.Errorf("%v, not %v\n%s", got, tc.want, hcl)
+			}
+		})
+	}
+}
