@@ -146,6 +146,7 @@ func (c *child) serve(ctx context.Context, conn net.Conn) error {
 		case err != nil:
 			return err
 		case m.Stop:
+			c.handOver(ctx)
 			return nil
 		}
 		answer, err := c.handle(ctx, m)

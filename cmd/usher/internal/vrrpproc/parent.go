@@ -29,7 +29,7 @@ const (
 const (
 	answerWithin = 5 * time.Second
 	statusWithin = time.Second
-	stopWithin   = 5 * time.Second
+	stopWithin   = 10 * time.Second
 )
 
 // ErrNoChild says that there is no VRRP process at this moment.

@@ -24,9 +24,14 @@ func TestChildTakesOverAndResignsOnStop(t *testing.T) {
 		if !w.kernel.Has(vip) {
 			t.Fatal("the address is not there")
 		}
+		start := time.Now()
 		w.stop()
 		if w.kernel.Has(vip) {
 			t.Error("the address is still there after the stop")
+		}
+		// One interval of waiting for a peer, of which there is none.
+		if took := time.Since(start); took < time.Second || took > 1200*time.Millisecond {
+			t.Errorf("the stop took %v", took)
 		}
 		if last := lastOf(w.sent); last != 0 {
 			t.Errorf("last advert has priority %d; want the resignation", last)
