@@ -11,9 +11,9 @@ import (
 	"usher/test/lab/labtest"
 )
 
-// frrScript starts FRR's zebra and vrrpd in the node's namespace, on a /run of
+// vrrpdScript starts FRR's zebra and vrrpd in the node's namespace, on a /run of
 // their own, from the folder $0. FRR wants the macvlan made for it.
-const frrScript = `set -e
+const vrrpdScript = `set -e
 ip link add vrrp4-2-1 link eth0 type macvlan mode bridge
 ip link set dev vrrp4-2-1 address 00:00:5e:00:01:33
 ip addr add 192.168.60.200/32 dev vrrp4-2-1
@@ -27,8 +27,8 @@ until [ -S /run/frr/zserv.api ]; do :; done
 exec /usr/lib/frr/vrrpd -A 127.0.0.1 -f /run/frr/vrrpd.conf --log stdout --log-level debug
 `
 
-// frr runs FRR's vrrpd with a priority on a node.
-func frr(t *testing.T, n *lab.Node, priority int) *lab.Process {
+// vrrpd runs FRR's vrrpd with a priority on a node.
+func vrrpd(t *testing.T, n *lab.Node, priority int) *lab.Process {
 	t.Helper()
 	labtest.File(t, n, "zebra.conf", "hostname frr\n")
 	labtest.File(t, n, "vrrpd.conf", fmt.Sprintf(`interface eth0
@@ -37,7 +37,7 @@ func frr(t *testing.T, n *lab.Node, priority int) *lab.Process {
  vrrp 51 advertisement-interval 1000
  vrrp 51 ip 192.168.60.200
 `, priority))
-	p, err := n.Start("frr", "unshare", "-m", "sh", "-c", frrScript, n.Dir)
+	p, err := n.Start("frr", "unshare", "-m", "sh", "-c", vrrpdScript, n.Dir)
 	labtest.Must(t, err)
 	return p
 }
@@ -59,7 +59,7 @@ func TestInteropFRR(t *testing.T) {
 	l := suite.New(t, "")
 	run(t, l.A, 100)
 	labtest.Await(t, l.A, "web", "active")
-	peer := frr(t, l.B, 150)
+	peer := vrrpd(t, l.B, 150)
 	labtest.Await(t, l.A, "web", "backup")
 	s, err := l.A.Status(t.Context())
 	labtest.Must(t, err)
@@ -76,7 +76,7 @@ func TestInteropFRR(t *testing.T) {
 
 func TestInteropFRR_GivesWay(t *testing.T) {
 	l := suite.New(t, "")
-	peer := frr(t, l.B, 100)
+	peer := vrrpd(t, l.B, 100)
 	says(t, peer, "Backup -> Master", 1)
 	a := run(t, l.A, 150)
 	labtest.Await(t, l.A, "web", "active")
