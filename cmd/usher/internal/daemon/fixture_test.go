@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,8 @@ type fixture struct {
 	ended   chan error          // Run's, of the daemon started last
 	notify  func(string) string // environment of sd_notify
 
+	parts    daemon.Parts
+	pages    map[string]http.Handler
 	lastGood string
 	watch    []string
 }
@@ -108,14 +111,17 @@ func (f *fixture) write(text string) {
 
 func (f *fixture) daemon() *daemon.Daemon {
 	log, control := logging.New(f.log)
+	if f.parts.VRRP == nil {
+		f.parts = f.world.parts()
+	}
 	return daemon.New(daemon.Options{
 		Version:  "test",
 		Load:     func() (*conf.Config, conf.Diagnostics) { return conf.Load([]string{f.file}, nil) },
 		Machine:  f.machine,
-		Parts:    f.world.parts(),
+		Parts:    f.parts,
 		Log:      log,
 		Notifier: sdnotify.New(f.notify, os.Getpid()), LogControl: control, Hangup: f.hangup, Keep: f.keep,
-		LastGood: f.lastGood, Watch: f.watch,
+		Pages: f.pages, LastGood: f.lastGood, Watch: f.watch,
 	})
 }
 

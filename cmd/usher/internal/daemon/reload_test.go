@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/events"
 )
 
@@ -101,7 +102,7 @@ func TestLastGood(t *testing.T) {
 	}
 
 	f.write("broken")
-	f.world = newWorld()
+	f.world, f.parts = newWorld(), daemon.Parts{}
 	if err := f.daemon().Run(t.Context()); err == nil || len(f.world.noted()) != 0 {
 		t.Fatalf("a broken file ran without being asked to: %v", err)
 	}

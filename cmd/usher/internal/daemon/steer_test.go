@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/daemon"
 	"usher/director"
 	"usher/healthcheck"
 	"usher/healthcheck/bfd"
@@ -56,7 +57,7 @@ func TestSteering(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	f.world = newWorld()
+	f.world, f.parts = newWorld(), daemon.Parts{}
 	f.start()
 	if got := f.world.noted(); !slices.Contains(got, "maintenance on") {
 		t.Errorf("after a restart: %q", got)
