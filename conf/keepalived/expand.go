@@ -14,6 +14,9 @@ func (r *reader) expand(body, comment, path string, number, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("keepalived: %s:%d: variables and repetitions are nested too deep", path, number)
 	}
+	if r.steps++; r.steps > maxLines {
+		return fmt.Errorf("keepalived: %s:%d: the configuration becomes too long", path, number)
+	}
 	if strings.HasPrefix(body, "~SEQ") || strings.HasPrefix(body, "~LST") {
 		return r.repeat(body, comment, path, number, depth)
 	}

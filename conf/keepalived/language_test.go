@@ -148,14 +148,15 @@ func TestLanguage(t *testing.T) {
 // TestUnreadable: what cannot be expanded is an error with its place, and ends.
 func TestUnreadable(t *testing.T) {
 	for text, want := range map[string]string{
-		"a\nincludem no-such-file":       ":2: includem",
-		"include_check\ninclude nothing": ":2: include",
-		"include nothing":                "",
-		"~SEQ(A,1,2 x":                   ":1: ~SEQ(A,1,2 x: the parentheses are not closed",
-		"~SEQ(A) x":                      "a variable and its values are needed",
-		"~SEQ(A,1,0,2) x":                "it never reaches its end",
-		"$A=~SEQ(B,1,1) $A\n$A":          "nested too deep",
-		"$A=$A$A\n$A":                    "too long",
+		"a\nincludem no-such-file":             ":2: includem",
+		"include_check\ninclude nothing":       ":2: include",
+		"include nothing":                      "",
+		"~SEQ(A,1,2 x":                         ":1: ~SEQ(A,1,2 x: the parentheses are not closed",
+		"~SEQ(A) x":                            "a variable and its values are needed",
+		"~SEQ(A,1,0,2) x":                      "it never reaches its end",
+		"$A=~SEQ(B,1,1) $A\n$A":                "nested too deep",
+		"$E=\n~SEQ(A,1,9999)~SEQ(B,1,9999) $E": "too long",
+		"$A=$A$A\n$A":                          "too long",
 	} {
 		_, err := lines(t, "x", text)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {

@@ -31,6 +31,7 @@ type reader struct {
 	vars     map[string]string
 	instance string
 	includes int
+	steps    int  // lines expanded so far
 	strict   bool // include_check: a missing include is an error
 	lines    []line
 	warn     func(file string, number int, directive, reason string)
