@@ -99,8 +99,16 @@ func (s Session) Receive(now time.Time, p Packet) (_ Session, final bool) {
 		s.polling = s.State == Up || before == Up
 		s.sendAt = now
 	}
+	// A neighbour that now takes packets faster also expects them faster: what
+	// was put off at the old pace must not wait (section 6.8.3).
+	if soon := now.Add(s.interval()); soon.Before(s.sendAt) {
+		s.sendAt = soon
+	}
 	return s, p.Poll
 }
+
+// interval is the time between packets that we send (section 6.8.7).
+func (s Session) interval() time.Duration { return max(s.desired(), s.minRX) }
 
 // Next is when something is to be done, if nothing comes; zero for never.
 func (s Session) Next() time.Time {
@@ -131,7 +139,7 @@ func (s Session) Expire(now time.Time, random float64) (_ Session, send bool) {
 	if !s.sends() || now.Before(s.sendAt) {
 		return s, false
 	}
-	interval := max(s.desired(), s.minRX)
+	interval := s.interval()
 	// Less by 0 to 25%; with a multiplier of 1 by 10 to 25%, so that a packet
 	// always comes before its predecessor's time is over.
 	least := 0.0

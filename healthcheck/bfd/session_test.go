@@ -141,6 +141,24 @@ func TestIntervalsAreNegotiated(t *testing.T) {
 	}
 }
 
+// TestNeighbourThatSpeedsUp: FRR takes a packet a second until it is up, and then
+// expects one each 50 ms. A packet put off by a second took such a session down again.
+func TestNeighbourThatSpeedsUp(t *testing.T) {
+	now := time.Unix(0, 0)
+	s := NewSession(now, fast, 1)
+	heard := Packet{State: Init, Multiplier: 3, Mine: 2, Yours: 1, MinTX: time.Second, MinRX: time.Second}
+	s, _ = s.Receive(now, heard)
+	s, _ = s.Expire(now, 0)
+	if s.State != Up || s.Next().Sub(now) < 700*time.Millisecond {
+		t.Fatalf("%s, next after %s", s.State, s.Next().Sub(now))
+	}
+	heard.State, heard.Final, heard.MinTX, heard.MinRX = Up, true, 50*time.Millisecond, 50*time.Millisecond
+	s, _ = s.Receive(now, heard)
+	if got := s.Next().Sub(now); got > 50*time.Millisecond {
+		t.Errorf("the next packet goes out after %s, the neighbour expects it within 50ms", got)
+	}
+}
+
 func TestPassiveSideWaits(t *testing.T) {
 	quiet := fast
 	quiet.Passive = true
