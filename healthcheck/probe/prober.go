@@ -22,6 +22,7 @@ type Options struct {
 type Prober struct {
 	loop *loop.Loop
 	bfd  *bfd.Engine
+	from sources
 	wg   sync.WaitGroup
 }
 
@@ -52,6 +53,7 @@ func (p *Prober) Start(ctx context.Context, jobs []healthcheck.Job) {
 			p.bfd.Watch(j.ID, peerOf(j.Check), func(c bfd.Change) { j.Report(judgeBFD(c)) })
 			continue
 		}
+		j.Check = p.from.through(time.Now(), j.Check)
 		if x := lean(j); x != nil {
 			dials = append(dials, dialOf(j, x))
 			continue
