@@ -207,6 +207,12 @@ func (s *speaker) nextAdvert() heard {
 	return s.next("an advertisement", func(h heard) bool { return h.msg != nil })
 }
 
+// advertAfter waits for the first advert of an active router that was sent after a time.
+func (s *speaker) advertAfter(at time.Time) heard {
+	s.t.Helper()
+	return s.next("an advertisement", func(h heard) bool { return h.msg != nil && h.priority() > 0 && h.at.After(at) })
+}
+
 // quiet checks that usher sends no advert for a while.
 func (s *speaker) quiet(d time.Duration) {
 	s.t.Helper()

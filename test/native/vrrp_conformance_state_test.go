@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,15 +19,29 @@ func netInterface(name string) ([]byte, error) {
 	return i.HardwareAddr, nil
 }
 
-// lateness is what a busy machine may add to a time that is measured.
-const lateness = 60 * time.Millisecond
+// lateness is what may lie between a deadline and the frame that is seen, and tries how
+// often a busy machine may be given another chance at it.
+const (
+	lateness = 60 * time.Millisecond
+	tries    = 6
+)
 
-// took checks that something came when the protocol says.
-func took(t *testing.T, what string, got, want time.Duration) {
+// timely measures how long something takes until it took what the protocol says:
+// too early is wrong at once, too late if it is late every time.
+func timely(t *testing.T, what string, want time.Duration, measure func() time.Duration) {
 	t.Helper()
-	if got < want-time.Millisecond || got > want+lateness {
-		t.Errorf("%s after %v, want %v", what, got, want)
+	var late []time.Duration
+	for range tries {
+		got := measure()
+		if got < want-time.Millisecond {
+			t.Errorf("%s after %v, want %v: too early", what, got, want)
+		}
+		if got <= want+lateness {
+			return
+		}
+		late = append(late, got)
 	}
+	t.Errorf("%s after %v, want %v", what, late, want)
 }
 
 // skewOf is Skew_Time of a router of priority 100.
@@ -103,18 +118,17 @@ func TestConformance_RFC9568_7_3_VirtualMAC(t *testing.T) {
 func TestConformance_RFC9568_6_4_2_ActiveDownInterval(t *testing.T) {
 	s := conformance(t, fmt.Sprintf(tenth, ""))
 	for _, interval := range []time.Duration{100 * time.Millisecond, 250 * time.Millisecond} {
-		t.Run(interval.String(), func(t *testing.T) {
+		timely(t, fmt.Sprintf("the first advert at an interval of %v", interval), 3*interval+skewOf(interval), func() time.Duration {
 			s.say(message{priority: 200, interval: interval})
 			s.await("backup")
-			at := s.say(message{priority: 200, interval: interval})
 			s.forget()
-			h := s.nextAdvert()
-			took(t, "the first advert", h.at.Sub(at), 3*interval+skewOf(interval))
-			garp := s.next("a gratuitous ARP", func(h heard) bool { return h.announce == lab.VIP })
-			if garp.at.Sub(h.at) > lateness {
-				t.Errorf("announced %v after the first advert", garp.at.Sub(h.at))
+			at := s.say(message{priority: 200, interval: interval})
+			h := s.advertAfter(at)
+			if garp := s.next("a gratuitous ARP", func(h heard) bool { return h.announce == lab.VIP }); garp.at.Before(h.at) {
+				t.Errorf("announced %v before the first advert", h.at.Sub(garp.at))
 			}
 			s.await("active")
+			return h.at.Sub(at)
 		})
 	}
 }
@@ -122,71 +136,82 @@ func TestConformance_RFC9568_6_4_2_ActiveDownInterval(t *testing.T) {
 // RFC 9568 section 6.4.2: priority 0 is answered after Skew_Time.
 func TestConformance_RFC9568_6_4_2_PriorityZero(t *testing.T) {
 	s := conformance(t, fmt.Sprintf(tenth, ""))
-	s.say(message{priority: 200, interval: time.Second})
-	s.await("backup")
-	s.say(message{priority: 200, interval: time.Second})
-	at := s.say(message{priority: 0, interval: time.Second})
-	s.forget()
-	took(t, "the first advert", s.nextAdvert().at.Sub(at), skewOf(time.Second))
+	timely(t, "the first advert", skewOf(time.Second), func() time.Duration {
+		s.say(message{priority: 200, interval: time.Second})
+		s.await("backup")
+		s.say(message{priority: 200, interval: time.Second})
+		s.forget()
+		at := s.say(message{priority: 0, interval: time.Second})
+		return s.advertAfter(at).at.Sub(at)
+	})
 }
 
 // RFC 9568 section 6.4.2: a lower priority is discarded, the timer runs on; with
 // Preempt_Mode false it is obeyed.
 func TestConformance_RFC9568_6_4_2_LowerPriority(t *testing.T) {
+	const interval = 100 * time.Millisecond
 	for _, preempt := range []bool{true, false} {
 		t.Run(fmt.Sprintf("preempt=%t", preempt), func(t *testing.T) {
 			s := conformance(t, fmt.Sprintf(tenth, fmt.Sprintf("  preempt = %t", preempt)))
-			s.say(message{priority: 200})
-			s.await("backup")
-			at := s.say(message{priority: 200})
-			s.forget()
-			tick := time.NewTicker(50 * time.Millisecond)
-			defer tick.Stop()
-			var last time.Time
-			for time.Since(at) < 300*time.Millisecond {
-				<-tick.C
-				last = s.say(message{priority: 99})
-			}
-			h := s.nextAdvert()
-			if preempt {
-				took(t, "the first advert", h.at.Sub(at), 300*time.Millisecond+skewOf(100*time.Millisecond))
-			} else {
-				took(t, "the first advert", h.at.Sub(last), 300*time.Millisecond+skewOf(100*time.Millisecond))
-			}
+			timely(t, "the first advert", 3*interval+skewOf(interval), func() time.Duration {
+				s.say(message{priority: 200})
+				s.await("backup")
+				s.forget()
+				first := s.say(message{priority: 200})
+				last := first
+				tick := time.NewTicker(interval / 2)
+				defer tick.Stop()
+				for time.Since(first) < 3*interval {
+					<-tick.C
+					before := last
+					if last = s.say(message{priority: 99}); last.Sub(before) > 2*interval {
+						return time.Hour // this machine was too busy to keep usher down
+					}
+				}
+				if preempt {
+					return s.advertAfter(first).at.Sub(first)
+				}
+				return s.advertAfter(last).at.Sub(last)
+			})
 		})
 	}
 }
 
 // RFC 9568 section 6.4.3: what an active router does with each advert.
 func TestConformance_RFC9568_6_4_3_Active(t *testing.T) {
-	s := conformance(t, fmt.Sprintf(tenth, ""))
+	const interval = time.Second
+	s := conformance(t, strings.Replace(fmt.Sprintf(tenth, ""), "100ms", "1s", 1))
 	s.await("active")
 	answered := func(what string, m message) {
 		t.Helper()
-		s.nextAdvert()
-		s.forget()
-		at := s.say(m)
-		if h := s.nextAdvert(); h.at.Sub(at) > lateness || h.priority() != 100 {
-			t.Errorf("%s: priority %d after %v", what, h.priority(), h.at.Sub(at))
-		}
+		m.interval = interval
+		timely(t, what, 0, func() time.Duration {
+			s.nextAdvert()
+			s.forget()
+			at := s.say(m)
+			h := s.advertAfter(at)
+			if h.priority() != 100 {
+				t.Errorf("%s: priority %d", what, h.priority())
+			}
+			return h.at.Sub(at)
+		})
 		s.await("active")
 	}
-	answered("priority 0 is answered at once", message{priority: 0})
-	answered("a lower priority is told off at once", message{priority: 99})
-	answered("so is an equal one from a lower address", message{priority: 100, src: "192.168.60.1"})
+	answered("the answer to priority 0", message{priority: 0})
+	answered("the answer to a lower priority", message{priority: 99})
+	answered("the answer to an equal one from a lower address", message{priority: 100, src: "192.168.60.1"})
 	s.next("announced again after the contest", func(h heard) bool { return h.announce == lab.VIP })
 
 	// An equal priority from a higher address, and a higher priority, win.
 	for _, m := range []message{{priority: 100}, {priority: 101, src: "192.168.60.1"}} {
-		at := s.say(m)
-		s.await("backup")
-		s.forget()
-		if h := s.nextAdvert(); h.priority() != 100 {
-			t.Errorf("priority %d", h.priority())
-		} else {
-			took(t, "taking over again", h.at.Sub(at), 300*time.Millisecond+skewOf(100*time.Millisecond))
-		}
-		s.await("active")
+		m.interval = interval
+		timely(t, "taking over again", 3*interval+skewOf(interval), func() time.Duration {
+			at := s.say(m)
+			s.await("backup")
+			h := s.advertAfter(at)
+			s.await("active")
+			return h.at.Sub(at)
+		})
 	}
 }
 
@@ -200,6 +225,19 @@ func TestConformance_RFC9568_6_4_3_Beaten(t *testing.T) {
 		t.Error(err)
 	}
 	s.quiet(time.Second)
+}
+
+// A network that was cut and comes back: the loser took over from a router that had
+// fallen silent; its resignation makes the winner advertise and announce again, as
+// section 6.4.3 has an active router do on priority 0.
+func TestConformance_RFC9568_6_4_3_CutNetwork(t *testing.T) {
+	s := conformance(t, fmt.Sprintf(tenth, ""))
+	s.say(message{priority: 200})
+	s.await("active")
+	s.forget()
+	s.say(message{priority: 200, interval: 2 * time.Second})
+	s.next("a resignation", func(h heard) bool { return h.msg != nil && h.priority() == 0 })
+	s.await("backup")
 }
 
 // RFC 9568 section 6.4.3, Shutdown: priority 0, then the addresses go.
