@@ -196,7 +196,7 @@ func (b *builder) typed(n *node, c *healthcheck.Check) {
 		c.Database = &healthcheck.Database{User: n.text("user"), Database: n.text("database"), Password: credential(n, "password", "")}
 	case healthcheck.TypeExec:
 		b.command(n)
-		c.Exec = &healthcheck.Exec{Command: n.texts("command"), User: n.text("user"), Weight: n.text("dynamic_weight")}
+		c.Exec = &healthcheck.Exec{Command: n.texts("command"), User: n.text("user"), Weight: n.text("dynamic_weight"), WarningDown: n.text("warning") == "down"}
 		for _, name := range sortedKeys(n.pairs("environment")) {
 			c.Exec.Env = append(c.Exec.Env, name+"="+n.pairs("environment")[name])
 		}

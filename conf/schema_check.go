@@ -31,7 +31,7 @@ func checkBlock() *block {
 	for _, t := range []healthcheck.Type{healthcheck.TypeMySQL, healthcheck.TypePostgres, healthcheck.TypeRedis} {
 		add(t, "A handshake with a database, as far as it shows that it serves.", databaseKeys()...)
 	}
-	add(healthcheck.TypeExec, "A command, run without a shell: exit status 0 is up, 1 a warning (up), anything else down.", execKeys()...)
+	add(healthcheck.TypeExec, "A command, run without a shell: exit status 0 is up, 1 a warning (see `warning`), anything else down.", execKeys()...)
 	add(healthcheck.TypeAgent, "HAProxy's agent-check protocol: the server says its state and weight. Needs `port`.",
 		key{name: "send", kind: kindText, value: "", doc: "Text sent before the answer is read."})
 	add(healthcheck.TypeFile, "A file on the director.",
@@ -154,6 +154,7 @@ func execKeys() []key {
 		{name: "command", kind: kindTexts, required: true, doc: "Program and arguments."},
 		{name: "user", kind: kindText, doc: "User that it runs as; usher's own where not given."},
 		{name: "dynamic_weight", kind: kindText, oneOf: []string{"exit", "stdout"}, doc: "Where the server's weight comes from: exit (2 to 255: up with weight 0 to 253) or stdout (a number)."},
+		{name: "warning", kind: kindText, value: "up", oneOf: []string{"up", "down"}, doc: "What exit status 1 means, Nagios's warning."},
 		{name: "environment", kind: kindPairs, doc: "Further environment variables."},
 	}
 }

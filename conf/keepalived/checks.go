@@ -212,14 +212,12 @@ func (t *translator) typedPart(c *directive, b *out, k checker) {
 		b.text("question", c.arg(0), c)
 	case "exec misc_path":
 		argv, user := t.script(c, 0)
-		if find(k.d, "misc_dynamic") == nil && argv != nil {
-			// The shell passes the arguments on as they are.
-			b.note("# exit status 1 is a failure here; usher takes it for a warning, as Nagios does")
-			argv = append([]string{"/bin/sh", "-c", `"$@" || exit 2`, "misc_check"}, argv...)
-		}
 		b.texts("command", argv, c)
 		if find(k.d, "user") == nil {
 			t.user(c, b, user)
+		}
+		if find(k.d, "misc_dynamic") == nil {
+			b.text("warning", "down", c) // exit status 1 is a failure for keepalived
 		}
 	case "exec misc_dynamic":
 		b.text("dynamic_weight", "exit", c)

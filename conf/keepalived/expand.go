@@ -14,7 +14,7 @@ func (r *reader) expand(body, comment, path string, number, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("keepalived: %s:%d: variables and repetitions are nested too deep", path, number)
 	}
-	if r.steps++; r.steps > maxLines {
+	if r.steps++; r.steps > r.limit {
 		return fmt.Errorf("keepalived: %s:%d: the configuration becomes too long", path, number)
 	}
 	if strings.HasPrefix(body, "~SEQ") || strings.HasPrefix(body, "~LST") {
@@ -39,7 +39,7 @@ func (r *reader) expand(body, comment, path string, number, depth int) error {
 			r.vars[m[1]] = m[2]
 			continue
 		}
-		if len(r.lines) > maxLines {
+		if len(r.lines) > r.limit {
 			return fmt.Errorf("keepalived: %s:%d: the configuration becomes too long", path, number)
 		}
 		r.lines = append(r.lines, line{text: one, comment: comment, file: path, number: number})

@@ -35,7 +35,8 @@ func FuzzImport(f *testing.F) {
 			return // the files of the machine are no input of this test
 		}
 		tr := &translator{}
-		r := &reader{id: "lb1", vars: map[string]string{}, warn: tr.warnAt}
+		r := newReader("lb1", "", tr.warnAt)
+		r.limit = 10_000
 		if err := r.text(text, "keepalived.conf"); err != nil {
 			return
 		}

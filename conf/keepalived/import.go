@@ -39,7 +39,7 @@ type Options struct {
 // read or expanded; all else is a warning.
 func Import(path string, o Options) (hcl []byte, warnings []Warning, err error) {
 	t := &translator{}
-	r := &reader{id: o.ID, instance: o.Instance, vars: map[string]string{}, warn: t.warnAt}
+	r := newReader(o.ID, o.Instance, t.warnAt)
 	if r.id == "" {
 		r.id, _ = os.Hostname()
 	}

@@ -18,7 +18,7 @@ func TestComments(t *testing.T) {
 	}
 	for _, f := range files {
 		tr := &translator{}
-		r := &reader{id: "lb1", vars: map[string]string{}, warn: tr.warnAt}
+		r := newReader("lb1", "", tr.warnAt)
 		if err := r.file(f); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,8 @@ func TestSequence(t *testing.T) {
 // lines reads a text and gives its logical lines.
 func lines(t *testing.T, id, text string) ([]string, error) {
 	t.Helper()
-	r := &reader{id: id, vars: map[string]string{}, warn: func(string, int, string, string) {}}
+	r := newReader(id, "", func(string, int, string, string) {})
+	r.limit = 10_000
 	err := r.text(text, filepath.Join(t.TempDir(), "keepalived.conf"))
 	var all []string
 	for _, l := range r.lines {

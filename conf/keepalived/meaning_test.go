@@ -60,8 +60,8 @@ func TestMeaning(t *testing.T) {
 		{"DNS retries three times", server("DNS_CHECK {\n}"), func(c *conf.Config) any { return c.Targets()[0].Checks[0].Fall }, 4},
 		{"MISC does not retry", server("MISC_CHECK {\nmisc_path /bin/true\n}"), func(c *conf.Config) any {
 			k := c.Targets()[0].Checks[0]
-			return fmt.Sprint(k.Fall, k.Timeout, k.Exec.Command)
-		}, `1 1m0s [/bin/sh -c "$@" || exit 2 misc_check /bin/true]`},
+			return fmt.Sprint(k.Fall, k.Timeout, k.Exec.Command, k.Exec.WarningDown)
+		}, "1 1m0s [/bin/true] true"},
 		{"dynamic weight", server("MISC_CHECK {\nmisc_path /bin/true\nmisc_dynamic\n}"), func(c *conf.Config) any {
 			x := c.Targets()[0].Checks[0].Exec
 			return fmt.Sprintln(x.Weight, x.Command)

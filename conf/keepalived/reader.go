@@ -32,9 +32,14 @@ type reader struct {
 	instance string
 	includes int
 	steps    int  // lines expanded so far
+	limit    int  // of them
 	strict   bool // include_check: a missing include is an error
 	lines    []line
 	warn     func(file string, number int, directive, reason string)
+}
+
+func newReader(id, instance string, warn func(string, int, string, string)) *reader {
+	return &reader{id: id, instance: instance, vars: map[string]string{}, limit: maxLines, warn: warn}
 }
 
 // definition is $NAME=value.

@@ -247,6 +247,7 @@ virtual_server "fullnat" {
   health_check "exec" {
     command        = ["/usr/lib/nagios/plugins/check_http", "-H", "x"]
     dynamic_weight = "stdout"
+    warning        = "down"
     environment    = { A = "1" }
   }
   health_check "agent" {
