@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"usher/vrrp"
 	"usher/vrrp/engine"
+	"usher/vrrp/packet"
 )
 
 // TestRFC9568_5_1_1_IPv4: what stands in the headers of an advert over IPv4.
@@ -218,4 +220,38 @@ func TestUnicast(t *testing.T) {
 	if f.msg.TTL != 64 || f.msg.Destination != netip.MustParseAddr("192.0.2.7") || f.dst.String() != peerMAC.String() {
 		t.Errorf("sent %+v", f)
 	}
+}
+
+// TestUnicast_IPv6: the same over IPv6, from an address of the interface's that is not
+// link-local where there is one; and the peer is heard.
+func TestUnicast_IPv6(t *testing.T) {
+	l := newLab(t)
+	link, err := netlink.LinkByName(near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := &netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP("2001:db8::5"), Mask: net.CIDRMask(64, 128)}, Flags: unix.IFA_F_NODAD}
+	if err := netlink.AddrAdd(link, address); err != nil {
+		t.Fatal(err)
+	}
+	neighbour := &netlink.Neigh{LinkIndex: link.Attrs().Index, Family: netlink.FAMILY_V6, State: netlink.NUD_PERMANENT, IP: net.ParseIP("2001:db8::7"), HardwareAddr: peerMAC}
+	if err := netlink.NeighAdd(neighbour); err != nil {
+		t.Fatal(err)
+	}
+	c := config()
+	c.Addresses = []vrrp.Address{{Prefix: netip.MustParsePrefix("fe80::10/64")}, {Prefix: netip.MustParsePrefix("2001:db8::10/64")}}
+	c.Unicast = &vrrp.Unicast{TTL: 64, Peers: []vrrp.Peer{{Address: netip.MustParseAddr("2001:db8::7")}}}
+	l.apply(c)
+	f := l.sniff()
+	if f.msg.TTL != 64 || f.msg.Source != netip.MustParseAddr("2001:db8::5") || f.msg.Destination != netip.MustParseAddr("2001:db8::7") || f.dst.String() != peerMAC.String() {
+		t.Errorf("sent %+v", f)
+	}
+	l.await(vrrp.Active)
+	out := engine.Outgoing{Source: netip.MustParseAddr("2001:db8::7"), Destination: netip.MustParseAddr("2001:db8::5"), TTL: 64}
+	out.Payload = packet.Append(nil, advert(c, true, 150), out.Source, out.Destination, packet.FormPseudoHeader)
+	b := append(append([]byte(link.Attrs().HardwareAddr), peerMAC...), 0x86, 0xdd)
+	if err := unix.Sendto(l.fd, append(header6(b, out), out.Payload...), 0, &unix.SockaddrLinklayer{Ifindex: l.index}); err != nil {
+		t.Fatal(err)
+	}
+	l.await(vrrp.Backup)
 }
