@@ -38,10 +38,7 @@ func (b *builder) virtualServer(n *node) VirtualServer {
 	if len(v.Real) == 0 && len(n.all("real_server")) == 0 {
 		b.complain(n.header, "Virtual server without real servers", "%q has no real_server.", n.label())
 	}
-	for _, err := range v.Validate() {
-		b.blame(err, p)
-	}
-	out.VirtualServer = v
+	out.VirtualServer = v // validated with all others, by sets
 	out.Alerts = b.alerts(n, serverWords)
 	return out
 }
