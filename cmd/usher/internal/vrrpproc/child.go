@@ -76,7 +76,7 @@ type child struct {
 
 // RunChild serves the parent on conn until the context ends, the parent says
 // stop, or the connection does; then all instances resign and all that is held is
-// removed before it returns.
+// removed before it closes the connection and returns.
 func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
 	c := &child{log: o.Log, kernel: o.Kernel, out: newOutbox(), have: map[string]vrrp.Config{}}
 	events := func(e vrrp.Event) { c.out.put(message{Event: &e}) }
@@ -117,7 +117,9 @@ func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
 	// The last words are lost where the parent is gone; nothing depends on them.
 	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = writer.Wait()
-	return err
+	// By this the parent knows that everything is done; it need not wait for the
+	// end of the process.
+	return errors.Join(err, conn.Close())
 }
 
 // confirm is hold's question whether an instance is still active, asked after a

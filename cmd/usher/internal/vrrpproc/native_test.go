@@ -114,7 +114,7 @@ func newNative(t *testing.T) *native {
 	t.Cleanup(func() { _ = n.kernel.Close() })
 	t.Setenv("USHER_VRRPPROC", "child")
 	start := command(Options{})
-	n.Parent = New(Options{Events: func(e vrrp.Event) { n.events <- e }, Start: func() (Process, error) {
+	n.Parent = New(Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: func(e vrrp.Event) { n.events <- e }, Start: func() (Process, error) {
 		p, err := start()
 		if err == nil {
 			n.pids <- p.PID
