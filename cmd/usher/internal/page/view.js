@@ -3,8 +3,11 @@
 function showHead(s) {
   put($("router"), s.router_id || "usher");
   const active = s.instances.filter(i => i.state === "active").map(i => i.name);
-  let role = active.length ? "active for " + list(active) : "active for nothing";
-  if (!s.instances.length) role = "";
+  const backup = s.instances.filter(i => i.state === "backup").map(i => i.name);
+  let role = "";
+  if (active.length) role = "active for " + list(active);
+  else if (backup.length) role = "backup for " + list(backup);
+  else if (s.instances.length) role = "active for nothing";
   if (s.maintenance) role = "in maintenance";
   put($("role"), role);
   put($("facts"), `usher ${s.version}, up ${ago(s.started)}`);
