@@ -22,7 +22,7 @@ type Options struct {
 	Kernel Kernel
 	Log    *slog.Logger // nil for none
 	// Events hears what happened, in order, from the goroutine of Run; it must not
-	// block and must not call back into the Director. Nil for none.
+	// block and must not call back into the Director. Nil writes them to Log.
 	Events func(Event)
 	// State is the folder that remembers ownership and overrides across restarts.
 	// "" remembers nothing.

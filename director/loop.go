@@ -272,25 +272,15 @@ func (d *Director) report(what string, e Event, events *[]Event) {
 	*events = append(*events, e)
 }
 
-// emit logs events and hands them on.
+// emit hands events on, or logs them where nobody listens.
 func (d *Director) emit(events []Event) {
 	for _, e := range events {
-		attrs := []any{"virtual_server", e.VirtualServer}
-		if e.RealServer.IsValid() {
-			attrs = append(attrs, "real_server", e.RealServer)
-		}
-		if e.From != e.To {
-			attrs = append(attrs, "from", e.From, "to", e.To)
-		}
-		attrs = append(attrs, "reason", e.Reason)
-		if e.Kind == EventError {
-			d.log.Error(string(e.Kind), attrs...)
-		} else {
-			d.log.Info(string(e.Kind), attrs...)
-		}
 		if d.options.Events != nil {
 			d.options.Events(e)
+			continue
 		}
+		d.log.Info(string(e.Kind), "virtual_server", e.VirtualServer, "real_server", e.RealServer,
+			"from", e.From, "to", e.To, "reason", e.Reason)
 	}
 }
 

@@ -96,6 +96,9 @@ func (p *Pool) configure(config VirtualServer, have ipvs.Table, now time.Time) {
 		if !known || m.sorry != sorry {
 			m, known = &member{state: ServerInitial, since: now}, false
 			m.adopt(rs, config.Keys, have)
+			if !rs.Checked {
+				m.state = ServerUp // nothing has to happen for it
+			}
 		}
 		if !rs.Checked {
 			m.verdict, m.decided = healthcheck.Verdict{State: healthcheck.Up, Percent: 100, Reason: "no checks"}, true
