@@ -4,9 +4,9 @@
 GO      ?= go
 FORWARD ?= nat
 
-# Everything but the black-box labs, which measure times and so run alone, and
-# the documentation's test, which runs a lab too.
-UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|readme)')
+# Everything but the black-box labs, which measure times and so run alone, and the
+# simulation, which would take too long with the race detector in full.
+UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|sim)')
 
 .PHONY: help demo test test-unit test-native test-ipvs setup build package clean bench-failover bench-director bench-check
 
@@ -32,6 +32,8 @@ setup:
 
 test-unit:
 	$(GO) test -race $(UNITS)
+	$(GO) test ./test/sim
+	$(GO) test -race ./test/sim -seeds 100 -hours 2
 
 test-native:
 	$(GO) test -race -count=1 -p=1 ./test/lab/... ./test/native/...
