@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
 
 	"usher/vrrp"
@@ -41,6 +42,10 @@ type ChildOptions struct {
 	// Loop makes the loop, which sets and announces through the manager.
 	Loop func(m *hold.Manager, events func(vrrp.Event)) Loop
 }
+
+// applyTries is how often the interfaces are read at a change of configuration,
+// where they change themselves meanwhile.
+const applyTries = 10
 
 // minProcs is how many goroutines of the child can run at once, at least.
 const minProcs = 4
@@ -117,6 +122,9 @@ func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
 	// The last words are lost where the parent is gone; nothing depends on them.
 	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = writer.Wait()
+	if err != nil {
+		o.Log.Error("vrrp: the VRRP process ends", "error", err)
+	}
 	// By this the parent knows that everything is done; it need not wait for the
 	// end of the process.
 	return errors.Join(err, conn.Close())
@@ -136,6 +144,10 @@ func (c *child) confirm(name string) {
 
 // serve handles the parent's messages, in order, until it says stop or is gone.
 func (c *child) serve(ctx context.Context, conn net.Conn) error {
+	// The loop reads all interfaces when it starts; none shall be made meanwhile.
+	if err := c.loop.Call(ctx, func(time.Time, *engine.Engine) {}); err != nil {
+		return nil // it ended, and says why itself
+	}
 	r := bufio.NewReader(conn)
 	for {
 		m, err := readMessage(r)
@@ -210,6 +222,9 @@ func (c *child) apply(ctx context.Context, d vrrp.Desired) error {
 		}
 	}
 	err := c.loop.Apply(ctx, d)
+	for tries := 1; errors.Is(err, netlink.ErrDumpInterrupted) && tries < applyTries; tries++ {
+		err = c.loop.Apply(ctx, d) // interfaces changed while they were read, a macvlan perhaps
+	}
 	for name := range c.have {
 		if _, ok := want[name]; !ok {
 			c.hold.Remove(name)
