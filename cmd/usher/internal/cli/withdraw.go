@@ -41,7 +41,7 @@ lease. It is refused while a daemon answers.`,
 			if err != nil {
 				return err
 			}
-			removed, err := hold.Cleanup(cmd.Context(), kernel, c.VRRP().Instances)
+			removed, err := hold.Withdraw(cmd.Context(), kernel, c.VRRP().Instances)
 			for _, o := range removed {
 				if _, err := fmt.Fprintln(a.Stdout, "removed", o); err != nil {
 					return err
