@@ -232,7 +232,9 @@ func TestConformance_RFC9568_6_4_3_Beaten(t *testing.T) {
 // section 6.4.3 has an active router do on priority 0.
 func TestConformance_RFC9568_6_4_3_CutNetwork(t *testing.T) {
 	s := conformance(t, fmt.Sprintf(tenth, ""))
+	s.await("active") // it listens: what is said from here on is heard
 	s.say(message{priority: 200})
+	s.await("backup")
 	s.await("active")
 	s.forget()
 	s.say(message{priority: 200, interval: 2 * time.Second})
