@@ -36,7 +36,7 @@ test-unit:
 	$(GO) test -race ./test/sim -seeds 100 -hours 2
 
 test-native:
-	$(GO) test -race -count=1 -p=1 ./test/lab/... ./test/native/...
+	$(GO) test -race -count=1 -p=1 -timeout=25m ./test/lab/... ./test/native/...
 
 # Without the race detector: an emulated machine is too slow for it.
 test-ipvs:
