@@ -49,7 +49,8 @@ func (l *Lab) Collect() {
 
 // capture records what passes the front, without payloads.
 func (l *Lab) capture(ctx context.Context) error {
-	p, err := l.LAN.Start("capture", "tcpdump", "-n", "-i", "front", "-s", "256", "-U", "-w", l.Pcap())
+	// Staying root: a change of user would make it outlive a killed test.
+	p, err := l.LAN.Start("capture", "tcpdump", "-Z", "root", "-n", "-i", "front", "-s", "256", "-U", "-w", l.Pcap())
 	if err != nil {
 		return err
 	}
