@@ -129,16 +129,19 @@ func (p *Process) Tail(lines int) string {
 }
 
 // Reap ends a process and all that it started with SIGKILL, whatever state they
-// are in.
+// are in. They are stopped first, so that none outlives another for as long as it
+// takes to do something about it: usher's child would resign.
 func (p *Process) Reap() {
 	p.reaped.Do(func() {
 		var family []int
 		if !p.ended() {
 			family = descendants(p.PID())
 		}
-		syscall.Kill(-p.PID(), syscall.SIGKILL) // its process group
-		for _, pid := range family {
-			syscall.Kill(pid, syscall.SIGKILL)
+		for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
+			syscall.Kill(-p.PID(), signal) // its process group
+			for _, pid := range family {
+				syscall.Kill(pid, signal)
+			}
 		}
 		<-p.done
 		bury(family)
