@@ -154,10 +154,14 @@ func (b *builder) packages(ctx context.Context, stdout io.Writer) error {
 	if err := os.WriteFile(config, []byte(filled), 0o644); err != nil {
 		return err
 	}
+	proxy, err := b.packagerSource(ctx)
+	if err != nil {
+		return err
+	}
 	for _, kind := range []string{"deb", "rpm"} {
 		target := filepath.Join(b.out, fmt.Sprintf("usher_%s_%s.%s", b.version, b.arch, kind))
 		cmd := exec.CommandContext(ctx, "go", "run", nfpm, "package", "--config", config, "--packager", kind, "--target", target)
-		cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.mtime.Unix()))
+		cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.mtime.Unix()), "GOPROXY="+proxy)
 		cmd.Stderr = b.stderr
 		if out, err := cmd.Output(); err != nil {
 			return fmt.Errorf("nfpm: %w: %s", err, out)
@@ -165,6 +169,24 @@ func (b *builder) packages(ctx context.Context, stdout io.Writer) error {
 		fmt.Fprintln(stdout, target)
 	}
 	return nil
+}
+
+// packagerSource gives the GOPROXY that has nfpm: the module cache where it is in
+// there, for go run asks the network anew even for a version that it has; else
+// whatever the machine is set to.
+func (b *builder) packagerSource(ctx context.Context) (string, error) {
+	out, err := b.output(ctx, "go", "env", "GOMODCACHE", "GOPROXY")
+	if err != nil {
+		return "", err
+	}
+	cache, set, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	cached := "file://" + filepath.Join(cache, "cache", "download")
+	probe := exec.CommandContext(ctx, "go", "run", nfpm, "--version")
+	probe.Env = append(os.Environ(), "GOPROXY="+cached)
+	if probe.Run() == nil {
+		return cached, nil
+	}
+	return set, nil
 }
 
 func (b *builder) output(ctx context.Context, args ...string) ([]byte, error) {
