@@ -34,11 +34,11 @@ func (d *Director) compare(req *request, now time.Time, events *[]Event) error {
 	d.drift(have, now, events)
 	clear(d.loop.uncertain)
 	if req != nil {
-		err = d.adopt(req.servers, have, now, events)
-		d.loop.configured = d.loop.configured || err == nil
+		d.adopt(req.servers, have, now)
+		d.loop.configured = true
 	}
 	d.shadow = subset(have, d.owned)
-	return err
+	return nil
 }
 
 // drift reports each difference between how our services were left and how they
@@ -90,7 +90,7 @@ func (d *Director) drift(have ipvs.Table, now time.Time, events *[]Event) {
 // adopt takes a new configuration: pools are made, updated and dropped, services
 // that it no longer has retire, and what is owned is remembered before anything
 // of it is in the kernel. Caller holds mu.
-func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time, events *[]Event) error {
+func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time) {
 	configured := map[ipvs.ServiceKey]bool{}
 	for _, vs := range servers {
 		for _, key := range vs.services() {
@@ -109,13 +109,9 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 		}
 		owned[key] = true
 	}
-	before := d.memory
 	d.memory.setOwned(owned)
 	d.memory.Overrides = prune(d.memory.Overrides, servers)
-	if err := d.memory.save(d.file()); err != nil {
-		d.memory = before
-		return fmt.Errorf("director: remember what is owned: %w", err)
-	}
+	d.persist()
 	d.owned = owned
 	d.retire(configured, have, now)
 	pools := make(map[string]*Pool, len(servers))
@@ -133,7 +129,6 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 		}
 	}
 	d.pools = pools
-	return nil
 }
 
 // pool gives the pool of a virtual server with what is known of its servers, and
@@ -208,10 +203,9 @@ func (r *retiree) observe(key ipvs.ServiceKey, counters ipvs.CounterTable, now t
 	}
 }
 
-// forgetRetired gives up the ownership of retired services that are gone.
-func (d *Director) forgetRetired() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// forgetRetired gives up the ownership of retired services that are gone. Caller
+// holds mu.
+func (d *Director) forgetRetired() {
 	changed := false
 	for key := range d.retired {
 		if _, there := d.shadow[key]; !there {
@@ -220,14 +214,10 @@ func (d *Director) forgetRetired() error {
 			changed = true
 		}
 	}
-	if !changed {
-		return nil
+	if changed {
+		d.memory.setOwned(d.owned)
+		d.persist()
 	}
-	d.memory.setOwned(d.owned)
-	if err := d.memory.save(d.file()); err != nil {
-		return fmt.Errorf("director: remember what is owned: %w", err)
-	}
-	return nil
 }
 
 // prune drops overrides of servers that are not configured.

@@ -53,6 +53,7 @@ type Director struct {
 	queued   []Event         // for the next pass to deliver
 	memory   memory
 	loaded   bool                     // memory has been read
+	unsaved  error                    // why the state folder does not hold memory; nil when it does
 	owned    map[ipvs.ServiceKey]bool // what memory.Owned says
 	shadow   ipvs.Table               // of our services, as the kernel was left; nil before the first read
 	retired  map[ipvs.ServiceKey]*retiree

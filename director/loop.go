@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,9 +33,9 @@ type loopState struct {
 }
 
 // Run works until ctx is done, then returns nil and leaves the kernel as it is.
-// It is an error if what is remembered in the state folder cannot be read.
+// It is an error if what is remembered in the state folder cannot be read at all.
 func (d *Director) Run(ctx context.Context) error {
-	if err := d.remember(); err != nil {
+	if err := d.remember(true); err != nil {
 		return err
 	}
 	l := &d.loop
@@ -60,14 +61,23 @@ func (d *Director) Run(ctx context.Context) error {
 	}
 }
 
-// remember loads the state folder once.
-func (d *Director) remember() error {
+// remember loads the state folder once. What is damaged there is an error, or with
+// repair is set aside, so that a bad file does not keep traffic from its servers.
+func (d *Director) remember(repair bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.loaded {
 		return nil
 	}
 	m, err := loadMemory(d.file(), bootID())
+	var bad damaged
+	if repair && errors.As(err, &bad) {
+		var aside string
+		if aside, err = bad.setAside(); err == nil {
+			d.queued = append(d.queued, Event{Time: time.Now(), Kind: EventError, Reason: fmt.Sprintf(
+				"%v; it is kept as %s: overrides are lost, and services of an earlier configuration stay in the kernel", bad, aside)})
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -145,8 +155,8 @@ func (d *Director) pass() {
 	}
 }
 
-// refused handles a kernel that cannot be read or a state that cannot be written:
-// whoever waits hears of it, and the configuration is tried again.
+// refused handles a kernel that cannot be read: whoever waits hears of it, and the
+// configuration is tried again.
 func (d *Director) refused(req *request, err error, events *[]Event) {
 	d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, Reason: err.Error()}, events)
 	d.mu.Lock()
@@ -221,11 +231,12 @@ func (d *Director) desired(full bool, now time.Time, events *[]Event) (want, hav
 func (d *Director) settle(full bool, failure error, events *[]Event) {
 	l := &d.loop
 	now := time.Now()
-	if err := d.forgetRetired(); err != nil {
+	d.mu.Lock()
+	d.forgetRetired()
+	if err := d.remembered(); err != nil {
 		failure = errors.Join(failure, err)
 		d.report(err.Error(), Event{Time: now, Kind: EventError, Reason: err.Error()}, events)
 	}
-	d.mu.Lock()
 	if failure != nil {
 		d.stats.LastError = failure.Error()
 	} else if full {

@@ -85,6 +85,23 @@ func (m *memory) setOverride(vs string, rs netip.AddrPort, o Override) {
 	m.Overrides[vs][rs.String()] = o
 }
 
+// damaged is the error of a state that is there but cannot be understood.
+type damaged struct {
+	path string
+	err  error
+}
+
+func (e damaged) Error() string {
+	return fmt.Sprintf("director: read the state in %s: %v", e.path, e.err)
+}
+func (e damaged) Unwrap() error { return e.err }
+
+// setAside keeps a damaged state for whoever wants to look at it, out of the way.
+func (e damaged) setAside() (string, error) {
+	aside := e.path + ".damaged"
+	return aside, os.Rename(e.path, aside)
+}
+
 // loadMemory reads path; a file that is not there is an empty memory, and so is
 // what another boot wrote, overrides apart. "" is always empty.
 func loadMemory(path, boot string) (memory, error) {
@@ -101,13 +118,30 @@ func loadMemory(path, boot string) (memory, error) {
 	}
 	var m memory
 	if err := json.Unmarshal(data, &m); err != nil {
-		return fresh, fmt.Errorf("director: read the state in %s: %w; remove the file to start without it", path, err)
+		return fresh, damaged{path, err}
 	}
 	if m.Boot != boot {
 		fresh.Overrides = m.Overrides
 		return fresh, nil
 	}
 	return m, nil
+}
+
+// persist has the state folder hold what is remembered. A folder that cannot be
+// written, on a full disk say, keeps no traffic from its servers: what it lacks is
+// missed only if usher is killed meanwhile. Caller holds mu.
+func (d *Director) persist() { d.unsaved = d.memory.save(d.file()) }
+
+// remembered tries once more to write what could not be written, and tells why it
+// still cannot. Caller holds mu.
+func (d *Director) remembered() error {
+	if d.unsaved != nil {
+		d.persist()
+	}
+	if d.unsaved != nil {
+		return fmt.Errorf("director: remember what is owned: %w; make room or the folder writable: if usher is killed now, nobody knows what in the kernel is its own", d.unsaved)
+	}
+	return nil
 }
 
 // save writes the memory so that a crash leaves the old or the new, never a part.

@@ -20,7 +20,7 @@ func (d *Director) Plan(ctx context.Context, servers []VirtualServer) (PlanRepor
 	if errs := ValidateSet(servers); len(errs) > 0 {
 		return PlanReport{}, errors.Join(errs...)
 	}
-	if err := d.remember(); err != nil {
+	if err := d.remember(false); err != nil {
 		return PlanReport{}, err
 	}
 	have, err := d.options.Kernel.Read()

@@ -186,16 +186,12 @@ func (d *Director) setSysctl(s *Settings, name, old, want string) (string, error
 	if d.memory.Sysctls == nil {
 		d.memory.Sysctls = map[string]string{}
 	}
-	var err error
 	if _, known := d.memory.Sysctls[name]; !known {
 		d.memory.Sysctls[name] = old
-		err = d.memory.save(d.file())
+		d.persist()
 	}
 	d.mu.Unlock()
-	if err == nil {
-		err = d.options.Sysctl.Set(name, want)
-	}
-	if err != nil {
+	if err := d.options.Sysctl.Set(name, want); err != nil {
 		return old, fmt.Errorf("director: set %s to %s: %w", name, want, err)
 	}
 	d.log.Info("kernel setting changed", "name", name, "from", old, "to", want)
@@ -227,13 +223,10 @@ func (d *Director) keepTimeouts(s *Settings) error {
 	d.mu.Lock()
 	if d.memory.Timeouts == nil {
 		d.memory.Timeouts = &have
-		err = d.memory.save(d.file())
+		d.persist()
 	}
 	d.mu.Unlock()
-	if err == nil {
-		err = d.options.Kernel.SetTimeouts(full)
-	}
-	if err != nil {
+	if err := d.options.Kernel.SetTimeouts(full); err != nil {
 		return fmt.Errorf("director: set the IPVS timeouts: %w", err)
 	}
 	return nil
@@ -273,10 +266,10 @@ func (d *Director) keepSync(s *Settings) error {
 	}
 	d.mu.Lock()
 	d.memory.Sync = want
-	err = d.memory.save(d.file())
+	d.persist()
 	d.mu.Unlock()
-	if err != nil || want == nil {
-		return err
+	if want == nil {
+		return nil
 	}
 	if err := d.options.Kernel.StartSync(*want); err != nil {
 		return fmt.Errorf("director: start the %s sync daemon on %s: %w", want.Role, want.Interface, err)

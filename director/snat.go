@@ -85,15 +85,14 @@ func (d *Director) keepSNAT(events *[]Event) error {
 		return nil
 	}
 	d.memory.SNAT = len(rules) > 0 || before
-	err := d.memory.save(d.file())
+	if d.memory.SNAT != before {
+		d.persist()
+	}
 	known := slices.EqualFunc(rules, d.loop.rules, func(a, b SNATRule) bool {
 		return a.Service == b.Service && slices.Equal(a.Pool, b.Pool)
 	})
 	d.mu.Unlock()
-	changed := false
-	if err == nil {
-		changed, err = d.options.SNAT.Keep(rules)
-	}
+	changed, err := d.options.SNAT.Keep(rules)
 	now := time.Now()
 	if err != nil {
 		err = fmt.Errorf("director: keep the fullnat rules: %w", err)

@@ -16,7 +16,7 @@ import (
 // is and the next Director adopts it. Without, everything of ours is removed and
 // the settings that were changed are put back; others' services stay.
 func (d *Director) Stop(ctx context.Context, keep bool) error {
-	if err := d.remember(); err != nil {
+	if err := d.remember(true); err != nil {
 		return err
 	}
 	d.mu.Lock()

@@ -2,8 +2,10 @@ package director_test
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -151,24 +153,83 @@ func stormPool(n int) director.VirtualServer {
 	return vs
 }
 
-// A state that cannot be written keeps a new configuration out of the kernel,
-// since nobody would know whose it is.
-func TestUnwritableStateChangesNothing(t *testing.T) {
+// A state folder that cannot be written, a full disk say, is told and tried
+// again, but keeps no server from its clients.
+func TestUnwritableState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.halt()
-		d := director.New(director.Options{Kernel: w.k, State: "/proc/nowhere"})
+		room := filepath.Join(t.TempDir(), "room")
+		state := filepath.Join(t.TempDir(), "state")
+		if err := os.Symlink(room, state); err != nil { // nothing can be written there until room is
+			t.Fatal(err)
+		}
+		told := 0
+		d := director.New(director.Options{Kernel: w.k, State: state, Events: func(e director.Event) {
+			if e.Kind == director.EventError && strings.Contains(e.Reason, "remember what is owned") {
+				told++
+			}
+		}})
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- d.Run(ctx) }()
-		if err := d.Apply(ctx, []director.VirtualServer{pool(1)}); err == nil {
-			t.Error("Apply did well")
+		if err := d.Apply(ctx, []director.VirtualServer{pool(1)}); err != nil {
+			t.Error(err)
 		}
-		if n := len(w.k.History()); n != 0 {
-			t.Errorf("%d operations", n)
+		synctest.Wait()
+		if n := len(w.k.Table()); n != 1 {
+			t.Errorf("%d services in the kernel, want 1", n)
+		}
+		if told != 1 || d.Stats().LastError == "" {
+			t.Errorf("told %d times, last error %q", told, d.Stats().LastError)
+		}
+		if err := os.Mkdir(room, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(director.DefaultResync)
+		synctest.Wait()
+		if _, err := os.Stat(filepath.Join(state, "director.json")); err != nil || d.Stats().LastError != "" {
+			t.Errorf("written once there was room: %v; last error %q", err, d.Stats().LastError)
 		}
 		cancel()
-		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A damaged state is set aside and told: a bad file must not keep a director from
+// its work, nor be lost.
+func TestDamagedState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.halt()
+		state := t.TempDir()
+		path := filepath.Join(state, "director.json")
+		if err := os.WriteFile(path, []byte("{ half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var events []director.Event
+		d := director.New(director.Options{Kernel: w.k, State: state, Events: func(e director.Event) { events = append(events, e) }})
+		if _, err := d.Plan(t.Context(), nil); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("Plan, which changes nothing, said %v", err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- d.Run(ctx) }()
+		if err := d.Apply(ctx, []director.VirtualServer{pool(1)}); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		kept, err := os.ReadFile(path + ".damaged")
+		if err != nil || string(kept) != "{ half" {
+			t.Errorf("kept %q: %v", kept, err)
+		}
+		if len(events) == 0 || events[0].Kind != director.EventError || !strings.Contains(events[0].Reason, path+".damaged") {
+			t.Errorf("events %v", events)
+		}
+		cancel()
+		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
