@@ -115,6 +115,7 @@ func hear(t testing.TB) <-chan netip.Addr {
 	if err != nil {
 		t.Fatal(err)
 	}
+	room(t, conn)
 	heard := make(chan netip.Addr, 10000)
 	done := make(chan struct{})
 	go func() {
@@ -135,6 +136,26 @@ func hear(t testing.TB) <-chan netip.Addr {
 		<-done
 	})
 	return heard
+}
+
+// room makes a socket's buffer large enough for a thousand announcements at once:
+// the default one holds some 250, and drops the others where this process has to
+// wait for a busy machine meanwhile.
+func room(t testing.TB, conn *packet.Conn) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const bytes = 8 << 20
+	control := raw.Control(func(fd uintptr) {
+		if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes); err != nil {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, bytes) // without root: as much as is allowed
+		}
+	})
+	if err := errors.Join(control, err); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // announcedBy reads a gratuitous ARP request, or an unsolicited neighbour
