@@ -14,6 +14,7 @@ import (
 // broken while its web server answers on its own address, on the director that holds
 // the VIP and on the other one; and they find it mended.
 func TestTruePath(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		forward, what string
 		breaks, mends []string // on the second real server

@@ -13,6 +13,7 @@ import (
 // A drained server gets nobody new and keeps those that it has; it leaves the
 // table when they are done, and comes back when it is enabled.
 func TestDirectorDrain(t *testing.T) {
+	t.Parallel()
 	for _, forward := range []string{"nat", "dr"} {
 		t.Run(forward, func(t *testing.T) {
 			s := prepared(t, forward)

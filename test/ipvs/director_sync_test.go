@@ -25,6 +25,7 @@ global {
 // The synchronisation daemons follow the VRRP state, and a connection goes on
 // over the death of the director that carried it.
 func TestDirectorSync(t *testing.T) {
+	t.Parallel()
 	for _, forward := range []string{"dr", "nat"} {
 		t.Run(forward, func(t *testing.T) {
 			s := prepared(t, forward)

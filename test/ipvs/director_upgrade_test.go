@@ -11,6 +11,7 @@ import (
 // An upgrade: the old program stops and leaves IPVS as it is, the new one takes
 // it over. The connections of before go on as soon as the VIP is back.
 func TestDirectorUpgrade(t *testing.T) {
+	t.Parallel()
 	for _, forward := range []string{"dr", "tun"} {
 		t.Run(forward, func(t *testing.T) {
 			s := prepared(t, forward)

@@ -10,6 +10,7 @@ import (
 // The main job with each forward method: every server answers, a dead one is out
 // and comes back, and a dead director is replaced.
 func TestForward(t *testing.T) {
+	t.Parallel()
 	for _, forward := range []string{"nat", "dr", "tun"} {
 		t.Run(forward, func(t *testing.T) {
 			s := newSite(t, forward)

@@ -108,7 +108,7 @@ func Build(ctx context.Context, root string, race bool) (string, error) {
 		return path, nil
 	}
 	path := filepath.Join(root, "build/lab/usher")
-	args, env := []string{"build", "-trimpath"}, []string{"CGO_ENABLED=0"}
+	args, env := []string{"build"}, []string{"CGO_ENABLED=0"}
 	if race {
 		path += "-race"
 		args, env = append(args, "-race"), []string{"CGO_ENABLED=1"}

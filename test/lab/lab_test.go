@@ -16,6 +16,7 @@ func TestMain(m *testing.M) { os.Exit(labtest.Bare(m, &suite)) }
 
 // A lab that lies about its network makes every test on it worthless.
 func TestTopology(t *testing.T) {
+	t.Parallel()
 	for _, forward := range []string{"nat", "dr"} {
 		t.Run(forward, func(t *testing.T) {
 			l := suite.New(t, forward)

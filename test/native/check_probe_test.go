@@ -65,13 +65,22 @@ func wantResult(t *testing.T, c healthcheck.Check, outcome healthcheck.Outcome, 
 	}
 }
 
+// ports are those that freePort gave away: no two tests, which run side by side, get
+// the same one.
+var ports sync.Map
+
 // freePort is a TCP and UDP port of 127.0.0.1 that nobody uses.
 func freePort(t *testing.T) uint16 {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	labtest.Must(t, err)
-	defer l.Close()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		labtest.Must(t, err)
+		port := uint16(l.Addr().(*net.TCPAddr).Port)
+		labtest.Must(t, l.Close())
+		if _, taken := ports.LoadOrStore(port, true); !taken {
+			return port
+		}
+	}
 }
 
 func local(port uint16) netip.AddrPort {

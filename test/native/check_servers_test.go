@@ -34,11 +34,13 @@ type realServer struct {
 // that drips, cuts off or swallows the answers, and with the server stopped in its
 // tracks, each fails within its timeout; and it passes again when the server goes on.
 func TestChecksAgainstRealServers(t *testing.T) {
+	t.Parallel()
 	for _, k := range []realServer{
 		{"nginx", nginxServer}, {"unbound", unboundServer}, {"redis", redisServer},
 		{"postgres", postgresServer}, {"mariadb", mariadbServer}, {"opensmtpd", smtpServer}, {"grpc", grpcServer},
 	} {
 		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
 			s, good, bad := k.start(t)
 			for _, c := range good {
 				wantResult(t, c, healthcheck.Pass, "")

@@ -45,7 +45,7 @@ func service(t *testing.T, n *lab.Node) {
 // TestHandover: a planned handover, and the one back, under a thousand new
 // connections a second: not one attempt is lost.
 func TestHandover(t *testing.T) {
-	l := suite.New(t, "dr") // the topology with a client
+	l := suite.Alone(t, "dr") // the topology with a client
 	run(t, l.A, 150)
 	run(t, l.B, 100)
 	labtest.Await(t, l.A, "web", "active")

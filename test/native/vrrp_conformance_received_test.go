@@ -185,7 +185,7 @@ func TestConformance_RFC9568_7_1_OtherAddressesAndInterval(t *testing.T) {
 // RFC 9568 section 5.2.8 and RFC 5798: both forms of the checksum are accepted; the
 // form without a pseudo-header is sent once it has been heard, not before.
 func TestConformance_RFC9568_5_2_8_BothChecksums(t *testing.T) {
-	s := conformance(t, fmt.Sprintf(tenth, ""))
+	s := timed(t, fmt.Sprintf(tenth, ""))
 	s.await("active")
 	if form := checksumForm(t, s.nextAdvert()); form != "pseudo-header" {
 		t.Errorf("the first advert has the form %s", form)

@@ -65,7 +65,19 @@ const peerAddress = "192.168.60.77"
 // conformance starts usher with that configuration on A and the speaker on B.
 func conformance(t *testing.T, config string) *speaker {
 	t.Helper()
-	s := &speaker{t: t, lab: suite.New(t, ""), more: make(chan struct{}, 1)}
+	return speak(t, suite.New(t, ""), config)
+}
+
+// timed is conformance for a test that measures times, or that shows a state which
+// usher keeps but for a moment.
+func timed(t *testing.T, config string) *speaker {
+	t.Helper()
+	return speak(t, suite.Alone(t, ""), config)
+}
+
+func speak(t *testing.T, l *lab.Lab, config string) *speaker {
+	t.Helper()
+	s := &speaker{t: t, lab: l, more: make(chan struct{}, 1)}
 	labtest.Must(t, s.lab.B.Do(func() (err error) {
 		i, err := net.InterfaceByName("eth0")
 		if err != nil {

@@ -116,7 +116,7 @@ func TestConformance_RFC9568_7_3_VirtualMAC(t *testing.T) {
 // of the interval that the active router has; the first advert goes before the
 // first announcement.
 func TestConformance_RFC9568_6_4_2_ActiveDownInterval(t *testing.T) {
-	s := conformance(t, fmt.Sprintf(tenth, ""))
+	s := timed(t, fmt.Sprintf(tenth, ""))
 	for _, interval := range []time.Duration{100 * time.Millisecond, 250 * time.Millisecond} {
 		timely(t, fmt.Sprintf("the first advert at an interval of %v", interval), 3*interval+skewOf(interval), func() time.Duration {
 			s.say(message{priority: 200, interval: interval})
@@ -135,7 +135,7 @@ func TestConformance_RFC9568_6_4_2_ActiveDownInterval(t *testing.T) {
 
 // RFC 9568 section 6.4.2: priority 0 is answered after Skew_Time.
 func TestConformance_RFC9568_6_4_2_PriorityZero(t *testing.T) {
-	s := conformance(t, fmt.Sprintf(tenth, ""))
+	s := timed(t, fmt.Sprintf(tenth, ""))
 	timely(t, "the first advert", skewOf(time.Second), func() time.Duration {
 		s.say(message{priority: 200, interval: time.Second})
 		s.await("backup")
@@ -152,7 +152,7 @@ func TestConformance_RFC9568_6_4_2_LowerPriority(t *testing.T) {
 	const interval = 100 * time.Millisecond
 	for _, preempt := range []bool{true, false} {
 		t.Run(fmt.Sprintf("preempt=%t", preempt), func(t *testing.T) {
-			s := conformance(t, fmt.Sprintf(tenth, fmt.Sprintf("  preempt = %t", preempt)))
+			s := timed(t, fmt.Sprintf(tenth, fmt.Sprintf("  preempt = %t", preempt)))
 			timely(t, "the first advert", 3*interval+skewOf(interval), func() time.Duration {
 				s.say(message{priority: 200})
 				s.await("backup")
@@ -180,7 +180,7 @@ func TestConformance_RFC9568_6_4_2_LowerPriority(t *testing.T) {
 // RFC 9568 section 6.4.3: what an active router does with each advert.
 func TestConformance_RFC9568_6_4_3_Active(t *testing.T) {
 	const interval = time.Second
-	s := conformance(t, strings.Replace(fmt.Sprintf(tenth, ""), "100ms", "1s", 1))
+	s := timed(t, strings.Replace(fmt.Sprintf(tenth, ""), "100ms", "1s", 1))
 	s.await("active")
 	answered := func(what string, m message) {
 		t.Helper()
@@ -231,7 +231,7 @@ func TestConformance_RFC9568_6_4_3_Beaten(t *testing.T) {
 // fallen silent; its resignation makes the winner advertise and announce again, as
 // section 6.4.3 has an active router do on priority 0.
 func TestConformance_RFC9568_6_4_3_CutNetwork(t *testing.T) {
-	s := conformance(t, fmt.Sprintf(tenth, ""))
+	s := timed(t, fmt.Sprintf(tenth, ""))
 	s.await("active") // it listens: what is said from here on is heard
 	s.say(message{priority: 200})
 	s.await("backup")

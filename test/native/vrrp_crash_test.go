@@ -82,6 +82,7 @@ func overlap(t *testing.T, l *lab.Lab) (stop func() (twice int)) {
 // Whatever is killed or stopped of the active director, for longer than its peer
 // waits, the VIP is never on both directors, and afterwards it is on one.
 func TestNeverOnTwoDirectors(t *testing.T) {
+	t.Parallel()
 	signal := func(s syscall.Signal, pids ...int) func(*testing.T) {
 		return func(t *testing.T) {
 			t.Helper()

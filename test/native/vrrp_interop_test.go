@@ -50,8 +50,8 @@ var dialects = []dialect{
 	{"virtual MAC", vip4 + "virtual_mac = true\n", "use_vmac\nvirtual_ipaddress {\n 192.168.60.200/32\n }", 3, ""},
 }
 
-// speak fills in the addresses of a node.
-func speak(l *lab.Lab, n *lab.Node, text string) string {
+// fill puts the addresses of a node in.
+func fill(l *lab.Lab, n *lab.Node, text string) string {
 	self, peer := lab.AddrA, lab.AddrB
 	if n == l.B {
 		self, peer = peer, self
@@ -62,7 +62,7 @@ func speak(l *lab.Lab, n *lab.Node, text string) string {
 func (d dialect) runUsher(t *testing.T, l *lab.Lab, n *lab.Node, priority int) *lab.Process {
 	t.Helper()
 	text := fmt.Sprintf("vrrp_instance \"web\" {\n  interface = \"eth0\"\n  virtual_router_id = 51\n  priority = %d\n%s}\n", priority, d.usher)
-	return labtest.Start(t, n, "-c", labtest.File(t, n, "usher.hcl", speak(l, n, text)))
+	return labtest.Start(t, n, "-c", labtest.File(t, n, "usher.hcl", fill(l, n, text)))
 }
 
 func (d dialect) runKeepalived(t *testing.T, l *lab.Lab, n *lab.Node, priority int) *lab.Process {
@@ -75,7 +75,7 @@ func (d dialect) runKeepalived(t *testing.T, l *lab.Lab, n *lab.Node, priority i
 			t.Fatal(err)
 		}
 	}
-	p, err := n.KeepalivedFile("-P", "-f", labtest.File(t, n, "keepalived.conf", speak(l, n, text)))
+	p, err := n.KeepalivedFile("-P", "-f", labtest.File(t, n, "keepalived.conf", fill(l, n, text)))
 	labtest.Must(t, err)
 	return p
 }
@@ -129,9 +129,9 @@ func (d dialect) watch(t *testing.T, l *lab.Lab) (stop func() time.Duration) {
 // TestInteropUsherFirst: usher has the higher priority: it is elected, keepalived takes
 // over when usher is stopped and when it is killed, usher takes back.
 func TestInteropUsherFirst(t *testing.T) {
+	t.Parallel()
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
-			t.Parallel() // they mostly wait
 			l := suite.New(t, "")
 			peer := d.runKeepalived(t, l, l.B, 100)
 			d.holds(t, l.B, true)
@@ -167,9 +167,9 @@ func TestInteropUsherFirst(t *testing.T) {
 // TestInteropKeepalivedFirst: keepalived has the higher priority; usher takes over from it
 // and gives way to it.
 func TestInteropKeepalivedFirst(t *testing.T) {
+	t.Parallel()
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
-			t.Parallel() // they mostly wait
 			l := suite.New(t, "")
 			d.runUsher(t, l, l.B, 100)
 			labtest.Await(t, l.B, "web", "active")

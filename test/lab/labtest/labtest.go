@@ -97,7 +97,17 @@ func (s *Suite) prepare(ctx context.Context) (release func(), err error) {
 
 // New builds a lab for one test and removes it afterwards. If the test failed,
 // the logs, the packets and the kernel's tables stay in a folder that is printed.
+// Labs share nothing and mostly wait: the test becomes a parallel one, so that a
+// test may call New but once.
 func (s *Suite) New(t *testing.T, forward string) *lab.Lab {
+	t.Helper()
+	t.Parallel()
+	return s.Alone(t, forward)
+}
+
+// Alone is New for a test that measures times which a busy machine would spoil: it
+// runs before the parallel ones, and no other beside it.
+func (s *Suite) Alone(t *testing.T, forward string) *lab.Lab {
 	t.Helper()
 	l, err := lab.New(t.Context(), filepath.Join(s.Root, "artifacts"), lab.Options{Forward: forward, Usher: s.Usher, Capture: true})
 	if err != nil {
