@@ -53,7 +53,8 @@ type Engine struct {
 	epoch    time.Time
 	slots    map[time.Duration]uint64 // phases given out, for each interval
 	first    time.Time                // when the next new check may have its first probe
-	armed    time.Time                // when the loop wakes next
+	looked   time.Time                // when the loop last took what was due
+	armed    time.Time                // when it wakes next
 	forget   []uint64
 	overload overload
 	stats    Stats
@@ -147,19 +148,25 @@ func (e *Engine) due(now time.Time, jobs []Job) ([]Job, []uint64, time.Duration)
 	e.overload.report(now, e.event)
 	gone := e.forget
 	e.forget = nil
-	e.armed = now.Add(time.Hour)
+	e.looked, e.armed = now, now.Add(time.Hour)
 	if t := e.queue.First(); t != nil {
-		e.armed = t.At
-		if soonest := now.Add(batch); e.armed.Before(soonest) {
-			e.armed = soonest
-		}
+		e.armed = e.wakeFor(t.At)
 	}
 	return jobs, gone, e.armed.Sub(now)
 }
 
-// rouse wakes the loop if something is due before it would wake by itself.
+// wakeFor is when the loop wakes for what is due at a time: not before a batch has
+// gathered since it last looked.
+func (e *Engine) wakeFor(at time.Time) time.Time {
+	if soonest := e.looked.Add(batch); at.Before(soonest) {
+		return soonest
+	}
+	return at
+}
+
+// rouse wakes the loop if it would wake by itself too late for what is due first.
 func (e *Engine) rouse() {
-	if t := e.queue.First(); len(e.forget) == 0 && (t == nil || !t.At.Before(e.armed)) {
+	if t := e.queue.First(); len(e.forget) == 0 && (t == nil || !e.wakeFor(t.At).Before(e.armed)) {
 		return
 	}
 	select {

@@ -1,9 +1,11 @@
 package healthcheck_test
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,6 +128,38 @@ func TestSpreadEvenly(t *testing.T) {
 			t.Errorf("stats %+v", s)
 		}
 	})
+}
+
+// TestResultsDoNotBreakBatches: a result wakes nobody for a probe that the next batch
+// will start anyway.
+func TestResultsDoNotBreakBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1000
+		var targets []healthcheck.Target
+		for i := range n {
+			a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 80)
+			targets = append(targets, healthcheck.Target{ID: healthcheck.ID{VirtualServer: "web", RealServer: a}, Checks: []healthcheck.Check{tcp(a)}})
+		}
+		w := newWorld()
+		counter := &batches{Prober: healthcheck.ProberFunc(w.probe)}
+		b := startIn(t, w, counter, targets...)
+		b.wait(5 * time.Second)
+		before := counter.n.Load()
+		b.wait(10 * time.Second)
+		if got := counter.n.Load() - before; got > 1000 {
+			t.Errorf("5000 probes were started in %d batches within 10 s, want at most 1000: one each 10 ms", got)
+		}
+	})
+}
+
+type batches struct {
+	healthcheck.Prober
+	n atomic.Int64
+}
+
+func (b *batches) Start(ctx context.Context, jobs []healthcheck.Job) {
+	b.n.Add(1)
+	b.Prober.Start(ctx, jobs)
 }
 
 func TestIdenticalProbesRunOnce(t *testing.T) {

@@ -11,7 +11,8 @@ type Prober interface {
 	// Run owns what probes need (goroutines, an event loop, descriptors) until
 	// ctx ends, and leaves nothing behind.
 	Run(ctx context.Context) error
-	// Start begins the jobs and returns without waiting for any of them. Each is
+	// Start begins the jobs and returns without waiting for any of them. It is
+	// called by one goroutine at a time. Each is
 	// reported once, at the latest soon after its deadline; a continuous one
 	// (Type.Continuous) at each change until it is forgotten. ctx ends no later
 	// than Run's, and the engine starts nothing after that. The slice is the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"usher/healthcheck"
@@ -20,21 +21,30 @@ func simple(c *healthcheck.Check) bool {
 
 // httpExchange is such a check on the event loop.
 type httpExchange struct {
-	job    healthcheck.Job
-	begun  time.Time
-	set    healthcheck.HTTP
-	answer httpAnswer
-	err    error
+	job     healthcheck.Job
+	begun   time.Time
+	set     healthcheck.HTTP
+	request []byte
+	answer  httpAnswer
+	err     error
 }
 
+// httpExchanges are at rest, with the space that their texts took.
+var httpExchanges = sync.Pool{New: func() any { return new(httpExchange) }}
+
 func newHTTPExchange(j healthcheck.Job) *httpExchange {
-	x := &httpExchange{job: j, begun: time.Now(), set: settings(j.Check)}
-	x.answer.head, x.answer.keep = x.set.Method == "HEAD", looksAtBody(&x.set)
+	x := httpExchanges.Get().(*httpExchange)
+	x.job, x.begun, x.set, x.err = j, time.Now(), settings(j.Check), nil
+	x.answer = httpAnswer{
+		head: x.set.Method == "HEAD", keep: looksAtBody(&x.set),
+		Body: x.answer.Body[:0], line: x.answer.line[:0],
+	}
 	return x
 }
 
 func (x *httpExchange) Connected(time.Duration) []byte {
-	return request(make([]byte, 0, 256), x.job.Check, x.set.Paths[0], "")
+	x.request = request(x.request[:0], x.job.Check, &x.set, x.set.Paths[0], "")
+	return x.request
 }
 
 func (x *httpExchange) Received(b []byte, end bool) bool {
@@ -63,8 +73,16 @@ func (x *httpExchange) Ended(phase loop.Phase, err error) {
 		r = broken(c, doing, err)
 	}
 	r.Latency = time.Since(x.begun)
-	x.job.Report(r)
+	report := x.job.Report
+	x.job, x.set = healthcheck.Job{}, healthcheck.HTTP{}
+	if cap(x.answer.Body) <= bodyKept {
+		httpExchanges.Put(x)
+	}
+	report(r)
 }
+
+// bodyKept is the longest body whose space is kept for other answers.
+const bodyKept = 16 << 10
 
 // reading says how far an answer got.
 func reading(a *httpAnswer) string {
@@ -108,7 +126,7 @@ func askOne(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, path
 		return expiry, doing, err
 	}
 	defer conn.Close()
-	if _, err := conn.Write(request(nil, c, path, authorization)); err != nil {
+	if _, err := conn.Write(request(nil, c, h, path, authorization)); err != nil {
 		return expiry, "sending the request", err
 	}
 	answer := httpAnswer{head: h.Method == "HEAD", keep: looksAtBody(h)}

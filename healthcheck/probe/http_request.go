@@ -25,9 +25,8 @@ func host(c *healthcheck.Check) string {
 	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()).String()
 }
 
-// request is an HTTP/1 request as it goes over the wire.
-func request(b []byte, c *healthcheck.Check, path, authorization string) []byte {
-	h := settings(c)
+// request appends an HTTP/1 request as it goes over the wire; h is c's settings.
+func request(b []byte, c *healthcheck.Check, h *healthcheck.HTTP, path, authorization string) []byte {
 	b = append(b, h.Method...)
 	b = append(b, ' ')
 	b = append(b, path...)
@@ -38,7 +37,7 @@ func request(b []byte, c *healthcheck.Check, path, authorization string) []byte 
 	}
 	given := map[string]bool(nil)
 	line := func(name, value string) {
-		if given[strings.ToLower(name)] {
+		if given != nil && given[strings.ToLower(name)] {
 			return
 		}
 		b = append(b, name...)

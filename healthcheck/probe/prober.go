@@ -24,6 +24,8 @@ type Prober struct {
 	bfd  *bfd.Engine
 	from sources
 	wg   sync.WaitGroup
+
+	dials []loop.Dial // space for Start
 }
 
 // New makes a Prober. Nothing runs and nothing is open before Run.
@@ -47,7 +49,7 @@ func (p *Prober) Run(ctx context.Context) error {
 // Start begins probes: on the loop where it can, else in a goroutine that lives as
 // long as the probe.
 func (p *Prober) Start(ctx context.Context, jobs []healthcheck.Job) {
-	dials := make([]loop.Dial, 0, len(jobs))
+	dials := p.dials[:0]
 	for _, j := range jobs {
 		if j.Check.Type == healthcheck.TypeBFD {
 			p.bfd.Watch(j.ID, peerOf(j.Check), func(c bfd.Change) { j.Report(judgeBFD(c)) })
@@ -64,6 +66,8 @@ func (p *Prober) Start(ctx context.Context, jobs []healthcheck.Job) {
 	if len(dials) > 0 {
 		p.loop.Start(dials)
 	}
+	clear(dials)
+	p.dials = dials
 }
 
 // Forget ends a continuous job.
@@ -73,7 +77,7 @@ func (p *Prober) Forget(id uint64) { p.bfd.Forget(id) }
 func lean(j healthcheck.Job) loop.Exchange {
 	switch c := j.Check; {
 	case c.Type == healthcheck.TypeTCP && connectOnly(c):
-		return &connectExchange{job: j}
+		return newConnectExchange(j)
 	case c.Type == healthcheck.TypeHTTP && simple(c):
 		return newHTTPExchange(j)
 	}
@@ -85,6 +89,7 @@ func dialOf(j healthcheck.Job, x loop.Exchange) loop.Dial {
 	return loop.Dial{
 		To: target(c), Bind: c.Bind, Interface: c.Interface, Mark: mark(c), Deadline: j.Deadline, Exchange: x,
 		HalfOpen: c.Type == healthcheck.TypeTCP && (c.TCP == nil || !c.TCP.FullConnect),
+		Speaks:   c.Type == healthcheck.TypeHTTP,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"sync"
 	"time"
 
 	"usher/healthcheck"
@@ -34,11 +35,23 @@ func (x *connectExchange) Connected(handshake time.Duration) []byte {
 func (x *connectExchange) Received([]byte, bool) bool { return true }
 
 func (x *connectExchange) Ended(_ loop.Phase, err error) {
+	r := healthcheck.Result{Outcome: healthcheck.Pass, Latency: x.handshake}
 	if err != nil {
-		x.job.Report(broken(x.job.Check, "connecting", err))
-		return
+		r = broken(x.job.Check, "connecting", err)
 	}
-	x.job.Report(healthcheck.Result{Outcome: healthcheck.Pass, Latency: x.handshake})
+	report := x.job.Report
+	*x = connectExchange{}
+	connectExchanges.Put(x)
+	report(r)
+}
+
+// connectExchanges are at rest.
+var connectExchanges = sync.Pool{New: func() any { return new(connectExchange) }}
+
+func newConnectExchange(j healthcheck.Job) *connectExchange {
+	x := connectExchanges.Get().(*connectExchange)
+	x.job = j
+	return x
 }
 
 // answerMost is how much of an answer is looked at.

@@ -136,10 +136,14 @@ func inner(err error) error {
 
 // round makes a duration short to read.
 func round(d time.Duration) string {
-	if d >= time.Second {
-		return strings.TrimSuffix(d.Round(time.Millisecond).String(), "m0s")
+	if d < time.Second {
+		return d.Round(time.Microsecond).String()
 	}
-	return d.Round(time.Microsecond).String()
+	text := d.Round(time.Millisecond).String()
+	if strings.HasSuffix(text, "m0s") {
+		return strings.TrimSuffix(text, "0s")
+	}
+	return text
 }
 
 // quote shows a piece of an answer, cut where it is long.

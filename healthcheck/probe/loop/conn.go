@@ -19,6 +19,7 @@ type conn struct {
 	watched  bool // in the epoll set
 	interest uint32
 	phase    Phase
+	speaks   bool
 	begun    time.Time
 	out      []byte // still to be sent
 	exchange Exchange
@@ -36,6 +37,7 @@ func (l *Loop) launch(d *Dial) {
 		return
 	}
 	c.busy, c.fresh, c.phase, c.begun, c.exchange = true, true, Connecting, time.Now(), d.Exchange
+	c.speaks = d.Speaks
 	c.timer.Value = c
 	l.timers.Set(&c.timer, d.Deadline)
 	if d.HalfOpen {
@@ -70,10 +72,12 @@ func (l *Loop) socket(d *Dial) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{}
+	var c *conn
 	if n := len(l.spare); n > 0 {
 		c = l.spare[n-1]
 		l.spare = l.spare[:n-1]
+	} else {
+		c = new(conn)
 	}
 	*c = conn{fd: fd, six: six, pooled: plain}
 	if err := c.options(d); err != nil {
@@ -117,11 +121,25 @@ func (c *conn) options(d *Dial) error {
 	return c.to.bind(c.fd, d.Bind)
 }
 
-// look polls the batch that was just begun, once for the connections and once for
-// the answers: near servers have given them by now, and what has ended needs no
-// place in the epoll set.
+// A batch is looked at so often before what is left of it goes to the epoll set: once
+// for the connections, once for answers that are there by then, and again after naps,
+// if so many are left that these cost less than a place in the set and a wake for each.
+const (
+	looks   = 4
+	atOnce  = 2
+	fewLeft = 3
+)
+
+// look polls the batch that was just begun: near servers have answered by now or will
+// have in a moment, and what has ended needs no place in the epoll set.
 func (l *Loop) look() {
-	for range 2 {
+	for i := range looks {
+		if i >= atOnce {
+			if len(l.fresh) <= fewLeft {
+				break
+			}
+			nap()
+		}
 		l.polls = l.polls[:0]
 		for _, c := range l.fresh {
 			l.polls = append(l.polls, unix.PollFd{Fd: int32(c.fd), Events: c.awaits()})
@@ -192,6 +210,13 @@ func (l *Loop) ready(c *conn) {
 }
 
 func (l *Loop) connected(c *conn) {
+	if c.speaks {
+		if c.out == nil {
+			c.out = c.exchange.Connected(0)
+		}
+		l.send(c) // and if it does not stand yet, or never will, that says so
+		return
+	}
 	if err := tcpInfo(c.fd, &l.info); err != nil {
 		l.end(c, err)
 		return
@@ -232,7 +257,7 @@ func (l *Loop) send(c *conn) {
 			l.end(c, err)
 			return
 		default:
-			c.out = c.out[n:]
+			c.phase, c.out = Sending, c.out[n:]
 		}
 	}
 	c.phase = Receiving

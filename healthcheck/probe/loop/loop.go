@@ -30,7 +30,7 @@ var (
 // the loop.
 type Exchange interface {
 	// Connected is called when the connection stands, with the time that the
-	// handshake took. It returns what to send, nil to be done already.
+	// handshake took; 0, and perhaps a little earlier, if the Dial Speaks. It returns what to send, nil to be done already.
 	Connected(handshake time.Duration) []byte
 	// Received takes a piece of the answer; at its end b is empty. It says when it
 	// has enough. b is the loop's again on return.
@@ -57,6 +57,7 @@ type Dial struct {
 	Interface string
 	Mark      uint32
 	HalfOpen  bool // not with an exchange that sends
+	Speaks    bool // the exchange always sends, and does not ask how long the handshake took
 	Deadline  time.Time
 	Exchange  Exchange
 }

@@ -5,13 +5,14 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // The system calls of a probe, without the runtime's entry and exit around them.
-// None of them blocks, so that the runtime need not take the processor away
+// None of them blocks for long, so that the runtime need not take the processor away
 // meanwhile; and an entry wakes the runtime's monitor thread if it sleeps, which at
 // a few hundred wakes a second costs more than the probes. Pointers become numbers
 // within the call's own arguments only (unsafe.Pointer, rule 4).
@@ -95,6 +96,16 @@ func poll(list []unix.PollFd) error {
 	_, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&list[0])), uintptr(len(list)),
 		uintptr(unsafe.Pointer(&now)), 0, 0, 0)
 	return errOf(errno)
+}
+
+// napLength is as long as a near server takes to answer, and short beside the time
+// between two batches.
+const napLength = 200 * time.Microsecond
+
+// nap lets the servers run.
+func nap() {
+	length := unix.NsecToTimespec(napLength.Nanoseconds())
+	unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&length)), 0, 0)
 }
 
 // epollWait looks once, without waiting.

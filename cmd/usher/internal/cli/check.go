@@ -77,6 +77,7 @@ func (a *app) load(from *sources) (*conf.Config, error) {
 
 // probe runs the engine until the command's context ends.
 func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON, figures bool) error {
+	a.thrifty()
 	log, control := logging.New(a.Stderr)
 	if err := control.Set("warn", c.Global.Log.Format); err != nil {
 		return err

@@ -63,6 +63,7 @@ line makes no sense.`,
 			keep := make(chan os.Signal, 1)
 			signal.Notify(keep, syscall.SIGUSR1)
 			defer signal.Stop(keep)
+			a.thrifty()
 			log, control := logging.New(a.Stderr)
 			if !lastGood {
 				state = ""
