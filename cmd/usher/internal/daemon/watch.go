@@ -26,10 +26,13 @@ func (d *Daemon) watch(ctx context.Context, paths []string, before string) error
 	// loaded is what the running configuration was read from; nothing, where the
 	// files changed while they were read.
 	settle := func(before string) string {
+		// In this order: what changes between the two is seen by the second, what
+		// changes after it differs from the first.
+		loaded := fingerprint(paths, d.running())
 		if fingerprint(paths, nil) != before {
 			return ""
 		}
-		return fingerprint(paths, d.running())
+		return loaded
 	}
 	loaded := settle(before)
 	last := loaded
