@@ -6,20 +6,62 @@ import (
 	"testing"
 )
 
-// BenchmarkLoad reads 1,000 virtual servers of 10 real servers each.
-func BenchmarkLoad(b *testing.B) {
+// large is that many virtual servers of 10 real servers each; the first one has
+// the weight given.
+func large(services, weight int) []byte {
 	var text strings.Builder
-	for v := range 1000 {
-		fmt.Fprintf(&text, "virtual_server \"vs%d\" {\n  address = \"10.%d.%d.1:80\"\n  health_check \"tcp\" {}\n", v, v/250, v%250)
+	for v := range services {
+		fmt.Fprintf(&text, "virtual_server \"vs%d\" {\n  address = \"10.%d.%d.1:80\"\n  forward_method = \"nat\"\n  health_check \"tcp\" {}\n", v, v/250, v%250)
 		for r := range 10 {
-			fmt.Fprintf(&text, "  real_server \"172.%d.%d.%d:80\" { weight = %d }\n", 16+v/250, v%250, r+1, r+1)
+			fmt.Fprintf(&text, "  real_server \"172.%d.%d.%d:80\" { weight = %d }\n", 16+v/250, v%250, r+1, weight)
+			weight = 1
 		}
 		text.WriteString("}\n")
 	}
+	return []byte(text.String())
+}
+
+// BenchmarkLoad reads a configuration for the first time.
+func BenchmarkLoad(b *testing.B) {
+	for _, n := range []int{1000, 10000} {
+		b.Run(fmt.Sprintf("%dx10", n), func(b *testing.B) {
+			text := large(n, 1)
+			for b.Loop() {
+				if c, found := LoadText("bench.hcl", text, nil); c == nil {
+					b.Fatal(found.Text(false))
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLoadThorough reads one that something is to be said about.
+func BenchmarkLoadThorough(b *testing.B) {
+	text := large(1000, 1)
 	for b.Loop() {
-		s, diags := parse("bench.hcl", []byte(text.String()))
-		if c, found := load([]*source{s}, nil, diags); c == nil {
-			b.Fatal(found.Text(false))
+		if c, _ := thorough(texts(text), nil, nil); c == nil {
+			b.Fatal("bad")
 		}
 	}
 }
+
+// BenchmarkLoadAgain reads one with one weight changed.
+func BenchmarkLoadAgain(b *testing.B) {
+	for _, n := range []int{1000, 10000} {
+		b.Run(fmt.Sprintf("%dx10", n), func(b *testing.B) {
+			l := &Loader{}
+			weight := 0
+			for b.Loop() {
+				b.StopTimer()
+				weight++
+				text := large(n, weight)
+				b.StartTimer()
+				if c, found := l.load(texts(text), nil, nil); c == nil {
+					b.Fatal(found.Text(false))
+				}
+			}
+		})
+	}
+}
+
+func texts(b []byte) []text { return []text{{"bench.hcl", b}} }

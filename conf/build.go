@@ -115,9 +115,9 @@ func parts(err error) (problem, mend string) {
 // words writes a key for a sentence.
 func words(key string) string { return strings.ReplaceAll(key, "_", " ") }
 
-// config makes the whole configuration. References are checked last, when all
-// names are known.
-func (b *builder) config(root *node) *Config {
+// config makes the whole configuration of root's blocks and of virtual servers
+// that are ready. References are checked last, when all names are known.
+func (b *builder) config(root *node, ready []VirtualServer) *Config {
 	c := &Config{Global: b.global(root.one("global"))}
 	for _, n := range root.all("bfd") {
 		b.sessions[n.label()] = n
@@ -125,6 +125,10 @@ func (b *builder) config(root *node) *Config {
 	}
 	for _, n := range root.all("vrrp_instance") {
 		b.instances[n.label()] = n
+	}
+	c.VirtualServers = ready
+	for _, v := range ready {
+		b.servers[v.Name] = root // known by name is all that counts
 	}
 	for _, n := range root.all("virtual_server") {
 		b.servers[n.label()] = n

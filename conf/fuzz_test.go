@@ -26,8 +26,7 @@ func FuzzLoad(f *testing.F) {
 		if strings.Contains(text, "range(") || strings.Contains(text, "file") || strings.Contains(text, "<<") {
 			return // a million elements or a device file cost time, not correctness
 		}
-		s, diags := parse("fuzz.hcl", []byte(text))
-		c, found := load([]*source{s}, nil, diags)
+		c, found := LoadText("fuzz.hcl", []byte(text), nil)
 		if (c == nil) != found.HasErrors() {
 			t.Fatalf("a configuration (%t) and errors (%t)", c != nil, found.HasErrors())
 		}

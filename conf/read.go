@@ -14,21 +14,21 @@ import (
 // reader turns files into a tree of nodes, by the schema.
 type reader struct {
 	scope *scope
+	top   *block // the schema, of this reader alone
 	diags hcl.Diagnostics
 }
 
 // read reads all files into one node whose blocks are the top-level ones.
 func (r *reader) read(sources []*source) *node {
-	top := schema()
-	root := &node{spec: top, blocks: map[string][]*node{}}
+	root := &node{spec: r.top, blocks: map[string][]*node{}}
+	want := *bodySchema(r.top)
+	want.Blocks = append(slices.Clone(want.Blocks), hcl.BlockHeaderSchema{Type: "locals"}, hcl.BlockHeaderSchema{Type: "variable", LabelNames: []string{"name"}})
 	for _, src := range sources {
 		ctx := r.scope.context(src.name)
 		var body hcl.Body = src.body
 		if hasDynamic(src.body) {
 			body = dynblock.Expand(body, ctx)
 		}
-		want := *bodySchema(top)
-		want.Blocks = append(slices.Clone(want.Blocks), hcl.BlockHeaderSchema{Type: "locals"}, hcl.BlockHeaderSchema{Type: "variable", LabelNames: []string{"name"}})
 		content, diags := body.Content(&want)
 		r.diags = append(r.diags, diags...)
 		r.children(root, content.Blocks, ctx, filepath.Dir(src.name))
@@ -139,7 +139,7 @@ func (r *reader) improve(d *hcl.Diagnostic, n *node) *hcl.Diagnostic {
 	better := *d
 	if hint := didYouMean(name, near); hint != "" {
 		better.Detail += hint
-	} else if homes := homes(schema(), n.spec, name); len(homes) > 0 {
+	} else if homes := homes(r.top, n.spec, name); len(homes) > 0 {
 		better.Detail += " It belongs into " + strings.Join(homes[:min(len(homes), 4)], " or ") + "."
 	}
 	return &better

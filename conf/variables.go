@@ -44,6 +44,11 @@ func (s *scope) context(file string) *hcl.EvalContext {
 	return c
 }
 
+// clone is the same scope for another goroutine.
+func (s *scope) clone() *scope {
+	return &scope{vars: s.vars, locals: s.locals, calls: map[string]*hcl.EvalContext{}}
+}
+
 // forget drops the contexts made so far, since vars or locals have grown.
 func (s *scope) forget() { s.calls = map[string]*hcl.EvalContext{} }
 

@@ -182,66 +182,75 @@ func (c *checker) pool() {
 	}
 }
 
+// element is one server of a list. Its key is written only where it is needed:
+// most servers are right.
+type element struct {
+	block string
+	index int
+}
+
+func (e element) key() string { return fmt.Sprintf("%s[%d]", e.block, e.index) }
+
 func (c *checker) servers(block string, list []RealServer) {
 	for i, rs := range list {
-		key := fmt.Sprintf("%s[%d]", block, i)
+		at := element{block, i}
 		if !rs.Address.Addr().IsValid() {
-			c.add(key, "it has no address", "")
+			c.add(at.key(), "it has no address", "")
 			continue
 		}
 		if c.seen[rs.Address] {
-			c.add(key, fmt.Sprintf("%s is there twice", rs.Address), "remove one")
+			c.add(at.key(), fmt.Sprintf("%s is there twice", rs.Address), "remove one")
 		}
 		c.seen[rs.Address] = true
-		c.server(key, rs)
+		c.server(at, rs)
 	}
 }
 
-func (c *checker) server(key string, rs RealServer) {
+func (c *checker) server(at element, rs RealServer) {
 	if rs.Weight < 0 || rs.Weight > 65535 {
-		c.add(key+".weight", fmt.Sprintf("%d is outside 0 to 65535", rs.Weight), "")
+		c.add(at.key()+".weight", fmt.Sprintf("%d is outside 0 to 65535", rs.Weight), "")
 	}
 	if rs.Lower > rs.Upper {
-		c.add(key+".lower_threshold", fmt.Sprintf("%d is above upper_threshold, which is %d", rs.Lower, rs.Upper), "")
+		c.add(at.key()+".lower_threshold", fmt.Sprintf("%d is above upper_threshold, which is %d", rs.Lower, rs.Upper), "")
 	}
 	switch rs.Forward {
 	case DR, NAT, Tun, FullNAT:
 	default:
-		c.add(key+".forward_method", fmt.Sprintf("%q is unknown", rs.Forward), "use dr, nat, tun or fullnat")
+		c.add(at.key()+".forward_method", fmt.Sprintf("%q is unknown", rs.Forward), "use dr, nat, tun or fullnat")
 		return
 	}
-	c.tunnel(key, rs)
+	c.tunnel(at, rs)
 	for _, svc := range c.vs.Keys {
 		if svc.Mark == 0 && (rs.Forward == DR || rs.Forward == Tun) && rs.Address.Port() != 0 && rs.Address.Port() != svc.Port {
-			c.add(key, fmt.Sprintf("%s cannot change the port: the service has port %d, the real server %d", rs.Forward, svc.Port, rs.Address.Port()),
+			c.add(at.key(), fmt.Sprintf("%s cannot change the port: the service has port %d, the real server %d", rs.Forward, svc.Port, rs.Address.Port()),
 				fmt.Sprintf("write port %d, or use nat", svc.Port))
 			break
 		}
 	}
 	for _, svc := range c.vs.Keys {
 		if svc.Is6() != (rs.Address.Addr().Is6() && !rs.Address.Addr().Is4In6()) && rs.Forward != Tun {
-			c.add(key, fmt.Sprintf("it is of another address family than the service %s, which only tun can do", svc), "")
+			c.add(at.key(), fmt.Sprintf("it is of another address family than the service %s, which only tun can do", svc), "")
 			break
 		}
 	}
 }
 
-func (c *checker) tunnel(key string, rs RealServer) {
+func (c *checker) tunnel(at element, rs RealServer) {
 	t := rs.Tunnel
 	switch {
 	case rs.Forward != Tun:
 		if t != (ipvs.Tunnel{}) {
-			c.add(key+".tunnel_type", fmt.Sprintf("a tunnel type needs forward_method tun, not %s", rs.Forward), "")
+			c.add(at.key()+".tunnel_type", fmt.Sprintf("a tunnel type needs forward_method tun, not %s", rs.Forward), "")
 		}
 	case t.Type > ipvs.GRE:
-		c.add(key+".tunnel_type", fmt.Sprintf("%s is unknown", t.Type), "use ipip, gue or gre")
+		c.add(at.key()+".tunnel_type", fmt.Sprintf("%s is unknown", t.Type), "use ipip, gue or gre")
 	case t.Type == ipvs.GUE && t.Port == 0:
-		c.add(key+".tunnel_port", "gue needs a port", "")
+		c.add(at.key()+".tunnel_port", "gue needs a port", "")
 	case t.Type != ipvs.GUE && t.Port != 0:
-		c.add(key+".tunnel_port", fmt.Sprintf("%s has no port", t.Type), "only gue has")
+		c.add(at.key()+".tunnel_port", fmt.Sprintf("%s has no port", t.Type), "only gue has")
 	case t.Type == ipvs.IPIP && t.Flags != 0:
-		c.add(key+".tunnel_checksum", "ipip has no checksum options", "gue and gre have")
+		c.add(at.key()+".tunnel_checksum", "ipip has no checksum options", "gue and gre have")
 	case t.Type == ipvs.GRE && t.Flags&ipvs.TunnelRemCsum != 0:
-		c.add(key+".tunnel_checksum", "gre has no remote checksum offload", "gue has")
+		c.add(at.key()+".tunnel_checksum", "gre has no remote checksum offload", "gue has")
 	}
 }

@@ -58,5 +58,6 @@ func (s *sources) loader() (func() (*conf.Config, conf.Diagnostics), error) {
 		}
 		vars[name] = value
 	}
-	return func() (*conf.Config, conf.Diagnostics) { return conf.Load(s.list(), vars) }, nil
+	l := &conf.Loader{}
+	return func() (*conf.Config, conf.Diagnostics) { return l.Load(s.list(), vars) }, nil
 }

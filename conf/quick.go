@@ -1,0 +1,211 @@
+package conf
+
+import (
+	"bytes"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// The quick way reads a configuration in pieces: each top-level block by itself,
+// virtual servers on all processors at once and none of them again whose text is
+// known. It leaves no syntax tree of the whole behind, which would be some fifty
+// times the text, and it knows no places. So it only ever succeeds where there is
+// nothing to say.
+
+// pools are virtual servers by their folder and text, as far as these alone say
+// what they are.
+type pools map[string]map[string]*VirtualServer
+
+// piece is a part of a file that begins where a line begins with a letter.
+type piece struct {
+	file int
+	text []byte
+	pool bool // it begins as a virtual_server does
+
+	server   *VirtualServer
+	constant bool     // the text says it all
+	read     []string // files that it reads
+}
+
+// cut takes a text apart before every line that begins with a letter, which is
+// how top-level blocks begin in files that are indented as they should be.
+//
+// Reading HCL goes from left to right, so a first piece that is a whole body by
+// itself, up to its line's end, leaves the reader where it was at the start; and
+// so on for all others. A cut within a block, a string over several lines or a
+// comment leaves a piece that is none.
+func cut(text []byte) [][]byte {
+	var all [][]byte
+	start := 0
+	for at := 0; at < len(text); {
+		if at > start && letter(text[at]) {
+			all = append(all, text[start:at])
+			start = at
+		}
+		end := bytes.IndexByte(text[at:], '\n')
+		if end < 0 {
+			break
+		}
+		at += end + 1
+	}
+	return append(all, text[start:])
+}
+
+func letter(b byte) bool { return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' }
+
+// quick loads texts if nothing is wrong with them, else it returns nil. known is
+// what the last configuration knew, the result what this one knows.
+func quick(texts []text, vars map[string]string, known pools) (*Config, pools) {
+	var servers []*piece
+	others := make([]*source, len(texts))
+	for i, t := range texts {
+		others[i] = &source{name: t.name, body: &hclsyntax.Body{Attributes: hclsyntax.Attributes{}}}
+		folder := filepath.Dir(t.name)
+		for _, part := range cut(t.bytes) {
+			p := &piece{file: i, text: part, pool: bytes.HasPrefix(part, []byte("virtual_server "))}
+			if p.pool {
+				p.server = known[folder][string(part)]
+				p.constant = p.server != nil
+				servers = append(servers, p)
+				continue
+			}
+			body := whole(t.name, part)
+			if body == nil || len(body.Attributes) > 0 {
+				return nil, nil
+			}
+			others[i].body.Blocks = append(others[i].body.Blocks, body.Blocks...)
+		}
+	}
+	scope, diags := scopeOf(others, vars)
+	if len(diags) > 0 {
+		return nil, nil
+	}
+	r := &reader{scope: scope, top: schema()}
+	root := r.read(others)
+	// A virtual server among the others would lose its place in the order.
+	if len(r.diags) > 0 || len(root.all("virtual_server")) > 0 {
+		return nil, nil
+	}
+	if !build(servers, texts, scope) {
+		return nil, nil
+	}
+	var ready []VirtualServer
+	read := slices.Clone(scope.read)
+	names := make(map[string]bool, len(servers))
+	for _, p := range servers {
+		ready = append(ready, *p.server)
+		read = append(read, p.read...)
+		names[p.server.Name] = true
+	}
+	if len(names) < len(servers) {
+		return nil, nil // a name stands twice
+	}
+	b := newBuilder(nil)
+	c := b.config(root, ready)
+	if len(b.diags) > 0 {
+		return nil, nil
+	}
+	c.Files = files(texts, read, b.read)
+	return c, remember(servers, texts, known)
+}
+
+// whole is the body that a text is, nil if it is none.
+func whole(name string, text []byte) *hclsyntax.Body {
+	file, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
+	if len(diags) > 0 {
+		return nil
+	}
+	body, _ := file.Body.(*hclsyntax.Body)
+	return body
+}
+
+// build makes the virtual servers that are not known, and tells whether all is
+// well with each.
+func build(servers []*piece, texts []text, s *scope) bool {
+	var todo []*piece
+	for _, p := range servers {
+		if p.server == nil {
+			todo = append(todo, p)
+		}
+	}
+	var wait sync.WaitGroup
+	var next atomic.Int64
+	var failed atomic.Bool
+	for range min(runtime.GOMAXPROCS(0), len(todo)) {
+		wait.Go(func() {
+			// Nothing of this is shared: schemas and scopes fill up as they are used.
+			r := &reader{top: schema()}
+			mine := s.clone()
+			for !failed.Load() {
+				n := int(next.Add(1)) - 1
+				if n >= len(todo) {
+					return
+				}
+				if !todo[n].build(r, mine, texts[todo[n].file].name) {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	return !failed.Load()
+}
+
+// build makes the one virtual server that the piece is.
+func (p *piece) build(r *reader, s *scope, name string) bool {
+	body := whole(name, p.text)
+	if body == nil || len(body.Attributes) > 0 || len(body.Blocks) != 1 {
+		return false
+	}
+	r.scope, r.diags, s.read = s, nil, nil
+	root := r.read([]*source{{name: name, body: body}})
+	nodes := root.all("virtual_server")
+	if len(r.diags) > 0 || len(nodes) != 1 {
+		return false
+	}
+	b := newBuilder(nil)
+	v := b.virtualServer(nodes[0])
+	if len(b.diags) > 0 {
+		return false
+	}
+	p.server, p.read = &v, append(s.read, b.read...)
+	p.constant = len(p.read) == 0 && constant(body)
+	return true
+}
+
+// constant tells whether a body means the same whenever it is read: it refers to
+// nothing and calls nothing.
+func constant(body *hclsyntax.Body) bool {
+	is := true
+	hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+		switch n.(type) {
+		case *hclsyntax.ScopeTraversalExpr, *hclsyntax.FunctionCallExpr:
+			is = false
+		}
+		return nil
+	})
+	return is
+}
+
+// remember gives the virtual servers that need not be read again while their
+// texts stay. The texts are copies: a part would hold its whole file.
+func remember(servers []*piece, texts []text, before pools) pools {
+	now := pools{}
+	for _, p := range servers {
+		if !p.constant {
+			continue
+		}
+		folder := filepath.Dir(texts[p.file].name)
+		if now[folder] == nil {
+			now[folder] = make(map[string]*VirtualServer, len(before[folder]))
+		}
+		now[folder][string(p.text)] = p.server
+	}
+	return now
+}
