@@ -1,10 +1,10 @@
 package healthcheck
 
 import (
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
 )
 
@@ -12,8 +12,11 @@ import (
 // leaves everything as it was. A check that stays as it is keeps its state and its
 // place in the schedule; one that is new or changed is probed at once, and its
 // first result decides, with what was believed of the server holding until then.
+// The engine keeps targets, which must not be changed afterwards.
 func (e *Engine) Apply(targets []Target) error {
-	plan, err := prepare(targets)
+	e.applying.Lock()
+	defer e.applying.Unlock()
+	plan, err := e.prepare(targets)
 	if err != nil {
 		return err
 	}
@@ -28,7 +31,9 @@ func (e *Engine) Apply(targets []Target) error {
 	for i := range targets {
 		order[i] = targets[i].ID
 		wanted[targets[i].ID] = true
-		e.applyTarget(now, &targets[i], plan[i])
+		if !plan[i].same {
+			e.applyTarget(now, &targets[i], plan[i].keys)
+		}
 	}
 	for _, id := range e.order {
 		if t := e.targets[id]; !wanted[id] && t != nil {
@@ -43,32 +48,33 @@ func (e *Engine) Apply(targets []Target) error {
 	return nil
 }
 
-// prepared is what Apply works out before it takes the lock.
+// prepared is what Apply works out of a target before it takes the lock.
 type prepared struct {
-	hash [sha256.Size]byte
+	same bool // as it is already
 	keys []probeKey
 }
 
-func prepare(targets []Target) ([]prepared, error) {
+// prepare needs no lock to read targets: Apply alone, one at a time, changes them.
+func (e *Engine) prepare(targets []Target) ([]prepared, error) {
 	plan := make([]prepared, len(targets))
 	seen := make(map[ID]bool, len(targets))
 	var errs []error
+	var keys keyer
 	for i := range targets {
 		t := &targets[i]
 		if seen[t.ID] {
 			errs = append(errs, fmt.Errorf("healthcheck: server %s of %q is there twice", t.ID.RealServer, t.ID.VirtualServer))
 		}
 		seen[t.ID] = true
+		if is := e.targets[t.ID]; is != nil && is.config.equal(t) {
+			plan[i].same = true
+			continue
+		}
 		for _, err := range t.Validate() {
 			errs = append(errs, fmt.Errorf("healthcheck: server %s of %q: %w", t.ID.RealServer, t.ID.VirtualServer, err))
 		}
-		text, err := json.Marshal(t)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("healthcheck: server %s of %q: %w", t.ID.RealServer, t.ID.VirtualServer, err))
-		}
-		plan[i].hash = sha256.Sum256(text)
 		for _, c := range t.Checks {
-			key, err := keyOf(c)
+			key, err := keys.of(c)
 			if err != nil {
 				errs = append(errs, err)
 			}
@@ -78,18 +84,22 @@ func prepare(targets []Target) ([]prepared, error) {
 	return plan, errors.Join(errs...)
 }
 
-func (e *Engine) applyTarget(now time.Time, want *Target, plan prepared) {
+// equal tells whether two targets are the same in all that they say.
+func (t *Target) equal(o *Target) bool {
+	return t.ID == o.ID && t.Join() == o.Join() && slices.EqualFunc(t.Checks, o.Checks, func(a, b Check) bool {
+		return a == b || reflect.DeepEqual(a, b) // most share their settings
+	})
+}
+
+func (e *Engine) applyTarget(now time.Time, want *Target, keys []probeKey) {
 	t := e.targets[want.ID]
-	if t != nil && t.hash == plan.hash {
-		return
-	}
 	if t == nil {
 		t = &target{id: want.ID, since: now}
 		t.hold.Value.target = t
 		e.targets[want.ID] = t
 	}
 	old := t.members
-	t.hash, t.rules, t.members, t.passive = plan.hash, want.Join(), nil, 0
+	t.config, t.rules, t.members, t.passive = *want, want.Join(), nil, 0
 	for i := range want.Checks {
 		c := &want.Checks[i]
 		if c.Type == TypePassive {
@@ -98,7 +108,7 @@ func (e *Engine) applyTarget(now time.Time, want *Target, plan prepared) {
 			}
 			continue
 		}
-		t.members = append(t.members, e.member(now, t, c, plan.keys[i], old))
+		t.members = append(t.members, e.member(now, t, c, keys[i], old))
 	}
 	var gone []*member
 	for _, m := range old {

@@ -43,6 +43,7 @@ type Engine struct {
 	wake chan struct{} // the earliest probe has changed
 	out  outbox
 
+	applying sync.Mutex // held over a whole Apply, before mu
 	mu       sync.Mutex
 	queue    timers.Queue[owner]
 	targets  map[ID]*target

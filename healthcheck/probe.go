@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -30,15 +31,35 @@ type probe struct {
 
 // probeKey is equal for checks that one probe serves: those that differ in how
 // results are counted only.
-type probeKey [sha256.Size]byte
+type probeKey struct {
+	settings [sha256.Size]byte // all but what follows
+	address  netip.AddrPort
+	via      Via
+}
 
-func keyOf(c Check) (probeKey, error) {
-	c.Name, c.Rise, c.Fall, c.Slow, c.SlowWeight, c.Passive = "", 0, 0, 0, 0, nil
-	text, err := json.Marshal(c)
-	if err != nil {
-		return probeKey{}, fmt.Errorf("healthcheck: %s check of %s: %w", c.Type, c.Address, err)
+// keyer makes keys. Servers of one pool share their settings, which are looked at
+// once for all of them.
+type keyer struct {
+	check    Check
+	settings [sha256.Size]byte
+}
+
+func (k *keyer) of(c Check) (probeKey, error) {
+	key := probeKey{address: c.Address}
+	if c.Via != nil {
+		key.via = *c.Via
 	}
-	return sha256.Sum256(text), nil
+	c.Address, c.Via = netip.AddrPort{}, nil
+	c.Name, c.Rise, c.Fall, c.Slow, c.SlowWeight, c.Passive = "", 0, 0, 0, 0, nil
+	if c != k.check {
+		text, err := json.Marshal(c)
+		if err != nil {
+			return probeKey{}, fmt.Errorf("healthcheck: %s check of %s: %w", c.Type, key.address, err)
+		}
+		k.check, k.settings = c, sha256.Sum256(text)
+	}
+	key.settings = k.settings
+	return key, nil
 }
 
 // phase is the place within an interval of the nth probe that has it. Multiples of
@@ -99,7 +120,7 @@ func (p *probe) drop(m *member) {
 type target struct {
 	hold    timers.Timer[owner] // until flapping is over
 	id      ID
-	hash    [sha256.Size]byte
+	config  Target // as applied
 	rules   Join
 	passive int // unanswered connections that trigger its probes; 0 for never
 	members []*member
@@ -120,7 +141,7 @@ func (t *target) healths() []Named {
 
 func (t *target) remember(u Update) {
 	if len(t.history) == HistoryLength {
-		t.history = slices.Delete(t.history, 0, 1)
+		t.history = t.history[1:]
 	}
-	t.history = append(t.history, u)
+	t.history = append(t.history, u) // what is there is never changed: status gives it away
 }

@@ -2,6 +2,7 @@ package healthcheck
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -114,7 +115,7 @@ func (e *Engine) Statuses() []Status {
 
 func (t *target) status() Status {
 	s := Status{ID: t.id, Verdict: t.sent, Since: t.since, Checks: make([]CheckStatus, len(t.members))}
-	s.History = append(s.History, t.history...)
+	s.History = slices.Clip(t.history)
 	for i, m := range t.members {
 		p := m.probe
 		c := CheckStatus{

@@ -1,0 +1,148 @@
+package daemon_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"usher/cmd/usher/internal/daemon"
+	"usher/cmd/usher/internal/logging"
+	"usher/cmd/usher/internal/notify"
+	"usher/cmd/usher/internal/sdnotify"
+	"usher/conf"
+	"usher/director"
+	"usher/director/ipvs"
+	"usher/director/ipvstest"
+	"usher/healthcheck"
+	"usher/vrrp"
+)
+
+// sizes are numbers of virtual servers, of ten real servers each.
+var sizes = []int{1000, 10000}
+
+// large is a configuration of that many virtual servers; the last real server of
+// all has the weight given.
+func large(dir string, services, weight int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "global {\n  state = %q\n  control = %q\n  http = \"\"\n}\n", filepath.Join(dir, "state"), filepath.Join(dir, "usher.sock"))
+	for i := range services {
+		fmt.Fprintf(&b, "virtual_server \"s%d\" {\n  address = \"192.168.%d.%d:80\"\n  health_check \"tcp\" { interval = \"60s\" }\n  forward_method = \"nat\"\n", i, i/250, 1+i%250)
+		for j := range 10 {
+			w := 1
+			if i == services-1 && j == 9 {
+				w = weight
+			}
+			fmt.Fprintf(&b, "  real_server \"10.%d.%d.%d:80\" { weight = %d }\n", i/250, i%250, 1+j, w)
+		}
+		b.WriteString("}\n")
+	}
+	return b.String()
+}
+
+// loaded runs a whole daemon, but for its probes and the kernel, which are doubles,
+// and returns when every server is in the table.
+func loaded(b *testing.B, services int) (d *daemon.Daemon, dir string, kernel *ipvstest.Kernel) {
+	dir = b.TempDir()
+	file := filepath.Join(dir, "usher.hcl")
+	if err := os.WriteFile(file, []byte(large(dir, services, 1)), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	kernel = ipvstest.New()
+	loader := &conf.Loader{}
+	log, control := logging.New(io.Discard)
+	d = daemon.New(daemon.Options{
+		Version: "test", Log: log, LogControl: control, Notifier: sdnotify.New(func(string) string { return "" }, os.Getpid()),
+		Load: func() (*conf.Config, conf.Diagnostics) { return loader.Load([]string{file}, nil) },
+		Machine: daemon.Machine{
+			Interfaces:   func() ([]string, error) { return nil, nil },
+			Capabilities: func() (uint64, error) { return ^uint64(0), nil },
+		},
+		Parts: daemon.Parts{
+			VRRP:   func(conf.Global, func(vrrp.Event)) daemon.VRRP { return nil },
+			Alerts: func() daemon.Alerts { return notify.New(notify.Options{}) },
+			Checks: func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
+				return healthcheck.New(healthcheck.Options{Results: h.Results, Events: h.Events, Observe: h.Observe,
+					Prober: healthcheck.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
+						return healthcheck.Result{Outcome: healthcheck.Pass}
+					})}), nil
+			},
+			Director: func(state string, events func(director.Event)) (daemon.Director, error) {
+				return director.New(director.Options{Kernel: kernel, Log: slog.New(slog.DiscardHandler), Events: events, State: state}), nil
+			},
+		},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	b.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+	})
+	for complete(kernel.Table()) < services*10 {
+		select {
+		case err := <-ended:
+			b.Fatalf("it ended: %v", err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return d, dir, kernel
+}
+
+func complete(t ipvs.Table) int {
+	n := 0
+	for _, e := range t {
+		n += len(e.Destinations)
+	}
+	return n
+}
+
+// BenchmarkReload changes one weight.
+func BenchmarkReload(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprintf("%dx10", n), func(b *testing.B) {
+			d, dir, kernel := loaded(b, n)
+			weight := 1
+			for b.Loop() {
+				b.StopTimer()
+				weight++
+				if err := os.WriteFile(filepath.Join(dir, "usher.hcl"), []byte(large(dir, n, weight)), 0o600); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				if err := d.Reload(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if done := kernel.History(); len(done) < weight-1 || done[len(done)-1].Kind != ipvs.EditDestination {
+				b.Fatalf("last operation %v", done[len(done)-1])
+			}
+		})
+	}
+}
+
+// BenchmarkStatus makes the JSON that status and page show.
+func BenchmarkStatus(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprintf("%dx10", n), func(b *testing.B) {
+			d, _, _ := loaded(b, n)
+			size := 0
+			for b.Loop() {
+				text, err := json.Marshal(d.Status())
+				if err != nil {
+					b.Fatal(err)
+				}
+				size = len(text)
+			}
+			b.ReportMetric(float64(size), "bytes")
+		})
+	}
+}
