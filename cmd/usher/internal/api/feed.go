@@ -114,7 +114,7 @@ func period(virtualServers int) time.Duration {
 	case virtualServers <= 500:
 		return 2 * time.Second
 	}
-	return 4 * time.Second
+	return max(4*time.Second, time.Duration(virtualServers)*4*time.Millisecond)
 }
 
 // stream sends the status, then what changes in it, until the client leaves.
@@ -142,8 +142,9 @@ func (h *handlers) stream(w http.ResponseWriter, r *http.Request) {
 // pause waits for the next round; false when the client is gone.
 func (h *handlers) pause(r *http.Request, more <-chan struct{}) bool {
 	h.feed.mu.Lock()
-	next := time.NewTimer(period(len(h.feed.order)))
+	wait := period(len(h.feed.order))
 	h.feed.mu.Unlock()
+	next := time.NewTimer(wait)
 	defer next.Stop()
 	select {
 	case <-next.C:
@@ -153,8 +154,8 @@ func (h *handlers) pause(r *http.Request, more <-chan struct{}) bool {
 	case <-more:
 	}
 	// What caused the event is let finish, and a storm of events makes five rounds
-	// a second at most.
-	soon := time.NewTimer(fresh + 10*time.Millisecond)
+	// a second at most, of a large director fewer.
+	soon := time.NewTimer(max(fresh+10*time.Millisecond, wait/20))
 	defer soon.Stop()
 	select {
 	case <-soon.C:

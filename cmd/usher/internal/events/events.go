@@ -139,12 +139,10 @@ func (r *Ring) Add(e Event) Event {
 }
 
 func appendLimited(list []Event, e Event, limit int) []Event {
-	if len(list) < limit {
-		return append(list, e)
+	if len(list) == limit {
+		list = list[1:]
 	}
-	copy(list, list[1:])
-	list[len(list)-1] = e
-	return list
+	return append(list, e) // which moves all others once in a while, not every time
 }
 
 // Filter chooses events. Empty fields choose all.
