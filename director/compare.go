@@ -2,7 +2,9 @@ package director
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -109,19 +111,24 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 		}
 		owned[key] = true
 	}
-	d.memory.setOwned(owned)
-	d.memory.Overrides = prune(d.memory.Overrides, servers)
-	d.persist()
+	before := d.memory.Overrides
+	d.memory.Overrides = prune(before, servers)
+	if !d.kept || !maps.Equal(owned, d.owned) || !reflect.DeepEqual(d.memory.Overrides, before) {
+		d.memory.setOwned(owned)
+		d.persist()
+		d.kept = true
+	}
 	d.owned = owned
 	d.retire(configured, have, now)
 	pools := make(map[string]*Pool, len(servers))
 	d.order, d.names = d.order[:0], make(map[ipvs.ServiceKey]string, len(configured))
-	for _, vs := range servers {
+	for i, vs := range servers {
 		d.order = append(d.order, vs.Name)
 		for _, key := range vs.services() {
 			d.names[key] = vs.Name
 		}
 		pools[vs.Name] = d.pool(vs, have, now)
+		pools[vs.Name].rank = i
 	}
 	for name := range d.pools {
 		if pools[name] == nil {

@@ -54,6 +54,7 @@ type Director struct {
 	memory   memory
 	loaded   bool                     // memory has been read
 	unsaved  error                    // why the state folder does not hold memory; nil when it does
+	kept     bool                     // it was written once by this Director, or tried
 	owned    map[ipvs.ServiceKey]bool // what memory.Owned says
 	shadow   ipvs.Table               // of our services, as the kernel was left; nil before the first read
 	retired  map[ipvs.ServiceKey]*retiree

@@ -18,6 +18,8 @@ type Kernel interface {
 	// Counters gives the counters of the services named, of all without any. A
 	// service that is not there is left out.
 	Counters(keys ...ipvs.ServiceKey) (ipvs.CounterTable, error)
+	// Totals gives the counters of every service, those of destinations left out.
+	Totals() (map[ipvs.ServiceKey]ipvs.Counters, error)
 	// Apply does ops in order and goes on after one that failed. It returns nil if
 	// all succeeded, else as many errors as ops, nil where one succeeded.
 	Apply(ops []ipvs.Op) []error

@@ -1,9 +1,12 @@
 package director
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -193,11 +196,8 @@ func (d *Director) desired(full bool, now time.Time, events *[]Event) (want, hav
 	want, have = ipvs.Table{}, ipvs.Table{}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, name := range d.order {
+	for _, name := range d.concerned(full) {
 		p := d.pools[name]
-		if !full && !d.dirty[name] && !l.timed[name] {
-			continue
-		}
 		*events = append(*events, p.Evaluate(now)...)
 		p.Want(want, now)
 		for _, key := range p.config.services() {
@@ -224,6 +224,25 @@ func (d *Director) desired(full bool, now time.Time, events *[]Event) (want, hav
 		}
 	}
 	return want, have
+}
+
+// concerned gives the names of the pools to look at, in configured order. A health
+// event costs what it concerns, however many pools there are. Caller holds mu.
+func (d *Director) concerned(full bool) []string {
+	if full {
+		return d.order
+	}
+	names := slices.Collect(maps.Keys(d.dirty))
+	for name := range d.loop.timed {
+		if d.pools[name] == nil { // dropped by a reload
+			delete(d.loop.timed, name)
+		} else if !d.dirty[name] {
+			names = append(names, name)
+		}
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return d.pools[name] == nil })
+	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(d.pools[a].rank, d.pools[b].rank) })
+	return names
 }
 
 // settle closes a pass: what is owned by now is remembered, and a kernel that

@@ -16,6 +16,7 @@ import (
 // clock or the kernel. The zero value is not ready, see NewPool.
 type Pool struct {
 	config  VirtualServer
+	rank    int       // place among all pools, in configured order
 	members []*member // real servers, then sorry servers, in configured order
 	index   map[netip.AddrPort]*member
 	leaving map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"fmt"
 	"time"
 
 	"usher/director/ipvs"
@@ -54,6 +55,36 @@ func (d *Director) Status() []VirtualServerStatus {
 		out = append(out, d.pools[name].status(d.shadow, counters))
 	}
 	return out
+}
+
+// Connections gives how many connections each virtual server has had so far. It
+// costs much less than Status.
+func (d *Director) Connections() (map[string]uint64, error) {
+	totals, err := d.options.Kernel.Totals()
+	if err != nil {
+		return nil, fmt.Errorf("director: read the counters of services: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make(map[string]uint64, len(d.order))
+	for _, name := range d.order {
+		for _, key := range d.pools[name].config.Keys {
+			out[name] += totals[key].Connections
+		}
+	}
+	return out, nil
+}
+
+// Quorum tells whether a virtual server has its quorum, and why; known is false
+// where there is none of that name. It asks the kernel nothing.
+func (d *Director) Quorum(virtualServer string) (up bool, reason string, known bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.pools[virtualServer]
+	if p == nil {
+		return false, "", false
+	}
+	return p.up, p.reason, true
 }
 
 func (p *Pool) status(shadow ipvs.Table, counters ipvs.CounterTable) VirtualServerStatus {

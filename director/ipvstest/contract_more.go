@@ -139,6 +139,10 @@ func testCounters(t *testing.T, k director.Kernel) {
 			t.Errorf("counters of %v lack the destination: %v", c.keys, got)
 		}
 	}
+	totals, err := k.Totals()
+	if _, ok := totals[other]; err != nil || !ok || len(totals) != 2 {
+		t.Errorf("totals %v, %v; want those of 2 services", totals, err)
+	}
 }
 
 func testTimeouts(t *testing.T, k director.Kernel) {

@@ -111,6 +111,16 @@ func (k *Kernel) Counters(keys ...ipvs.ServiceKey) (ipvs.CounterTable, error) {
 	return out, nil
 }
 
+// Totals gives the counters of every service.
+func (k *Kernel) Totals() (map[ipvs.ServiceKey]ipvs.Counters, error) {
+	all, err := k.Counters()
+	out := make(map[ipvs.ServiceKey]ipvs.Counters, len(all))
+	for key, c := range all {
+		out[key] = c.Service
+	}
+	return out, err
+}
+
 // SetCounters sets the counters of a destination, as traffic would.
 func (k *Kernel) SetCounters(key ipvs.ServiceKey, dest ipvs.DestinationKey, c ipvs.Counters) {
 	k.mu.Lock()

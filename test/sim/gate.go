@@ -135,6 +135,13 @@ func (t table) Counters(keys ...ipvs.ServiceKey) (ipvs.CounterTable, error) {
 	return t.Kernel.Counters(keys...)
 }
 
+func (t table) Totals() (map[ipvs.ServiceKey]ipvs.Counters, error) {
+	if err := t.alive(); err != nil {
+		return nil, err
+	}
+	return t.Kernel.Totals()
+}
+
 func (t table) Apply(ops []ipvs.Op) []error {
 	if err := t.pass(); err != nil {
 		errs := make([]error, len(ops))

@@ -93,18 +93,15 @@ func (d *Daemon) track() {
 	if c == nil || process == nil {
 		return
 	}
-	pools := map[string]poolState{}
-	if dir != nil && tracksPools(c) {
-		for _, s := range dir.Status() {
-			pools[s.Name] = poolState{s.Up, s.Reason}
-		}
-	}
 	for _, i := range c.Instances {
 		for _, t := range i.Track {
 			switch t.Kind {
 			case vrrp.TrackVirtualServer:
-				if p, known := pools[t.Name]; known {
-					process.Track(i.Name, t.Key(), adjustment(t, p.up, p.reason))
+				if dir == nil {
+					continue
+				}
+				if up, reason, known := dir.Quorum(t.Name); known {
+					process.Track(i.Name, t.Key(), adjustment(t, up, reason))
 				}
 			case vrrp.TrackBFD:
 				if up, reason, told := d.sessions.state(t.Name); told {
@@ -113,21 +110,4 @@ func (d *Daemon) track() {
 			}
 		}
 	}
-}
-
-type poolState struct {
-	up     bool
-	reason string
-}
-
-// tracksPools spares the reading of every counter where no instance asks.
-func tracksPools(c *conf.Config) bool {
-	for _, i := range c.Instances {
-		for _, t := range i.Track {
-			if t.Kind == vrrp.TrackVirtualServer {
-				return true
-			}
-		}
-	}
-	return false
 }

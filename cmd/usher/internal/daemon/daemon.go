@@ -67,7 +67,7 @@ type Daemon struct {
 
 	state   *stateFolder
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers, alerts, watcher *part }
+	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, watcher *part }
 }
 
 type reloadOutcome struct {
@@ -165,6 +165,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) e
 
 	d.parts.alerts = d.run(ctx, "alerts", d.alerts.Run)
 	d.parts.helpers = d.run(ctx, "helpers", d.helpers)
+	d.parts.keeper = d.run(ctx, "state folder", d.keepLastGood)
 	d.parts.checks = d.run(ctx, "health checks", d.checks.Run)
 	if director != nil {
 		d.direct(ctx, director)
@@ -230,10 +231,21 @@ func (d *Daemon) stop() error {
 		}
 	}
 	d.parts.helpers.stop()
+	d.parts.keeper.stop()
 	d.parts.alerts.stop() // last: it tells of the stop, too
 	err = errors.Join(err, d.servers.close(), d.state.close())
 	d.log.Info("stopped")
 	return err
+}
+
+// keepLastGood saves the last good configuration of reloads.
+func (d *Daemon) keepLastGood(ctx context.Context) error {
+	d.state.keep(ctx, d.notKept)
+	return nil
+}
+
+func (d *Daemon) notKept(err error) {
+	d.log.Warn("the last good configuration could not be kept", "error", err)
 }
 
 func (d *Daemon) onStopKeep() bool {

@@ -220,6 +220,17 @@ func (f *fakeDirector) Status() []director.VirtualServerStatus {
 	return all
 }
 
+func (f *fakeDirector) Connections() (map[string]uint64, error) { return nil, nil }
+
+func (f *fakeDirector) Quorum(name string) (up bool, reason string, known bool) {
+	for _, s := range f.Status() {
+		if s.Name == name {
+			return s.Up, s.Reason, true
+		}
+	}
+	return false, "", false
+}
+
 func (f *fakeDirector) Stats() director.Stats { return director.Stats{} }
 
 func (f *fakeDirector) Settings() []director.SettingStatus {

@@ -3,8 +3,6 @@ package daemon
 import (
 	"sync"
 	"time"
-
-	"usher/director"
 )
 
 // HistoryInterval is the time between two values of a virtual server's history,
@@ -27,14 +25,14 @@ func newHistory() *history {
 	return &history{last: map[string]uint64{}, rate: map[string][]uint64{}}
 }
 
-func (h *history) sample(now time.Time, servers []director.VirtualServerStatus) {
+// sample takes the connections that each virtual server has had so far.
+func (h *history) sample(now time.Time, totals map[string]uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	passed := now.Sub(h.at).Seconds()
-	for _, s := range servers {
-		total := s.Counters.Connections
-		last, known := h.last[s.Name]
-		h.last[s.Name] = total
+	for name, total := range totals {
+		last, known := h.last[name]
+		h.last[name] = total
 		if !known || passed <= 0 {
 			continue
 		}
@@ -42,11 +40,11 @@ func (h *history) sample(now time.Time, servers []director.VirtualServerStatus) 
 		if total >= last { // a service made anew counts from 0
 			rate = uint64(float64(total-last)/passed + 0.5)
 		}
-		values := h.rate[s.Name]
+		values := h.rate[name]
 		if len(values) == historyLength {
 			values = append(values[:0:0], values[1:]...)
 		}
-		h.rate[s.Name] = append(values, rate)
+		h.rate[name] = append(values, rate)
 	}
 	h.at = now
 }

@@ -102,8 +102,13 @@ func (d *Daemon) helpers(ctx context.Context) error {
 			d.mu.Lock()
 			dir := d.director
 			d.mu.Unlock()
-			if dir != nil {
-				d.history.sample(now, dir.Status())
+			if dir == nil {
+				continue
+			}
+			if totals, err := dir.Connections(); err != nil {
+				d.log.Debug("no sample for the history", "error", err)
+			} else {
+				d.history.sample(now, totals)
 			}
 		}
 	}

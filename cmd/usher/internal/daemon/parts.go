@@ -40,6 +40,8 @@ type Director interface {
 	SetActive(instance string, active bool)
 	Override(virtualServer string, realServer netip.AddrPort, o director.Override) error
 	Status() []director.VirtualServerStatus
+	Connections() (map[string]uint64, error)
+	Quorum(virtualServer string) (up bool, reason string, known bool)
 	Stats() director.Stats
 	Settings() []director.SettingStatus
 	// Unanswered counts connections that were begun and never answered.

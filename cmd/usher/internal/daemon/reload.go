@@ -150,8 +150,10 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 	d.sessions.apply(d.bfd, c, d.kick)
 	d.forget(c)
 	d.kick()
-	if err := d.state.saveLastGood(c); err != nil {
-		d.log.Warn("the last good configuration could not be kept", "error", err)
+	if d.ready.Load() {
+		d.state.saveSoon(c)
+	} else if err := d.state.saveLastGood(c); err != nil {
+		d.notKept(err)
 	}
 	return nil
 }

@@ -92,12 +92,16 @@ func TestHangupReloads(t *testing.T) {
 // runs again where the files are broken at the start.
 func TestLastGood(t *testing.T) {
 	f := newFixture(t)
-	_, stop := f.start()
+	d, stop := f.start()
 	info, err := os.Stat(filepath.Join(f.state(), "last-good.json"))
 	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
+		t.Fatalf("mode %v, %v", info, err)
 	}
-	if err := stop(); err != nil {
+	f.write(f.both("eth0", "web") + strings.ReplaceAll(pool("db"), ":80", ":81"))
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := stop(); err != nil { // at the latest then that of the reload is kept
 		t.Fatal(err)
 	}
 
@@ -107,9 +111,9 @@ func TestLastGood(t *testing.T) {
 		t.Fatalf("a broken file ran without being asked to: %v", err)
 	}
 	f.lastGood = f.state()
-	d, _ := f.start()
+	d, _ = f.start()
 	s := d.Status()
-	if len(s.VirtualServers) != 1 || s.Instances[0].Interface != "eth0" {
+	if len(s.VirtualServers) != 2 || s.Instances[0].Interface != "eth0" {
 		t.Errorf("what runs: %+v", s)
 	}
 	if s.Reload == nil || s.Reload.OK || !strings.Contains(s.Reload.Error, "the last good configuration runs") {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ const (
 type stateFolder struct {
 	path string
 	lock *os.File
+	good chan *conf.Config // the last good configuration, until keep has written it
 }
 
 // openState makes the folder where it is not there and locks it. The lock is the
@@ -39,7 +41,7 @@ func openState(path string) (*stateFolder, error) {
 		f.Close()
 		return nil, fmt.Errorf("state folder %s is in use by another usher (several on one machine differ in state and control): %w", path, err)
 	}
-	return &stateFolder{path: path, lock: f}, nil
+	return &stateFolder{path: path, lock: f, good: make(chan *conf.Config, 1)}, nil
 }
 
 func (s *stateFolder) close() error { return s.lock.Close() }
@@ -85,6 +87,39 @@ func (s *stateFolder) saveLastGood(c *conf.Config) error {
 		return fmt.Errorf("last good configuration: %w", err)
 	}
 	return s.write(lastGoodFile, b)
+}
+
+// saveSoon has keep save a configuration, without waiting: to write a large one
+// takes longer than to apply its difference to the one before.
+func (s *stateFolder) saveSoon(c *conf.Config) {
+	select {
+	case <-s.good: // one that was not written yet is the last no more
+	default:
+	}
+	s.good <- c
+}
+
+// keep saves what saveSoon is given, the latest before it returns when ctx ends.
+// It tells failed of those that could not be saved.
+func (s *stateFolder) keep(ctx context.Context, failed func(error)) {
+	save := func(c *conf.Config) {
+		if err := s.saveLastGood(c); err != nil {
+			failed(err)
+		}
+	}
+	for {
+		select {
+		case c := <-s.good:
+			save(c)
+		case <-ctx.Done():
+			select {
+			case c := <-s.good:
+				save(c)
+			default:
+			}
+			return
+		}
+	}
 }
 
 // LoadLastGood reads the configuration that last ran with the state folder at path.
