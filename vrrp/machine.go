@@ -132,6 +132,7 @@ const (
 	StepRetire                         // the same, then hold still: maintenance
 	StepStalled                        // the process slept past its deadline by so much that others have taken over
 	StepWithhold                       // the timer fired but a takeover must not be: keep listening
+	StepHesitate                       // the timer fired late: a Backup listens for Interval more
 )
 
 // Input is one event with its data.
@@ -139,7 +140,7 @@ type Input struct {
 	Kind       StepKind
 	At         time.Duration // when, on the monotonic clock
 	Priority   uint8         // StepAdvert: the sender's; StepPriority: the new one
-	Interval   time.Duration // StepAdvert: Max Advertise Interval
+	Interval   time.Duration // StepAdvert: Max Advertise Interval; StepHesitate: for how long
 	From       netip.Addr    // StepAdvert: the sender
 	Local      netip.Addr    // StepAdvert: this router's own source address of that family; invalid where addresses must not decide a tie
 	Parameters Parameters    // StepParameters

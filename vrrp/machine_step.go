@@ -60,6 +60,8 @@ func (m *Machine) stepBackup(in Input) []Action {
 	case StepWithhold, StepStalled:
 		// A whole interval of listening: an active router that lives will be heard in it.
 		return []Action{m.arm(in.At + m.DownInterval())}
+	case StepHesitate:
+		return []Action{m.arm(in.At + in.Interval)}
 	case StepHandover:
 		m.yielded = true
 	case StepRetire:

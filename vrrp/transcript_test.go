@@ -120,7 +120,7 @@ func parameters(t *testing.T, fields []string) Parameters {
 var kinds = map[string]StepKind{
 	"start": StepStart, "stop": StepStop, "fault": StepFault, "expired": StepExpired, "advert": StepAdvert,
 	"priority": StepPriority, "parameters": StepParameters, "yield": StepYield, "handover": StepHandover,
-	"retire": StepRetire, "stalled": StepStalled, "withhold": StepWithhold,
+	"retire": StepRetire, "stalled": StepStalled, "withhold": StepWithhold, "hesitate": StepHesitate,
 }
 
 // input reads "TIME event arguments". An advert comes from .2 to .1, or from .9 to

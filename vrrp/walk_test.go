@@ -34,7 +34,7 @@ func walkInputs(p Parameters) []Input {
 	low, own, high := netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.5"), netip.MustParseAddr("192.0.2.9")
 	inputs := []Input{
 		{Kind: StepStart}, {Kind: StepStop}, {Kind: StepFault}, {Kind: StepExpired}, {Kind: StepYield},
-		{Kind: StepHandover}, {Kind: StepRetire}, {Kind: StepStalled}, {Kind: StepWithhold},
+		{Kind: StepHandover}, {Kind: StepRetire}, {Kind: StepStalled}, {Kind: StepWithhold}, {Kind: StepHesitate, Interval: p.Interval},
 		{Kind: StepParameters, Parameters: p},
 		{Kind: StepPriority, Priority: 100}, {Kind: StepPriority, Priority: 50},
 	}

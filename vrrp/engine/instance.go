@@ -33,6 +33,7 @@ type instance struct {
 	announced time.Time // the last announcement after a contest
 	echo      bool      // another is owed
 
+	hesitated bool // the down timer ran out late, and was armed for a little more listening
 	wants     bool // the down timer ran out; the sync group is not ready
 	witnessed bool
 	withheld  bool
@@ -122,7 +123,7 @@ func (e *Engine) step(now time.Time, in *instance, input vrrp.Input, reason stri
 		case vrrp.ActAnnounce:
 			e.announce(now, in)
 		case vrrp.ActArm, vrrp.ActDisarm:
-			in.wants = false
+			in.wants, in.hesitated = false, input.Kind == vrrp.StepHesitate
 		case vrrp.ActNotify:
 			e.transition(now, in, a.From, a.To, reason)
 		}
@@ -166,6 +167,8 @@ func (e *Engine) expire(now time.Time, in *instance, late time.Duration) {
 		if in.echo && now.Sub(in.announced) >= contestPace {
 			e.announce(now, in)
 		}
+	case late > punctual && !in.hesitated && !in.resigned:
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepHesitate, Interval: hesitation(in.m, late)}, "")
 	case in.cfg.Witness != nil && !in.witnessed && !in.resigned:
 		if !in.withheld {
 			in.withheld = true
@@ -191,6 +194,21 @@ func (e *Engine) takeOver(now time.Time, in *instance) {
 		reason = fmt.Sprintf("no advertisement from %v for %v", in.active, in.m.DownInterval())
 	}
 	e.step(now, in, vrrp.Input{Kind: vrrp.StepExpired}, reason)
+}
+
+// A down timer that fires later than punctual shows that this machine, or its
+// processor, stood still. Then what has arrived may wait below the sockets yet, and
+// an active router on the same hardware stood still as well and speaks this moment.
+const (
+	punctual       = time.Millisecond
+	leastHesitance = 2 * time.Millisecond
+)
+
+// hesitation is how long a backup router whose timer fired late listens before it
+// claims anything: as long as it was away, at most the interval in which an active
+// router that lives is heard.
+func hesitation(m vrrp.Machine, late time.Duration) time.Duration {
+	return min(max(late, leastHesitance), m.AdvertInterval())
 }
 
 // stallFloor is the least delay that counts as a stall of the process when

@@ -47,7 +47,40 @@ func TestStall(t *testing.T) {
 	t.Run("a little late is no stall", func(t *testing.T) {
 		b := newBench(t)
 		b.e.Apply(b.now, desired(web()))
-		b.now = start.Add(4 * time.Second)
+		b.e.Expire(start.Add(3610 * time.Millisecond))
+		b.is("web", vrrp.Active)
+	})
+	t.Run("a backup that was away listens as long again, once", func(t *testing.T) {
+		b := newBench(t)
+		b.e.Apply(b.now, desired(web()))
+		at, _ := b.e.Deadline()
+		const away = 40 * time.Millisecond
+		b.now = at.Add(away)
+		b.e.Expire(b.now)
+		b.is("web", vrrp.Backup)
+		again, _ := b.e.Deadline()
+		if again != b.now.Add(away) {
+			t.Errorf("listens for %v", again.Sub(b.now))
+		}
+		// The active router stood still on the same hardware, and speaks now.
+		b.hear("192.0.2.7", advertOf(web(), false, 150))
+		b.run(b.now.Sub(start) + 3*time.Second)
+		b.is("web", vrrp.Backup)
+		at, _ = b.e.Deadline()
+		b.now = at.Add(away)
+		b.e.Expire(b.now)
+		b.is("web", vrrp.Backup)
+		// Late again: nobody has spoken meanwhile, and a slow machine has to claim once.
+		b.now = b.now.Add(2 * away)
+		b.e.Expire(b.now)
+		b.is("web", vrrp.Active)
+	})
+	t.Run("a resignation needs no second look", func(t *testing.T) {
+		b := newBench(t)
+		b.e.Apply(b.now, desired(web()))
+		b.hear("192.0.2.7", advertOf(web(), false, 0))
+		at, _ := b.e.Deadline()
+		b.now = at.Add(40 * time.Millisecond)
 		b.e.Expire(b.now)
 		b.is("web", vrrp.Active)
 	})

@@ -25,6 +25,7 @@ type lab struct {
 	loop   *Loop
 	events chan vrrp.Event
 	holds  chan bool
+	soon   func() // called on the first thread, just before a takeover
 	end    context.CancelFunc
 	done   chan error
 	fd     int // the far end
@@ -47,7 +48,7 @@ func newLab(t *testing.T) *lab {
 		}
 	}
 	must(netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: near}, PeerName: far}))
-	l := &lab{t: t, events: make(chan vrrp.Event, 1000), holds: make(chan bool, 1000), done: make(chan error, 1)}
+	l := &lab{t: t, events: make(chan vrrp.Event, 1000), holds: make(chan bool, 1000), soon: func() {}, done: make(chan error, 1)}
 	for _, name := range []string{near, far} {
 		// No link-local address of the kernel's own, which would be checked for duplicates first.
 		must(os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/addr_gen_mode", []byte("1"), 0))
@@ -92,7 +93,7 @@ func newLab(t *testing.T) *lab {
 
 func (l *lab) Set(_ string, active bool) { l.holds <- active }
 func (l *lab) Announce(string)           {}
-func (l *lab) Soon()                     {}
+func (l *lab) Soon()                     { l.soon() }
 
 func config() vrrp.Config {
 	return vrrp.Config{

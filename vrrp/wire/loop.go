@@ -48,11 +48,14 @@ type Options struct {
 // Loop is an engine on real sockets.
 type Loop struct {
 	log    *slog.Logger
-	engine *engine.Engine
 	holder Holder
-	sender *sender
 	links  *watcher
 	rt     bool
+
+	turn   sync.Mutex // for the engine and its sockets: both threads step it
+	engine *engine.Engine
+	sender *sender
+	ears   receivers
 
 	mu     sync.Mutex
 	queue  []command
@@ -153,19 +156,38 @@ func (l *Loop) Run(ctx context.Context) error {
 	// A context cannot be waited for in ppoll: its end comes as a command.
 	defer context.AfterFunc(ctx, func() { l.Do(func(time.Time, *engine.Engine) {}) })()
 
+	if l.rt {
+		realtime(l.log)
+	}
+	g, err := newGuard()
+	if err != nil {
+		return err
+	}
+	first, second := halves()
 	done := make(chan struct{})
 	wg.Go(func() {
 		defer close(done)
-		// The goroutine ends with its thread locked: a thread with a real-time
-		// schedule does not go back to the pool.
-		runtime.LockOSThread()
-		if l.rt {
-			realtime(l.log)
-		}
-		l.loop(ctx)
+		l.thread(first, func() { l.loop(ctx) })
 	})
+	wg.Go(func() { l.thread(second, func() { g.run(ctx, l) }) })
 	<-done
+	g.end()
+	wg.Wait()
+	g.close()
 	return nil
+}
+
+// thread runs f on a thread of its own that keeps to some of the processors. Its
+// goroutine ends with the thread locked: one with a real-time schedule does not go
+// back to the pool.
+func (l *Loop) thread(on unix.CPUSet, f func()) {
+	runtime.LockOSThread()
+	// Where that is refused the thread runs wherever there is room.
+	_ = unix.SchedSetaffinity(0, &on)
+	if l.rt {
+		_ = roundRobin(0, loopPriority) // what is not permitted has been said
+	}
+	f()
 }
 
 func (l *Loop) open() error {
@@ -188,40 +210,52 @@ func (l *Loop) close() {
 	fd := l.wakeFD
 	l.wakeFD, l.ended = -1, true
 	l.mu.Unlock()
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	l.runCommands()
 	l.sender.close()
 	_ = unix.Close(fd)
 }
 
-// loop is the thread's life.
+// loop is the first thread's life.
 func (l *Loop) loop(ctx context.Context) {
-	var ears receivers
-	defer ears.close()
 	var warned time.Time // the deadline that the holder has been told of
 	for ctx.Err() == nil {
-		if l.runCommands() {
-			ears.adapt(l.engine, l.sender, l.log)
-		}
-		at, armed := l.engine.Deadline()
-		urgent := armed && l.engine.Urgent(at)
-		ears.wait(l.wakeFD, at, armed, urgent)
+		at, armed, urgent := l.step()
+		l.ears.wait(l.wakeFD, at, armed, urgent)
 		if urgent && time.Until(at) <= early {
 			if !warned.Equal(at) {
 				warned = at
 				l.holder.Soon()
 			}
-			for time.Until(at) > 0 && !ears.pending() {
+			for time.Until(at) > 0 && !l.ears.pending() {
 				continue
 			}
 		}
-		ears.drain(l.engine)
-		l.engine.Expire(time.Now())
 	}
-	l.runCommands()
+	l.step()
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	l.engine.Shutdown(time.Now())
+	l.ears.close()
 }
 
-// runCommands runs all queued commands and says whether there were any.
+// step does everything that there is to do at this moment, and gives the next
+// deadline, and whether it is worth spinning for.
+func (l *Loop) step() (at time.Time, armed, urgent bool) {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.ears.drain(l.engine)
+	l.engine.Expire(time.Now())
+	if l.runCommands() {
+		l.ears.adapt(l.engine, l.sender, l.log)
+	}
+	at, armed = l.engine.Deadline()
+	return at, armed, armed && l.engine.Urgent(at)
+}
+
+// runCommands runs all queued commands and says whether there were any. The caller
+// has its turn.
 func (l *Loop) runCommands() bool {
 	l.mu.Lock()
 	queue := l.queue

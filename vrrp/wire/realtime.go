@@ -17,8 +17,7 @@ const (
 	processPriority = 50
 )
 
-// realtime gives the calling thread and all others of this process a real-time
-// schedule and locks the process in memory, so that no load on the machine delays
+// realtime gives all threads of this process a real-time schedule and locks the process in memory, so that no load on the machine delays
 // an advertisement. What the system does not permit is said once, as a warning.
 func realtime(log *slog.Logger) {
 	if err := schedule(); err != nil {
@@ -47,10 +46,10 @@ func schedule() error {
 			all = append(all, err)
 		}
 	}
-	all = append(all, roundRobin(unix.Gettid(), loopPriority))
 	return first(all)
 }
 
+// roundRobin gives one thread a real-time schedule; 0 is the calling one.
 func roundRobin(tid int, priority uint32) error {
 	return unix.SchedSetAttr(tid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: priority}, 0)
 }
