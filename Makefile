@@ -16,7 +16,7 @@ help:
 	@echo "make build                              the program, as build/usher"
 	@echo "make test-unit, test-native, test-ipvs  parts of make test: packages, VRRP labs, IPVS labs"
 	@echo "make package                            Debian and RPM packages, in build/packages"
-	@echo "make bench-failover [BENCH=ARGS]        time to fail over beside keepalived's; 40 minutes in full"
+	@echo "make bench-failover [BENCH=ARGS]        time to fail over beside keepalived's; 10 minutes in full"
 	@echo "make bench-director                     programming speed of IPVS beside keepalived's"
 	@echo "make bench-check                        cost of health checks beside keepalived's"
 	@echo "make clean                              remove what was built, measured and downloaded"

@@ -23,13 +23,15 @@ type bench struct {
 	lab      *lab.Lab
 	a        *lab.Process
 	wire     *wire
-	stopSYN  context.CancelFunc
 }
 
 // limit is how long anything may take.
-const limit = 60 * time.Second
+const limit = 30 * time.Second
 
-func newBench(ctx context.Context, base, binary string, p program, interval time.Duration, loaded bool) (b *bench, err error) {
+// errLimit is what took longer.
+var errLimit = errors.New("not in time")
+
+func newBench(ctx context.Context, base, binary string, p program, interval time.Duration) (b *bench, err error) {
 	// Its clients and real servers are idle; only the client is used.
 	l, err := lab.New(ctx, base, lab.Options{Forward: "dr", Usher: binary})
 	if err != nil {
@@ -49,27 +51,13 @@ func newBench(ctx context.Context, base, binary string, p program, interval time
 	if b.wire, err = listen(l); err != nil {
 		return nil, err
 	}
-	synCtx, stop := context.WithCancel(ctx)
-	b.stopSYN = stop
-	if err := knock(synCtx, l.Client); err != nil {
-		return nil, err
-	}
 	if _, err := p.start(l.B, low, interval); err != nil {
 		return nil, err
 	}
-	if err := b.startA(); err != nil {
-		return nil, err
-	}
-	if loaded {
-		err = startLoad(l)
-	}
-	return b, err
+	return b, b.startA()
 }
 
 func (b *bench) close() error {
-	if b.stopSYN != nil {
-		b.stopSYN()
-	}
 	var err error
 	if b.wire != nil {
 		err = b.wire.close()
@@ -88,31 +76,81 @@ func (b *bench) startA() (err error) {
 // settled waits until A alone has been speaking for a while.
 func (b *bench) settled() error {
 	return until("the router of the higher priority is active", func() bool {
-		return b.wire.alone(b.wire.macA, 5*b.interval+100*time.Millisecond)
+		return b.wire.alone(b.wire.macA, 2*b.interval+100*time.Millisecond)
 	})
 }
 
-// failover makes A fail and measures how B takes over, then brings A back.
+// early is how long before the takeover is due the client begins to connect.
+const early = 50 * time.Millisecond
+
+// failover makes A fail and measures how B takes over.
 func (b *bench) failover(ctx context.Context, kind string) (result, error) {
+	// The client has spoken to the VIP a moment ago: it knows A's hardware address.
+	stop, err := knock(ctx, b.lab.Client)
+	if err != nil {
+		return result{}, err
+	}
+	b.wire.forget(answer)
+	err = until("the client reaches the router of the higher priority", b.wire.answers)
+	stop()
+	if err != nil {
+		return result{}, err
+	}
 	// At any point of the interval.
 	if err := pause(ctx, rand.N(b.interval)); err != nil {
 		return result{}, err
 	}
-	b.wire.reset()
-	if err := b.fail(kind); err != nil {
+	// A false takeover a moment ago would be taken for the one that is measured.
+	if err := b.settled(); err != nil {
 		return result{}, err
 	}
+	b.wire.reset()
+	if kind == "stop" { // with a resignation there is no telling when the takeover is due
+		if stop, err = knock(ctx, b.lab.Client); err != nil {
+			return result{}, err
+		}
+		err = b.fail(kind)
+	} else if err = b.fail(kind); err == nil {
+		if err = pause(ctx, time.Until(b.wire.due(b.interval))-early); err != nil {
+			return result{}, err
+		}
+		stop, err = knock(ctx, b.lab.Client)
+	}
+	if err != nil {
+		stop()
+		return result{}, err
+	}
+	defer stop()
 	if err := until("the router of the lower priority has taken over", b.wire.taken); err != nil {
 		return result{}, err
 	}
-	r := b.wire.result(b.interval)
+	return b.wire.result(b.interval), nil
+}
+
+// mend brings A back after a failure.
+func (b *bench) mend(kind string) error {
 	if kind == "cut" {
 		if err := b.lab.Mend(b.lab.A, "eth0"); err != nil {
-			return r, err
+			return err
 		}
-		return r, b.settled()
+		return b.settled()
 	}
-	return r, b.startA()
+	if kind == "stop" {
+		// A program that was told to stop may take its time.
+		if err := until("the stopped program has ended", b.ended); err != nil {
+			return err
+		}
+	}
+	return b.startA()
+}
+
+func (b *bench) ended() bool {
+	select {
+	case <-b.a.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 func (b *bench) fail(kind string) error {
@@ -120,7 +158,7 @@ func (b *bench) fail(kind string) error {
 	case "kill":
 		return killAll(b.a.PID())
 	case "stop":
-		return b.a.Stop()
+		return b.a.Signal(syscall.SIGTERM)
 	case "cut":
 		return b.lab.Cut(b.lab.A, "eth0")
 	}
@@ -174,7 +212,7 @@ func until(what string, ok func() bool) error {
 		select {
 		case <-tick.C:
 		case <-end:
-			return fmt.Errorf("%s: not within %v", what, limit)
+			return fmt.Errorf("%s: %w, %v", what, errLimit, limit)
 		}
 	}
 	return nil

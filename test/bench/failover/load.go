@@ -12,7 +12,8 @@ import (
 const checked = 5000
 
 // startLoad keeps the machine busy until the lab is closed: `usher check` of many
-// servers on the backup router, and one spinning process for each core.
+// servers on the backup router, and one spinning process for each core. One is
+// enough for all labs: they share the machine.
 func startLoad(l *lab.Lab) error {
 	var hcl strings.Builder
 	fmt.Fprintf(&hcl, `

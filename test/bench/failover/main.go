@@ -13,8 +13,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"usher/test/lab"
 )
@@ -51,6 +54,13 @@ func parse() (o options, err error) {
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) == 2 && os.Args[1] == watchWord {
+		if err := watchProcessors(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "watch:", err)
+			return 1
+		}
+		return 0
+	}
 	o, err := parse()
 	if err == nil {
 		err = measure(ctx, o)
@@ -85,45 +95,106 @@ func measure(ctx context.Context, o options) (err error) {
 		}
 		return nil
 	}
+	if err := environment(ctx, os.Stdout); err != nil {
+		return err
+	}
 	fmt.Println("excess over the protocol's bound in ms, median / p99: first advertisement, first gratuitous ARP, first answered TCP SYN")
 	fmt.Printf("%-11s %-9s %-6s %5s  %-17s %-17s %-17s\n", "program", "interval", "event", "runs", "advert", "garp", "tcp")
+	var all verdict
 	for _, interval := range o.intervals {
-		if err := measureInterval(ctx, filepath.Join(root, "artifacts"), binary, interval, o); err != nil {
+		if err := measureInterval(ctx, filepath.Join(root, "artifacts"), binary, interval, o, &all); err != nil {
 			return err
 		}
+	}
+	all.print(os.Stdout)
+	return nil
+}
+
+// labsOf is how many labs of each program fail over at the same time. Between two
+// failures a lab mostly waits; the shorter the interval the more do those of
+// several get in each other's way.
+func labsOf(o options, interval time.Duration) int {
+	switch {
+	case o.load || interval < 100*time.Millisecond:
+		return 1
+	case interval < time.Second:
+		return 2
+	}
+	return 4
+}
+
+// measureInterval runs both programs side by side, in as many labs, and makes
+// their active routers fail again and again. All labs bring their failed router back
+// only when every one of them has been measured: no start of a process disturbs.
+func measureInterval(ctx context.Context, base, binary string, interval time.Duration, o options, all *verdict) (err error) {
+	var benches []*bench // usher and keepalived in turn
+	n := labsOf(o, interval)
+	for range n {
+		for _, p := range []program{usher{}, keepalived{}} {
+			b, e := newBench(ctx, base, binary, p, interval)
+			if e != nil {
+				return errors.Join(err, e)
+			}
+			defer func() { err = errors.Join(err, b.close()) }()
+			benches = append(benches, b)
+		}
+	}
+	if o.load {
+		if err := startLoad(benches[0].lab); err != nil {
+			return err
+		}
+	}
+	for _, kind := range o.kinds {
+		results := map[string][]result{}
+		for range (o.runs + n - 1) / n {
+			if err := round(ctx, benches, kind, interval, results); err != nil {
+				return err
+			}
+		}
+		for _, b := range benches[:2] {
+			name := b.program.name()
+			fmt.Printf("%-11s %-9v %-6s %5d  %-17s %-17s %-17s\n", name, interval, kind, len(results[name]),
+				quantiles(results[name], result.ofAdvert), quantiles(results[name], result.ofGARP), quantiles(results[name], result.ofTCP))
+		}
+		all.judge(fmt.Sprintf("%v %s", interval, kind), results[usher{}.name()], results[keepalived{}.name()])
 	}
 	return nil
 }
 
-// measureInterval runs both programs side by side, each in a lab of its own, and
-// makes their active routers fail in turn.
-func measureInterval(ctx context.Context, base, binary string, interval time.Duration, o options) (err error) {
-	var benches []*bench
-	for _, p := range []program{usher{}, keepalived{}} {
-		b, e := newBench(ctx, base, binary, p, interval, o.load)
-		if e != nil {
-			return errors.Join(err, e)
-		}
-		defer func() { err = errors.Join(err, b.close()) }()
-		benches = append(benches, b)
+// round makes every lab fail over once. At the shortest intervals one does after the
+// other, else all at once.
+func round(ctx context.Context, benches []*bench, kind string, interval time.Duration, results map[string][]result) error {
+	var mu sync.Mutex
+	var fails, mends errgroup.Group
+	if interval < 100*time.Millisecond {
+		fails.SetLimit(1)
 	}
-	for _, kind := range o.kinds {
-		results := make([][]result, len(benches))
-		for range o.runs {
-			for i, b := range benches {
-				r, err := b.failover(ctx, kind)
-				if err != nil {
-					return fmt.Errorf("%s at %v, %s: %w", b.program.name(), interval, kind, err)
-				}
-				results[i] = append(results[i], r)
+	for _, b := range benches {
+		fails.Go(func() error {
+			r, err := b.failover(ctx, kind)
+			if errors.Is(err, errLimit) { // a router that never takes over is part of the result
+				fmt.Printf("%s at %v, %s: %v\n", b.program.name(), interval, kind, err)
+				return nil
 			}
-		}
-		for i, b := range benches {
-			fmt.Printf("%-11s %-9v %-6s %5d  %-17s %-17s %-17s\n", b.program.name(), interval, kind, len(results[i]),
-				quantiles(results[i], func(r result) time.Duration { return r.advert }),
-				quantiles(results[i], func(r result) time.Duration { return r.garp }),
-				quantiles(results[i], func(r result) time.Duration { return r.tcp }))
-		}
+			if err != nil {
+				return fmt.Errorf("%s at %v, %s: %w", b.program.name(), interval, kind, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			results[b.program.name()] = append(results[b.program.name()], r)
+			return nil
+		})
 	}
-	return nil
+	if err := fails.Wait(); err != nil {
+		return err
+	}
+	for _, b := range benches {
+		mends.Go(func() error {
+			if err := b.mend(kind); !errors.Is(err, errLimit) {
+				return err
+			}
+			return nil // the next round waits again
+		})
+	}
+	return mends.Wait()
 }

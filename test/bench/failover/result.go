@@ -11,17 +11,27 @@ type result struct {
 	advert, garp, tcp time.Duration
 }
 
+func (r result) ofAdvert() time.Duration { return r.advert }
+func (r result) ofGARP() time.Duration   { return r.garp }
+func (r result) ofTCP() time.Duration    { return r.tcp }
+
 // quantiles gives median and 99th percentile (with fewer than a hundred runs the
 // worst) in milliseconds.
 func quantiles(all []result, of func(result) time.Duration) string {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	return fmt.Sprintf("%.2f / %.2f", ms(quantile(all, of, 50)), ms(quantile(all, of, 99)))
+}
+
+func quantile(all []result, of func(result) time.Duration, percent int) time.Duration {
 	values := make([]time.Duration, 0, len(all))
 	for _, r := range all {
 		values = append(values, of(r))
 	}
+	if len(values) == 0 {
+		return limit
+	}
 	slices.Sort(values)
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	p99 := values[min(len(values)-1, len(values)*99/100)]
-	return fmt.Sprintf("%.2f / %.2f", ms(values[len(values)/2]), ms(p99))
+	return values[min(len(values)-1, len(values)*percent/100)]
 }
 
 // The lower of the two priorities, which takes over.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 )
@@ -13,16 +14,29 @@ import (
 func soak(ctx context.Context, base, binary string, interval time.Duration, o options) (err error) {
 	var benches []*bench
 	for _, p := range []program{usher{}, keepalived{}} {
-		b, e := newBench(ctx, base, binary, p, interval, o.load)
+		b, e := newBench(ctx, base, binary, p, interval)
 		if e != nil {
 			return errors.Join(err, e)
 		}
 		defer func() { err = errors.Join(err, b.close()) }()
-		b.stopSYN()
-		b.wire.reset()
 		benches = append(benches, b)
 	}
+	if o.load {
+		if err := startLoad(benches[0].lab); err != nil {
+			return err
+		}
+	}
+	w, err := startWatch(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range benches {
+		b.wire.reset()
+	}
 	if err := pause(ctx, o.soak); err != nil {
+		return err
+	}
+	if err := w.report(os.Stdout); err != nil {
 		return err
 	}
 	for _, b := range benches {

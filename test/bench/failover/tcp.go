@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,39 +41,51 @@ func serve(n *lab.Node) error {
 }
 
 // knock sends a SYN to the VIP again and again, each from a socket of its own that is
-// closed soon, so that no back-off of TCP stands in the way.
-func knock(ctx context.Context, n *lab.Node) error {
-	started := make(chan error, 1)
+// closed soon, so that no back-off of TCP stands in the way, until it is stopped.
+func knock(ctx context.Context, n *lab.Node) (stop func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	started, done := make(chan error, 1), make(chan struct{})
 	go func() {
-		_ = n.Do(func() error {
-			runtime.LockOSThread()
+		defer close(done)
+		err := n.Do(func() error {
 			started <- nil
-			to := &unix.SockaddrInet4{Port: port, Addr: lab.VIP.As4()}
-			var open []int
-			tick := time.NewTicker(knocking)
-			defer tick.Stop()
-			for ctx.Err() == nil {
-				<-tick.C
-				fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-				if err != nil {
-					continue
-				}
-				// Closed with a reset: nothing lingers.
-				_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-				if err := unix.Connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
-					_ = unix.Close(fd)
-					continue
-				}
-				if open = append(open, fd); len(open) > 20 {
-					_ = unix.Close(open[0])
-					open = open[1:]
-				}
-			}
-			for _, fd := range open {
-				_ = unix.Close(fd)
-			}
-			return os.ErrDeadlineExceeded
+			knocks(ctx)
+			return nil
 		})
+		started <- err
 	}()
-	return <-started
+	stop = func() {
+		cancel()
+		<-done
+	}
+	return stop, <-started
+}
+
+func knocks(ctx context.Context) {
+	to := &unix.SockaddrInet4{Port: port, Addr: lab.VIP.As4()}
+	var open []int
+	defer func() {
+		for _, fd := range open {
+			_ = unix.Close(fd)
+		}
+	}()
+	tick := time.NewTicker(knocking)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		<-tick.C
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			continue
+		}
+		// Closed with a reset: nothing lingers.
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		if err := unix.Connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+			_ = unix.Close(fd)
+			continue
+		}
+		if open = append(open, fd); len(open) > 20 {
+			_ = unix.Close(open[0])
+			open = open[1:]
+		}
+	}
 }

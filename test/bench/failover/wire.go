@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -207,6 +208,41 @@ func (w *wire) lastAdvert(mac [6]byte) (at time.Time) {
 	return at
 }
 
+// forget drops what has been seen of one kind.
+func (w *wire) forget(k kind) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen = slices.DeleteFunc(w.seen, func(s sighting) bool { return s.kind == k })
+}
+
+// answers says whether a connection attempt has been answered by A.
+func (w *wire) answers() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.seen, func(s sighting) bool { return s.kind == answer && s.from == w.macA })
+}
+
+// due is when the takeover is due, after what A has said last.
+func (w *wire) due(interval time.Duration) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := w.lastWord(time.Now())
+	return last.at.Add(bound(interval, last.kind == resignation))
+}
+
+// lastWord is A's last advert before an instant, or its resignation.
+func (w *wire) lastWord(before time.Time) (last sighting) {
+	for _, s := range w.seen {
+		if s.from == w.macA && (s.kind == advert || s.kind == resignation) && s.at.Before(before) {
+			// A program may resign more than once: the first one counts.
+			if !(last.kind == resignation && s.kind == resignation) {
+				last = s
+			}
+		}
+	}
+	return last
+}
+
 // taken says whether everything of the takeover has been seen.
 func (w *wire) taken() bool {
 	w.mu.Lock()
@@ -232,15 +268,7 @@ func (w *wire) result(interval time.Duration) result {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	first, _ := w.first(advert)
-	var last sighting
-	for _, s := range w.seen {
-		if s.from == w.macA && (s.kind == advert || s.kind == resignation) && s.at.Before(first) {
-			// A program may resign more than once: the first one counts.
-			if !(last.kind == resignation && s.kind == resignation) {
-				last = s
-			}
-		}
-	}
+	last := w.lastWord(first)
 	due := last.at.Add(bound(interval, last.kind == resignation))
 	announced, _ := w.first(garp)
 	answered, _ := w.first(answer)
