@@ -12,7 +12,7 @@ import (
 
 var suite labtest.Suite
 
-func TestMain(m *testing.M) { os.Exit(labtest.Bare(m, &suite)) }
+func TestMain(m *testing.M) { os.Exit(labtest.Native(m, &suite)) }
 
 // A lab that lies about its network makes every test on it worthless.
 func TestTopology(t *testing.T) {

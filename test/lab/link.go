@@ -100,16 +100,3 @@ func (n *Node) defaultRoute(via netip.Addr) error {
 	}
 	return nil
 }
-
-// tunnel brings up tunl0, which takes IP in IP from anybody. The module makes it
-// in every namespace, once it is loaded; adding it loads the module.
-func (n *Node) tunnel() error {
-	if _, err := n.net.LinkByName("tunl0"); err != nil {
-		attrs := netlink.NewLinkAttrs()
-		attrs.Name = "tunl0"
-		if err := n.net.LinkAdd(&netlink.Iptun{LinkAttrs: attrs}); err != nil && !errors.Is(err, unix.EEXIST) {
-			return fmt.Errorf("%s: IP in IP tunnel: %w", n.Name, err)
-		}
-	}
-	return n.up("tunl0")
-}

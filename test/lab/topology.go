@@ -130,27 +130,11 @@ func (l *Lab) realServer(i int) (*Node, error) {
 	return n, nil
 }
 
-// HoldVIP gives a real server the VIP in the way that dr and tun ask for, as an
-// administrator would without `usher real-server`.
-func (n *Node) HoldVIP() error {
-	// Nobody but the director answers for the VIP.
-	if err := set(n, map[string]string{
-		"net.ipv4.conf.all.arp_ignore":   "1",
-		"net.ipv4.conf.all.arp_announce": "2",
-		"net.ipv4.conf.all.rp_filter":    "0",
-	}); err != nil {
-		return err
-	}
-	if n.lab.Forward != "tun" {
-		return n.address("lo", VIP.String()+"/32")
-	}
-	if err := n.tunnel(); err != nil {
-		return err
-	}
-	if err := n.Sysctl("net.ipv4.conf.tunl0.rp_filter", "0"); err != nil {
-		return err
-	}
-	return n.address("tunl0", VIP.String()+"/32")
+// HoldVIP prepares a real server of dr or tun as an administrator does: with
+// `usher real-server` and the directors' own file.
+func (n *Node) HoldVIP(ctx context.Context, file string) error {
+	_, err := n.Usher(ctx, "real-server", "-c", file)
+	return err
 }
 
 func set(n *Node, values map[string]string) error {

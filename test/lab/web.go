@@ -54,12 +54,17 @@ func (n *Node) Web(ctx context.Context) (*Process, error) {
 	})
 }
 
-// Webs starts nginx on every real server and, for dr and tun, gives each the VIP.
+// Webs starts nginx on every real server and, for dr and tun, gives each the VIP
+// of the file in conf/examples.
 func (l *Lab) Webs(ctx context.Context) ([]*Process, error) {
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
 	var all []*Process
 	for _, n := range l.Real {
 		if l.Forward == "dr" || l.Forward == "tun" {
-			if err := n.HoldVIP(); err != nil {
+			if err := n.HoldVIP(ctx, filepath.Join(root, "conf/examples", l.Forward+".hcl")); err != nil {
 				return nil, err
 			}
 		}

@@ -20,12 +20,9 @@ type Suite struct {
 	Usher string // the program under test
 }
 
-// Bare runs a suite on this machine that needs neither IPVS nor usher.
-func Bare(m *testing.M, s *Suite) int { return report(native(m, s, false)) }
-
 // Native runs a suite on this machine that needs no IPVS. The program under test
 // has the race detector.
-func Native(m *testing.M, s *Suite) int { return report(native(m, s, true)) }
+func Native(m *testing.M, s *Suite) int { return report(native(m, s)) }
 
 // IPVS runs a suite that needs IPVS: on this machine if the kernel has it, else
 // the whole test binary runs again in one boot of the virtual machine.
@@ -39,17 +36,15 @@ func report(code int, err error) int {
 	return code
 }
 
-func native(m *testing.M, s *Suite, usher bool) (int, error) {
+func native(m *testing.M, s *Suite) (int, error) {
 	ctx := context.Background()
 	release, err := s.prepare(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
-	if usher {
-		if s.Usher, err = lab.Build(ctx, s.Root, true); err != nil {
-			return 0, err
-		}
+	if s.Usher, err = lab.Build(ctx, s.Root, true); err != nil {
+		return 0, err
 	}
 	return m.Run(), nil
 }
