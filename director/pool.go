@@ -62,6 +62,7 @@ type drain struct {
 // leaving is a destination that the configuration no longer has.
 type leaving struct {
 	destination ipvs.Destination
+	held        uint32 // weight to go on with while nobody can take its place, see Pool.holds
 	drain       drain
 }
 
@@ -79,7 +80,7 @@ func NewPool(config VirtualServer, have ipvs.Table, now time.Time) *Pool {
 			total += m.config.Weight
 		}
 	}
-	p.up = total > 0 && total >= config.Quorum && !sorry
+	p.up = (total > 0 && total >= config.Quorum || p.replaced()) && !sorry
 	return p
 }
 
@@ -119,7 +120,7 @@ func (p *Pool) configure(config VirtualServer, have ipvs.Table, now time.Time) {
 	if p.sorry != nil && !slices.Contains(p.members, p.sorry) {
 		p.sorry = nil
 	}
-	p.release(have, now)
+	p.release(have)
 }
 
 // adopt notes whether the kernel has the server in any of the pool's services.
@@ -134,7 +135,7 @@ func (m *member) adopt(rs RealServer, keys []ipvs.ServiceKey, have ipvs.Table) {
 
 // release puts what the kernel has and the configuration no longer names among
 // those that leave.
-func (p *Pool) release(have ipvs.Table, now time.Time) {
+func (p *Pool) release(have ipvs.Table) {
 	before := p.leaving
 	p.leaving = map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving{}
 	for _, key := range p.config.Keys {
@@ -148,9 +149,7 @@ func (p *Pool) release(have ipvs.Table, now time.Time) {
 			}
 			l, going := before[key][dest]
 			if !going {
-				d.Weight = 0
-				l = leaving{destination: d}
-				l.drain.start(now, p.config.DrainTimeout)
+				l = leaving{destination: d, held: d.Weight}
 			}
 			if p.leaving[key] == nil {
 				p.leaving[key] = map[ipvs.DestinationKey]leaving{}

@@ -26,6 +26,7 @@ func (p *Pool) Evaluate(now time.Time) []Event {
 		}
 		m.state, m.reason = state, reason
 	}
+	p.dismiss(now)
 	p.judgeQuorum(now, &events)
 	p.chooseSorry()
 	p.ramp(now)
@@ -103,6 +104,9 @@ func (p *Pool) judgeQuorum(now time.Time, events *[]Event) {
 	}
 	up := p.up
 	switch {
+	case up && p.holds():
+		p.reason = "the servers of before serve until the first probe of the new ones"
+		return
 	case sum == 0 || sum < p.config.Quorum-p.config.Hysteresis:
 		up = false
 	case sum >= p.config.Quorum+p.config.Hysteresis:
@@ -113,6 +117,49 @@ func (p *Pool) judgeQuorum(now time.Time, events *[]Event) {
 		p.up, p.since = up, now
 		*events = append(*events, Event{Time: now, Kind: EventQuorum, VirtualServer: p.config.Name,
 			From: upDown(!up), To: upDown(up), Reason: p.reason})
+	}
+}
+
+// holds tells whether servers that the configuration no longer has must go on
+// serving: all that could take their place waits for its first probe.
+func (p *Pool) holds() bool {
+	waiting := false
+	for _, m := range p.members {
+		if !m.sorry && m.counts() && m.target() > 0 {
+			return false
+		}
+		waiting = waiting || !m.sorry && m.state == ServerInitial && m.config.Weight > 0
+	}
+	return waiting && p.replaced()
+}
+
+// replaced tells whether servers that the configuration no longer has serve.
+func (p *Pool) replaced() bool {
+	for _, dests := range p.leaving {
+		for _, l := range dests {
+			if l.held > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// dismiss starts emptying what the configuration no longer has, as soon as that
+// leaves no gap.
+func (p *Pool) dismiss(now time.Time) {
+	if p.holds() {
+		return
+	}
+	for _, dests := range p.leaving {
+		for dest, l := range dests {
+			if l.drain.on {
+				continue
+			}
+			l.destination.Weight, l.held = 0, 0
+			l.drain.start(now, p.config.DrainTimeout)
+			dests[dest] = l
+		}
 	}
 }
 

@@ -230,6 +230,57 @@ func TestRemovedServiceIsEmptiedFirst(t *testing.T) {
 	})
 }
 
+// shifted is a pool like pool(n), but of the n servers after those of first.
+func shifted(first, n int) director.VirtualServer {
+	vs := pool(first + n)
+	vs.Real = vs.Real[first:]
+	return vs
+}
+
+// A reload that exchanges every server leaves the pool to the old ones until the
+// first probe of a new one, whatever it has to say.
+func TestReplacedServersServeUntilTheFirstProbe(t *testing.T) {
+	for _, first := range []healthcheck.State{healthcheck.Up, healthcheck.Down} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			defer func() { w.halt() }()
+			w.apply(pool(2))
+			w.up(0, 1)
+			w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 1})
+			w.k.Watch(func(now ipvs.Table) {
+				if first == healthcheck.Up && !serving(now, testKey(0)) {
+					t.Errorf("empty: %v", now)
+				}
+			})
+			w.apply(shifted(2, 2))
+			time.Sleep(time.Hour)
+			w.weights(map[int]uint32{0: 1, 1: 1})
+			w.halt()
+			w.start()
+			w.apply(shifted(2, 2))
+			w.weights(map[int]uint32{0: 1, 1: 1})
+			if w.count(director.EventQuorum) != 1 || !w.d.Status()[0].Up {
+				t.Errorf("the quorum was lost: %+v", w.d.Status()[0])
+			}
+			w.health("web", 2, first)
+			if first == healthcheck.Up {
+				w.weights(map[int]uint32{0: 0, 1: 0, 2: 1})
+				time.Sleep(10 * time.Second)
+				w.weights(map[int]uint32{0: 0, 2: 1})
+				time.Sleep(time.Minute)
+				w.weights(map[int]uint32{2: 1})
+				return
+			}
+			w.weights(map[int]uint32{0: 1, 1: 1})
+			w.health("web", 3, first)
+			w.weights(map[int]uint32{0: 0, 1: 0})
+			if w.d.Status()[0].Up {
+				t.Error("the quorum is there without servers")
+			}
+		})
+	}
+}
+
 // A probe's private service has its one server whatever the checks say.
 func TestProbeService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -124,7 +124,7 @@ func (p *Pool) Draining() []ipvs.ServiceKey {
 	for _, key := range p.config.Keys {
 		some := all
 		for _, l := range p.leaving[key] {
-			some = some || !l.drain.gone
+			some = some || l.drain.on && !l.drain.gone
 		}
 		if some {
 			keys = append(keys, key)
@@ -150,6 +150,9 @@ func (p *Pool) Observe(counters ipvs.CounterTable, now time.Time) {
 	}
 	for key, dests := range p.leaving {
 		for dest, l := range dests {
+			if !l.drain.on {
+				continue
+			}
 			c := counters[key].Destinations[dest]
 			if l.drain.observe(key.Protocol, c.Active, c.Inactive, now) {
 				delete(dests, dest)
