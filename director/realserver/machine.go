@@ -1,6 +1,7 @@
 package realserver
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"usher/director/sysctl"
@@ -30,6 +32,9 @@ func LocalAddresses() ([]netip.Addr, error) {
 	return out, nil
 }
 
+// absent is what look finds where there is nothing.
+const absent = "not there"
+
 // look tells how things stand with a step: whether it is done, and what was found
 // in its place, which is what undoing it goes back to.
 func look(s Step) (done bool, found string, err error) {
@@ -40,7 +45,7 @@ func look(s Step) (done bool, found string, err error) {
 	case Link:
 		link, err := netlink.LinkByName(s.Device)
 		if missing(err) {
-			return false, "not there", nil
+			return false, absent, nil
 		}
 		if err != nil {
 			return false, "", err
@@ -52,16 +57,16 @@ func look(s Step) (done bool, found string, err error) {
 	case Port:
 		ports, err := netlink.FouList(family(s))
 		if err != nil {
-			return false, "not there", nil // a kernel without the module has no such list
+			return false, absent, nil // a kernel without the module has no such list
 		}
 		if slices.ContainsFunc(ports, func(f netlink.Fou) bool { return f.Port == int(s.Port) && f.Family == family(s) }) {
 			return true, "there", nil
 		}
-		return false, "not there", nil
+		return false, absent, nil
 	}
 	link, err := netlink.LinkByName(s.Device)
 	if missing(err) {
-		return false, "not there", nil
+		return false, absent, nil
 	}
 	if err != nil {
 		return false, "", err
@@ -75,7 +80,7 @@ func look(s Step) (done bool, found string, err error) {
 			return true, "there", nil
 		}
 	}
-	return false, "not there", nil
+	return false, absent, nil
 }
 
 func missing(err error) bool {
@@ -101,6 +106,11 @@ func do(s Step) error {
 			if err := modprobe(s.Module); err != nil {
 				return err
 			}
+			if s.Local.IsValid() {
+				if err := netlink.LinkAdd(ownTunnel(s)); err != nil {
+					return err
+				}
+			}
 			link, err = netlink.LinkByName(s.Device)
 		}
 		if err != nil {
@@ -111,7 +121,7 @@ func do(s Step) error {
 		if err := modprobe(s.Module); err != nil {
 			return err
 		}
-		return netlink.FouAdd(fou(s))
+		return addGUE(s)
 	}
 	link, err := netlink.LinkByName(s.Device)
 	if err != nil {
@@ -126,7 +136,7 @@ func undo(s Step, found string) error {
 	case Sysctl:
 		return sysctl.System{}.Set(s.Name, found)
 	case Port:
-		return netlink.FouDel(fou(s))
+		return netlink.FouDel(netlink.Fou{Family: family(s), Port: int(s.Port)})
 	}
 	link, err := netlink.LinkByName(s.Device)
 	if missing(err) {
@@ -134,6 +144,9 @@ func undo(s Step, found string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if s.Kind == Link && s.Local.IsValid() && found == absent {
+		return netlink.LinkDel(link)
 	}
 	if s.Kind == Link {
 		return netlink.LinkSetDown(link)
@@ -158,8 +171,36 @@ func address(s Step) *netlink.Addr {
 	return a
 }
 
-func fou(s Step) netlink.Fou {
-	return netlink.Fou{Family: family(s), Port: int(s.Port), EncapType: netlink.FOU_ENCAP_GUE}
+// ownTunnel is the tunnel from anybody to one of this machine's addresses, see tunnel.
+func ownTunnel(s Step) netlink.Link {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = s.Device
+	if s.Module == "ip6_tunnel" {
+		// Of any protocol: IPv6 for this address comes here as well, once it is there.
+		return &netlink.Ip6tnl{LinkAttrs: attrs, Local: s.Local.AsSlice()}
+	}
+	return &netlink.Gretun{LinkAttrs: attrs, Local: s.Local.AsSlice(), IFlags: nl.GRE_CSUM}
+}
+
+// addGUE has the kernel unwrap GUE on a UDP port. netlink.FouAdd cannot be used: it
+// names protocol 0 with GUE, which has none, and kernels of 2026 refuse that.
+func addGUE(s Step) error {
+	id, err := netlink.FouFamilyId()
+	if err != nil {
+		return err
+	}
+	body := []byte{netlink.FOU_CMD_ADD, 1, 0, 0}
+	for _, a := range []*nl.RtAttr{
+		nl.NewRtAttr(netlink.FOU_ATTR_PORT, binary.BigEndian.AppendUint16(nil, s.Port)),
+		nl.NewRtAttr(netlink.FOU_ATTR_TYPE, []byte{netlink.FOU_ENCAP_GUE}),
+		nl.NewRtAttr(netlink.FOU_ATTR_AF, []byte{byte(family(s))}),
+	} {
+		body = append(body, a.Serialize()...)
+	}
+	req := nl.NewNetlinkRequest(id, unix.NLM_F_ACK)
+	req.AddRawData(body)
+	_, err = req.Execute(unix.NETLINK_GENERIC, 0)
+	return err
 }
 
 func modprobe(module string) error {

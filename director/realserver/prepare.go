@@ -40,11 +40,14 @@ func file(state string) string { return filepath.Join(state, "real-server.json")
 
 // Check tells how each step stands. It changes nothing.
 func Check(needs []Need) ([]Item, error) {
+	if err := conflict(needs); err != nil {
+		return nil, err
+	}
 	var items []Item
 	for _, s := range Steps(needs) {
 		done, found, err := look(s)
 		if errors.Is(err, fs.ErrNotExist) {
-			found, err = "not there", nil
+			found, err = absent, nil
 		}
 		if err != nil {
 			return items, fmt.Errorf("realserver: look whether %s: %w", s, err)
@@ -57,6 +60,9 @@ func Check(needs []Need) ([]Item, error) {
 // Prepare does what is missing. What was there before is remembered in the folder
 // state first; doing it twice changes nothing more.
 func Prepare(state string, needs []Need) ([]Item, error) {
+	if err := conflict(needs); err != nil {
+		return nil, err
+	}
 	memos, err := load(state)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ package realserver
 import (
 	"cmp"
 	"fmt"
+	"hash/fnv"
 	"net/netip"
 	"slices"
 
@@ -59,6 +60,7 @@ type Step struct {
 	Kind    Kind       `json:"kind"`
 	Device  string     `json:"device,omitempty"` // of links and addresses
 	Module  string     `json:"module,omitempty"` // that makes the device or the port
+	Local   netip.Addr `json:"local,omitzero"`   // of a tunnel that the module does not make by itself
 	Name    string     `json:"name,omitempty"`   // of a sysctl
 	Value   string     `json:"value,omitempty"`  // of a sysctl
 	Address netip.Addr `json:"address,omitzero"` // of a device
@@ -95,9 +97,9 @@ func Steps(needs []Need) []Step {
 		}
 		device := "lo"
 		if n.Forward == director.Tun {
-			var module string
-			device, module = tunnel(n)
-			add(Step{Kind: Link, Device: device, Module: module})
+			link := tunnel(n)
+			device = link.Device
+			add(link)
 			if n.VIP.Is4() {
 				// The client's network is behind another device than the tunnel. The
 				// stricter of both settings counts.
@@ -117,18 +119,49 @@ func Steps(needs []Need) []Step {
 	return steps
 }
 
-// tunnel gives the device that unwraps what the director sends, and its module.
-// Each module makes a device for packets that no other tunnel wants.
-func tunnel(n Need) (device, module string) {
+// tunnel gives the device that unwraps what the director sends. Each module makes
+// a device for packets that no other tunnel wants. Two kinds of packets those
+// refuse, and they need a tunnel of their own: GRE with a checksum, since a tunnel
+// takes it always or never, and IPv4 in IPv6, since ip6tnl0 takes IPv6 alone.
+func tunnel(n Need) Step {
+	s := Step{Kind: Link, Device: "tunl0", Module: "ipip"}
 	switch {
-	case n.Tunnel.Type == ipvs.GRE && n.RIP.Is4():
-		return "gre0", "ip_gre"
 	case n.Tunnel.Type == ipvs.GRE:
-		return "ip6gre0", "ip6_gre"
+		s.Device, s.Module = "gre0", "ip_gre"
+		if n.RIP.Is6() {
+			s.Device, s.Module = "ip6gre0", "ip6_gre"
+		}
+		if n.Tunnel.Flags&ipvs.TunnelCsum != 0 {
+			s.Device, s.Local = own("gre", n.RIP), n.RIP
+		}
 	case n.RIP.Is6():
-		return "ip6tnl0", "ip6_tunnel"
+		s.Device, s.Module = "ip6tnl0", "ip6_tunnel"
+		if n.VIP.Is4() {
+			s.Device, s.Local = own("tnl", n.RIP), n.RIP
+		}
 	case n.VIP.Is6():
-		return "sit0", "sit"
+		s.Device, s.Module = "sit0", "sit"
 	}
-	return "tunl0", "ipip"
+	return s
+}
+
+// conflict is what the machine cannot do at once: a tunnel takes GRE with a checksum
+// always or never, so both at one address are one too many.
+func conflict(needs []Need) error {
+	for _, a := range needs {
+		for _, b := range needs {
+			if gre := a.Tunnel.Type == ipvs.GRE && b.Tunnel.Type == ipvs.GRE; gre && a.RIP == b.RIP && a.Tunnel != b.Tunnel {
+				return fmt.Errorf("realserver: %s gets GRE with and without a checksum, and can take only one of them", a.RIP)
+			}
+		}
+	}
+	return nil
+}
+
+// own names a tunnel of usher's own: one of a kind for each of the machine's
+// addresses, within the 15 characters that a device's name may have.
+func own(kind string, rip netip.Addr) string {
+	h := fnv.New32a()
+	h.Write(rip.AsSlice())
+	return fmt.Sprintf("usher%s%07x", kind, h.Sum32()>>4)
 }

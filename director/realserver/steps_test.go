@@ -27,7 +27,26 @@ func TestNeedsAreThoseOfThisMachine(t *testing.T) {
 	}
 }
 
+// One tunnel takes GRE with a checksum or without.
+func TestConflict(t *testing.T) {
+	n := Need{VIP: netip.MustParseAddr("192.0.2.1"), RIP: netip.MustParseAddr("10.0.0.1"), Forward: director.Tun, Tunnel: ipvs.Tunnel{Type: ipvs.GRE}}
+	sum := n
+	sum.Tunnel.Flags = ipvs.TunnelCsum
+	if err := conflict([]Need{n, n}); err != nil {
+		t.Error(err)
+	}
+	if err := conflict([]Need{n, sum}); err == nil {
+		t.Error("both at once are no error")
+	}
+}
+
 func TestSteps(t *testing.T) {
+	rip4, rip6 := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("2001:db8::2")
+	for _, kind := range []string{"gre", "tnl"} {
+		if name := own(kind, rip6); len(name) > 15 {
+			t.Errorf("%s is too long for a device", name)
+		}
+	}
 	need := func(vip, rip string, f director.Forward, tunnel ipvs.Tunnel) Need {
 		return Need{VIP: netip.MustParseAddr(vip), RIP: netip.MustParseAddr(rip), Forward: f, Tunnel: tunnel}
 	}
@@ -66,6 +85,18 @@ gre0 is up
 2001:db8::1/128 on sit0
 2001:db8::1/128 on ip6tnl0
 2001:db8::1/128 on gre0
+`},
+		{"tunnels of its own", []Need{
+			need("192.0.2.1", "2001:db8::2", director.Tun, ipvs.Tunnel{}),
+			need("2001:db8::1", "10.0.0.1", director.Tun, ipvs.Tunnel{Type: ipvs.GRE, Flags: ipvs.TunnelCsum}),
+		}, own("tnl", rip6) + ` is up
+` + own("gre", rip4) + ` is up
+net.ipv4.conf.all.arp_ignore = 1
+net.ipv4.conf.all.arp_announce = 2
+net.ipv4.conf.all.rp_filter = 0
+net.ipv4.conf.` + own("tnl", rip6) + `.rp_filter = 0
+192.0.2.1/32 on ` + own("tnl", rip6) + `
+2001:db8::1/128 on ` + own("gre", rip4) + `
 `},
 	} {
 		var b strings.Builder
