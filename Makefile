@@ -4,11 +4,29 @@
 GO      ?= go
 FORWARD ?= nat
 
+# What Go and the tests' programs would keep in the home folder stays in the
+# checkout, where git ignores it. Settings come from the real home folder, and
+# modules that are there already are taken from there.
+CACHE  := $(CURDIR)/.cache
+CONFIG := $(or $(XDG_CONFIG_HOME),$(HOME)/.config)
+export GOENV             := $(or $(GOENV),$(CONFIG)/go/env)
+export GIT_CONFIG_GLOBAL := $(or $(GIT_CONFIG_GLOBAL),$(wildcard $(HOME)/.gitconfig),$(CONFIG)/git/config)
+GOFOUND := $(shell XDG_CONFIG_HOME=$(CACHE)/home/.config GOENV=$(GOENV) $(GO) env GOMODCACHE GOPROXY GOFLAGS)
+ifneq ($(word 1,$(GOFOUND)),$(CACHE)/mod)
+export GOPROXY := file://$(word 1,$(GOFOUND))/cache/download,$(word 2,$(GOFOUND))
+endif
+export GOFLAGS         := $(wordlist 3,99,$(GOFOUND)) $(if $(findstring -trimpath,$(GOFOUND)),,-trimpath -modcacherw)
+export GOMODCACHE      := $(CACHE)/mod
+export GOCACHE         := $(CACHE)/build
+export HOME            := $(CACHE)/home
+export XDG_CONFIG_HOME := $(HOME)/.config
+export XDG_CACHE_HOME  := $(HOME)/.cache
+
 # Everything but the black-box labs, which measure times and so run alone, and the
 # simulation, which would take too long with the race detector in full.
 UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|sim)')
 
-.PHONY: help demo test test-unit test-native test-ipvs setup build package clean bench-failover bench-director bench-check
+.PHONY: help env demo test test-unit test-native test-ipvs setup build package clean bench-failover bench-director bench-check
 
 help:
 	@echo "make demo [FORWARD=nat|dr|tun|fullnat]  the main job on a real IPVS kernel, told as it happens"
@@ -31,16 +49,22 @@ setup:
 	@CGO_ENABLED=0 $(GO) run ./test/lab/cmd/setup
 
 test-unit:
-	$(GO) test -race $(UNITS)
-	$(GO) test ./test/sim
-	$(GO) test -race ./test/sim -seeds 100 -hours 2
+	CGO_ENABLED=1 $(GO) test -race $(UNITS)
+	CGO_ENABLED=0 $(GO) test ./test/sim
+	CGO_ENABLED=1 $(GO) test -race ./test/sim -seeds 100 -hours 2
 
+# Labs mostly wait: several run side by side, but those that measure times.
 test-native:
-	$(GO) test -race -count=1 -p=1 -timeout=25m ./test/lab/... ./test/native/...
+	CGO_ENABLED=1 $(GO) test -race -count=1 -p=1 -parallel=6 -timeout=25m ./test/lab/... ./test/native/...
 
 # Without the race detector: an emulated machine is too slow for it.
 test-ipvs:
-	$(GO) test -count=1 -p=1 -timeout=40m ./test/ipvs/... ./test/demo/...
+	CGO_ENABLED=0 $(GO) test -count=1 -p=1 -parallel=4 -timeout=40m ./test/ipvs/... ./test/demo/...
+
+# The environment of all these, for a shell: eval "$$(make env)"
+env:
+	@printf "export %s='%s'\n" GOENV "$$GOENV" GIT_CONFIG_GLOBAL "$$GIT_CONFIG_GLOBAL" GOPROXY "$$GOPROXY" GOFLAGS "$$GOFLAGS" \
+		GOMODCACHE "$$GOMODCACHE" GOCACHE "$$GOCACHE" HOME "$$HOME" XDG_CONFIG_HOME "$$XDG_CONFIG_HOME" XDG_CACHE_HOME "$$XDG_CACHE_HOME"
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o build/usher ./cmd/usher
