@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -43,7 +44,8 @@ const (
 	Inside              // this is the virtual machine
 )
 
-// Decide says where a lab with IPVS runs, and why, for people.
+// Decide says where a lab with IPVS runs, and why, for people. An error means that
+// it can run nowhere.
 func Decide() (Place, string, error) {
 	if os.Getenv(envShared) != "" {
 		return Inside, "inside the virtual machine", nil
@@ -52,7 +54,7 @@ func Decide() (Place, string, error) {
 	case "native":
 		return Native, "natively, as " + envPlace + "=native says", nil
 	case "vm":
-		return Guest, "in a virtual machine, as " + envPlace + "=vm says", nil
+		return Guest, "in a virtual machine, as " + envPlace + "=vm says", debian.Supported(runtime.GOARCH)
 	case "":
 	default:
 		return 0, "", fmt.Errorf("%s=%s: must be native or vm", envPlace, v)
@@ -60,7 +62,7 @@ func Decide() (Place, string, error) {
 	if HasIPVS() {
 		return Native, "natively: this kernel has IPVS", nil
 	}
-	return Guest, "in a virtual machine: this kernel has no IPVS", nil
+	return Guest, "in a virtual machine: this kernel has no IPVS", debian.Supported(runtime.GOARCH)
 }
 
 // Shared is the folder that survives: in the virtual machine the one that the

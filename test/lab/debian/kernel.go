@@ -1,8 +1,6 @@
 package debian
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,14 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
-
-// metas are the packages that depend on the newest kernel, in Debian and Ubuntu.
-var metas = []string{"linux-image-amd64", "linux-image-generic"}
 
 // Kernel is a kernel that was unpacked, not installed.
 type Kernel struct {
@@ -28,6 +22,22 @@ type Kernel struct {
 
 // Modules is the folder of the kernel's modules.
 func (k Kernel) Modules() string { return filepath.Join(k.Root, "lib/modules", k.Release) }
+
+// Tools are the programs that unpack the kernel's modules: Debian 12 leaves them as
+// they are, later ones have .xz, Ubuntu has .zst since 24.04.
+func (k Kernel) Tools() []Tool {
+	found, err := filepath.Glob(filepath.Join(k.Modules(), "kernel/net/netfilter/ipvs/ip_vs.ko*"))
+	if err != nil || len(found) == 0 {
+		return nil
+	}
+	switch filepath.Ext(found[0]) {
+	case ".xz":
+		return []Tool{{"xz", "xz-utils"}}
+	case ".zst":
+		return []Tool{{"zstd", "zstd"}}
+	}
+	return nil
+}
 
 // FetchKernel unpacks the distribution's kernel into dir, which it makes; once
 // that is done it needs no network. Two processes may call it at once for the
@@ -133,48 +143,6 @@ func download(ctx context.Context, w io.Writer, dir string) ([]string, error) {
 		return nil, fmt.Errorf("apt-get download left out %s", strings.Join(missing, " "))
 	}
 	return debs, nil
-}
-
-// kernelPackages follows a meta package to the packages with the kernel's files.
-// It updates the package lists once where they know no kernel.
-func kernelPackages(ctx context.Context) ([]string, error) {
-	names := follow(ctx)
-	if len(names) == 0 {
-		if out, err := apt(ctx, "update", "--quiet=2"); err != nil {
-			return nil, fmt.Errorf("apt-get update: %w\n%s", err, out)
-		}
-		names = follow(ctx)
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("no package named %s: only Debian and Ubuntu on amd64 are known", strings.Join(metas, " or "))
-	}
-	return names, nil
-}
-
-func follow(ctx context.Context) []string {
-	for _, meta := range metas {
-		out, err := exec.CommandContext(ctx, "apt-cache", "depends", "--recurse", "--no-recommends", "--no-suggests",
-			"--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances", meta).Output()
-		if err != nil {
-			continue
-		}
-		var names []string
-		for s := bufio.NewScanner(bytes.NewReader(out)); s.Scan(); {
-			name := s.Text()
-			// Only the packages of one release: its number follows the name.
-			for _, prefix := range []string{"linux-image-", "linux-modules-", "linux-modules-extra-"} {
-				rest, ok := strings.CutPrefix(name, prefix)
-				if ok && rest != "" && rest[0] >= '0' && rest[0] <= '9' {
-					names = append(names, name)
-				}
-			}
-		}
-		slices.Sort(names)
-		if names = slices.Compact(names); len(names) > 0 {
-			return names
-		}
-	}
-	return nil
 }
 
 // lock waits for an exclusive lock on a file.

@@ -13,8 +13,8 @@ import (
 
 // Tool is a program and the package that has it.
 type Tool struct {
-	Program string // looked up in PATH and in the sbin folders, or a pattern of full paths
-	Package string
+	Program string // looked up in PATH and in the sbin folders, or a pattern of full paths; "a|b" where distributions differ
+	Package string // in Debian, and after "|" in Ubuntu, where that has another
 }
 
 // lab is what the labs run.
@@ -41,7 +41,7 @@ var virtual = []Tool{
 // suite is what the whole test suite uses in addition: the race detector's C
 // compiler, and other people's clients that look at what usher offers.
 var suite = []Tool{
-	{"chromium", "chromium"},
+	{"chromium|chromium-browser", "chromium|chromium-browser"}, // Ubuntu's brings the snap
 	{"dpkg-deb", "dpkg"},
 	{"fc-list", "fontconfig"},
 	{"gcc", "gcc"},
@@ -85,25 +85,25 @@ func Ensure(ctx context.Context, w io.Writer, tools []Tool) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	slices.Sort(missing)
-	missing = slices.Compact(missing)
-	fmt.Fprintf(w, "installing Debian packages (apt-get install --no-install-recommends): %s\n", strings.Join(missing, " "))
+	names := named(missing, known(ctx))
+	fmt.Fprintf(w, "installing Debian packages (apt-get install --no-install-recommends): %s\n", strings.Join(names, " "))
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("install %s: not root; install these packages or run as root", strings.Join(missing, " "))
+		return fmt.Errorf("install %s: not root; install these packages or run as root", strings.Join(names, " "))
 	}
 	release, err := holdServices()
 	if err != nil {
 		return err
 	}
 	defer release()
-	args := append([]string{"install", "--yes", "--quiet=2", "--no-install-recommends", "--no-remove"}, missing...)
-	if out, err := apt(ctx, args...); err != nil {
+	install := []string{"install", "--yes", "--quiet=2", "--no-install-recommends", "--no-remove"}
+	if out, err := apt(ctx, append(install, names...)...); err != nil {
 		// A machine that was never updated, or long ago, knows no such package.
 		if out2, err2 := apt(ctx, "update", "--quiet=2"); err2 != nil {
 			return fmt.Errorf("apt-get install: %w\n%s\napt-get update: %w\n%s", err, out, err2, out2)
 		}
-		if out, err = apt(ctx, args...); err != nil {
-			return fmt.Errorf("apt-get install %s: %w\n%s", strings.Join(missing, " "), err, out)
+		names = named(missing, known(ctx))
+		if out, err = apt(ctx, append(install, names...)...); err != nil {
+			return fmt.Errorf("apt-get install %s: %w\n%s", strings.Join(names, " "), err, out)
 		}
 	}
 	for _, t := range tools {
@@ -114,8 +114,41 @@ func Ensure(ctx context.Context, w io.Writer, tools []Tool) error {
 	return nil
 }
 
-// Look finds a program as a root shell would: users' PATH often lacks sbin.
+// named gives the packages' names in this distribution, sorted, each once.
+func named(packages []string, known func(string) bool) []string {
+	var names []string
+	for _, p := range packages {
+		choice := strings.Split(p, "|")
+		name := choice[0]
+		if i := slices.IndexFunc(choice, known); i > 0 {
+			name = choice[i]
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// known says whether apt could install a package.
+func known(ctx context.Context) func(string) bool {
+	return func(name string) bool {
+		out, err := exec.CommandContext(ctx, "apt-cache", "policy", name).Output()
+		return err == nil && len(out) > 0 && !strings.Contains(string(out), "Candidate: (none)")
+	}
+}
+
+// Look finds a program as a root shell would: users' PATH often lacks sbin. Of
+// programs separated by "|" it finds the first that is there.
 func Look(program string) (string, bool) {
+	for name := range strings.SplitSeq(program, "|") {
+		if path, ok := look(name); ok {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+func look(program string) (string, bool) {
 	if filepath.IsAbs(program) {
 		found, err := filepath.Glob(program)
 		if err != nil || len(found) == 0 {

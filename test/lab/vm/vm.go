@@ -58,6 +58,9 @@ func Run(ctx context.Context, o Options) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := debian.Ensure(ctx, o.Log, k.Tools()); err != nil {
+		return 0, err
+	}
 	if err := claim(o.Shared); err != nil {
 		return 0, err
 	}
