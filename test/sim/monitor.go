@@ -15,6 +15,7 @@ type monitor struct {
 	instances []vrrp.Config // alike on all machines, but for the priority
 	since     map[wrong]time.Time
 	done      map[wrong]bool // already failed on
+	rested    bool           // the rest that lasts has been checked
 	any, all  [][]bool       // by machine and instance: has one of its addresses, all of them
 }
 
@@ -94,6 +95,16 @@ func (mon *monitor) hold(bad bool, bound time.Duration, what wrong) {
 		mon.world.fail("%s: %s (directors %d, %d), for %s by now; the bound is %s",
 			what.instance, what.what, what.one, what.two, time.Since(start), bound)
 	}
+}
+
+// calm checks the rest once as soon as one begins. Most accidents mend themselves
+// before the next one happens: what they leave behind while they last shows only here.
+func (mon *monitor) calm() {
+	quiet := mon.world.sinceAnything()
+	if quiet > mon.bound.Rest && !mon.rested {
+		mon.rest()
+	}
+	mon.rested = quiet > mon.bound.Rest
 }
 
 // rest checks what must be so when nothing has happened for long enough.

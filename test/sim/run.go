@@ -27,6 +27,7 @@ func Run(t *testing.T, seed uint64, plan Plan) {
 	for time.Since(w.start) < plan.For && !t.Failed() {
 		time.Sleep(sample)
 		mon.look()
+		mon.calm()
 		w.mend()
 		if time.Since(w.start) < next {
 			continue
@@ -35,7 +36,7 @@ func Run(t *testing.T, seed uint64, plan Plan) {
 			mon.rest()
 		}
 		w.happen(plan.Accidents[w.rng.IntN(len(plan.Accidents))])
-		next = time.Since(w.start) + w.pause()
+		next = w.pause()
 	}
 	w.end(mon, sample)
 }
@@ -45,6 +46,7 @@ func (w *world) end(mon *monitor, sample time.Duration) {
 	for len(w.ends) > 0 {
 		time.Sleep(sample)
 		mon.look()
+		mon.calm()
 		w.mend()
 	}
 	for w.sinceAnything() <= mon.bound.Rest {
@@ -62,7 +64,7 @@ func (w *world) end(mon *monitor, sample time.Duration) {
 	}
 }
 
-// pause is the time until the next accident: mostly one after the other has
+// pause gives the time of the next accident: mostly one after the other has
 // healed, now and then several at once.
 func (w *world) pause() time.Duration {
 	at := time.Since(w.start)
