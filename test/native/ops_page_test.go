@@ -18,6 +18,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"usher/test/browser"
 	"usher/test/lab"
 	"usher/test/lab/labtest"
 )
@@ -46,14 +47,10 @@ func doorway(t *testing.T, n *lab.Node) string {
 	return server.URL
 }
 
-// browser opens the page in headless Chromium.
-func browser(t *testing.T, page string) context.Context {
+// visit opens the page in headless Chromium.
+func visit(t *testing.T, page string) context.Context {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.WindowSize(1280, 800))
-	alloc, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(cancel)
+	ctx := browser.New(t, 1280, 800)
 	labtest.Must(t, chromedp.Do(ctx, chromedp.Navigate(page)))
 	return ctx
 }
@@ -79,7 +76,7 @@ func read(t *testing.T, ctx context.Context, script string) string {
 // turns with a takeover without being loaded again, and says when nobody answers.
 func TestPage(t *testing.T) {
 	l, a, b := pair(t)
-	ctx := browser(t, doorway(t, l.B))
+	ctx := visit(t, doorway(t, l.B))
 	show(t, ctx, `.live [data-instance=web][data-state=backup]`)
 
 	compare := func() {

@@ -21,6 +21,7 @@ import (
 	"usher/director/ipvstest"
 	"usher/healthcheck"
 	"usher/healthcheck/probe"
+	"usher/test/browser"
 )
 
 // webServer answers at a free port of loopback until it is killed.
@@ -82,7 +83,7 @@ virtual_server "web" {
 `, one, two))
 	f.start()
 
-	ctx := browser(t, "http://"+address)
+	ctx := visit(t, "http://"+address)
 	show(t, ctx, fmt.Sprintf(`[data-vs=web][data-state=up] [data-rs=%q][data-state=up]`, two))
 	same(t, ctx, f)
 	kill()
@@ -135,13 +136,9 @@ func same(t *testing.T, ctx context.Context, f *fixture) {
 	}
 }
 
-func browser(t *testing.T, url string) context.Context {
+func visit(t *testing.T, url string) context.Context {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.WindowSize(1280, 800))
-	alloc, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(cancel)
+	ctx := browser.New(t, 1280, 800)
 	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		t.Fatal(err)
 	}

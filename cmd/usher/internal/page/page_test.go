@@ -21,6 +21,7 @@ import (
 	"usher/cmd/usher/internal/api/apitest"
 	"usher/cmd/usher/internal/events"
 	"usher/cmd/usher/internal/page"
+	"usher/test/browser"
 )
 
 // status is a director with so many virtual servers of so many real servers.
@@ -76,12 +77,7 @@ func open(t *testing.T, s api.Status) *fixture {
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
 	f.url = server.URL
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.WindowSize(1360, 900))
-	alloc, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
+	ctx, cancel := context.WithTimeout(browser.New(t, 1360, 900), 4*time.Minute)
 	t.Cleanup(cancel)
 	f.ctx = ctx
 	if err := chromedp.Listen(ctx, f.listen); err != nil {
