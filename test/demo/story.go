@@ -122,12 +122,16 @@ func (s *story) showStatus(ctx context.Context, n *lab.Node) error {
 	return nil
 }
 
+// patience is how long a request may take that nobody disturbs, even on a machine
+// that is busy with something else.
+const patience = 15 * time.Second
+
 // spread asks once from each of the client's addresses.
 func (s *story) spread(context.Context) error {
 	count := make(map[string]int)
 	err := s.Client.Do(func() error {
 		for i := range lab.Clients {
-			a := lab.Ask(lab.ClientAddr(i), lab.Service)
+			a := lab.Ask(lab.ClientAddr(i), lab.Service, patience)
 			if a.Err != nil {
 				return fmt.Errorf("request from %s: %w", a.From, a.Err)
 			}

@@ -45,7 +45,7 @@ func (n *Node) Probe(to netip.AddrPort, clients int, pause time.Duration) *Probe
 				tick := time.NewTicker(pause)
 				defer tick.Stop()
 				for ctx.Err() == nil {
-					p.add(Ask(ClientAddr(i), to))
+					p.add(Ask(ClientAddr(i), to, attemptLimit))
 					select {
 					case <-ctx.Done():
 					case <-tick.C:
@@ -62,10 +62,11 @@ func (n *Node) Probe(to netip.AddrPort, clients int, pause time.Duration) *Probe
 	return p
 }
 
-// Ask makes one attempt. It must run inside the client's namespace, see Node.Do.
-func Ask(from netip.Addr, to netip.AddrPort) Attempt {
+// Ask makes one attempt, which fails after the limit. It must run inside the client's
+// namespace, see Node.Do.
+func Ask(from netip.Addr, to netip.AddrPort, limit time.Duration) Attempt {
 	a := Attempt{From: from, Start: time.Now()}
-	a.Server, a.Err = ask(from, to, a.Start.Add(attemptLimit))
+	a.Server, a.Err = ask(from, to, a.Start.Add(limit))
 	a.End = time.Now()
 	return a
 }
