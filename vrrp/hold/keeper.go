@@ -9,8 +9,8 @@ import (
 	"usher/vrrp"
 )
 
-// keeper holds what belongs to one instance. Its goroutine alone talks to the
-// kernel; everybody else leaves a wish and wakes it.
+// keeper holds what belongs to one instance. Everybody leaves a wish and wakes its
+// goroutine, which talks to the kernel; so does a hand that is quicker.
 type keeper struct {
 	m      *Manager
 	name   string
@@ -19,11 +19,14 @@ type keeper struct {
 	wake   chan struct{}
 	held   atomic.Bool
 	active atomic.Bool // what Set said last; read again before every announcement
+	urgent atomic.Bool // became active, and nobody has looked since
 
 	mu   sync.Mutex
 	wish wish
 
-	work work // of the goroutine alone
+	turn sync.Mutex // for what follows; held while the kernel is spoken to
+	open bool       // it may work: no predecessor holds anything any more, and it has not ended
+	work work
 }
 
 // wish is what others want of a keeper.
@@ -59,6 +62,7 @@ func (k *keeper) set(active bool) {
 	if active {
 		k.wish.asserted = time.Now()
 	}
+	k.urgent.Store(active && !k.active.Load())
 	k.active.Store(active)
 	k.mu.Unlock()
 	k.poke()
@@ -96,6 +100,7 @@ func (k *keeper) take() (w wish, active bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	w = k.wish
+	k.urgent.Store(false)
 	k.wish.rounds, k.wish.suspect, k.wish.relinked = 0, false, false
 	return w, k.active.Load() && !w.remove
 }
@@ -105,29 +110,54 @@ func (k *keeper) run(ctx context.Context) {
 	if k.before != nil {
 		<-k.before.done
 	}
+	k.turn.Lock()
+	k.open = true
+	k.turn.Unlock()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			k.turn.Lock()
+			defer k.turn.Unlock()
 			k.active.Store(false)
-			k.release()
+			k.end()
 			return
 		case <-k.wake:
 		case <-timer.C:
 		}
-		w, active := k.take()
-		if w.remove {
-			k.release()
+		next, ended := k.serve()
+		if ended {
 			return
 		}
-		next := k.step(w, active)
 		if next.IsZero() {
 			timer.Stop()
 			continue
 		}
 		timer.Reset(time.Until(next))
 	}
+}
+
+// serve does what there is to do, and gives the time of the next look; zero for none
+// until something happens. Whoever comes second finds it done.
+func (k *keeper) serve() (next time.Time, ended bool) {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	if !k.open {
+		return time.Time{}, true
+	}
+	w, active := k.take()
+	if w.remove {
+		k.end()
+		return time.Time{}, true
+	}
+	return k.step(w, active), false
+}
+
+// end removes everything, for good; the caller has its turn.
+func (k *keeper) end() {
+	k.release()
+	k.open = false
 }
 
 func (k *keeper) event(kind vrrp.EventKind, reason string) {

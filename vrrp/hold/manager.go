@@ -22,6 +22,9 @@ type Options struct {
 	// It is called by a keeper that woke too late, again and again until Set is
 	// called, and must not block. With nil the last Set is trusted.
 	Confirm func(instance string)
+	// Bells wake a hand each that Soon makes ready for a takeover; best on
+	// different processors, for one may stand still. Nil for one hand.
+	Bells []Bell
 }
 
 // Manager holds the addresses of many instances. New makes it, Run runs it.
@@ -34,7 +37,6 @@ type Manager struct {
 	leaving map[string]*keeper // removed, and still at work
 	ctx     context.Context    // of Run; nil before
 	wg      sync.WaitGroup
-	soon    chan struct{}
 	sets    atomic.Uint64 // calls of Set
 }
 
@@ -46,7 +48,10 @@ func New(o Options) *Manager {
 	if o.Events == nil {
 		o.Events = func(vrrp.Event) {}
 	}
-	return &Manager{o: o, keepers: map[string]*keeper{}, leaving: map[string]*keeper{}, soon: make(chan struct{}, 1)}
+	if o.Bells == nil {
+		o.Bells = []Bell{make(plainBell, 1)}
+	}
+	return &Manager{o: o, keepers: map[string]*keeper{}, leaving: map[string]*keeper{}}
 }
 
 // Configure takes a new or changed instance. What it holds is brought to the new
@@ -123,11 +128,11 @@ func (m *Manager) Set(name string, active bool) {
 
 // Soon says that some instance will become active within the next moments. A
 // thread that slept takes longer to wake, and to find its way through cold
-// caches, than all of its work takes: one is woken and kept awake. It never blocks.
+// caches, than all of its work takes: the hands are woken and kept awake. It never
+// blocks.
 func (m *Manager) Soon() {
-	select {
-	case m.soon <- struct{}{}:
-	default: // it is awake already
+	for _, b := range m.o.Bells {
+		b.Ring()
 	}
 }
 
@@ -158,13 +163,16 @@ func (m *Manager) Run(ctx context.Context) error {
 		m.start(k)
 	}
 	m.mu.Unlock()
-	m.wg.Go(func() { m.stayWarm(ctx) })
+	for _, b := range m.o.Bells {
+		m.wg.Go(func() { m.hand(ctx, b) })
+	}
 
 	err := m.o.Kernel.Watch(ctx, m.changed)
 	if ctx.Err() != nil {
 		err = nil
 	}
 	<-ctx.Done()
+	m.Soon() // the hands see the end
 	m.wg.Wait()
 	return err
 }

@@ -17,7 +17,7 @@ const (
 	retryMost  = 5 * time.Second
 )
 
-// work is what a keeper's goroutine knows.
+// work is what a keeper knows of the kernel.
 type work struct {
 	have     map[Object]*thing // by identity
 	order    []Object          // identities, as they were added

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"sync"
 	"time"
 
@@ -159,35 +158,33 @@ func (l *Loop) Run(ctx context.Context) error {
 	if l.rt {
 		realtime(l.log)
 	}
-	g, err := newGuard()
+	bells, err := Bells()
 	if err != nil {
 		return err
 	}
-	first, second := halves()
 	done := make(chan struct{})
 	wg.Go(func() {
 		defer close(done)
-		l.thread(first, func() { l.loop(ctx) })
+		l.thread(bells[0])
+		l.loop(ctx)
 	})
-	wg.Go(func() { l.thread(second, func() { g.run(ctx, l) }) })
+	wg.Go(func() {
+		l.thread(bells[1])
+		l.guard(ctx, bells[1])
+	})
 	<-done
-	g.end()
+	bells[1].Ring()
 	wg.Wait()
-	g.close()
-	return nil
+	return errors.Join(bells[0].Close(), bells[1].Close())
 }
 
-// thread runs f on a thread of its own that keeps to some of the processors. Its
-// goroutine ends with the thread locked: one with a real-time schedule does not go
-// back to the pool.
-func (l *Loop) thread(on unix.CPUSet, f func()) {
-	runtime.LockOSThread()
-	// Where that is refused the thread runs wherever there is room.
-	_ = unix.SchedSetaffinity(0, &on)
+// thread makes the calling goroutine one of the two threads. It ends with its
+// thread locked: one with a real-time schedule does not go back to the pool.
+func (l *Loop) thread(b *Bell) {
+	b.Own()
 	if l.rt {
 		_ = roundRobin(0, loopPriority) // what is not permitted has been said
 	}
-	f()
 }
 
 func (l *Loop) open() error {

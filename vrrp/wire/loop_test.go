@@ -137,6 +137,28 @@ func TestQueueBeatsTimer(t *testing.T) {
 	}
 }
 
+// TestStalledListens: a loop that finds its deadline past and nothing in its sockets
+// listens before it claims: the active router may have stood still with it.
+func TestStalledListens(t *testing.T) {
+	l := newLab(t)
+	l.apply(config())
+	l.await(vrrp.Backup)
+	asleep, wake := make(chan struct{}), make(chan struct{})
+	l.loop.Do(func(time.Time, *engine.Engine) {
+		close(asleep)
+		<-wake
+	})
+	<-asleep
+	awake := make(chan vrrp.Status, 1)
+	l.loop.Do(func(now time.Time, e *engine.Engine) { awake <- e.Status(now)[0] }) // runs once its timer has been looked at
+	<-time.After(300 * time.Millisecond)                                           // longer than Active_Down_Interval
+	close(wake)
+	if s := <-awake; s.State != vrrp.Backup {
+		t.Errorf("%v: %s", s.State, s.Reason)
+	}
+	l.await(vrrp.Active) // nobody speaks
+}
+
 // TestResignsAtTheEnd: when its context ends the loop resigns and drops the addresses.
 func TestResignsAtTheEnd(t *testing.T) {
 	l := newLab(t)

@@ -39,6 +39,7 @@ type Loop interface {
 type ChildOptions struct {
 	Log    *slog.Logger
 	Kernel hold.Kernel
+	Bells  []hold.Bell // as in hold.Options
 	// Loop makes the loop, which sets and announces through the manager.
 	Loop func(m *hold.Manager, events func(vrrp.Event)) Loop
 }
@@ -48,25 +49,30 @@ type ChildOptions struct {
 const applyTries = 10
 
 // minProcs is how many goroutines of the child can run at once, at least.
-const minProcs = 4
+const minProcs = 6
 
 // Child is the VRRP process: it serves the parent on conn with the kernel and
 // the wires of this machine, as RunChild says.
 func Child(ctx context.Context, conn net.Conn, log *slog.Logger) error {
-	// With a processor for each CPU only, the loop's and the holder's threads,
-	// which block in system calls that hold one, could make the rest wait.
+	// With a processor for each CPU only, the two threads of the loop and those of
+	// the holder, which spin or block in system calls that hold one, could make the
+	// rest wait.
 	runtime.GOMAXPROCS(max(minProcs, runtime.GOMAXPROCS(0)))
 	kernel, err := rtnl.Open()
 	if err != nil {
 		return err
 	}
+	bells, err := wire.Bells()
+	if err != nil {
+		return errors.Join(err, kernel.Close())
+	}
 	err = RunChild(ctx, conn, ChildOptions{
-		Log: log, Kernel: kernel,
+		Log: log, Kernel: kernel, Bells: []hold.Bell{bells[0], bells[1]},
 		Loop: func(m *hold.Manager, events func(vrrp.Event)) Loop {
 			return wire.New(wire.Options{Log: log, Holder: m, Events: events, Realtime: true})
 		},
 	})
-	return errors.Join(err, kernel.Close())
+	return errors.Join(err, bells[0].Close(), bells[1].Close(), kernel.Close())
 }
 
 // child is the running VRRP process.
@@ -90,7 +96,7 @@ func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
 	}); ok {
 		k.OnSetting(func(key, before string, held bool) { c.out.put(message{Setting: &setting{key, before, held}}) })
 	}
-	c.hold = hold.New(hold.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm})
+	c.hold = hold.New(hold.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm, Bells: o.Bells})
 	c.loop = o.Loop(c.hold, events)
 
 	// Three lives, one inside the other: the loop resigns while the holder
