@@ -54,7 +54,7 @@ func newBench(ctx context.Context, base, binary string, p program, interval time
 	if _, err := p.start(l.B, low, interval); err != nil {
 		return nil, err
 	}
-	return b, b.startA()
+	return b, b.startA(ctx)
 }
 
 func (b *bench) close() error {
@@ -66,16 +66,16 @@ func (b *bench) close() error {
 }
 
 // startA starts the router of the higher priority and waits until it alone speaks.
-func (b *bench) startA() (err error) {
+func (b *bench) startA(ctx context.Context) (err error) {
 	if b.a, err = b.program.start(b.lab.A, high, b.interval); err != nil {
 		return err
 	}
-	return b.settled()
+	return b.settled(ctx)
 }
 
 // settled waits until A alone has been speaking for a while.
-func (b *bench) settled() error {
-	return until("the router of the higher priority is active", func() bool {
+func (b *bench) settled(ctx context.Context) error {
+	return until(ctx, "the router of the higher priority is active", func() bool {
 		return b.wire.alone(b.wire.macA, 2*b.interval+100*time.Millisecond)
 	})
 }
@@ -91,7 +91,7 @@ func (b *bench) failover(ctx context.Context, kind string) (result, error) {
 		return result{}, err
 	}
 	b.wire.forget(answer)
-	err = until("the client reaches the router of the higher priority", b.wire.answers)
+	err = until(ctx, "the client reaches the router of the higher priority", b.wire.answers)
 	stop()
 	if err != nil {
 		return result{}, err
@@ -101,7 +101,7 @@ func (b *bench) failover(ctx context.Context, kind string) (result, error) {
 		return result{}, err
 	}
 	// A false takeover a moment ago would be taken for the one that is measured.
-	if err := b.settled(); err != nil {
+	if err := b.settled(ctx); err != nil {
 		return result{}, err
 	}
 	b.wire.reset()
@@ -121,27 +121,27 @@ func (b *bench) failover(ctx context.Context, kind string) (result, error) {
 		return result{}, err
 	}
 	defer stop()
-	if err := until("the router of the lower priority has taken over", b.wire.taken); err != nil {
-		return result{}, err
+	if err := until(ctx, "the router of the lower priority has taken over", b.wire.taken); err != nil {
+		return result{}, fmt.Errorf("%w; seen from it: %s", err, b.wire.counts(b.wire.macB))
 	}
 	return b.wire.result(b.interval), nil
 }
 
 // mend brings A back after a failure.
-func (b *bench) mend(kind string) error {
+func (b *bench) mend(ctx context.Context, kind string) error {
 	if kind == "cut" {
 		if err := b.lab.Mend(b.lab.A, "eth0"); err != nil {
 			return err
 		}
-		return b.settled()
+		return b.settled(ctx)
 	}
 	if kind == "stop" {
 		// A program that was told to stop may take its time.
-		if err := until("the stopped program has ended", b.ended); err != nil {
+		if err := until(ctx, "the stopped program has ended", b.ended); err != nil {
 			return err
 		}
 	}
-	return b.startA()
+	return b.startA(ctx)
 }
 
 func (b *bench) ended() bool {
@@ -204,13 +204,15 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // until looks every few milliseconds whether something has come about.
-func until(what string, ok func() bool) error {
+func until(ctx context.Context, what string, ok func() bool) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	end := time.After(limit)
 	for !ok() {
 		select {
 		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-end:
 			return fmt.Errorf("%s: %w, %v", what, errLimit, limit)
 		}

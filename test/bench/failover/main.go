@@ -190,7 +190,7 @@ func round(ctx context.Context, benches []*bench, kind string, interval time.Dur
 	}
 	for _, b := range benches {
 		mends.Go(func() error {
-			if err := b.mend(kind); !errors.Is(err, errLimit) {
+			if err := b.mend(ctx, kind); !errors.Is(err, errLimit) {
 				return err
 			}
 			return nil // the next round waits again

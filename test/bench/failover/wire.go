@@ -253,6 +253,19 @@ func (w *wire) taken() bool {
 	return okAdvert && okGARP && okAnswer
 }
 
+// counts says how much of each kind has been seen from a router.
+func (w *wire) counts(mac [6]byte) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var n [answer + 1]int
+	for _, s := range w.seen {
+		if s.from == mac {
+			n[s.kind]++
+		}
+	}
+	return fmt.Sprintf("%d advertisements, %d resignations, %d gratuitous ARPs, %d answers", n[advert], n[resignation], n[garp], n[answer])
+}
+
 // first is the first frame of a kind from B.
 func (w *wire) first(k kind) (time.Time, bool) {
 	for _, s := range w.seen {
