@@ -70,7 +70,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o build/usher ./cmd/usher
 
 package:
-	$(GO) run ./cmd/usher/packaging/build -out build/packages -version $$(git describe --always --dirty)
+	$(GO) run ./cmd/usher/packaging/build -out build/packages
 
 bench-failover: setup
 	@CGO_ENABLED=0 $(GO) run ./test/bench/failover $(BENCH)

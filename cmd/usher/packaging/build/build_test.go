@@ -2,26 +2,63 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"debug/buildinfo"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
-// packages builds them in the checkout's root and gives the Debian and the RPM one.
-func packages(t *testing.T) (deb, rpm string) {
-	t.Helper()
-	out := t.TempDir()
+// built are the packages of one version, and what is in the Debian one.
+type built struct{ deb, rpm, root string }
+
+// first is built once for all tests.
+var first built
+
+func TestMain(m *testing.M) {
+	code, err := withPackages(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func withPackages(m *testing.M) (code int, err error) {
+	dir, err := os.MkdirTemp("", "usher-packages-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.Chdir("../../../.."); err != nil {
+		return 0, err
+	}
+	if first, err = build(context.Background(), dir); err != nil {
+		return 0, err
+	}
+	first.root = filepath.Join(dir, "root")
+	if out, err := exec.Command("dpkg-deb", "--extract", first.deb, first.root).CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("dpkg-deb --extract: %w\n%s", err, out)
+	}
+	return m.Run(), nil
+}
+
+// build builds both packages from the checkout that is the working folder.
+func build(ctx context.Context, out string) (built, error) {
 	var stdout, stderr bytes.Buffer
-	if err := run(t.Context(), []string{"-version", "1.2.3", "-out", out}, &stdout, &stderr); err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
+	if err := run(ctx, []string{"-version", "v1.2.3", "-out", out}, &stdout, &stderr); err != nil {
+		return built{}, fmt.Errorf("%w\n%s", err, stderr.String())
 	}
 	files := strings.Fields(stdout.String())
 	if len(files) != 2 {
-		t.Fatalf("made %q", files)
+		return built{}, fmt.Errorf("made %q", files)
 	}
-	return files[0], files[1]
+	return built{deb: files[0], rpm: files[1]}, nil
 }
 
 func tool(t *testing.T, args ...string) string {
@@ -36,12 +73,11 @@ func tool(t *testing.T, args ...string) string {
 // TestPackages asks dpkg, rpm and systemd what they make of the packages, and runs
 // the program that is inside.
 func TestPackages(t *testing.T) {
-	t.Chdir("../../../..")
-	deb, rpm := packages(t)
+	deb, rpm, root := first.deb, first.rpm, first.root
 
 	inside := []string{"/usr/bin/usher", "/usr/lib/systemd/system/usher.service", "/usr/share/man/man8/usher.8.gz", "/etc/usher",
 		"/usr/share/bash-completion/completions/usher", "/usr/lib/sysusers.d/usher.conf", "/usr/share/doc/usher/examples/nat.hcl",
-		"/usr/share/doc/usher/examples/prometheus-alerts.yml"}
+		"/usr/share/doc/usher/examples/prometheus-alerts.yml", "/usr/share/doc/usher/copyright", "/usr/share/doc/usher/changelog.gz"}
 	debFiles, rpmFiles := tool(t, "dpkg-deb", "--contents", deb), tool(t, "rpm", "-qpl", "--nosignature", rpm)
 	for _, file := range inside {
 		if !strings.Contains(debFiles, " ."+file) || !strings.Contains(rpmFiles, file) {
@@ -55,8 +91,6 @@ func TestPackages(t *testing.T) {
 		t.Errorf("rpm: %s", got)
 	}
 
-	root := t.TempDir()
-	tool(t, "dpkg-deb", "--extract", deb, root)
 	if got := tool(t, filepath.Join(root, "usr/bin/usher"), "version"); !strings.HasPrefix(got, "usher 1.2.3\n") {
 		t.Errorf("version: %s", got)
 	}
@@ -91,22 +125,103 @@ func unit(t *testing.T, root string) {
 	tool(t, "systemd-analyze", "security", "--offline=true", "--threshold=40", name)
 }
 
-// TestReproducible: two builds of one checkout are the same, byte for byte.
+// TestTerms: the program is linked statically, so the packages carry the terms of
+// every module that is in it, and say what version this is.
+func TestTerms(t *testing.T) {
+	terms, err := os.ReadFile(filepath.Join(first.root, "usr/share/doc/usher/copyright"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := buildinfo.ReadFile(filepath.Join(first.root, "usr/bin/usher"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(info.Deps) == 0 {
+		t.Error("the program knows none of its modules")
+	}
+	for _, m := range info.Deps {
+		if !strings.Contains(string(terms), "\n"+m.Path+" "+m.Version+"\n") {
+			t.Errorf("no terms of %s %s", m.Path, m.Version)
+		}
+	}
+	if got := tool(t, "gzip", "-dc", filepath.Join(first.root, "usr/share/doc/usher/changelog.gz")); !strings.HasPrefix(got, "usher (1.2.3) unstable; urgency=medium\n\n  * Commit ") {
+		t.Errorf("changelog:\n%s", got)
+	}
+}
+
+// TestRPM has rpm look at its package, and install it into a root of its own as far
+// as that goes without doing it.
+func TestRPM(t *testing.T) {
+	if got := tool(t, "rpm", "-qp", "--nosignature", "--requires", first.rpm); !strings.Contains(got, "/usr/sbin/groupadd\n") || !strings.Contains(got, "/usr/bin/getent\n") {
+		t.Errorf("what its scripts run is not required: %s", got)
+	}
+	scripts := tool(t, "rpm", "-qp", "--nosignature", "--scripts", first.rpm)
+	for _, want := range []string{"postinstall scriptlet", "preuninstall scriptlet", "postuninstall scriptlet", "--signal=SIGUSR1", "disable --now usher.service"} {
+		if !strings.Contains(scripts, want) {
+			t.Errorf("no %q in the scripts:\n%s", want, scripts)
+		}
+	}
+	root := t.TempDir()
+	tool(t, "rpm", "--root", root, "--initdb")
+	// The root is empty: what is required is not there.
+	tool(t, "rpm", "--root", root, "--install", "--test", "--nodeps", "--nosignature", first.rpm)
+	if out, err := exec.Command("rpm", "--root", root, "--install", "--test", "--nosignature", first.rpm).CombinedOutput(); err == nil || !strings.Contains(string(out), "groupadd") {
+		t.Errorf("rpm misses nothing in an empty root: %v\n%s", err, out)
+	}
+}
+
+// TestReproducible: two builds of one commit, in folders of different names, are
+// the same byte for byte.
 func TestReproducible(t *testing.T) {
-	t.Chdir("../../../..")
-	deb1, rpm1 := packages(t)
-	deb2, rpm2 := packages(t)
-	for _, pair := range [][2]string{{deb1, deb2}, {rpm1, rpm2}} {
-		a, err := os.ReadFile(pair[0])
-		if err != nil {
-			t.Fatal(err)
+	elsewhere := t.TempDir()
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"cp", "-a"}
+	for _, e := range entries {
+		if name := e.Name(); name != "build" && name != "artifacts" && name != ".cache" {
+			args = append(args, name)
 		}
-		b, err := os.ReadFile(pair[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(a, b) {
+	}
+	tool(t, append(args, elsewhere)...)
+	t.Chdir(elsewhere)
+	again, err := build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pair := range [][2]string{{first.deb, again.deb}, {first.rpm, again.rpm}} {
+		if !bytes.Equal(read(t, pair[0]), read(t, pair[1])) {
 			t.Errorf("%s differs between two builds", filepath.Base(pair[0]))
+		}
+	}
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestPackageVersion: packages sort as people do. dpkg compares.
+func TestPackageVersion(t *testing.T) {
+	at := func(second int) commit {
+		return commit{describe: "78f0163", time: time.Date(2026, 11, 26, 1, 0, second, 0, time.UTC)}
+	}
+	rising := []string{
+		packageVersion("", at(0)), // a hash that begins with a digit is no version
+		packageVersion("a9ac9d0", at(1)),
+		packageVersion("v1.2.3-rc1", at(0)),
+		packageVersion("v1.2.3", at(0)),
+		packageVersion("v1.2.3-4-g78f0163", at(0)),
+		packageVersion("1.2.4", at(0)),
+	}
+	for i := range rising[1:] {
+		if err := exec.Command("dpkg", "--compare-versions", rising[i], "lt", rising[i+1]).Run(); err != nil {
+			t.Errorf("%s is not before %s", rising[i], rising[i+1])
 		}
 	}
 }

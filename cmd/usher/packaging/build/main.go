@@ -6,8 +6,6 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"flag"
 	"fmt"
@@ -37,8 +35,9 @@ type builder struct {
 	version string
 	arch    string
 	out     string
+	formats []string
 	stage   string
-	mtime   time.Time
+	commit  commit
 	stderr  io.Writer
 }
 
@@ -46,40 +45,29 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	b := builder{stderr: stderr}
 	f := flag.NewFlagSet("build", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&b.version, "version", "", "version of the packages, as git describe gives it")
+	f.StringVar(&b.version, "version", "", "version of the packages, as git describe gives it; by default that of this checkout")
 	f.StringVar(&b.arch, "arch", runtime.GOARCH, "architecture, as GOARCH")
 	f.StringVar(&b.out, "out", "build/packages", "folder for the packages")
+	formats := f.String("formats", "deb,rpm", "what to build, with commas between")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	b.version = strings.TrimPrefix(b.version, "v")
-	if b.version == "" || b.version[0] < '0' || b.version[0] > '9' {
-		b.version = "0.0.0~" + strings.ReplaceAll(b.version, "-", ".") // a commit without a tag before it
-	}
+	b.formats = strings.Split(*formats, ",")
 	var err error
+	if b.commit, err = b.describe(ctx); err != nil {
+		return err
+	}
+	b.version = packageVersion(b.version, b.commit)
 	if b.stage, err = os.MkdirTemp("", "usher-package-"); err != nil {
 		return err
 	}
 	defer os.RemoveAll(b.stage)
-	if b.mtime, err = b.commitTime(ctx); err != nil {
-		return err
-	}
-	for _, step := range []func(context.Context) error{b.program, b.documents} {
+	for _, step := range []func(context.Context) error{b.program, b.documents, b.legal} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
 	return b.packages(ctx, stdout)
-}
-
-// commitTime is the time of the commit, which every file in the packages bears: two
-// builds of one commit are the same, byte for byte.
-func (b *builder) commitTime(ctx context.Context) (time.Time, error) {
-	out, err := b.output(ctx, "git", "log", "-1", "--format=%cI")
-	if err != nil {
-		return time.Time{}, err
-	}
-	return time.Parse(time.RFC3339, strings.TrimSpace(string(out)))
 }
 
 func (b *builder) program(ctx context.Context) error {
@@ -115,26 +103,15 @@ func (b *builder) documents(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := os.WriteFile(filepath.Join(b.stage, file), text, 0o644); err != nil {
+		if err := b.stageFile(file, text); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func compress(text []byte) ([]byte, error) {
-	var b bytes.Buffer
-	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(text); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+func (b *builder) stageFile(name string, text []byte) error {
+	return os.WriteFile(filepath.Join(b.stage, name), text, 0o644)
 }
 
 func (b *builder) packages(ctx context.Context, stdout io.Writer) error {
@@ -148,7 +125,7 @@ func (b *builder) packages(ctx context.Context, stdout io.Writer) error {
 	config := filepath.Join(b.stage, "nfpm.yaml")
 	filled := os.Expand(string(text), func(name string) string {
 		return map[string]string{
-			"USHER_VERSION": b.version, "USHER_ARCH": b.arch, "USHER_STAGE": b.stage, "USHER_MTIME": b.mtime.UTC().Format(time.RFC3339),
+			"USHER_VERSION": b.version, "USHER_ARCH": b.arch, "USHER_STAGE": b.stage, "USHER_MTIME": b.commit.time.Format(time.RFC3339), "USHER_MAINTAINER": maintainer,
 		}[name]
 	})
 	if err := os.WriteFile(config, []byte(filled), 0o644); err != nil {
@@ -158,10 +135,10 @@ func (b *builder) packages(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, kind := range []string{"deb", "rpm"} {
+	for _, kind := range b.formats {
 		target := filepath.Join(b.out, fmt.Sprintf("usher_%s_%s.%s", b.version, b.arch, kind))
 		cmd := exec.CommandContext(ctx, "go", "run", nfpm, "package", "--config", config, "--packager", kind, "--target", target)
-		cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.mtime.Unix()), "GOPROXY="+proxy)
+		cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.commit.time.Unix()), "GOPROXY="+proxy)
 		cmd.Stderr = b.stderr
 		if out, err := cmd.Output(); err != nil {
 			return fmt.Errorf("nfpm: %w: %s", err, out)

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The one instance of a container: a peer of nobody on a link of its own.
+const containerConf = `vrrp_instance "web" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  advert_interval   = "100ms"
+  virtual_addresses = ["192.168.60.200/32"]
+}
+`
+
+const containerPool = `virtual_server "web" {
+  address = "192.168.60.200:80"
+  health_check "tcp" {}
+  real_server "10.1.2.3:80" {}
+}
+`
+
+// mount is one of an OCI runtime's configuration.
+type mount struct {
+	Destination string   `json:"destination"`
+	Type        string   `json:"type"`
+	Source      string   `json:"source"`
+	Options     []string `json:"options,omitempty"`
+}
+
+// bundle makes an OCI bundle with usher's program and a configuration: a read-only
+// root, capabilities and a network namespace as given, and as container engines
+// have it no settings of the kernel to write.
+func bundle(t *testing.T, conf, netns string, capabilities ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	root := filepath.Join(dir, "rootfs")
+	for _, d := range []string{"usr/bin", "etc/usher", "proc", "dev", "sys", "run", "var/lib"} {
+		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(filepath.Join(first.root, "usr/bin/usher"), filepath.Join(root, "usr/bin/usher")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "etc/usher/usher.hcl"), []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var namespaces []map[string]string
+	for _, n := range []string{"pid", "ipc", "uts", "mount"} {
+		namespaces = append(namespaces, map[string]string{"type": n})
+	}
+	config, err := json.Marshal(map[string]any{
+		"ociVersion": "1.0.0",
+		"process": map[string]any{
+			"args": []string{"/usr/bin/usher", "run", "-c", "/etc/usher"}, "env": []string{"PATH=/usr/bin"}, "cwd": "/", "noNewPrivileges": true,
+			"user":         map[string]int{"uid": 0, "gid": 0},
+			"capabilities": map[string][]string{"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
+		},
+		"root": map[string]any{"path": "rootfs", "readonly": true},
+		"mounts": []mount{
+			{"/proc", "proc", "proc", nil},
+			{"/dev", "tmpfs", "tmpfs", []string{"mode=755"}},
+			{"/sys", "sysfs", "sysfs", []string{"ro"}},
+			{"/run", "tmpfs", "tmpfs", []string{"mode=755"}},
+			{"/var/lib", "tmpfs", "tmpfs", []string{"mode=755"}},
+		},
+		"linux": map[string]any{
+			"namespaces":    append(namespaces, map[string]string{"type": "network", "path": "/run/netns/" + netns}),
+			"readonlyPaths": []string{"/proc/sys"},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// container prepares crun's run of a bundle. crun refuses some arrangements of
+// control groups, and makes none here: it sees a plain one.
+func container(t *testing.T, dir string) *exec.Cmd {
+	return exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-c",
+		`mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec crun --root "$0/state" --cgroup-manager=disabled run --bundle "$0" "$1"`, dir, filepath.Base(t.Name())+fmt.Sprint(os.Getpid()))
+}
+
+// network makes a network namespace with eth0, which has the address 192.168.60.2.
+func network(t *testing.T) string {
+	t.Helper()
+	name := fmt.Sprintf("usher-container-%d", os.Getpid())
+	tool(t, "ip", "netns", "add", name)
+	t.Cleanup(func() { tool(t, "ip", "netns", "del", name) })
+	for _, line := range []string{"link add eth0 type veth peer name peer", "address add 192.168.60.2/24 dev eth0", "link set lo up", "link set peer up", "link set eth0 up"} {
+		tool(t, append([]string{"ip", "-n", name}, strings.Fields(line)...)...)
+	}
+	return name
+}
+
+// TestContainer: in a container usher needs NET_ADMIN and NET_RAW and nothing else,
+// and says what it lacks.
+func TestContainer(t *testing.T) {
+	netns := network(t)
+	t.Run("runs", func(t *testing.T) {
+		holds(t, netns, container(t, bundle(t, containerConf, netns, "CAP_NET_ADMIN", "CAP_NET_RAW")))
+	})
+	refusals := []struct {
+		name         string
+		conf         string
+		capabilities []string
+		want         string
+	}{
+		{"no NET_RAW", containerConf, []string{"CAP_NET_ADMIN"},
+			"usher: not permitted: usher lacks CAP_NET_RAW (to send VRRP advertisements); run it as root, or give it what it lacks (systemd: AmbientCapabilities=CAP_NET_RAW, docker: --cap-add=NET_RAW)\n"},
+		{"no NET_ADMIN", containerConf, []string{"CAP_NET_RAW"},
+			"usher: not permitted: usher lacks CAP_NET_ADMIN (to hold virtual addresses); run it as root, or give it what it lacks (systemd: AmbientCapabilities=CAP_NET_ADMIN, docker: --cap-add=NET_ADMIN)\n"},
+		{"neither", containerConf, nil,
+			"usher: not permitted: usher lacks CAP_NET_ADMIN (to hold virtual addresses) and CAP_NET_RAW (to send VRRP advertisements); run it as root, or give it what it lacks (systemd: AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW, docker: --cap-add=NET_ADMIN --cap-add=NET_RAW)\n"},
+	}
+	// A container cannot load a module. Where the kernel has loaded it, it need not.
+	if _, err := os.Stat("/proc/net/ip_vs"); err != nil {
+		refusals = append(refusals, refusals[0])
+		last := &refusals[len(refusals)-1]
+		last.name, last.conf, last.capabilities = "no IPVS", containerConf+containerPool, []string{"CAP_NET_ADMIN", "CAP_NET_RAW"}
+		last.want = "usher: virtual servers are configured: ipvs: this kernel has no IPVS (module ip_vs), and there is no modprobe here to load it: run \"modprobe ip_vs\" on the host\n"
+	}
+	for _, c := range refusals {
+		t.Run(c.name, func(t *testing.T) {
+			out, err := container(t, bundle(t, c.conf, netns, c.capabilities...)).CombinedOutput()
+			if err == nil || string(out) != c.want {
+				t.Errorf("it ends with %v and says\n%s\nwant\n%s", err, out, c.want)
+			}
+		})
+	}
+}
+
+// holds runs a container until it holds the VIP, and stops it.
+func holds(t *testing.T, netns string, cmd *exec.Cmd) {
+	t.Helper()
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && !strings.Contains(lines.Text(), "backup -> active") {
+		log.WriteString(lines.Text() + "\n")
+	}
+	has := func() bool {
+		return strings.Contains(tool(t, "ip", "-n", netns, "-4", "address", "show", "dev", "eth0"), "192.168.60.200/32")
+	}
+	deadline := time.After(time.Minute)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for held := has(); !held; held = has() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("the VIP is not there:\n%s", log.String())
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+		log.WriteString(lines.Text() + "\n")
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("stopped, the container ends with %v:\n%s", err, log.String())
+	}
+	if has() {
+		t.Error("the container left the VIP")
+	}
+}
