@@ -48,6 +48,9 @@ func (k *Kernel) connect() error {
 		why := modprobe("ip_vs")
 		if id, err = k.resolve(); errors.Is(err, unix.ENOENT) {
 			err = fmt.Errorf("ipvs: %w (module ip_vs)", ErrNoIPVS)
+			if errors.Is(why, exec.ErrNotFound) { // as in a container
+				return fmt.Errorf("%w, and there is no modprobe here to load it: run \"modprobe ip_vs\" on the host", err)
+			}
 			if why != nil {
 				err = fmt.Errorf("%w: %w", err, why)
 			}

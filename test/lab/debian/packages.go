@@ -42,6 +42,7 @@ var virtual = []Tool{
 // compiler, and other people's clients that look at what usher offers.
 var suite = []Tool{
 	{"chromium|chromium-browser", "chromium|chromium-browser"}, // Ubuntu's brings the snap
+	{"crun", "crun"},
 	{"dpkg-deb", "dpkg"},
 	{"fc-list", "fontconfig"},
 	{"gcc", "gcc"},

@@ -71,17 +71,19 @@ func permitted(m Machine, c *conf.Config) error {
 	if err != nil {
 		return err
 	}
-	var missing []string
+	var missing, systemd, docker []string
 	for _, n := range needs {
 		if have&(1<<n.bit) == 0 {
 			missing = append(missing, n.name+" ("+n.why+")")
+			systemd = append(systemd, n.name)
+			docker = append(docker, "--cap-add="+strings.TrimPrefix(n.name, "CAP_"))
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("not permitted: usher lacks %s; run it as root, or give it the capability (systemd: AmbientCapabilities=, docker: --cap-add)",
-		strings.Join(missing, " and "))
+	return fmt.Errorf("not permitted: usher lacks %s; run it as root, or give it what it lacks (systemd: AmbientCapabilities=%s, docker: %s)",
+		strings.Join(missing, " and "), strings.Join(systemd, " "), strings.Join(docker, " "))
 }
 
 func present(m Machine, c, running *conf.Config) error {
