@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"runtime"
 	"syscall"
 	"time"
@@ -58,6 +59,9 @@ func Child(ctx context.Context, conn net.Conn, log *slog.Logger) error {
 	// the holder, which spin or block in system calls that hold one, could make the
 	// rest wait.
 	runtime.GOMAXPROCS(max(minProcs, runtime.GOMAXPROCS(0)))
+	// It was started as /proc/self/exe, which ps and systemd would call it by. A name
+	// is for people: nothing depends on it.
+	_ = os.WriteFile("/proc/self/comm", []byte("usher-vrrp"), 0)
 	kernel, err := rtnl.Open()
 	if err != nil {
 		return err
