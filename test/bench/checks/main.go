@@ -1,10 +1,12 @@
 // Command checks measures what health checks cost: CPU time of a probe, resident
-// memory, how late probes come, and how soon a server's death is known; usher and
-// keepalived one after the other, in the same run, on the same servers.
+// memory, how late probes come, how soon a server's death is known, and how soon a dead
+// server is out of IPVS; usher and keepalived in turns, in the same run, on the same
+// servers, and with the median of the rounds.
 //
 // It works in a network namespace of its own that ends with it. Where the kernel
 // has no IPVS, keepalived runs with a library that makes its calls to IPVS succeed
-// (ipvs_stub.c.txt, built with gcc): its checkers are what is measured.
+// (ipvs_stub.c.txt, built with gcc): its checkers are what is measured. The time to a
+// dead server's removal is then measured in the lab's virtual machine.
 package main
 
 import (
@@ -29,6 +31,9 @@ type options struct {
 	tcp      []int
 	http     []int
 	measure  time.Duration
+	rounds   int
+	deaths   int
+	removal  bool // be the part that looks at IPVS
 	soak     time.Duration
 	programs []string
 }
@@ -38,10 +43,19 @@ func parse() (o options, err error) {
 	tcp := flag.String("tcp", "1000,5000,10000", "numbers of tcp checks at an interval of 1 s")
 	http := flag.String("http", "1000,5000", "numbers of http checks")
 	programs := flag.String("programs", "usher,keepalived", "what to measure")
-	length := flag.Duration("measure", 10*time.Second, "how long each is measured")
-	soak := flag.Duration("soak", 0, "run usher's largest tcp set for so long, and look for growth")
+	length := flag.Duration("measure", 6*time.Second, "how long CPU is measured in each round")
+	rounds := flag.Int("rounds", 3, "how often both programs are measured, in turns")
+	deaths := flag.Int("deaths", 10, "how many servers die while IPVS is watched; 0 for none")
+	removal := flag.Bool("removal", false, "watch IPVS alone")
+	soak := flag.Duration("soak", 0, "run usher's last tcp set for so long, and look for growth")
 	flag.Parse()
-	o = options{usher: *usher, measure: *length, soak: *soak, programs: strings.Split(*programs, ",")}
+	o = options{
+		usher: *usher, measure: *length, rounds: *rounds, deaths: *deaths, removal: *removal, soak: *soak,
+		programs: strings.Split(*programs, ","),
+	}
+	if o.rounds < 1 {
+		return o, fmt.Errorf("%d rounds: it must be 1 at least", o.rounds)
+	}
 	if o.tcp, err = numbers(*tcp); err != nil {
 		return o, err
 	}
@@ -78,17 +92,23 @@ func run() int {
 	case os.Getenv(serving) != "":
 		err = serve(ctx)
 	case os.Getenv(inside) == "":
-		err = enter(ctx)
+		var o options
+		if o, err = parse(); err != nil {
+			break
+		}
+		if !o.removal {
+			err = enter(ctx)
+		}
+		if o.deaths > 0 {
+			err = errors.Join(err, watch(ctx, o))
+		}
 	default:
 		var o options
 		if o, err = parse(); err == nil {
 			err = compare(ctx, o)
 		}
 	}
-	var exit *exec.ExitError
 	switch {
-	case errors.As(err, &exit):
-		return exit.ExitCode()
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "checks:", err)
 		return 1
@@ -103,7 +123,10 @@ func enter(ctx context.Context) error {
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	return cmd.Run()
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("measure: %w", err)
+	}
+	return nil
 }
 
 // compare measures everything and prints it.
@@ -114,15 +137,24 @@ func compare(ctx context.Context, o options) error {
 	}
 	defer w.close()
 	fmt.Printf("%-11s %-5s %6s %8s %11s %9s %9s %8s %23s %9s\n",
-		"program", "check", "number", "rate/s", "us CPU each", "us user", "us system", "RSS MB", "late p50/p99/max ms", "death ms")
+		"program", "check", "number", "rate/s", "us CPU each", "us user", "us system", "RSS MB", "late p50/p99/max ms", "known ms")
 	failed := false
 	for _, set := range o.sets() {
+		rounds := make(map[string][]result)
+		for i := range o.rounds {
+			for j := range o.programs {
+				// Each begins in turn.
+				program := o.programs[(i+j)%len(o.programs)]
+				r, err := w.measure(ctx, program, set)
+				if err != nil {
+					return err
+				}
+				rounds[program] = append(rounds[program], r)
+			}
+		}
 		var results []result
 		for _, program := range o.programs {
-			r, err := w.measure(ctx, program, set)
-			if err != nil {
-				return err
-			}
+			r := median(rounds[program])
 			fmt.Println(r)
 			results = append(results, r)
 		}

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
 
-// result is one line of the table.
+// result is one line of the table, or one round of it.
 type result struct {
 	program string
 	set     set
@@ -133,7 +134,7 @@ func (w *world) measure(ctx context.Context, program string, s set) (result, err
 	r.rate = float64(probes) / time.Since(begun).Seconds()
 	r.user, r.system = (after.user-before.user)/time.Duration(probes), (after.system-before.system)/time.Duration(probes)
 	r.rss = after.rss
-	if r.late, err = lateness(ctx, port(s.kind), w.options.measure/2); err != nil {
+	if r.late, err = lateness(ctx, port(s.kind), max(w.options.measure*2/3, 3*interval)); err != nil {
 		return r, err
 	}
 	died := time.Now()
@@ -170,6 +171,33 @@ func opened() (int, error) {
 		}
 	}
 	return 0, fmt.Errorf("/proc/self/net/snmp has no ActiveOpens")
+}
+
+// median puts rounds together: of each figure the median, of the latest probe the worst.
+func median(rounds []result) result {
+	r := rounds[0]
+	of := func(f func(result) time.Duration) time.Duration {
+		var list []time.Duration
+		for _, x := range rounds {
+			list = append(list, f(x))
+		}
+		slices.Sort(list)
+		return list[len(list)/2]
+	}
+	// CPU as a whole is what counts: its parts come from the round that has the median.
+	total := of(result.cpu)
+	for _, x := range rounds {
+		if x.cpu() == total {
+			r.user, r.system, r.rate = x.user, x.system, x.rate
+		}
+		r.rss = max(r.rss, x.rss)
+		r.late[2] = max(r.late[2], x.late[2])
+	}
+	for i := range 2 {
+		r.late[i] = of(func(x result) time.Duration { return x.late[i] })
+	}
+	r.death = of(func(x result) time.Duration { return x.death })
+	return r
 }
 
 // judge compares usher with what it has to be (and with keepalived beside it).

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -21,14 +22,24 @@ var stubSource []byte
 
 // subject is a program that is measured.
 type subject struct {
-	name string
-	cmd  *exec.Cmd
-	pid  int // of the process that checks
-	mu   sync.Mutex
-	seen map[string]time.Time // lines about the victim
-	ups  int
-	done chan struct{}
-	log  string
+	name  string
+	cmd   *exec.Cmd
+	pid   int // of the process that checks
+	mu    sync.Mutex
+	seen  map[string]time.Time // lines about the victim
+	ups   int
+	downs int          // servers, but for the victim, that went down
+	stats chan figures // what usher says of itself
+	done  chan struct{}
+	log   string
+}
+
+// figures are those of `usher check --stats` that a soak looks at.
+type figures struct {
+	Goroutines int    `json:"goroutines"`
+	Started    uint64 `json:"started"`
+	Late       uint64 `json:"late"`
+	Skipped    uint64 `json:"skipped"`
 }
 
 // poolSize is how many servers are in one virtual server.
@@ -85,7 +96,7 @@ func keepalivedConf(s set) []byte {
 
 // launch starts a program on a set.
 func (w *world) launch(ctx context.Context, program string, s set) (*subject, error) {
-	sub := &subject{name: program, seen: make(map[string]time.Time), done: make(chan struct{}), log: filepath.Join(w.dir, program+".log")}
+	sub := &subject{name: program, seen: make(map[string]time.Time), stats: make(chan figures, 100), done: make(chan struct{}), log: filepath.Join(w.dir, program+".log")}
 	file := filepath.Join(w.dir, program+".conf")
 	text := usherConf(s)
 	if program == "keepalived" {
@@ -97,7 +108,7 @@ func (w *world) launch(ctx context.Context, program string, s set) (*subject, er
 		}
 	} else {
 		file += ".hcl"
-		sub.cmd = exec.CommandContext(ctx, w.usher, "check", "-c", file, "--json")
+		sub.cmd = exec.CommandContext(ctx, w.usher, "check", "-c", file, "--json", "--stats")
 	}
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, err
@@ -129,11 +140,24 @@ func (s *subject) read(out io.Reader) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		now, line := time.Now(), lines.Text()
+		if rest, ok := strings.CutPrefix(line, `{"stats":`); ok {
+			var f figures
+			if json.Unmarshal([]byte(strings.TrimSuffix(rest, "}")), &f) == nil {
+				select {
+				case s.stats <- f:
+				default:
+				}
+			}
+			continue
+		}
 		up := strings.Contains(line, `"state":"up"`) || strings.Contains(line, "success.") || strings.Contains(line, "succeed on service")
 		down := strings.Contains(line, `"state":"down"`) && !strings.Contains(line, "not probed") || strings.Contains(line, "Removing service")
 		s.mu.Lock()
 		if up {
 			s.ups++
+		}
+		if down && !strings.Contains(line, victim) {
+			s.downs++
 		}
 		if strings.Contains(line, victim) && (up || down) {
 			if down {
@@ -150,6 +174,12 @@ func (s *subject) when(what string) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen[what]
+}
+
+func (s *subject) lost() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.downs
 }
 
 func (s *subject) up() int {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,7 @@ command line makes no sense.`,
 	}
 	from.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON lines on a terminal, too")
-	cmd.Flags().BoolVar(&figures, "stats", false, "print the engine's own figures at the end, as one more JSON line")
+	cmd.Flags().BoolVar(&figures, "stats", false, "print the engine's own figures each minute and at the end, as JSON lines")
 	cmd.Flags().DurationVar(&length, "for", 0, "stop after so long; 0 runs until interrupted")
 	return cmd
 }
@@ -98,10 +99,19 @@ func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON, figures bool) er
 	}
 	g.Go(func() error { return engine.Run(ctx) })
 	g.Go(func() error {
+		minute := time.NewTicker(time.Minute)
+		defer minute.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return nil
+			case <-minute.C:
+				if !figures {
+					continue
+				}
+				if err := printLine(a.Stdout, statsLine{statsOf(engine.Stats())}); err != nil {
+					return err
+				}
 			case u := <-verdicts:
 				if err := a.showVerdict(u, asJSON); err != nil {
 					return err
@@ -116,12 +126,14 @@ func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON, figures bool) er
 	return err
 }
 
-// statsLine is the last line of `usher check --stats`.
+// statsLine is a line of `usher check --stats`.
 type statsLine struct {
 	Stats checkStats `json:"stats"`
 }
 
 type checkStats struct {
+	Time         string  `json:"time"`
+	Goroutines   int     `json:"goroutines"`
 	Checks       int     `json:"checks"` // different probes
 	Started      uint64  `json:"started"`
 	Late         uint64  `json:"late"` // by more than half their interval
@@ -135,6 +147,7 @@ type checkStats struct {
 func statsOf(s healthcheck.Stats) checkStats {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	return checkStats{
+		Time: time.Now().Format(time.RFC3339Nano), Goroutines: runtime.NumGoroutine(),
 		Checks: s.Checks, Started: s.Started, Late: s.Late, Skipped: s.Skipped, Inconclusive: s.Inconclusive,
 		LatenessP50: ms(s.Lateness.P50), LatenessP99: ms(s.Lateness.P99), LatenessMax: ms(s.Lateness.Max),
 	}
