@@ -53,18 +53,20 @@ type VirtualServer struct {
 
 // services gives the keys of everything that the virtual server has in the kernel:
 // its own services and the private ones of its servers' probes.
-func (vs VirtualServer) services() []ipvs.ServiceKey {
+func (vs *VirtualServer) services() []ipvs.ServiceKey {
 	keys := slices.Clone(vs.Keys)
-	for _, rs := range slices.Concat(vs.Real, vs.Sorry) {
-		if key, ok := vs.probe(rs); ok {
-			keys = append(keys, key)
+	for _, list := range [...][]RealServer{vs.Real, vs.Sorry} {
+		for i := range list {
+			if key, ok := vs.probe(&list[i]); ok {
+				keys = append(keys, key)
+			}
 		}
 	}
 	return keys
 }
 
 // probe gives the private service of a server's probes, if it has one.
-func (vs VirtualServer) probe(rs RealServer) (ipvs.ServiceKey, bool) {
+func (vs *VirtualServer) probe(rs *RealServer) (ipvs.ServiceKey, bool) {
 	if rs.ProbeMark == 0 || len(vs.Keys) == 0 {
 		return ipvs.ServiceKey{}, false
 	}

@@ -28,7 +28,7 @@ func (p *Pool) Want(t ipvs.Table, now time.Time) {
 	}
 	for _, m := range p.members {
 		// Probes reach their server whatever is thought of it: that is their use.
-		if key, ok := p.config.probe(m.config); ok {
+		if key, ok := p.config.probe(&m.config); ok {
 			t[key] = ipvs.Entry{
 				Service:      CanonicalService(key, ipvs.Service{Scheduler: "rr"}),
 				Destinations: map[ipvs.DestinationKey]ipvs.Destination{destinationKey(p.config.Keys[0], m.config): probeDestination(m.config)},

@@ -134,7 +134,7 @@ func (vs VirtualServer) sysctls() map[string]string {
 		if rs.Forward == FullNAT {
 			want["net.ipv4.vs.conntrack"] = "1"
 		}
-		if key, ok := vs.probe(rs); ok && !key.IPv6 && (rs.Forward == DR || rs.Forward == Tun) {
+		if key, ok := vs.probe(&rs); ok && !key.IPv6 && (rs.Forward == DR || rs.Forward == Tun) {
 			// The answer to a probe comes from the VIP, which is a local address while
 			// this director is active.
 			want["net.ipv4.conf.all.accept_local"] = "1"

@@ -70,6 +70,15 @@ func (k *Kernel) Totals() (map[ServiceKey]Counters, error) {
 	return out, nil
 }
 
+// Destinations gives the destinations of one service; none where it is not there.
+func (k *Kernel) Destinations(key ServiceKey) (map[DestinationKey]Destination, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := map[DestinationKey]Destination{}
+	err := k.destinations([]ServiceKey{key}, func(_ ServiceKey, d destRecord) { out[d.key] = d.destination })
+	return out, err
+}
+
 // few is up to how many services are asked for one by one rather than by a dump
 // of all of them.
 const few = 16

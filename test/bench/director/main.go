@@ -1,12 +1,11 @@
 // Command director measures how long usher and keepalived take to bring a large
 // configuration into the kernel's IPVS, and to reload it with one weight changed,
-// one after the other in one run on one kernel. Where this machine's kernel has no
-// IPVS it runs itself in the lab's virtual machine.
+// by turns in one run on one kernel. Where this machine's kernel has no IPVS it
+// runs itself in the lab's virtual machine.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -23,15 +22,34 @@ import (
 // limit is how long the whole run may take in the virtual machine.
 const limit = 30 * time.Minute
 
+// options are the flags.
+type options struct {
+	services int
+	alone    []int
+	rounds   int
+	budget   time.Duration
+}
+
 func main() { os.Exit(run()) }
 
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	both := flag.String("services", "100,1000", "sizes, in virtual servers of 10 real servers, that both programs run")
-	alone := flag.String("alone", "5000,10000", "sizes that usher runs alone")
+	var o options
+	flag.IntVar(&o.services, "services", 1000, "virtual servers, of 10 real servers each, that both programs run")
+	alone := flag.String("alone", "1000,3000,10000", "sizes that usher runs alone, to show how it grows")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of everything that both programs run")
+	flag.DurationVar(&o.budget, "budget", 9*time.Minute, "time after which no further round begins")
 	flag.Parse()
-	code, err := place(ctx, *both, *alone)
+	for size := range strings.FieldsFuncSeq(*alone, func(r rune) bool { return r == ',' }) {
+		n, err := strconv.Atoi(size)
+		if err != nil || n < 1 || n > 60000 {
+			fmt.Fprintf(os.Stderr, "director: size %q: it must be 1 to 60000\n", size)
+			return 2
+		}
+		o.alone = append(o.alone, n)
+	}
+	code, err := place(ctx, o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "director:", err)
 		return 1
@@ -40,7 +58,7 @@ func run() int {
 }
 
 // place finds where to measure, and does.
-func place(ctx context.Context, both, alone string) (int, error) {
+func place(ctx context.Context, o options) (int, error) {
 	root, err := lab.Root()
 	if err != nil {
 		return 1, err
@@ -57,32 +75,18 @@ func place(ctx context.Context, both, alone string) (int, error) {
 		fmt.Fprintln(os.Stderr, "director:", why)
 		return lab.Boot(ctx, root, usher, limit, os.Stdout, os.Stderr)
 	}
-	return 0, errors.Join(measure(ctx, filepath.Join(root, "artifacts"), usher, both, alone))
-}
-
-func measure(ctx context.Context, base, usher, both, alone string) error {
-	fmt.Println("| services x servers | program | start to complete, s | reload with one weight changed, s | operations of the reload |")
-	fmt.Println("|---|---|---|---|---|")
-	for _, list := range []struct {
-		sizes    string
-		programs []program
-	}{{both, []program{keepalived{}, usherProgram{}}}, {alone, []program{usherProgram{}}}} {
-		for size := range strings.SplitSeq(list.sizes, ",") {
-			if size == "" {
-				continue
-			}
-			n, err := strconv.Atoi(size)
-			if err != nil || n < 1 || n > 60000 {
-				return fmt.Errorf("size %q: it must be 1 to 60000", size)
-			}
-			for _, p := range list.programs {
-				r, err := trial(ctx, base, usher, p, n)
-				if err != nil {
-					return fmt.Errorf("%s with %d services: %w", p.name(), n, err)
-				}
-				fmt.Printf("| %d x %d | %s | %.2f | %.2f | %s |\n", n, servers, p.name(), r.start.Seconds(), r.reload.Seconds(), r.operations)
-			}
-		}
+	begun := time.Now()
+	b, err := open(ctx, filepath.Join(root, "artifacts"), usher)
+	if err != nil {
+		return 1, err
 	}
-	return nil
+	defer b.close()
+	if err := b.compare(ctx, o); err != nil {
+		return 1, err
+	}
+	if err := b.grow(ctx, o.alone); err != nil {
+		return 1, err
+	}
+	fmt.Printf("\nThe whole run took %s.\n", time.Since(begun).Round(time.Second))
+	return 0, nil
 }

@@ -12,14 +12,18 @@ import (
 // servers is how many real servers each service has.
 const servers = 10
 
-// changed is the new weight of the last server of the last service.
-const changed = 777
+// plan is what a program is to run.
+type plan struct {
+	services int
+	checks   bool // a TCP check for each server
+	weight   int  // of the last server of the last service; all others have 1
+}
 
 // program is what is measured.
 type program interface {
 	name() string
-	// write makes its configuration file; the last server has the given weight.
-	write(n *lab.Node, services, weight int) error
+	// write makes its configuration file.
+	write(n *lab.Node, p plan) error
 	start(n *lab.Node) (*lab.Process, error)
 	// operations gives what it did to the kernel so far, by name; nil if it does not count.
 	operations(ctx context.Context, n *lab.Node) (map[string]int, error)
@@ -32,25 +36,33 @@ func service(i int) (addr string, port int) {
 
 func server(i, j int) string { return fmt.Sprintf("10.%d.%d.%d", i/250, i%250, 1+j) }
 
-func weight(i, j, services, last int) int {
-	if i == services-1 && j == servers-1 {
-		return last
+func (p plan) weightOf(i, j int) int {
+	if i == p.services-1 && j == servers-1 {
+		return p.weight
 	}
 	return 1
 }
+
+// every is the interval of checks. It is so long that the rounds after the first
+// fall outside the measurement.
+const every = 1800
 
 type keepalived struct{}
 
 func (keepalived) name() string { return "keepalived" }
 
-func (keepalived) write(n *lab.Node, services, last int) error {
+func (keepalived) write(n *lab.Node, p plan) error {
 	var b strings.Builder
 	b.WriteString("global_defs {\n\trouter_id bench\n}\n")
-	for i := range services {
+	check := ""
+	if p.checks {
+		check = "\t\tTCP_CHECK {\n\t\t\tconnect_timeout 10\n\t\t\twarmup 0\n\t\t}\n"
+	}
+	for i := range p.services {
 		addr, port := service(i)
-		fmt.Fprintf(&b, "virtual_server %s %d {\n\tlb_algo rr\n\tlb_kind NAT\n\tprotocol TCP\n", addr, port)
+		fmt.Fprintf(&b, "virtual_server %s %d {\n\tdelay_loop %d\n\tlb_algo rr\n\tlb_kind NAT\n\tprotocol TCP\n", addr, port, every)
 		for j := range servers {
-			fmt.Fprintf(&b, "\treal_server %s 80 {\n\t\tweight %d\n\t}\n", server(i, j), weight(i, j, services, last))
+			fmt.Fprintf(&b, "\treal_server %s 80 {\n\t\tweight %d\n%s\t}\n", server(i, j), p.weightOf(i, j), check)
 		}
 		b.WriteString("}\n")
 	}
@@ -68,13 +80,17 @@ type usherProgram struct{}
 
 func (usherProgram) name() string { return "usher" }
 
-func (usherProgram) write(n *lab.Node, services, last int) error {
+func (usherProgram) write(n *lab.Node, p plan) error {
 	var b strings.Builder
-	for i := range services {
+	check := ""
+	if p.checks { // servers count as up until the first probe, as keepalived's do
+		check = fmt.Sprintf("  initial = \"up\"\n  health_check \"tcp\" {\n    interval = \"%ds\"\n    timeout = \"10s\"\n  }\n", every)
+	}
+	for i := range p.services {
 		addr, port := service(i)
-		fmt.Fprintf(&b, "virtual_server \"s%d\" {\n  address = \"%s:%d\"\n  scheduler = \"rr\"\n  forward_method = \"nat\"\n", i, addr, port)
+		fmt.Fprintf(&b, "virtual_server \"s%d\" {\n  address = \"%s:%d\"\n  scheduler = \"rr\"\n  forward_method = \"nat\"\n%s", i, addr, port, check)
 		for j := range servers {
-			fmt.Fprintf(&b, "  real_server \"%s:80\" { weight = %d }\n", server(i, j), weight(i, j, services, last))
+			fmt.Fprintf(&b, "  real_server \"%s:80\" { weight = %d }\n", server(i, j), p.weightOf(i, j))
 		}
 		b.WriteString("}\n")
 	}

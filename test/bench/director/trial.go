@@ -4,103 +4,175 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
+	"usher/director/ipvs"
 	"usher/test/lab"
 )
 
 // patience is how long one step may take.
 const patience = 10 * time.Minute
 
-// poll is the time between two looks at the kernel's table.
-const poll = 10 * time.Millisecond
-
-// result is one program's times at one size.
-type result struct {
-	start, reload time.Duration
-	operations    string // of the reload, where the program counts them
+// bench is a namespace in which the programs run one after the other, and in which
+// every server answers.
+type bench struct {
+	lab    *lab.Lab
+	node   *lab.Node
+	kernel *ipvs.Kernel
+	web    net.Listener
 }
 
-// trial starts a program in a fresh namespace, waits until its table is complete,
-// changes one weight and waits until the kernel has it.
-func trial(ctx context.Context, base, usher string, p program, services int) (r result, err error) {
+func open(ctx context.Context, base, usher string) (b *bench, err error) {
+	b = &bench{}
+	if b.lab, err = lab.New(ctx, base, lab.Options{Usher: usher}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.lab.Close())
+		}
+	}()
+	b.node = b.lab.A
+	if err := b.node.IP(ctx, "link", "set", "lo", "up"); err != nil {
+		return nil, err
+	}
+	if err := b.node.IP(ctx, "route", "add", "local", "10.0.0.0/8", "dev", "lo"); err != nil {
+		return nil, err
+	}
+	err = b.node.Do(func() error {
+		if b.kernel, err = ipvs.Open(); err != nil {
+			return err
+		}
+		b.web, err = net.Listen("tcp4", "0.0.0.0:80")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		for {
+			c, err := b.web.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	return b, nil
+}
+
+func (b *bench) close() error { return errors.Join(b.web.Close(), b.kernel.Close(), b.lab.Close()) }
+
+// result is one program's times.
+type result struct {
+	start      time.Duration
+	reloads    []time.Duration
+	operations string // of the last reload, where the program counts them
+}
+
+// trial starts a program on an empty table and waits until it is complete; then
+// changes one weight, some times over, each time until the kernel has it.
+func (b *bench) trial(ctx context.Context, p program, what plan, reloads int) (r result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
-	l, err := lab.New(ctx, base, lab.Options{Usher: usher})
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	if err := p.write(l.A, services, 1); err != nil {
+	what.weight = 1
+	if err := p.write(b.node, what); err != nil {
 		return r, err
 	}
 	begin := time.Now()
-	process, err := p.start(l.A)
+	process, err := p.start(b.node)
 	if err != nil {
 		return r, err
 	}
-	if err := await(ctx, l.A, process, complete(services)); err != nil {
+	defer func() { err = errors.Join(err, b.clean(ctx, process)) }()
+	if err := b.await(ctx, process, b.complete(what.services)); err != nil {
 		return r, err
 	}
 	r.start = time.Since(begin)
-	before, err := p.operations(ctx, l.A)
-	if err != nil {
-		return r, err
+	for range reloads {
+		what.weight++
+		if err := b.reload(ctx, p, process, what, &r); err != nil {
+			return r, err
+		}
 	}
-	if err := p.write(l.A, services, changed); err != nil {
-		return r, err
-	}
-	begin = time.Now()
-	if err := process.Signal(syscall.SIGHUP); err != nil {
-		return r, err
-	}
-	if err := await(ctx, l.A, process, hasChange); err != nil {
-		return r, err
-	}
-	r.reload = time.Since(begin)
-	after, err := p.operations(ctx, l.A)
-	if err != nil {
-		return r, err
-	}
-	r.operations = difference(before, after)
 	return r, nil
 }
 
-// await looks at the kernel's table until it is as wanted.
-func await(ctx context.Context, n *lab.Node, p *lab.Process, ok func(table string) bool) error {
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
+// reload waits until the program rests, its first checks among it, and changes one weight.
+func (b *bench) reload(ctx context.Context, p program, process *lab.Process, what plan, r *result) error {
+	if err := rest(ctx, process); err != nil {
+		return err
+	}
+	before, err := p.operations(ctx, b.node)
+	if err != nil {
+		return err
+	}
+	if err := p.write(b.node, what); err != nil {
+		return err
+	}
+	begin := time.Now()
+	if err := process.Signal(syscall.SIGHUP); err != nil {
+		return err
+	}
+	if err := b.await(ctx, process, b.changed(what)); err != nil {
+		return err
+	}
+	r.reloads = append(r.reloads, time.Since(begin))
+	after, err := p.operations(ctx, b.node)
+	r.operations = difference(before, after)
+	return err
+}
+
+// clean ends a program in no time, and leaves nothing of it to the next.
+func (b *bench) clean(ctx context.Context, p *lab.Process) error {
+	p.Reap()
+	_, err := b.node.Output(ctx, "ipvsadm", "-C")
+	return errors.Join(err, os.RemoveAll(filepath.Join(b.node.Dir, "lib")), os.RemoveAll(filepath.Join(b.node.Dir, "run")))
+}
+
+// await looks at the kernel until it is as wanted. It looks rarely enough to leave
+// the processors to those who are measured, nine tenths of the time of one.
+func (b *bench) await(ctx context.Context, p *lab.Process, ok func() (bool, error)) error {
 	for {
-		var table []byte
-		err := n.Do(func() (err error) {
-			table, err = os.ReadFile("/proc/thread-self/net/ip_vs")
+		began := time.Now()
+		if done, err := ok(); err != nil || done {
 			return err
-		})
-		if err != nil {
-			return err
-		}
-		if ok(string(table)) {
-			return nil
 		}
 		select {
 		case <-p.Done():
 			return fmt.Errorf("it ended:\n%s", p.Tail(20))
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-tick.C:
+		case <-time.After(max(5*time.Millisecond, 9*time.Since(began))):
 		}
 	}
 }
 
 // complete tells a whole table by its number of servers; one more line is the head.
-func complete(services int) func(string) bool {
-	return func(table string) bool { return strings.Count(table, "->") == services*servers+1 }
+func (b *bench) complete(services int) func() (bool, error) {
+	return func() (done bool, err error) {
+		err = b.node.Do(func() error {
+			table, err := os.ReadFile("/proc/thread-self/net/ip_vs")
+			done = strings.Count(string(table), "->") == services*servers+1
+			return err
+		})
+		return done, err
+	}
 }
 
-// hasChange tells a table with the changed weight, which no other server has.
-func hasChange(table string) bool {
-	return strings.Contains(table, fmt.Sprintf(" %d ", changed))
+// changed tells that the last server of the last service has its new weight.
+func (b *bench) changed(what plan) func() (bool, error) {
+	addr, port := service(what.services - 1)
+	key := ipvs.AddressKey(ipvs.TCP, netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(port)))
+	dest := ipvs.DestinationKey{Address: netip.MustParseAddr(server(what.services-1, servers-1)), Port: 80}
+	return func() (bool, error) {
+		all, err := b.kernel.Destinations(key)
+		return all[dest].Weight == uint32(what.weight), err
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"usher/cmd/usher/internal/events"
@@ -168,20 +169,16 @@ func adjustment(t vrrp.Track, up bool, reason string) vrrp.Adjustment {
 
 // forget drops what is remembered of real servers that c has no more.
 func (d *Daemon) forget(c *conf.Config) {
-	type key struct {
-		virtual string
-		real    netip.AddrPort
+	names := make(map[string]bool, len(c.VirtualServers))
+	known := make(map[string]*conf.VirtualServer, len(c.VirtualServers))
+	for i := range c.VirtualServers {
+		v := &c.VirtualServers[i]
+		names[v.Name], known[v.Name] = true, v
 	}
-	known := map[key]bool{}
-	names := map[string]bool{}
-	for _, v := range c.VirtualServers {
-		names[v.Name] = true
-		for _, list := range [][]director.RealServer{v.Real, v.Sorry} {
-			for _, r := range list {
-				known[key{v.Name, r.Address}] = true
-			}
-		}
-	}
-	d.ring.Forget(func(virtual string, real netip.AddrPort) bool { return known[key{virtual, real}] })
+	d.ring.Forget(func(virtual string, real netip.AddrPort) bool {
+		v := known[virtual]
+		is := func(r director.RealServer) bool { return r.Address == real }
+		return v != nil && (slices.ContainsFunc(v.Real, is) || slices.ContainsFunc(v.Sorry, is))
+	})
 	d.history.keep(names)
 }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+// The bounds that usher is held to, as parts of keepalived's times.
+const (
+	startBound  = 1.0 / 3
+	reloadBound = 1.0 / 20
+)
+
+// reloads is how often usher reloads in each round. keepalived does once: it takes
+// long.
+const reloads = 3
+
+// series are the times of one program in one setting.
+type series struct {
+	start, reload []time.Duration
+	operations    string
+}
+
+// compare runs both programs by turns, without checks and with, as many rounds as
+// there is time for, and prints medians and ratios.
+func (b *bench) compare(ctx context.Context, o options) error {
+	settings := []struct {
+		checks bool
+		title  string
+	}{
+		{true, "a TCP check for each server; servers are in until a check fails (keepalived's way, usher's initial = \"up\")"},
+		{false, "no checks"},
+	}
+	var usher, other [2]series
+	begun := time.Now()
+	for round := range o.rounds {
+		began := time.Now()
+		for i, s := range settings {
+			what := plan{services: o.services, checks: s.checks}
+			for _, turn := range []struct {
+				program program
+				times   *series
+				reloads int
+			}{{keepalived{}, &other[i], 1}, {usherProgram{}, &usher[i], reloads}} {
+				r, err := b.trial(ctx, turn.program, what, turn.reloads)
+				if err != nil {
+					return fmt.Errorf("%s with %d services (%s): %w", turn.program.name(), o.services, s.title, err)
+				}
+				turn.times.start = append(turn.times.start, r.start)
+				turn.times.reload = append(turn.times.reload, r.reloads...)
+				turn.times.operations = r.operations
+				fmt.Fprintf(os.Stderr, "round %d, %s, checks %t: start %.2f s, reload %.3f s\n",
+					round+1, turn.program.name(), s.checks, r.start.Seconds(), median(r.reloads).Seconds())
+			}
+		}
+		if took := time.Since(began); time.Since(begun)+took > o.budget {
+			break
+		}
+	}
+	for i, s := range settings {
+		fmt.Printf("\n%d services of %d servers, %s. Medians of %d rounds, in seconds:\n\n", o.services, servers, s.title, len(other[i].start))
+		fmt.Println("| | keepalived | usher | ratio | wanted at most |")
+		fmt.Println("|---|---|---|---|---|")
+		line("from nothing to complete", other[i].start, usher[i].start, startBound)
+		line("reload with one weight changed", other[i].reload, usher[i].reload, reloadBound)
+		fmt.Printf("\nOperations of usher's reload: %s.\n", usher[i].operations)
+	}
+	return nil
+}
+
+func line(what string, other, usher []time.Duration, bound float64) {
+	k, u := median(other), median(usher)
+	ratio := u.Seconds() / k.Seconds()
+	verdict := "yes"
+	if ratio > bound {
+		verdict = "**no**"
+	}
+	fmt.Printf("| %s | %.3f (%s) | %.3f (%s) | %.4f | %.4f: %s |\n", what, k.Seconds(), spread(other), u.Seconds(), spread(usher), ratio, bound, verdict)
+}
+
+// grow runs usher alone at several sizes.
+func (b *bench) grow(ctx context.Context, sizes []int) error {
+	if len(sizes) == 0 {
+		return nil
+	}
+	fmt.Printf("\nusher alone, without checks; each service has %d servers:\n\n", servers)
+	fmt.Println("| services | from nothing to complete, s | per service, ms | reload with one weight changed, s | per service, ms | operations of the reload |")
+	fmt.Println("|---|---|---|---|---|---|")
+	for _, n := range sizes {
+		r, err := b.trial(ctx, usherProgram{}, plan{services: n}, reloads)
+		if err != nil {
+			return fmt.Errorf("usher with %d services: %w", n, err)
+		}
+		reload := median(r.reloads)
+		each := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 / float64(n) }
+		fmt.Printf("| %d | %.2f | %.2f | %.3f (%s) | %.3f | %s |\n", n, r.start.Seconds(), each(r.start), reload.Seconds(), spread(r.reloads), each(reload), r.operations)
+	}
+	return nil
+}
+
+func median(all []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(all))
+	n := len(sorted)
+	if n == 0 {
+		return 0
+	}
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// spread is the least and the greatest.
+func spread(all []time.Duration) string {
+	if len(all) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%.3f..%.3f", slices.Min(all).Seconds(), slices.Max(all).Seconds())
+}
