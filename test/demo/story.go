@@ -223,7 +223,8 @@ func (s *story) probing(ctx context.Context, what string, act func() error, acti
 		return o, nil
 	}
 	s.note("%s; clients were without an answer for %s, the VIP answers again.", what, ms(o.Gap))
-	s.tellMore("%d of %d connection attempts failed; the last answer to come back came %s after that", o.Failed, o.Total, ms(o.Back.Sub(begin)))
+	s.tellMore("%d of %d requests failed, %d of them on a connection that was open already (%v); the last answer to come back came %s after that",
+		o.Failed, o.Total, o.Cut, o.Reason, ms(o.Back.Sub(begin)))
 	return o, nil
 }
 
@@ -283,7 +284,7 @@ func (s *story) plannedStop(ctx context.Context) error {
 	if left, err := s.A.Destinations(); err != nil || len(left) > 0 {
 		return fmt.Errorf("after its stop a still has %v in IPVS (%v)", left, err)
 	}
-	s.tellMore("failed connection attempts: %d; a has given up the VIP and cleaned its IPVS table", o.Failed)
+	s.tellMore("failed connection attempts: %d; a has given up the VIP and cleaned its IPVS table", o.Failed-o.Cut)
 	return s.showStatus(ctx, s.B)
 }
 

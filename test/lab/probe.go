@@ -17,6 +17,7 @@ import (
 type Attempt struct {
 	From       netip.Addr
 	Start, End time.Time
+	Open       bool   // it was connected, whatever came of it
 	Server     string // the name that the server answers with
 	Err        error
 }
@@ -66,17 +67,18 @@ func (n *Node) Probe(to netip.AddrPort, clients int, pause time.Duration) *Probe
 // namespace, see Node.Do.
 func Ask(from netip.Addr, to netip.AddrPort, limit time.Duration) Attempt {
 	a := Attempt{From: from, Start: time.Now()}
-	a.Server, a.Err = ask(from, to, a.Start.Add(limit))
+	deadline := a.Start.Add(limit)
+	d := net.Dialer{Deadline: deadline, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	var c net.Conn
+	if c, a.Err = d.Dial("tcp", to.String()); a.Err == nil {
+		a.Open = true
+		a.Server, a.Err = answer(c, to, deadline)
+	}
 	a.End = time.Now()
 	return a
 }
 
-func ask(from netip.Addr, to netip.AddrPort, deadline time.Time) (string, error) {
-	d := net.Dialer{Deadline: deadline, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
-	c, err := d.Dial("tcp", to.String())
-	if err != nil {
-		return "", err
-	}
+func answer(c net.Conn, to netip.AddrPort, deadline time.Time) (string, error) {
 	defer c.Close()
 	if err := c.SetDeadline(deadline); err != nil {
 		return "", err
@@ -84,11 +86,11 @@ func ask(from netip.Addr, to netip.AddrPort, deadline time.Time) (string, error)
 	if _, err := fmt.Fprintf(c, "GET / HTTP/1.0\r\nHost: %s\r\n\r\n", to.Addr()); err != nil {
 		return "", err
 	}
-	answer, err := io.ReadAll(c)
+	text, err := io.ReadAll(c)
 	if err != nil {
 		return "", err
 	}
-	head, body, ok := strings.Cut(string(answer), "\r\n\r\n")
+	head, body, ok := strings.Cut(string(text), "\r\n\r\n")
 	if !ok || !strings.Contains(head, " 200 ") {
 		return "", errors.New("not an answer: " + head)
 	}
@@ -120,6 +122,7 @@ func (p *Prober) Stop() []Attempt {
 // Outage is what clients saw of a failure.
 type Outage struct {
 	Failed int           // attempts without an answer
+	Cut    int           // those of Failed that were connected
 	Total  int           // all attempts
 	Gap    time.Duration // from the last answer before to the first after; 0 where none failed
 	Back   time.Time     // when the first answer after the last failure came
@@ -137,6 +140,9 @@ func Judge(attempts []Attempt, since time.Time) Outage {
 		o.Total++
 		if a.Err != nil {
 			o.Failed++
+			if a.Open {
+				o.Cut++
+			}
 			last = a.Start
 			if o.Reason == nil {
 				o.Reason = a.Err
