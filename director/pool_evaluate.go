@@ -2,6 +2,7 @@ package director
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"usher/healthcheck"
@@ -96,18 +97,13 @@ func (m *member) judge() (ServerState, string) {
 // judgeQuorum gains the quorum at Quorum+Hysteresis and loses it below
 // Quorum-Hysteresis, or when no weight at all is left.
 func (p *Pool) judgeQuorum(now time.Time, events *[]Event) {
-	sum := 0
-	for _, m := range p.members {
-		if !m.sorry && m.counts() {
-			sum += m.target()
-		}
-	}
+	sum := p.healthy()
 	up := p.up
 	switch {
 	case up && p.holds():
 		p.reason = "the servers of before serve until the first probe of the new ones"
 		return
-	case sum == 0 || sum < p.config.Quorum-p.config.Hysteresis:
+	case p.lacks(sum):
 		up = false
 	case sum >= p.config.Quorum+p.config.Hysteresis:
 		up = true
@@ -120,17 +116,28 @@ func (p *Pool) judgeQuorum(now time.Time, events *[]Event) {
 	}
 }
 
-// holds tells whether servers that the configuration no longer has must go on
-// serving: all that could take their place waits for its first probe.
-func (p *Pool) holds() bool {
-	waiting := false
+// healthy is the weight of all servers that are fit for new connections.
+func (p *Pool) healthy() int {
+	sum := 0
 	for _, m := range p.members {
-		if !m.sorry && m.counts() && m.target() > 0 {
-			return false
+		if !m.sorry && m.counts() {
+			sum += m.target()
 		}
-		waiting = waiting || !m.sorry && m.state == ServerInitial && m.config.Weight > 0
 	}
-	return waiting && p.replaced()
+	return sum
+}
+
+// lacks tells whether a weight is too little to keep the quorum.
+func (p *Pool) lacks(sum int) bool { return sum == 0 || sum < p.config.Quorum-p.config.Hysteresis }
+
+// holds tells whether servers that the configuration no longer has must go on
+// serving: the quorum would be lost without them, and what could take their place
+// waits for its first probe.
+func (p *Pool) holds() bool {
+	waiting := slices.ContainsFunc(p.members, func(m *member) bool {
+		return !m.sorry && m.state == ServerInitial && !m.counts() && m.config.Weight > 0
+	})
+	return waiting && p.replaced() && p.lacks(p.healthy())
 }
 
 // replaced tells whether servers that the configuration no longer has serve.

@@ -281,6 +281,31 @@ func TestReplacedServersServeUntilTheFirstProbe(t *testing.T) {
 	}
 }
 
+// A reload that leaves too few probed servers for the quorum loses none of it
+// either: those that go stay until the new ones have answered.
+func TestReplacedServersKeepTheQuorum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		vs := sorryPool()
+		vs.Quorum = 2
+		w.apply(vs)
+		w.up(0, 1)
+		next := shifted(1, 2)
+		next.Quorum, next.Sorry = 2, vs.Sorry
+		time.Sleep(time.Minute) // what the sorry server had is over
+		w.apply(next)
+		time.Sleep(time.Minute)
+		w.weights(map[int]uint32{0: 1, 1: 1})
+		w.up(2)
+		time.Sleep(5 * time.Second)
+		w.weights(map[int]uint32{1: 1, 2: 1})
+		if n := w.count(director.EventQuorum); n != 1 {
+			t.Errorf("the quorum changed %d times, want once, at the start", n)
+		}
+	})
+}
+
 // A probe's private service has its one server whatever the checks say.
 func TestProbeService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
