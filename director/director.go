@@ -50,6 +50,7 @@ type Director struct {
 	settings *settingRequest
 	active   map[string]bool // VRRP instances that are active
 	roles    bool            // active changed
+	filtered bool            // the packet filter told of a change of the fullnat rules
 	queued   []Event         // for the next pass to deliver
 	memory   memory
 	loaded   bool                     // memory has been read

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,8 @@ type loopState struct {
 	timed      map[string]bool          // pools that change by themselves
 	settings   *Settings                // nil until Configure
 	rules      []SNATRule               // as last kept
+	watching   bool                     // the packet filter tells of changes of them
+	watchers   sync.WaitGroup           // goroutines of Run
 }
 
 // Run works until ctx is done, then returns nil and leaves the kernel as it is.
@@ -45,6 +48,7 @@ func (d *Director) Run(ctx context.Context) error {
 	l.uncertain, l.reported, l.timed = map[ipvs.ServiceKey]bool{}, map[string]bool{}, map[string]bool{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer l.watchers.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -56,6 +60,7 @@ func (d *Director) Run(ctx context.Context) error {
 			return nil
 		}
 		d.pass()
+		d.watchSNAT(ctx)
 		if at := l.next(d); at.IsZero() {
 			timer.Stop()
 		} else {
@@ -148,7 +153,7 @@ func (d *Director) pass() {
 		d.pollDrains(now, &events)
 	}
 	want, have := d.desired(full, now, &events)
-	if full {
+	if d.takeFiltered() || full {
 		errs = append(errs, d.keepSNAT(&events))
 	}
 	errs = append(errs, d.perform(Plan(want, have), want, &events)...)

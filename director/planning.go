@@ -13,8 +13,8 @@ import (
 	"usher/healthcheck"
 )
 
-// Plan reports what Apply of servers would change in the kernel, sorted by
-// service. It changes nothing and needs no Run: where none runs, health is
+// Plan reports what Apply of servers would change in IPVS and the fullnat rules,
+// sorted by service; PlanSettings reports the rest. It changes nothing and needs no Run: where none runs, health is
 // unknown, and servers are taken to come in once their checks pass.
 func (d *Director) Plan(ctx context.Context, servers []VirtualServer) (PlanReport, error) {
 	if errs := ValidateSet(servers); len(errs) > 0 {
@@ -40,7 +40,7 @@ func (d *Director) Plan(ctx context.Context, servers []VirtualServer) (PlanRepor
 	if err != nil {
 		return PlanReport{}, err
 	}
-	report := PlanReport{Changes: append(d.settingChanges(servers), rules...)}
+	report := PlanReport{Changes: rules}
 	for _, op := range ops {
 		report.Changes = append(report.Changes, f.change(op, counters))
 	}
@@ -194,23 +194,4 @@ func (f *forecast) leaving(op Op) bool {
 	}
 	_, going := p.leaving[op.Key][op.Dest]
 	return going
-}
-
-// settingChanges gives the sysctls that the forward methods of servers need and
-// that differ.
-func (d *Director) settingChanges(servers []VirtualServer) []Change {
-	if d.options.Sysctl == nil {
-		return nil
-	}
-	want := map[string]string{}
-	for _, vs := range servers {
-		maps.Copy(want, vs.sysctls())
-	}
-	var out []Change
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		if value, err := d.options.Sysctl.Get(name); err == nil && value != want[name] {
-			out = append(out, Change{Action: ActionEdit, Kind: "setting", Before: name + " = " + value, After: want[name]})
-		}
-	}
-	return out
 }

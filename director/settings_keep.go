@@ -105,6 +105,17 @@ func (d *Director) keepSettings(events *[]Event) []error {
 
 // wantedSysctls gives what settings and forward methods ask for.
 func (d *Director) wantedSysctls(s *Settings) map[string]string {
+	want := s.sysctls()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.pools {
+		maps.Copy(want, p.config.sysctls())
+	}
+	return want
+}
+
+// sysctls gives the settings by the kernel's names and values.
+func (s *Settings) sysctls() map[string]string {
 	want := map[string]string{}
 	for name, value := range map[string]*bool{
 		"expire_nodest_conn":        s.ExpireNodestConn,
@@ -118,11 +129,6 @@ func (d *Director) wantedSysctls(s *Settings) map[string]string {
 	}
 	if s.ConnReuseMode != nil {
 		want["net.ipv4.vs.conn_reuse_mode"] = strconv.Itoa(*s.ConnReuseMode)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, p := range d.pools {
-		maps.Copy(want, p.config.sysctls())
 	}
 	return want
 }
@@ -200,23 +206,28 @@ func (d *Director) setSysctl(s *Settings, name, old, want string) (string, error
 
 func seconds(t time.Duration) uint32 { return uint32((t + time.Second - 1) / time.Second) }
 
+// timeouts gives have with those that the settings give.
+func (s *Settings) timeouts(have ipvs.Timeouts) ipvs.Timeouts {
+	for _, one := range []struct {
+		to   *uint32
+		from time.Duration
+	}{{&have.TCP, s.TCPTimeout}, {&have.TCPFin, s.TCPFinTimeout}, {&have.UDP, s.UDPTimeout}} {
+		if one.from != 0 {
+			*one.to = seconds(one.from)
+		}
+	}
+	return have
+}
+
 func (d *Director) keepTimeouts(s *Settings) error {
-	want := ipvs.Timeouts{TCP: seconds(s.TCPTimeout), TCPFin: seconds(s.TCPFinTimeout), UDP: seconds(s.UDPTimeout)}
-	if want == (ipvs.Timeouts{}) {
+	if s.timeouts(ipvs.Timeouts{}) == (ipvs.Timeouts{}) {
 		return nil
 	}
 	have, err := d.options.Kernel.Timeouts()
 	if err != nil {
 		return fmt.Errorf("director: read the IPVS timeouts: %w", err)
 	}
-	full := have
-	for _, one := range []struct{ to, from *uint32 }{
-		{&full.TCP, &want.TCP}, {&full.TCPFin, &want.TCPFin}, {&full.UDP, &want.UDP},
-	} {
-		if *one.from != 0 {
-			*one.to = *one.from
-		}
-	}
+	full := s.timeouts(have)
 	if full == have {
 		return nil
 	}

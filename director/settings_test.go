@@ -44,6 +44,24 @@ func (s *sysctls) Set(name, value string) error {
 type rules struct {
 	mu   sync.Mutex
 	kept []director.SNATRule
+	tell func()
+}
+
+func (r *rules) Watch(ctx context.Context, changed func()) error {
+	r.mu.Lock()
+	r.tell = changed
+	r.mu.Unlock()
+	<-ctx.Done()
+	return nil
+}
+
+// flush takes all rules away, as anybody may.
+func (r *rules) flush() {
+	r.mu.Lock()
+	r.kept = nil
+	tell := r.tell
+	r.mu.Unlock()
+	tell()
 }
 
 func (r *rules) Keep(want []director.SNATRule) (bool, error) {
@@ -193,5 +211,74 @@ func TestSyncDaemonFollowsTheInstance(t *testing.T) {
 		if got, _ := k.SyncDaemons(); len(got) != 0 {
 			t.Errorf("left %+v", got)
 		}
+	})
+}
+
+// The packet filter tells of changes, so that they are undone at once.
+func TestFullNATRulesAreRepairedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rules{}
+		vs := pool(1)
+		vs.Real[0].Forward = director.FullNAT
+		o := director.Options{Kernel: ipvstest.New(), SNAT: r, State: t.TempDir()}
+		settled(t, o, director.Settings{}, func(d *director.Director, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+			r.flush()
+			synctest.Wait()
+			if r.len() != 1 || d.Stats().DriftRepairs != 1 {
+				t.Errorf("%d rules, %d repairs", r.len(), d.Stats().DriftRepairs)
+			}
+		}, vs)
+	})
+}
+
+// A plan names each setting that would change, and none once it has.
+func TestPlanOfSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		yes := true
+		vs := pool(1)
+		o := director.Options{Kernel: ipvstest.New(), Sysctl: newSysctls(), State: t.TempDir()}
+		s := director.Settings{ManageSysctls: true, ExpireNodestConn: &yes, UDPTimeout: time.Minute,
+			Sync: &director.Sync{Instance: "web", Daemon: ipvs.SyncDaemon{Interface: "eth0", ID: 51}}}
+		planned := func(d *director.Director, s director.Settings) string {
+			t.Helper()
+			changes, err := d.PlanSettings([]director.VirtualServer{vs}, s)
+			if err != nil {
+				t.Error(err)
+			}
+			return director.PlanReport{Changes: changes}.String()
+		}
+		want := `  ~ setting net.ipv4.ip_forward = 0 -> 1
+  ~ setting net.ipv4.vs.expire_nodest_conn = 0 -> 1
+  ~ setting udp_timeout = 300s -> 60s
+  + sync daemon on eth0, id 51
+`
+		if got := planned(director.New(o), s); got != want {
+			t.Errorf("planned:\n%swant:\n%s", got, want)
+		}
+		by := s
+		by.ManageSysctls = false
+		if got := planned(director.New(o), by); !strings.Contains(got, "to be set by hand") {
+			t.Errorf("planned without manage_sysctls:\n%s", got)
+		}
+		settled(t, o, s, func(d *director.Director, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			if got := planned(d, s); got != "" {
+				t.Errorf("left to do:\n%s", got)
+			}
+			s.Sync.Daemon.ID++
+			if got := planned(d, s); got != "  ~ sync daemon on eth0, id 51 -> on eth0, id 52\n" {
+				t.Errorf("another sync daemon:\n%s", got)
+			}
+			s.Sync = nil
+			if got := planned(d, s); got != "  - sync daemon on eth0, id 51\n" {
+				t.Errorf("no sync daemon:\n%s", got)
+			}
+		}, vs)
 	})
 }

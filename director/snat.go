@@ -1,6 +1,7 @@
 package director
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -24,6 +25,9 @@ type SNAT interface {
 	// Keep makes rules the whole content; it tells whether it had to change
 	// anything. No rules remove the place altogether.
 	Keep(rules []SNATRule) (changed bool, err error)
+	// Watch calls changed, which does not block, after every change of the rules by
+	// anybody, until ctx is done.
+	Watch(ctx context.Context, changed func()) error
 }
 
 // snatRules gives the rules of all fullnat services, sorted. Caller holds mu.
@@ -108,4 +112,34 @@ func (d *Director) keepSNAT(events *[]Event) error {
 		*events = append(*events, Event{Time: now, Kind: EventDrift, Reason: "the fullnat rules were changed by somebody else"})
 	}
 	return nil
+}
+
+// watchSNAT has the packet filter tell of changes of the rules, once there are any:
+// they are looked at again at once, not only when the whole table is.
+func (d *Director) watchSNAT(ctx context.Context) {
+	l := &d.loop
+	if l.watching || len(l.rules) == 0 {
+		return
+	}
+	l.watching = true
+	l.watchers.Go(func() {
+		err := d.options.SNAT.Watch(ctx, func() {
+			d.mu.Lock()
+			d.filtered = true
+			d.mu.Unlock()
+			d.wake()
+		})
+		if err != nil {
+			d.log.Warn("changes of the fullnat rules are noticed only when the whole table is compared", "error", err)
+		}
+	})
+}
+
+// takeFiltered tells whether the packet filter told of a change.
+func (d *Director) takeFiltered() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	changed := d.filtered
+	d.filtered = false
+	return changed
 }

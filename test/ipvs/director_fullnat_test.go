@@ -1,9 +1,13 @@
 package ipvs
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
+	"usher/director"
+	"usher/test/lab"
 	"usher/test/lab/labtest"
 )
 
@@ -22,6 +26,21 @@ func TestDirectorFullNAT(t *testing.T) {
 			t.Errorf("the rules lack %q:\n%s", want, rules)
 		}
 	}
+	// The kernel tells: nobody waits for the comparison of the whole table.
+	soon, cancel := context.WithTimeout(t.Context(), director.DefaultResync/2)
+	defer cancel()
+	labtest.Run(t, s.A, "nft", "delete", "table", "inet", "usher_fullnat")
+	labtest.Must(t, lab.Until(soon, "the rules are back", func() error {
+		_, err := s.A.Output(soon, "nft", "list", "table", "inet", "usher_fullnat")
+		return err
+	}))
+	labtest.Must(t, lab.Until(t.Context(), "the repair is told", func() error {
+		events, err := s.A.Usher(t.Context(), "events", "--json")
+		if err == nil && !strings.Contains(events, "drift_repaired") {
+			err = errors.New(events)
+		}
+		return err
+	}))
 	labtest.Must(t, s.a.Stop())
 	if left := labtest.Run(t, s.A, "nft", "list", "tables"); strings.Contains(left, "usher") {
 		t.Errorf("after the stop there is %s", left)

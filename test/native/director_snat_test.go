@@ -1,13 +1,17 @@
 package native
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/director"
 	"usher/director/ipvs"
 	"usher/director/snat"
+	"usher/test/lab"
 	"usher/test/lab/labtest"
 )
 
@@ -33,6 +37,30 @@ func TestFullNATRules(t *testing.T) {
 			return err
 		}))
 	}
+	told := make(chan struct{}, 100)
+	watching := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		watching <- l.A.Do(func() error { return k.Watch(ctx, func() { told <- struct{}{} }) })
+	}()
+	// tells waits until the kernel tells of a change that was made again and again.
+	tells := func(change func()) {
+		t.Helper()
+		labtest.Must(t, lab.Until(ctx, "the kernel tells of the change", func() error {
+			change()
+			select {
+			case <-told:
+				return nil
+			case <-time.After(100 * time.Millisecond):
+				return errors.New("it is silent")
+			}
+		}))
+	}
+	tells(func() {
+		keep(rules, true)
+		keep(nil, true)
+	})
 	keep(rules, true)
 	keep(rules, false)
 	shown := labtest.Run(t, l.A, "nft", "list", "table", "inet", snat.Table)
@@ -56,10 +84,16 @@ func TestFullNATRules(t *testing.T) {
 		{"add", "rule", "inet", snat.Table, "postrouting", "accept"},
 		{"add", "chain", "inet", snat.Table, "other"},
 	} {
+		for len(told) > 0 {
+			<-told
+		}
 		labtest.Run(t, l.A, append([]string{"nft"}, harm...)...)
+		tells(func() {})
 		keep(rules, true)
 		keep(rules, false)
 	}
+	cancel()
+	labtest.Must(t, <-watching)
 	keep(rules[:1], true)
 	keep(nil, true)
 	keep(nil, false)

@@ -73,10 +73,7 @@ func planFor(ctx context.Context, c *conf.Config) (plan.Plan, error) {
 	if err != nil {
 		return p, err
 	}
-	p.IPVS, err = d.Plan(ctx, c.Pools())
-	if p.IPVS.Changes == nil {
-		p.IPVS.Changes = []director.Change{}
-	}
+	err = p.AddIPVS(ctx, d, c)
 	return p, err
 }
 

@@ -245,6 +245,10 @@ func (f *fakeDirector) Plan(context.Context, []director.VirtualServer) (director
 	return director.PlanReport{Changes: []director.Change{}}, nil
 }
 
+func (f *fakeDirector) PlanSettings([]director.VirtualServer, director.Settings) ([]director.Change, error) {
+	return nil, nil
+}
+
 func (f *fakeDirector) Stop(_ context.Context, keep bool) error {
 	if keep {
 		(*world)(f).note("ipvs kept")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"usher/cmd/usher/internal/plan"
 	"usher/conf"
 	"usher/director"
 	"usher/healthcheck"
@@ -46,7 +47,7 @@ type Director interface {
 	Settings() []director.SettingStatus
 	// Unanswered counts connections that were begun and never answered.
 	Unanswered() (map[healthcheck.ID]int, error)
-	Plan(ctx context.Context, servers []director.VirtualServer) (director.PlanReport, error)
+	plan.Planner
 	Stop(ctx context.Context, keep bool) error
 }
 

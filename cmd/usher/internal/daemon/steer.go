@@ -86,8 +86,7 @@ func (d *Daemon) Plan(ctx context.Context) (any, error) {
 	if dir == nil {
 		return p, nil
 	}
-	var err error
-	p.IPVS, err = dir.Plan(ctx, c.Pools())
+	err := p.AddIPVS(ctx, dir, c)
 	return p, err
 }
 

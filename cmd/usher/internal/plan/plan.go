@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"slices"
@@ -96,6 +97,23 @@ func (c Change) String() string {
 		text += " ! drops connections while this director is active"
 	}
 	return text
+}
+
+// Planner says what the kernel would see of a configuration: a *director.Director.
+type Planner interface {
+	Plan(ctx context.Context, servers []director.VirtualServer) (director.PlanReport, error)
+	PlanSettings(servers []director.VirtualServer, s director.Settings) ([]director.Change, error)
+}
+
+// AddIPVS adds what want changes in IPVS and the kernel's settings.
+func (p *Plan) AddIPVS(ctx context.Context, d Planner, want *conf.Config) error {
+	report, err := d.Plan(ctx, want.Pools())
+	if err != nil {
+		return err
+	}
+	settings, err := d.PlanSettings(want.Pools(), want.DirectorSettings())
+	p.IPVS.Changes = slices.Concat([]director.Change{}, settings, report.Changes)
+	return err
 }
 
 // Compare gives the changes from one configuration to another; from is nil where
