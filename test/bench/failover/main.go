@@ -30,17 +30,22 @@ type options struct {
 	intervals []time.Duration
 	kinds     []string
 	load      bool
+	realtime  bool
 	soak      time.Duration
 }
+
+// programs are what is measured, side by side.
+func (o options) programs() []program { return []program{usher{}, keepalived{o.realtime}} }
 
 func parse() (o options, err error) {
 	runs := flag.Int("runs", 40, "failovers of each kind, interval and program")
 	intervals := flag.String("intervals", "1s,100ms,10ms", "advertisement intervals")
 	kinds := flag.String("kinds", "kill,stop,cut", "what happens to the active router")
 	load := flag.Bool("load", false, "both cores busy and 5,000 health checks a second on the backup router's machine")
+	realtime := flag.Bool("realtime", false, "give keepalived a real-time schedule, which it does not have unless it is told to")
 	soak := flag.Duration("soak", 0, "instead of failing over, run undisturbed for so long and count false takeovers")
 	flag.Parse()
-	o = options{runs: *runs, kinds: strings.Split(*kinds, ","), load: *load, soak: *soak}
+	o = options{runs: *runs, kinds: strings.Split(*kinds, ","), load: *load, realtime: *realtime, soak: *soak}
 	for s := range strings.SplitSeq(*intervals, ",") {
 		d, err := time.ParseDuration(s)
 		if err != nil {
@@ -130,7 +135,7 @@ func measureInterval(ctx context.Context, base, binary string, interval time.Dur
 	var benches []*bench // usher and keepalived in turn
 	n := labsOf(o, interval)
 	for range n {
-		for _, p := range []program{usher{}, keepalived{}} {
+		for _, p := range o.programs() {
 			b, e := newBench(ctx, base, binary, p, interval)
 			if e != nil {
 				return errors.Join(err, e)

@@ -36,14 +36,21 @@ vrrp_instance "web" {
 	return n.StartUsher("run", "-c", file)
 }
 
-type keepalived struct{}
+// keepalived runs as it comes, or with the real-time schedule that it can be told
+// to take, usher's own priority.
+type keepalived struct{ realtime bool }
 
 func (keepalived) name() string { return "keepalived" }
 
-func (keepalived) start(n *lab.Node, priority int, interval time.Duration) (*lab.Process, error) {
+func (k keepalived) start(n *lab.Node, priority int, interval time.Duration) (*lab.Process, error) {
+	schedule := ""
+	if k.realtime {
+		schedule = "vrrp_rt_priority 50"
+	}
 	file, err := n.WriteFile("bench.conf", fmt.Sprintf(`global_defs {
 	router_id %s
 	vrrp_version 3
+	%s
 }
 vrrp_instance web {
 	state BACKUP
@@ -55,7 +62,7 @@ vrrp_instance web {
 		%v/32
 	}
 }
-`, n.Name, priority, interval.Seconds(), lab.VIP))
+`, n.Name, schedule, priority, interval.Seconds(), lab.VIP))
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 // takeovers, none of which has a cause but a late advertisement.
 func soak(ctx context.Context, base, binary string, interval time.Duration, o options) (err error) {
 	var benches []*bench
-	for _, p := range []program{usher{}, keepalived{}} {
+	for _, p := range o.programs() {
 		b, e := newBench(ctx, base, binary, p, interval)
 		if e != nil {
 			return errors.Join(err, e)
