@@ -7,6 +7,11 @@
 // latest call wins, whatever was wanted in between, and what somebody else
 // takes away is put back in place.
 //
+// Before a takeover the loop says Soon: hands, threads on different processors, then
+// stay awake and do the keeper's work the moment that Set is called, whichever is
+// first, so that neither a sleeping thread nor a processor that stands still delays
+// the first announcement.
+//
 // Every address carries a kernel lifetime, its lease, and is renewed at a third
 // of it. When all of usher is dead, hung or stopped, the kernel itself removes
 // the address. A keeper that wakes too late therefore must not renew: somebody
