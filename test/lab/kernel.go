@@ -74,6 +74,10 @@ func Shared(root string) string {
 	return filepath.Join(root, "artifacts")
 }
 
+// bootMemory is room for several labs side by side, in MB; the host gives it as it
+// is used.
+const bootMemory = 3072
+
 // Boot runs this very program again, with the same arguments, inside the virtual
 // machine, and returns its exit status.
 func Boot(ctx context.Context, root, usher string, limit time.Duration, out, log io.Writer) (int, error) {
@@ -92,7 +96,7 @@ func Boot(ctx context.Context, root, usher string, limit time.Duration, out, log
 	status, err := vm.Run(ctx, vm.Options{
 		Cache: Cache(root), Shared: shared, Command: append([]string{self}, os.Args[1:]...), Dir: dir,
 		Env:   []string{envShared + "=" + shared, envUsher + "=" + usher},
-		Limit: limit, Output: out, Log: log,
+		Limit: limit, Memory: bootMemory, Output: out, Log: log,
 	})
 	if err != nil {
 		return 0, errors.Join(err, fmt.Errorf("what the machine left is in %s", shared))

@@ -112,7 +112,10 @@ func (s *Suite) Alone(t *testing.T, forward string) *lab.Lab {
 		if t.Failed() {
 			l.Collect()
 			kept, err := l.Preserve(s.Root)
-			t.Logf("logs, packets and kernel tables: %s (%v)", kept, err)
+			t.Logf("logs, packets and kernel tables: %s", kept)
+			if err != nil {
+				t.Errorf("not all of them: %v", err)
+			}
 		}
 		if err := l.Close(); err != nil {
 			t.Error(err)

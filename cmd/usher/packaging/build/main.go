@@ -138,7 +138,7 @@ func (b *builder) packages(ctx context.Context, stdout io.Writer) error {
 	for _, kind := range b.formats {
 		target := filepath.Join(b.out, fmt.Sprintf("usher_%s_%s.%s", b.version, b.arch, kind))
 		cmd := exec.CommandContext(ctx, "go", "run", nfpm, "package", "--config", config, "--packager", kind, "--target", target)
-		cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.commit.time.Unix()), "GOPROXY="+proxy)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.commit.time.Unix()), "GOPROXY="+proxy)
 		cmd.Stderr = b.stderr
 		if out, err := cmd.Output(); err != nil {
 			return fmt.Errorf("nfpm: %w: %s", err, out)
@@ -159,7 +159,7 @@ func (b *builder) packagerSource(ctx context.Context) (string, error) {
 	cache, set, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	cached := "file://" + filepath.Join(cache, "cache", "download")
 	probe := exec.CommandContext(ctx, "go", "run", nfpm, "--version")
-	probe.Env = append(os.Environ(), "GOPROXY="+cached)
+	probe.Env = append(os.Environ(), "CGO_ENABLED=0", "GOPROXY="+cached) // compiled as usher is: what both need is there already
 	if probe.Run() == nil {
 		return cached, nil
 	}
