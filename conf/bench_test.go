@@ -39,7 +39,7 @@ func BenchmarkLoad(b *testing.B) {
 func BenchmarkLoadThorough(b *testing.B) {
 	text := large(1000, 1)
 	for b.Loop() {
-		if c, _ := thorough(texts(text), nil, nil); c == nil {
+		if c, _ := thorough(texts(text), nil, nil, loading{}); c == nil {
 			b.Fatal("bad")
 		}
 	}

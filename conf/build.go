@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,8 @@ import (
 // have to say.
 type builder struct {
 	diags hcl.Diagnostics
-	read  []string        // files that secrets were read from
+	read  []string // files that secrets were read from
+	how   loading
 	bad   map[string]bool // places that conf itself complained of
 	told  map[string]bool // complaints of the domains, with their places
 
@@ -214,12 +216,27 @@ func (b *builder) secret(n *node, name string) string {
 	if !slices.Contains(b.read, path) {
 		b.read = append(b.read, path)
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
+	open := b.how.open
+	if open == nil {
+		open = os.ReadFile
+	}
+	text, err := open(path)
+	switch {
+	case err == nil:
+	case b.how.look && errors.Is(err, fs.ErrPermission):
+		b.warn(n.at(fileKey), "Secret not looked at", fmt.Sprintf("%s: %s. Whoever runs usher must be able to read it.", fileKey, err))
+		return unread
+	default:
 		b.complain(n.at(fileKey), "File cannot be read", "%s: %s.", fileKey, err)
 	}
 	return strings.TrimRight(string(text), "\r\n")
 }
+
+// opener reads a whole file, as os.ReadFile.
+type opener func(path string) ([]byte, error)
+
+// unread stands for a secret that was not looked at; it is a valid one everywhere.
+const unread = "unread"
 
 // path is a file's path, absolute: it is opened much later, wherever usher is then.
 func (n *node) path(name string) string {

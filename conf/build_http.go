@@ -13,6 +13,7 @@ func (b *builder) http(n *node) *healthcheck.HTTP {
 	h := &healthcheck.HTTP{
 		Method: n.text("method"), Paths: []string{n.text("path")}, Host: n.text("host"), Body: n.text("body"), Version: n.text("http_version"),
 		ExpectBody: n.text("expect_body"), ExpectBodyRegex: n.text("expect_body_regex"), ExpectBodySHA256: n.text("expect_body_sha256"),
+		ExpectBodyMD5: n.text("expect_body_md5"), RejectBodyRegex: n.text("reject_body_regex"),
 		FollowRedirects: n.flag("follow_redirects"), Proxy: n.number("proxy_protocol"),
 	}
 	if n.given("paths") {

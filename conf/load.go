@@ -7,6 +7,13 @@ func Load(paths []string, vars map[string]string) (*Config, Diagnostics) {
 	return new(Loader).Load(paths, vars)
 }
 
+// Inspect is Load for who only looks at a configuration: a file with a secret that
+// is there, but not for this user to read, is a warning, and so is a service whose
+// address no instance holds. The Config is not one to run.
+func Inspect(paths []string, vars map[string]string) (*Config, Diagnostics) {
+	return (&Loader{how: loading{look: true}}).Load(paths, vars)
+}
+
 // LoadText is Load for a configuration that is not in a file; name is what
 // messages call it, and paths in it are relative to name's folder.
 func LoadText(name string, b []byte, vars map[string]string) (*Config, Diagnostics) {

@@ -16,6 +16,13 @@ import (
 type Loader struct {
 	mu    sync.Mutex
 	known pools // of the last good configuration
+	how   loading
+}
+
+// loading is how a configuration is read.
+type loading struct {
+	open opener // of files with secrets; os.ReadFile where nil
+	look bool   // nobody runs it: see Inspect
 }
 
 // text is a configuration file as read.
@@ -44,19 +51,19 @@ func (l *Loader) Load(paths []string, vars map[string]string) (*Config, Diagnost
 func (l *Loader) load(texts []text, vars map[string]string, diags hcl.Diagnostics) (*Config, Diagnostics) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(diags) == 0 {
+	if len(diags) == 0 && !l.how.look {
 		if c, known := quick(texts, vars, l.known); c != nil {
 			l.known = known
 			return c, nil
 		}
 	}
-	return thorough(texts, vars, diags)
+	return thorough(texts, vars, diags, l.how)
 }
 
 // thorough reads all files as a whole, every place of them known to the byte.
 // Files that are not HCL at all are not looked into further: what follows from a
 // syntax error only confuses.
-func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics) (*Config, Diagnostics) {
+func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how loading) (*Config, Diagnostics) {
 	var sources []*source
 	for _, t := range texts {
 		s, more := parse(t.name, t.bytes)
@@ -72,7 +79,11 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics) (*Con
 	root := r.read(sources)
 	diags = append(diags, r.diags...)
 	b := newBuilder(r.diags)
+	b.how = how
 	c := b.config(root, nil)
+	if how.look && !diags.HasErrors() && !b.diags.HasErrors() {
+		b.unclaimed(c) // of addresses that are wrong it would only confuse
+	}
 	diags = append(diags, b.diags...)
 	found := present(sources, diags)
 	if found.HasErrors() {

@@ -13,7 +13,7 @@ import (
 // one does, and tells whether it got through.
 func same(t *testing.T, texts []text, known pools) (pools, bool) {
 	t.Helper()
-	want, diags := thorough(texts, nil, nil)
+	want, diags := thorough(texts, nil, nil, loading{})
 	got, now := quick(texts, nil, known)
 	if got == nil {
 		return known, false

@@ -36,7 +36,7 @@ func checkBlock() *block {
 		key{name: "send", kind: kindText, value: "", doc: "Text sent before the answer is read."})
 	add(healthcheck.TypeFile, "A file on the director.",
 		key{name: "path", kind: kindText, required: true, doc: "The file."},
-		key{name: "mode", kind: kindText, value: "exists", oneOf: []string{"exists", "absent", "weight"}, doc: "exists: up while it is there; absent: maintenance while it is there; weight: it holds the server's weight."})
+		key{name: "mode", kind: kindText, value: "exists", oneOf: []string{"exists", "absent", "zero", "weight"}, doc: "exists: up while it is there; absent: maintenance while it is there; zero: up while it holds 0 or nothing or is not there; weight: it holds the server's weight."})
 	add(healthcheck.TypeBFD, "A BFD session (RFC 5880) with the server.", bfdKeys()...)
 	add(healthcheck.TypePassive, "Connections that IPVS shows as never answered; they trigger a probe by the other checks at once.",
 		key{name: "threshold", kind: kindNumber, value: 3, bounds: bounds{1, 1_000_000}, doc: "How many unanswered connections trigger it."})
@@ -90,6 +90,8 @@ func httpKeys() []key {
 		{name: "expect_body", kind: kindText, value: "", doc: "Text that the body must hold."},
 		{name: "expect_body_regex", kind: kindText, value: "", doc: "Regular expression (RE2) that the body must match."},
 		{name: "expect_body_sha256", kind: kindText, value: "", doc: "SHA-256 of the body, hexadecimal."},
+		{name: "expect_body_md5", kind: kindText, value: "", doc: "MD5 of the body, hexadecimal: the digest of keepalived's `genhash`. Prefer `expect_body_sha256`."},
+		{name: "reject_body_regex", kind: kindText, value: "", doc: "Regular expression (RE2) that the body must not match."},
 		{name: "expect_json", kind: kindPairs, doc: "Paths in a JSON body and the values there, as in `{ \"status.db[0]\" = \"ok\" }`."},
 		{name: "follow_redirects", kind: kindFlag, value: false, doc: "Follow redirects; otherwise the answer itself is judged."},
 		{name: "auth", kind: kindText, oneOf: []string{"basic", "bearer"}, doc: "Credential that is sent; its secret from `auth_file` or `auth_env`."},

@@ -108,10 +108,17 @@ type HTTP struct {
 	ExpectBody       string        // substring
 	ExpectBodyRegex  string
 	ExpectBodySHA256 string
+	ExpectBodyMD5    string `json:",omitempty"` // what keepalived's genhash prints; no protection against a forged body
+	RejectBodyRegex  string `json:",omitempty"`
 	ExpectJSON       []JSONExpect
 	FollowRedirects  bool
 	Credential       *Credential
 	Proxy            int
+}
+
+// LooksAtBody says whether the answer's body matters.
+func (h *HTTP) LooksAtBody() bool {
+	return h.ExpectBody != "" || h.ExpectBodyRegex != "" || h.ExpectBodySHA256 != "" || h.ExpectBodyMD5 != "" || h.RejectBodyRegex != "" || len(h.ExpectJSON) > 0
 }
 
 // Header is one header line of a request.
@@ -204,7 +211,7 @@ type Agent struct{ Send string }
 // File is up or down, or a weight, by a file's content.
 type File struct {
 	Path string
-	Mode string // "exists" (up while it is there), "absent" (maintenance while it is there) or "weight"
+	Mode string // "exists" (up while it is there), "absent" (maintenance while it is there), "zero" (up while it holds 0) or "weight"
 }
 
 // BFD is an asynchronous session of RFC 5880 over a single hop (RFC 5881).

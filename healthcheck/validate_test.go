@@ -59,7 +59,7 @@ func TestValidate(t *testing.T) {
 		{"dns", func(c *check) { c.DNS = &healthcheck.DNS{Question: "a..b"} }, `question: "a..b" is not a name; give a name`},
 		{"exec", func(*check) {}, `command: there is no command; give the program and its arguments`},
 		{"file", func(c *check) { c.File = &healthcheck.File{Path: "x"} }, `path: "x" depends on where usher was started; give an absolute path`},
-		{"file", func(c *check) { c.File = &healthcheck.File{Path: "/x", Mode: "gone"} }, `mode: "gone" is not known; give exists, absent or weight`},
+		{"file", func(c *check) { c.File = &healthcheck.File{Path: "/x", Mode: "gone"} }, `mode: "gone" is not known; give exists, absent, zero or weight`},
 		{"postgres", func(c *check) {
 			c.Database = &healthcheck.Database{Password: &healthcheck.Credential{File: "/x"}}
 		}, `user: there is a password without a user; give the user that the password is for`},

@@ -39,7 +39,7 @@ func (c *Check) validateType(v *mistakes) {
 		v.when(c.File == nil || c.File.Path == "", "path", "give the file", "there is no file")
 		if c.File != nil {
 			v.when(c.File.Path != "" && !filepath.IsAbs(c.File.Path), "path", "give an absolute path", "%q depends on where usher was started", c.File.Path)
-			v.when(!oneOf(c.File.Mode, "", "exists", "absent", "weight"), "mode", "give exists, absent or weight", "%q is not known", c.File.Mode)
+			v.when(!oneOf(c.File.Mode, "", "exists", "absent", "zero", "weight"), "mode", "give exists, absent, zero or weight", "%q is not known", c.File.Mode)
 		}
 	case TypeBFD:
 		c.validateBFD(v)
@@ -94,10 +94,14 @@ func (c *Check) validateHTTP(v *mistakes) {
 	if sum, err := hex.DecodeString(h.ExpectBodySHA256); h.ExpectBodySHA256 != "" {
 		v.when(err != nil || len(sum) != 32, "expect_body_sha256", "give 64 hexadecimal digits, as sha256sum prints", "%q is not a SHA-256", h.ExpectBodySHA256)
 	}
+	if sum, err := hex.DecodeString(h.ExpectBodyMD5); h.ExpectBodyMD5 != "" {
+		v.when(err != nil || len(sum) != 16, "expect_body_md5", "give 32 hexadecimal digits, as md5sum prints", "%q is not an MD5 sum", h.ExpectBodyMD5)
+	}
+	validateRegex(v, "reject_body_regex", h.RejectBodyRegex)
 	for _, x := range h.ExpectJSON {
 		v.when(x.Path == "", "expect_json", `give a path, as "status.db[0]"`, "a path is empty")
 	}
-	v.when(h.Method == "HEAD" && (h.ExpectBody != "" || h.ExpectBodyRegex != "" || h.ExpectBodySHA256 != "" || len(h.ExpectJSON) > 0),
+	v.when(h.Method == "HEAD" && h.LooksAtBody(),
 		"method", "use GET", "the answer to HEAD has no body to look at")
 	v.when(h.Proxy < 0 || h.Proxy > 2, "proxy_protocol", "give 1 or 2, or 0 for none", "there is no version %d", h.Proxy)
 	if k := h.Credential; k != nil {

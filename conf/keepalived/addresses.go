@@ -143,6 +143,10 @@ func (t *translator) route(d *directive, b *out) {
 		t.warn(d, "a route with several next hops is not carried over")
 		return
 	}
+	if p, err := prefix(to); err == nil && otherFamily(args, p.Addr().Is6()) || to == "default" && slices.Contains(args, "inet6") {
+		t.warn(d, "a gateway of the other family (RFC 5549) is not carried over, nor is the route")
+		return
+	}
 	r := b.open("virtual_route", d, to)
 	if kind != "" && kind != "unicast" {
 		r.text("type", kind, d)
@@ -174,6 +178,19 @@ func (t *translator) route(d *directive, b *out) {
 		}
 		args = args[min(1, len(args)):]
 	}
+}
+
+// otherFamily says whether a route's gateway is of another family than the route.
+func otherFamily(args []string, six bool) bool {
+	for i, word := range args {
+		if i == 0 || args[i-1] != "via" && args[i-1] != "gw" && args[i-1] != "inet" && args[i-1] != "inet6" {
+			continue
+		}
+		if a, err := netip.ParseAddr(word); err == nil && a.Is6() != six {
+			return true
+		}
+	}
+	return false
 }
 
 // rule translates one line of virtual_rules.

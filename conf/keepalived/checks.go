@@ -75,7 +75,7 @@ func checksFrom(all []*item, d *directive) []*item {
 func (t *translator) check(k checker, o *out) {
 	switch k.kind {
 	case "file":
-		t.warn(k.d, "usher's file check is up while a file is there, or takes its number for the weight: it does not add it")
+		t.fileCheck(k, o)
 		return
 	case "http", "https":
 		t.httpChecks(k, o)
@@ -96,8 +96,51 @@ func (t *translator) check(k checker, o *out) {
 			o.without(o.items[len(o.items)-1])
 			return
 		}
+		t.used[t.sessions[name.arg(0)]] = true
 		session := withoutComments(t.sessions[name.arg(0)])
 		t.sessionKeys(session, b, false)
+	}
+}
+
+// fileCheck translates FILE_CHECK with weight 0, by which any number but 0 takes the
+// server out.
+func (t *translator) fileCheck(k checker, o *out) {
+	name := find(k.d, "track_file")
+	if name == nil || t.files[name.arg(0)] == nil {
+		t.warn(k.d, "there is no track_file of that name")
+		return
+	}
+	file := t.files[name.arg(0)]
+	t.used[file] = true
+	weight := find(k.d, "weight")
+	if weight == nil {
+		weight = find(file, "weight")
+	}
+	path := find(file, "file")
+	switch {
+	case path == nil || path.arg(0) == "":
+		t.warn(file, "no file is given")
+	case weight == nil || weight.arg(0) != "0" || weight.arg(1) == "reverse":
+		from := name
+		if weight != nil {
+			from = weight
+		}
+		t.warn(from, "usher does not add a file's number to a weight; with weight 0 it is carried over, and mode = \"weight\" takes the number for the weight itself")
+	default:
+		b := o.open("health_check", k.d, k.kind)
+		t.each(k.d, b, func(c *directive) {
+			switch c.name() {
+			case "track_file":
+				b.text("path", path.arg(0), path)
+				b.text("mode", "zero", c)
+			case "weight":
+			default:
+				t.checkPart(c, b, k)
+			}
+		})
+		b.text("interval", "1s", k.d) // keepalived hears of the file's changes from the kernel
+		b.number("rise", 1, k.d)
+		b.number("fall", 1, k.d)
 	}
 }
 
@@ -187,6 +230,8 @@ func (t *translator) checkPart(c *directive, b *out, k checker) {
 	switch c.name() {
 	case "retry", "nb_get_retry", "delay_loop", "connect_timeout", "delay_before_retry", "warmup", "misc_timeout":
 		// all together at the end
+	case "alpha":
+		// usher's servers are out until their first probe
 	case "connect_ip":
 		b.text("address", c.arg(0), c)
 	case "connect_port", "fwmark", "bind_port":

@@ -87,7 +87,7 @@ func (t *translator) page(d *directive, k checker) page {
 	if c := k.setting("virtualhost"); c != nil {
 		p.host = c.arg(0)
 	}
-	pattern, flags := (*directive)(nil), ""
+	pattern, flags, key := (*directive)(nil), "", "expect_body_regex"
 	for _, c := range d.body {
 		switch c.name() {
 		case "path":
@@ -101,6 +101,10 @@ func (t *translator) page(d *directive, k checker) page {
 			p.rest.texts("expect_status", c.args(), c)
 		case "regex":
 			pattern = c
+		case "regex_no_match":
+			key = "reject_body_regex"
+		case "digest":
+			p.rest.text("expect_body_md5", c.arg(0), c)
 		case "regex_options":
 			flags = t.regexFlags(c)
 		default:
@@ -115,8 +119,10 @@ func (t *translator) page(d *directive, k checker) page {
 		if _, err := regexp.Compile(expr); err != nil {
 			t.warn(pattern, "Go's expressions (RE2) do not know it: "+err.Error())
 		} else {
-			p.rest.text("expect_body_regex", expr, pattern)
+			p.rest.text(key, expr, pattern)
 		}
+	} else if c := find(d, "regex_no_match"); c != nil {
+		t.warn(c, "there is no regex")
 	}
 	return p
 }
@@ -168,6 +174,7 @@ func (t *translator) tls(k checker, b *out, host string) {
 	if t.ssl == nil {
 		return
 	}
+	t.used[t.ssl] = true
 	cert, key := find(t.ssl, "certificate"), find(t.ssl, "key")
 	if cert != nil && key != nil {
 		b.text("cert_file", cert.arg(0), cert)
@@ -181,6 +188,9 @@ func (t *translator) sslBlock(d *directive) {
 	for _, c := range d.body {
 		switch c.name() {
 		case "certificate", "key":
+			if find(d, "certificate") == nil || find(d, "key") == nil {
+				t.warn(c, "a client certificate needs both certificate and key")
+			}
 		case "ca":
 			t.warn(c, "keepalived never verifies a server's certificate: take insecure out of the checks and give ca_file")
 		case "password":

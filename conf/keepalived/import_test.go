@@ -33,7 +33,7 @@ func TestImport(t *testing.T) {
 				b.WriteString("\n## " + w.String())
 			}
 			golden(t, strings.TrimSuffix(f, ".conf")+".golden", b.String()+"\n")
-			if _, diags := conf.LoadText("usher.hcl", hcl, nil); len(diags) > 0 {
+			if _, diags := conf.LoadText("usher.hcl", hcl, nil); diags.HasErrors() {
 				t.Errorf("the import is not valid:\n%s", diags.Text(false))
 			}
 			again, diags := conf.Format(hcl, "usher.hcl")

@@ -123,13 +123,17 @@ func (t *translator) instancePart(c *directive, b *out, s instanceState) {
 	case "unicast_peer":
 		t.peers(c, b)
 	case "unicast_ttl":
-		if n, ok := t.integer(c, c.arg(0)); ok {
+		if find(s.d, "unicast_peer") == nil {
+			t.warn(c, "there is no unicast_peer: multicast has a TTL of 255 always")
+		} else if n, ok := t.integer(c, c.arg(0)); ok {
 			b.shared("unicast", c).number("ttl", n, c)
 		}
 	case "mcast_dst_ip":
 		t.group(c, b)
 	case "v3_checksum_as_v2":
-		if t.truth(c) && s.version == 3 {
+		if s.version != 3 {
+			t.warn(c, "it says something of version 3 only")
+		} else if t.truth(c) {
 			b.text("checksum", "rfc9568", c)
 		}
 	case "use_vmac":

@@ -64,29 +64,37 @@ func (t *translator) email(o *out, from *directive, words []string) {
 	}
 }
 
+// asked says whether mail of a kind is wanted in global_defs; standard is what
+// keepalived does where nothing is said.
+func (m *mail) asked(t *translator, kind *directive, standard bool) bool {
+	switch {
+	case kind != nil:
+		return t.truth(kind)
+	case m.all != nil:
+		return t.truth(m.all)
+	}
+	return standard
+}
+
+// mailsServers says whether the mail of every real server is asked for.
+func (t *translator) mailsServers() bool {
+	return t.mail.complete() && t.mail.asked(t, t.mail.checker, true)
+}
+
 // alerts writes the mail of everything for which global_defs asks.
 func (t *translator) alerts(d *directive, g *out) {
 	if !t.mail.complete() {
 		t.warn(d, "there is no mail without smtp_server and notification_email")
 		return
 	}
-	asked := func(kind *directive, standard bool) bool {
-		switch {
-		case kind != nil:
-			return t.truth(kind)
-		case t.mail.all != nil:
-			return t.truth(t.mail.all)
-		}
-		return standard
-	}
 	var words []string
-	if asked(t.mail.vrrp, false) {
+	if t.mail.asked(t, t.mail.vrrp, false) {
 		words = append(words, "active", "backup", "fault", "stop")
 	}
-	if asked(t.mail.checker, false) {
+	if t.mail.asked(t, t.mail.checker, false) {
 		words = append(words, "up", "down")
 	}
-	if asked(t.mail.checker, true) {
+	if t.mail.asked(t, t.mail.checker, true) {
 		words = append(words, "server_up", "server_down")
 	}
 	if len(words) > 0 {

@@ -108,9 +108,9 @@ func serverReasons() map[string]string {
 
 func checkReasons() map[string]string {
 	return map[string]string{
-		"alpha": always, "log_all_failures": "usher shows each failure in status, and logs changes of state", "fast_recovery": always,
-		"tls_compliant": "usher takes the end of a connection for its end", "digest": "usher knows SHA-256 only: use expect_body_sha256",
-		"regex_no_match": "usher has no pattern that must not match", "regex_stack": "Go's expressions need no stack", "regex_min_offset": "the whole body is searched",
+		"log_all_failures": "usher shows each failure in status, and logs changes of state", "fast_recovery": always,
+		"tls_compliant": "usher takes the end of a connection for its end",
+		"regex_stack":   "Go's expressions need no stack", "regex_min_offset": "the whole body is searched",
 		"regex_max_offset": "the whole body is searched", "enable_sni": "the name is sent if there is one: virtualhost or sni_name",
 	}
 }

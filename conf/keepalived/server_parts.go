@@ -20,7 +20,9 @@ func (t *translator) serverPart(c *directive, b *out, p *pool) {
 	case "sorry_server":
 		t.sorry(c, b, p)
 	case "sorry_server_lvs_method":
-		// with sorry_server
+		if find(p.d, "sorry_server") == nil {
+			t.warn(c, "there is no sorry_server")
+		}
 	case "lb_algo", "lvs_sched":
 		t.scheduler(c, b)
 	case "lb_kind", "lvs_method":
@@ -221,6 +223,12 @@ func (t *translator) realPart(k *directive, s, vs *out) {
 		t.threshold(k, s)
 	case "inhibit_on_failure", "alpha", "virtualhost", "delay_loop", "connect_timeout", "retry", "delay_before_retry":
 		// in the virtual server and in each check
+	case "smtp_alert":
+		if !t.truth(k) && t.mailsServers() {
+			t.warn(k, "mail of servers is asked for in global_defs, for all of them")
+		} else if t.truth(k) && !t.mailsServers() {
+			t.alert(k, vs, t.mail.checker, []string{"server_up", "server_down"})
+		}
 	case "notify_up", "notify_down":
 		t.notifyServer(k, vs)
 	default:

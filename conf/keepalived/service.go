@@ -59,6 +59,7 @@ func (t *translator) services(d *directive) []service {
 			t.warn(d, "there is no virtual_server_group "+d.arg(1))
 			return nil
 		}
+		t.used[g] = true
 		var all []service
 		for _, e := range g.body {
 			if s, ok := t.entry(e); ok {

@@ -73,6 +73,7 @@ func (t *translator) trackSession(e *directive, b *out, o trackOptions) {
 		t.warn(e, "there is no bfd_instance of this name")
 		return
 	}
+	t.used[d] = true
 	standard := "0"
 	if w := find(d, "weight"); w != nil {
 		standard = w.arg(0)
@@ -86,6 +87,7 @@ func (t *translator) trackScript(e *directive, b *out, o trackOptions, group boo
 		t.warn(e, "there is no vrrp_script of this name")
 		return
 	}
+	t.used[d] = true
 	s := b.open("track_script", e, e.name())
 	standard := "0"
 	for _, c := range d.body {
@@ -136,6 +138,7 @@ func (t *translator) trackFile(e *directive, b *out, o trackOptions, group bool)
 		t.warn(e, "there is no track_file of this name")
 		return
 	}
+	t.used[d] = true
 	path, standard := "", "1"
 	for _, c := range d.body {
 		switch c.name() {
@@ -164,6 +167,7 @@ func (t *translator) trackProcess(e *directive, b *out, o trackOptions, group bo
 		t.warn(e, "there is no vrrp_track_process of this name")
 		return
 	}
+	t.used[d] = true
 	name, standard := "", "0"
 	p := &out{}
 	for _, c := range d.body {

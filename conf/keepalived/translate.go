@@ -19,8 +19,9 @@ type translator struct {
 
 	defaults defaults
 	mail     mail
-	names    map[string]bool // of virtual servers
-	sync     *directive      // lvs_sync_daemon
+	names    map[string]bool     // of virtual servers
+	used     map[*directive]bool // definitions that something refers to
+	sync     *directive          // lvs_sync_daemon
 	ssl      *directive
 	userTold bool // that commands without a user run as usher
 }
@@ -94,6 +95,7 @@ func (t *translator) translate(root *directive) *out {
 	t.scripts, t.files, t.processes = map[string]*directive{}, map[string]*directive{}, map[string]*directive{}
 	t.sessions, t.groups, t.names = map[string]*directive{}, map[string]*directive{}, map[string]bool{}
 	t.instances, t.memberOf = map[string]*directive{}, map[string]*directive{}
+	t.used = map[*directive]bool{}
 	t.defaults = newDefaults()
 	t.collect(root)
 	o := &out{}
@@ -102,7 +104,22 @@ func (t *translator) translate(root *directive) *out {
 	t.each(root, body, func(d *directive) { t.top(d, body) })
 	o.items = append(append(o.items, &item{blank: true}), body.items...)
 	t.globalRest(o)
+	t.unused()
 	return o
+}
+
+// unused warns of definitions that nothing refers to: they would vanish in silence.
+func (t *translator) unused() {
+	for _, m := range []map[string]*directive{t.scripts, t.files, t.processes, t.groups} {
+		for _, d := range m {
+			if !t.used[d] {
+				t.warn(d, "nothing refers to it; usher writes it where it is used")
+			}
+		}
+	}
+	if t.ssl != nil && !t.used[t.ssl] {
+		t.warn(t.ssl, "there is no SSL_GET that would use it")
+	}
 }
 
 // collect finds what other directives refer to, wherever it stands.

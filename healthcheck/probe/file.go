@@ -31,6 +31,11 @@ func file(_ context.Context, c *healthcheck.Check) healthcheck.Result {
 			r.Reason = "maintenance: " + f.Path + " is there"
 		}
 		return r
+	case "zero":
+		if !there {
+			return pass()
+		}
+		return zero(f.Path, info)
 	case "weight":
 		if !there {
 			return failf("%s is not there", f.Path)
@@ -46,19 +51,40 @@ func file(_ context.Context, c *healthcheck.Check) healthcheck.Result {
 	return pass()
 }
 
-func weightOf(path string) healthcheck.Result {
+// content is what a small file holds.
+func content(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return healthcheck.Result{Reason: err.Error()}
+		return "", err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, 64))
+	return strings.TrimSpace(string(text)), err
+}
+
+// zero passes while a file holds the number 0, or nothing.
+func zero(path string, info fs.FileInfo) healthcheck.Result {
+	if !info.Mode().IsRegular() {
+		return healthcheck.Result{Reason: path + " is not a regular file"}
+	}
+	text, err := content(path)
 	if err != nil {
 		return healthcheck.Result{Reason: err.Error()}
 	}
-	weight, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 16)
+	if n, err := strconv.Atoi(text); text != "" && (err != nil || n != 0) {
+		return failf("%s holds %s, want 0", path, quote([]byte(text)))
+	}
+	return pass()
+}
+
+func weightOf(path string) healthcheck.Result {
+	text, err := content(path)
 	if err != nil {
-		return failf("%s holds %s, want a weight from 0 to 65535", path, quote(text))
+		return healthcheck.Result{Reason: err.Error()}
+	}
+	weight, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return failf("%s holds %s, want a weight from 0 to 65535", path, quote([]byte(text)))
 	}
 	return weighted(int(weight))
 }

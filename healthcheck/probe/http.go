@@ -36,7 +36,7 @@ func newHTTPExchange(j healthcheck.Job) *httpExchange {
 	x := httpExchanges.Get().(*httpExchange)
 	x.job, x.begun, x.set, x.err = j, time.Now(), settings(j.Check), nil
 	x.answer = httpAnswer{
-		head: x.set.Method == "HEAD", keep: looksAtBody(&x.set),
+		head: x.set.Method == "HEAD", keep: x.set.LooksAtBody(),
 		Body: x.answer.Body[:0], line: x.answer.line[:0],
 	}
 	return x
@@ -129,7 +129,7 @@ func askOne(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, path
 	if _, err := conn.Write(request(nil, c, h, path, authorization)); err != nil {
 		return expiry, "sending the request", err
 	}
-	answer := httpAnswer{head: h.Method == "HEAD", keep: looksAtBody(h)}
+	answer := httpAnswer{head: h.Method == "HEAD", keep: h.LooksAtBody()}
 	buf := make([]byte, 4096)
 	for {
 		n, err := conn.Read(buf)

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -10,11 +11,6 @@ import (
 
 	"usher/healthcheck"
 )
-
-// looksAtBody says whether an answer's body matters.
-func looksAtBody(h *healthcheck.HTTP) bool {
-	return h.ExpectBody != "" || h.ExpectBodyRegex != "" || h.ExpectBodySHA256 != "" || len(h.ExpectJSON) > 0
-}
 
 // judgeAnswer says what is wrong with an answer; nil if nothing is.
 func judgeAnswer(h *healthcheck.HTTP, path string, status int, body []byte, cut bool) error {
@@ -35,6 +31,21 @@ func judgeAnswer(h *healthcheck.HTTP, path string, status int, body []byte, cut 
 		}
 		if !pattern.Match(body) {
 			return judge("the body of %s does not match %s%s: it begins with %s", path, quote(h.ExpectBodyRegex), long, quote(body))
+		}
+	}
+	if h.RejectBodyRegex != "" {
+		pattern, err := regexp.Compile(h.RejectBodyRegex)
+		if err != nil {
+			return mine("reject_body_regex: %v", err)
+		}
+		if found := pattern.Find(body); found != nil {
+			return judge("the body of %s matches %s%s, which it must not: %s", path, quote(h.RejectBodyRegex), long, quote(found))
+		}
+	}
+	if h.ExpectBodyMD5 != "" {
+		sum := md5.Sum(body)
+		if got := hex.EncodeToString(sum[:]); !strings.EqualFold(got, h.ExpectBodyMD5) {
+			return judge("the body of %s has MD5 %s%s, want %s", path, got, long, strings.ToLower(h.ExpectBodyMD5))
 		}
 	}
 	if h.ExpectBodySHA256 != "" {

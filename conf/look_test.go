@@ -1,0 +1,83 @@
+package conf
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"strings"
+	"testing"
+)
+
+const withSecret = `
+vrrp_instance "a" {
+  interface         = "eth0"
+  virtual_router_id = 1
+  version           = 2
+  virtual_addresses = ["192.0.2.1/24"]
+  authentication {
+    type          = "pass"
+    password_file = "pass"
+  }
+}
+`
+
+// TestSecretsOfOthers: who may not read a secret can still check the rest of the
+// file; who runs it cannot go on without. A file that is not there is an error to
+// both.
+func TestSecretsOfOthers(t *testing.T) {
+	refused := func(path string) ([]byte, error) {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}
+	}
+	missing := func(path string) ([]byte, error) {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	for _, tc := range []struct {
+		how  loading
+		want string
+	}{
+		{loading{open: refused, look: true}, "warning: Secret not looked at"},
+		{loading{open: refused}, "error: File cannot be read"},
+		{loading{open: missing, look: true}, "error: File cannot be read"},
+	} {
+		c, found := (&Loader{how: tc.how}).load([]text{{"x.hcl", []byte(withSecret)}}, nil, nil)
+		if len(found) != 1 || fmt.Sprintf("%s: %s", found[0].Severity, found[0].Summary) != tc.want || found[0].Range.Start.Line != 9 {
+			t.Errorf("%+v, not %s", found, tc.want)
+		}
+		if valid := strings.HasPrefix(tc.want, "warning"); valid != (c != nil) {
+			t.Errorf("%s, and the configuration is %v", tc.want, c)
+		}
+	}
+}
+
+// TestUnclaimed: a service whose address no instance holds is a warning at its
+// address, but where nothing holds addresses at all.
+func TestUnclaimed(t *testing.T) {
+	server := func(address string) string {
+		return fmt.Sprintf("virtual_server %q {\n  address = %q\n  forward_method = \"nat\"\n  real_server \"10.0.0.1:80\" {}\n}\n", address, address)
+	}
+	instance := strings.NewReplacer("  authentication {\n    type          = \"pass\"\n    password_file = \"pass\"\n  }\n", "").Replace(withSecret)
+	for _, tc := range []struct {
+		text, want string
+	}{
+		{instance + server("192.0.2.1:80"), ""},
+		{instance + server("192.0.2.2:80"), "192.0.2.2:80"},
+		{instance + server("192.0.2.1:80") + server("203.0.113.1-3:80"), "203.0.113.1-3:80"},
+		{server("192.0.2.2:80"), ""},
+		{instance + strings.Replace(server("192.0.2.2:80"), `address = "192.0.2.2:80"`, "fwmark = 7\n  family = \"ipv4\"", 1), ""},
+	} {
+		c, diags := (&Loader{how: loading{look: true}}).load([]text{{"x.hcl", []byte(tc.text)}}, nil, nil)
+		if c == nil {
+			t.Fatalf("%s\n%s", diags.Text(false), tc.text)
+		}
+		var names []string
+		for name := range maps.Keys(c.Unclaimed()) {
+			names = append(names, name)
+		}
+		if got := strings.Join(names, " "); got != tc.want {
+			t.Errorf("%q, not %q\n%s", got, tc.want, tc.text)
+		}
+		if tc.want == "" && len(diags) > 0 || tc.want != "" && (len(diags) != 1 || diags[0].Severity != SeverityWarning || !strings.Contains(diags[0].Source, "address")) {
+			t.Errorf("%q: %+v", tc.want, diags)
+		}
+	}
+}

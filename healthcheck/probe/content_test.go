@@ -1,0 +1,52 @@
+package probe
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"usher/healthcheck"
+)
+
+// TestBodyAsKeepalivedJudgesIt: the digest that genhash prints, and a pattern that
+// must not match.
+func TestBodyAsKeepalivedJudgesIt(t *testing.T) {
+	for _, tc := range []struct {
+		h    healthcheck.HTTP
+		want string // in the reason; "" for a pass
+	}{
+		{healthcheck.HTTP{ExpectBodyMD5: "9A0364B9E99BB480DD25E1F0284C8555"}, ""}, // printf content | md5sum
+		{healthcheck.HTTP{ExpectBodyMD5: strings.Repeat("0", 32)}, "has MD5 9a0364b9e99bb480dd25e1f0284c8555, want 0000"},
+		{healthcheck.HTTP{RejectBodyRegex: "err|fail"}, ""},
+		{healthcheck.HTTP{RejectBodyRegex: "c.n"}, `matches "c.n", which it must not`},
+	} {
+		tc.h.ExpectStatus = []healthcheck.StatusRange{{From: 200, To: 299}}
+		err := judgeAnswer(&tc.h, "/", 200, []byte("content"), false)
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%+v: %v, not %q", tc.h, err, tc.want)
+		}
+		if !tc.h.LooksAtBody() {
+			t.Errorf("%+v does not read the body", tc.h)
+		}
+	}
+}
+
+// TestFileThatHoldsZero is FILE_CHECK of weight 0.
+func TestFileThatHoldsZero(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "maintenance")
+	check := &healthcheck.Check{File: &healthcheck.File{Path: path, Mode: "zero"}}
+	for _, step := range []struct {
+		text string
+		up   bool
+	}{{"-", true}, {"", true}, {"0\n", true}, {"1\n", false}, {"-3", false}, {"yes", false}, {"0", true}} {
+		if step.text != "-" {
+			if err := os.WriteFile(path, []byte(step.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r := file(t.Context(), check); (r.Outcome == healthcheck.Pass) != step.up {
+			t.Errorf("%q: %+v", step.text, r)
+		}
+	}
+}
