@@ -33,8 +33,9 @@ func (s *sources) list() []string {
 	return s.paths
 }
 
-// read gives a loader of files that are all there; what is wrong in them is the
-// loader's to say.
+// read gives a loader, for commands that only look, of files that are all there;
+// what is wrong in them is the loader's to say. Secrets that this user may not read
+// do not matter to these commands.
 func (s *sources) read() (func() (*conf.Config, conf.Diagnostics), error) {
 	var missing []error
 	for _, p := range s.list() {
@@ -45,11 +46,25 @@ func (s *sources) read() (func() (*conf.Config, conf.Diagnostics), error) {
 	if err := errors.Join(missing...); err != nil {
 		return nil, err
 	}
-	return s.loader()
+	vars, err := s.variables()
+	if err != nil {
+		return nil, err
+	}
+	return func() (*conf.Config, conf.Diagnostics) { return conf.Inspect(s.list(), vars) }, nil
 }
 
 // loader gives a loader; a file that is not there is one of its complaints.
 func (s *sources) loader() (func() (*conf.Config, conf.Diagnostics), error) {
+	vars, err := s.variables()
+	if err != nil {
+		return nil, err
+	}
+	l := &conf.Loader{}
+	return func() (*conf.Config, conf.Diagnostics) { return l.Load(s.list(), vars) }, nil
+}
+
+// variables are those given by --var.
+func (s *sources) variables() (map[string]string, error) {
 	vars := map[string]string{}
 	for _, v := range s.vars {
 		name, value, ok := strings.Cut(v, "=")
@@ -58,6 +73,5 @@ func (s *sources) loader() (func() (*conf.Config, conf.Diagnostics), error) {
 		}
 		vars[name] = value
 	}
-	l := &conf.Loader{}
-	return func() (*conf.Config, conf.Diagnostics) { return l.Load(s.list(), vars) }, nil
+	return vars, nil
 }

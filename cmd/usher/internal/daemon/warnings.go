@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"usher/cmd/usher/internal/api"
@@ -44,6 +46,11 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config) []api.Warning {
 			add(events.Error, "quorum", v.Name, text, v.Since)
 		}
 	}
+	if c != nil {
+		for name, a := range c.Unclaimed() {
+			add(events.Warning, "unclaimed", name, conf.UnclaimedText(a), s.Started)
+		}
+	}
 	if s.Reload != nil && !s.Reload.OK {
 		add(events.Error, "reload", "", "the last reload failed, the configuration before it runs: "+s.Reload.Error, s.Reload.At)
 	}
@@ -58,7 +65,7 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config) []api.Warning {
 			}
 			return 1
 		}
-		return b.Since.Compare(a.Since)
+		return cmp.Or(b.Since.Compare(a.Since), strings.Compare(a.Kind+a.Subject, b.Kind+b.Subject))
 	})
 	return all
 }

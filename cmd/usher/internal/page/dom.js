@@ -36,6 +36,12 @@ function amount(n) {
   return (n >= 100 ? n.toFixed(0) : n.toPrecision(3)) + units[i];
 }
 
+// bytes writes an amount of them, or of them in a second, with a unit.
+function bytes(n) {
+  if (n < 1000) return Math.round(n) + " B";
+  return n < 10000 ? (n / 1000).toFixed(2) + " kB" : amount(n).replace(/(\D)$/, " $1B");
+}
+
 function ago(since) {
   const t = Date.parse(since);
   if (!(t > 0)) return "";
@@ -76,6 +82,7 @@ function spark() {
   svg.setAttribute("viewBox", "0 0 100 30");
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", "no values yet");
   const area = document.createElementNS(NS, "path");
   area.setAttribute("class", "area");
   const line = document.createElementNS(NS, "path");

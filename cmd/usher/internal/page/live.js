@@ -10,28 +10,61 @@ const manyPools = 50; // beyond it, rows off the screen are not laid out
 function applyPatch(p) {
   heard = Date.now();
   head = p.status;
-  if (p.order) arrange(p.order);
+  if (p.order) {
+    order = p.order;
+    surfaced = "";
+    arrange(order);
+  }
   for (const v of p.virtual_servers) {
     let row = pools.get(v.name);
     if (!row) continue;
     row.show(v);
     if (!row.touched && !row.settled) {
       row.settled = true;
-      if (order.length <= openAll) row.root.open = true;
+      if (order.length <= (narrow.matches ? 2 : openAll)) row.root.open = true;
     }
   }
+  surface();
   head.virtual_servers = [];
   showHead(head);
   showWarnings(head);
   showInstances(head);
   filterPools();
+  if (!first) first = performance.now();
 }
+let first = 0; // when the first status was on the page, in ms
 
-// arrange makes the rows stand in the daemon's order, with as few moves as it takes.
+// nearby tells the rows that are on the screen or soon will be: the figures and
+// graphs of all others are left alone, so that a thousand cost no more than twenty.
+const nearby = new IntersectionObserver(entries => {
+  for (const e of entries) {
+    const row = pools.get(e.target.getAttribute("data-vs"));
+    if (row) row.come(e.isIntersecting);
+  }
+}, { rootMargin: "600px" });
+
+// surface lets virtual servers in trouble stand first, those that are down before
+// those with a server down, so that nobody has to look for them among a thousand.
+// Nothing moves under the hands of who is at the keyboard in the list.
+function surface() {
+  const rank = name => {
+    const row = pools.get(name), v = row && row.pool;
+    return !v ? 2 : !v.up ? 0 : row.troubled ? 1 : 2;
+  };
+  const at = new Map(order.map((name, i) => [name, rank(name) * order.length + i]));
+  const names = [...order].sort((a, b) => at.get(a) - at.get(b));
+  const key = names.join("\n");
+  if (key === surfaced || $("pools").contains(document.activeElement)) return;
+  surfaced = key;
+  arrange(names);
+}
+let surfaced = "";
+const narrow = matchMedia("(max-width: 560px)");
+
+// arrange makes the rows stand in this order, with as few moves as it takes.
 function arrange(names) {
-  order = names;
   const wanted = new Set(names);
-  for (const [name, row] of pools) if (!wanted.has(name)) { row.root.remove(); pools.delete(name); }
+  for (const [name, row] of pools) if (!wanted.has(name)) { nearby.unobserve(row.root); row.root.remove(); pools.delete(name); }
   let at = $("pools").firstChild;
   const fresh = document.createDocumentFragment();
   for (const name of names) {
@@ -39,6 +72,7 @@ function arrange(names) {
     if (!row) {
       row = poolRow(name);
       pools.set(name, row);
+      nearby.observe(row.root);
       if (at) $("pools").insertBefore(row.root, at); else fresh.append(row.root);
     } else if (row.root === at) at = at.nextSibling;
     else $("pools").insertBefore(row.root, at);
@@ -89,7 +123,7 @@ function linkState(name, text) {
 
 function listen() {
   const stream = new EventSource("/api/v1/stream");
-  stream.addEventListener("status", e => { arrange([]); applyPatch(JSON.parse(e.data)); linkState("live", "live"); });
+  stream.addEventListener("status", e => { order = []; surfaced = ""; arrange([]); applyPatch(JSON.parse(e.data)); linkState("live", "live"); });
   stream.addEventListener("patch", e => { applyPatch(JSON.parse(e.data)); linkState("live", "live"); });
   stream.onerror = () => linkState("lost", "no answer, trying again");
 

@@ -11,7 +11,7 @@ function showHead(s) {
   if (s.maintenance) role = "in maintenance";
   put($("role"), role);
   put($("facts"), `usher ${s.version}, up ${ago(s.started)}`);
-  document.title = `${s.router_id}: ${role || "usher"}`;
+  document.title = (s.warnings.length ? `(${s.warnings.length}) ` : "") + `${s.router_id}: ${role || "usher"}`;
   const worst = s.warnings.length ? s.warnings[0].severity : "";
   const colour = worst === "error" ? "#d93025" : worst ? "#e5a50a" : active.length ? "#1a7f45" : "#2b62b0";
   mark($("icon"), "href", "data:image/svg+xml," + encodeURIComponent(
@@ -28,10 +28,28 @@ function showWarnings(s) {
   const key = JSON.stringify(s.warnings.map(w => [w.severity, w.kind, w.subject, w.text]));
   if (key === warningsKey) return;
   warningsKey = key;
-  const rows = s.warnings.slice(0, shownWarnings).map(w => el("div", { class: "warning " + w.severity, "data-kind": w.kind, "data-subject": w.subject },
-    el("strong", {}, (w.severity === "error" ? "■ " : "▲ ") + (w.subject || w.kind)), el("span", {}, w.text), clock(w.since, "for ")));
+  const errors = s.warnings.filter(w => w.severity === "error").length;
+  showVerdict(errors, s.warnings.length - errors);
+  const rows = s.warnings.slice(0, shownWarnings).map(warningRow);
   if (s.warnings.length > shownWarnings) rows.push(el("p", { class: "quiet" }, `and ${s.warnings.length - shownWarnings} more: usher status`));
   $("warnings").replaceChildren(...rows);
+}
+
+// showVerdict says in one line, to eyes and ears, whether a person is needed.
+function showVerdict(errors, others) {
+  const count = (n, word) => n ? [`${n} ${word}${n > 1 ? "s" : ""}`] : [];
+  const said = [...count(errors, "error"), ...count(others, "warning")].join(" and ");
+  dress($("verdict"), errors ? "bad" : others ? "warn" : "good");
+  put($("verdict"), said ? said + (errors + others > 1 ? " need attention" : " needs attention") : "All is well: nothing needs attention");
+}
+
+function warningRow(w) {
+  const where = w.subject || w.kind;
+  const pool = pools.get(w.subject) || pools.get(w.subject.split(" ")[0]);
+  const name = pool ? el("a", { href: "#servers", title: "Show it" }, where) : el("b", {}, where);
+  if (pool) name.addEventListener("click", e => { e.preventDefault(); pool.reveal(); });
+  return el("div", { class: "warning " + w.severity, "data-kind": w.kind, "data-subject": w.subject },
+    el("span", { class: "word" }, w.severity), name, el("span", { class: "text" }, w.text), clock(w.since, "for "));
 }
 
 const instances = new Map();
@@ -74,7 +92,8 @@ function instanceCard(name) {
     reset(since, i.since);
     put(reason, i.reason ? ": " + i.reason : "");
     put(addresses, i.addresses.join("  "));
-    fact("Active router", i.active_router || "nobody known");
+    fact("Active router", i.active_router ? i.active_router + (i.state === "active" ? ", this director" : "") : "nobody known");
+    fact("Active, too", i.split_brain ? `${i.split_brain.address}, priority ${i.split_brain.priority}` : "");
     fact("Priority", i.effective_priority === i.priority ? String(i.priority) : `${i.effective_priority}, configured ${i.priority}`);
     fact("Router ID", `${i.virtual_router_id} on ${i.interface}, version ${i.version}`);
     fact("Sync group", i.group || "");
@@ -96,7 +115,7 @@ function poolRow(name) {
     el("summary", {}, el("span", {}, state), el("span", { class: "name" }, el("b", {}, name), address), method, servers,
       el("span", { class: "figure" }, conns, el("small", {}, "connections")),
       el("span", { class: "figure bytes" }, rate, el("small", {}, "new / s")), el("span", { class: "trend" }, trend)), inside);
-  let pool = null, table = null;
+  let pool = null, table = null, near = false;
   const boxes = [];
   const row = { root, touched: false, show(v) {
     pool = v;
@@ -104,6 +123,13 @@ function poolRow(name) {
     dress(root, v.up ? "pool" : "pool down");
     mark(root, "data-state", v.up ? "up" : "down");
     put(address, `${v.protocol} ${v.address}`);
+    if (near) row.draw();
+    if (root.open) row.fill();
+  }, come(is) {
+    near = is;
+    if (near && pool) row.draw();
+  }, draw() {
+    const v = pool;
     put(method, `${v.scheduler}, ${v.forward_method}`);
     const own = v.real_servers.filter(r => !r.sorry);
     const up = own.filter(r => r.state === "up").length;
@@ -118,10 +144,16 @@ function poolRow(name) {
     put(conns, amount(v.real_servers.reduce((n, r) => n + r.active_connections + r.inactive_connections, 0)));
     put(rate, amount(v.counters.connections_per_second));
     trend.draw(v.history || [], "New connections a second, last ten minutes");
-    if (root.open) row.fill();
   }, fill() {
     if (!table) { table = serverTable(inside, name); }
     table.show(pool);
+  }, reveal() {
+    $("filter").value = "";
+    $("troubled").checked = false;
+    filterPools();
+    row.touched = root.open = true;
+    root.scrollIntoView({ block: "center" });
+    root.querySelector("summary").focus({ preventScroll: true });
   }, get pool() { return pool; }, get troubled() { return !pool.up || pool.real_servers.some(r => !r.sorry && r.state !== "up"); } };
   root.addEventListener("toggle", () => { if (root.open && pool) row.fill(); });
   root.querySelector("summary").addEventListener("click", () => { row.touched = true; });
@@ -133,10 +165,10 @@ function serverTable(inside, name) {
   const heads = [["Real server"], ["State"], ["Weight", "n"], ["Active", "n"], ["Inactive", "n"], ["New / s", "n"], ["In / s", "n"], ["Out / s", "n"], ["Trend"], ["Checks"], ["Since, reason"]];
   const body = el("tbody", {});
   inside.append(line, el("table", {}, el("caption", { class: "hidden" }, "Real servers of " + name),
-    el("thead", {}, el("tr", {}, ...heads.map(([h, c]) => el("th", { scope: "col", class: c || "" }, h)))), body));
+    el("colgroup", {}, ...heads.map(() => el("col"))), el("thead", {}, el("tr", {}, ...heads.map(([h, c]) => el("th", { scope: "col", class: c || "" }, h)))), body));
   const rows = new Map();
   return { show(v) {
-    put(line, `Quorum ${v.quorum}; ${amount(v.counters.connections)} connections, ${amount(v.counters.bytes_in)}B in, ${amount(v.counters.bytes_out)}B out` + (v.reason ? `. ${v.reason}` : ""));
+    put(line, `Quorum ${v.quorum}; ${amount(v.counters.connections)} connections, ${bytes(v.counters.bytes_in)} in, ${bytes(v.counters.bytes_out)} out` + (v.reason ? `. ${v.reason}` : ""));
     const seen = new Set();
     for (const r of v.real_servers) {
       const key = r.address + (r.sorry ? " sorry" : "");
@@ -170,8 +202,8 @@ function serverRow(heads, r) {
     put(active, amount(r.active_connections));
     put(inactive, amount(r.inactive_connections));
     put(fresh, amount(r.counters.connections_per_second));
-    put(bytesIn, amount(r.counters.bytes_in_per_second));
-    put(bytesOut, amount(r.counters.bytes_out_per_second));
+    put(bytesIn, bytes(r.counters.bytes_in_per_second));
+    put(bytesOut, bytes(r.counters.bytes_out_per_second));
     history.push(r.active_connections);
     if (history.length > trendLength) history.shift();
     graph.draw(history, "Active connections since the page was opened");

@@ -1,0 +1,98 @@
+package cli_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/cli"
+)
+
+// pty is a pseudo-terminal: what is written to the terminal is read at the master.
+func pty(t *testing.T, rows uint16) (master, terminal *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { master.Close() })
+	fd := int(master.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { terminal.Close() })
+	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: 100}); err != nil {
+		t.Fatal(err)
+	}
+	return master, terminal
+}
+
+// TestWatchOnATerminal: --watch refreshes in place, in colour, cut at the height of
+// the screen, and gives the cursor back at the end; NO_COLOR takes the colour away.
+func TestWatchOnATerminal(t *testing.T) {
+	s := api.Status{RouterID: "lb1", Version: "1", Instances: []api.Instance{{Name: "web", State: "active", Since: time.Now()}}}
+	for n := range 30 {
+		s.Instances = append(s.Instances, api.Instance{Name: fmt.Sprint("more", n), State: "backup", Since: time.Now()})
+	}
+	for _, plain := range []string{"", "1"} {
+		socket, backend := daemon(t, s)
+		master, terminal := pty(t, 12)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan int)
+		go func() {
+			done <- cli.Run(ctx, []string{"status", "--watch", "--interval", "100ms", "--control", socket}, cli.System{
+				Stdin: strings.NewReader(""), Stdout: terminal, Stderr: terminal,
+				Getenv: func(name string) string { return map[string]string{"NO_COLOR": plain, "TERM": "xterm"}[name] },
+			})
+		}()
+		lines := bufio.NewScanner(master)
+		var seen strings.Builder
+		until := func(want string) {
+			t.Helper()
+			for !strings.Contains(seen.String(), want) {
+				if !lines.Scan() {
+					t.Fatalf("no %q: %v\n%q", want, lines.Err(), seen.String())
+				}
+				seen.WriteString(lines.Text() + "\n")
+			}
+		}
+		until("more lines")
+		first := seen.String()
+		if !strings.HasPrefix(first, "\x1b[?25l\x1b[2J\x1b[H") || strings.Count(first, "\n") > 12 {
+			t.Errorf("the first view does not fill the screen from its top:\n%q", first)
+		}
+		if coloured := strings.Contains(first, "\x1b[32m"); coloured != (plain == "") {
+			t.Errorf("with NO_COLOR=%q coloured is %t:\n%q", plain, coloured, first)
+		}
+		seen.Reset()
+		backend.Change(func(s *api.Status) { s.Instances[0].State = "fault" })
+		until("fault")
+		if !strings.Contains(seen.String(), "\x1b[H") || strings.Contains(seen.String(), "\x1b[2J") {
+			t.Errorf("the next view does not take the place of the one before:\n%q", seen.String())
+		}
+		cancel()
+		go func() { // what the watcher still writes, so that it does not wait for a reader
+			for lines.Scan() {
+				seen.WriteString(lines.Text())
+			}
+		}()
+		if code := <-done; code != 0 {
+			t.Errorf("interrupted, it exits with %d", code)
+		}
+	}
+}
