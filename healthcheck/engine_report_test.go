@@ -56,6 +56,12 @@ func TestUnansweredConnectionsTriggerAProbe(t *testing.T) {
 		if got := len(b.world.started(server)); got != before+1 {
 			t.Errorf("%d probes triggered, want 1", got-before)
 		}
+		b.wait(time.Second)
+		b.engine.Unanswered(id, 3)
+		b.wait(100 * time.Millisecond)
+		if got := len(b.world.started(server)); got != before+2 {
+			t.Errorf("%d probes triggered, want another one a second later", got-before)
+		}
 	})
 }
 

@@ -69,6 +69,9 @@ func (e *Engine) expiry(now time.Time, p *probe) {
 	}
 }
 
+// passiveEvery is the most time between two probes that unanswered connections trigger.
+const passiveEvery = time.Second
+
 // Unanswered tells of connections to a server that IPVS shows as begun and never
 // answered. When a passive check's threshold is reached the server is probed at once.
 func (e *Engine) Unanswered(id ID, n int) {
@@ -80,9 +83,9 @@ func (e *Engine) Unanswered(id ID, n int) {
 		return
 	}
 	for _, m := range t.members {
-		// Not more often than a tenth of the interval: the count stays high for as
-		// long as the connections wait.
-		if p := m.probe; e.hasten(p, now, p.started.Add(p.check.Interval/10)) {
+		// Not more often than this: the count stays high for as long as the
+		// connections wait.
+		if p := m.probe; e.hasten(p, now, p.started.Add(min(p.check.Interval/10, passiveEvery))) {
 			e.stats.Passive++
 		}
 	}

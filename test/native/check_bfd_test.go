@@ -16,7 +16,7 @@ global {
   http = ""
 }
 virtual_server "v" {
-  address        = "10.9.9.9:80"
+  address        = "%s:80"
   forward_method = "nat"
   health_check "bfd" {
     interface  = "eth0"
@@ -71,19 +71,66 @@ func writeAs(user, path, text string) error {
 // TestBFDWithFRR: a session of 3 x 50 ms with FRR's bfdd comes up, stays up, and finds
 // within the detection time, and the time of a busy machine, that bfdd was killed.
 func TestBFDWithFRR(t *testing.T) {
-	l := suite.New(t, "")
-	peer := bfdd(t, l.B, fmt.Sprintf(bfddConf, lab.AddrA))
-	check, err := l.A.StartUsher("check", "--json", "-c", labtest.File(t, l.A, "bfd.hcl", fmt.Sprintf(bfdCheck, lab.AddrB)))
+	for _, c := range []struct{ name, ours, theirs, service, server string }{
+		{"IPv4", lab.AddrA.String(), lab.AddrB.String(), "10.9.9.9", lab.AddrB.String()},
+		{"IPv6", "fd00:60::2 local-address fd00:60::3", "fd00:60::3", "[fd00:99::9]", "[fd00:60::3]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := suite.New(t, "")
+			peer := bfdd(t, l.B, fmt.Sprintf(bfddConf, c.ours))
+			check := startCheck(t, l.A, "bfd.hcl", fmt.Sprintf(bfdCheck, c.service, c.server))
+			awaitSaid(t, check, "bfd: the session with "+c.theirs+" is up")
+			died := time.Now()
+			labtest.Must(t, peer.Kill())
+			awaitSaid(t, check, "nothing heard within the detection time")
+			t.Logf("bfdd's death was known after at most %s", time.Since(died).Round(time.Millisecond))
+		})
+	}
+}
+
+// startCheck runs the checks of a configuration on a node.
+func startCheck(t *testing.T, n *lab.Node, name, text string) *lab.Process {
+	t.Helper()
+	p, err := n.StartUsher("check", "--json", "-c", labtest.File(t, n, name, text))
 	labtest.Must(t, err)
-	said := func(words string) error {
-		if text := check.Tail(1000); !strings.Contains(text, words) {
-			return fmt.Errorf("usher check does not say %q: %s", words, text)
+	return p
+}
+
+// awaitSaid awaits that a check's process has said something.
+func awaitSaid(t *testing.T, p *lab.Process, words string) {
+	t.Helper()
+	labtest.Must(t, lab.Until(t.Context(), fmt.Sprintf("usher check says %q", words), func() error {
+		if text := p.Tail(1000); !strings.Contains(text, words) {
+			return fmt.Errorf("it says %s", text)
 		}
 		return nil
-	}
-	labtest.Must(t, lab.Until(t.Context(), "the session", func() error { return said("bfd: the session with " + lab.AddrB.String() + " is up") }))
+	}))
+}
+
+const trackedBFD = `
+  track_bfd "core" {}
+}
+bfd "core" {
+  address    = "fd00:60::3"
+  min_tx     = "50ms"
+  min_rx     = "50ms"
+  multiplier = 3
+`
+
+// TestTrackBFD: an instance waits for its BFD neighbour, here the session of another
+// usher's health check over IPv6 with 50 ms intervals, and gives its address up when
+// that is killed.
+func TestTrackBFD(t *testing.T) {
+	l := suite.New(t, "")
+	start(t, l.A, 150, trackedBFD)
+	labtest.Await(t, l.A, "web", "fault")
+	peer := startCheck(t, l.B, "bfd.hcl", fmt.Sprintf(bfdCheck, "[fd00:99::9]", "[fd00:60::2]"))
+	awaitSaid(t, peer, "bfd: the session with fd00:60::2 is up")
+	labtest.Await(t, l.A, "web", "active")
+	labtest.Must(t, l.A.AwaitVIP(t.Context(), true))
 	died := time.Now()
 	labtest.Must(t, peer.Kill())
-	labtest.Must(t, lab.Until(t.Context(), "the end of the session", func() error { return said("nothing heard within the detection time") }))
-	t.Logf("bfdd's death was known after at most %s", time.Since(died).Round(time.Millisecond))
+	labtest.Await(t, l.A, "web", "fault")
+	t.Logf("the neighbour's death held the instance after at most %s", time.Since(died).Round(time.Millisecond))
+	labtest.Must(t, l.A.AwaitVIP(t.Context(), false))
 }

@@ -41,6 +41,7 @@ var virtual = []Tool{
 // suite is what the whole test suite uses in addition: the race detector's C
 // compiler, and other people's clients that look at what usher offers.
 var suite = []Tool{
+	{"aiosmtpd", "python3-aiosmtpd"},
 	{"chromium|chromium-browser", "chromium|chromium-browser"}, // Ubuntu's brings the snap
 	{"crun", "crun"},
 	{"dpkg-deb", "dpkg"},
