@@ -110,11 +110,14 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	}
 	d.started = time.Now()
 	defer func() { err = errors.Join(err, d.stop()) }()
-	if err := d.start(ctx, c, director); err != nil {
+	if err := d.opts.LogControl.Set(c.Global.Log.Level, c.Global.Log.Format); err != nil {
 		return err
 	}
 	if invalid != nil {
-		d.outcome(invalid)
+		d.outcome(invalid) // before anybody can ask
+	}
+	if err := d.start(ctx, c, director); err != nil {
+		return err
 	}
 	if len(d.opts.Watch) > 0 {
 		d.parts.watcher = d.run(ctx, "watch", func(ctx context.Context) error { return d.watch(ctx, d.opts.Watch, before) })
@@ -155,9 +158,6 @@ func (d *Daemon) open(c *conf.Config) (err error) {
 }
 
 func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) error {
-	if err := d.opts.LogControl.Set(c.Global.Log.Level, c.Global.Log.Format); err != nil {
-		return err
-	}
 	d.mu.Lock()
 	d.checks, d.bfd = d.opts.Parts.Checks(ChecksHooks{Results: d.health, Events: d.checkEvent, Observe: d.metrics.Observe})
 	d.maintenance = d.state.maintenance()

@@ -2,6 +2,8 @@ package daemon_test
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"usher/cmd/usher/internal/api"
@@ -38,5 +40,25 @@ func TestStatusDocument(t *testing.T) {
 	if i["state"] != "backup" || i["active_router"] != "192.0.2.7" || r["state"] != "up" || c["latency_ms"] != 1.5 {
 		b, _ := json.MarshalIndent(s, "", " ")
 		t.Errorf("values: %s", b)
+	}
+}
+
+// TestAddressOfNoInstance: a service whose address nothing brings here is a warning
+// for as long as it is so.
+func TestAddressOfNoInstance(t *testing.T) {
+	f := newFixture(t)
+	f.write(f.global("") + instanceOn("eth0") + strings.ReplaceAll(pool("web"), "192.0.2.200", "192.0.2.99"))
+	d, _ := f.start()
+	told := func() bool {
+		return slices.ContainsFunc(d.Status().Warnings, func(w api.Warning) bool {
+			return w.Kind == "unclaimed" && w.Severity == "warning" && w.Subject == "web" && strings.Contains(w.Text, "192.0.2.99")
+		})
+	}
+	if !told() {
+		t.Errorf("not told: %+v", d.Status().Warnings)
+	}
+	f.write(f.both("eth0", "web"))
+	if err := d.Reload(t.Context()); err != nil || told() {
+		t.Errorf("mended (%v) and told still: %+v", err, d.Status().Warnings)
 	}
 }
