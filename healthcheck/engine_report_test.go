@@ -176,6 +176,42 @@ func TestDegradedAndWeights(t *testing.T) {
 	})
 }
 
+// TestCertificateThatEndsSoon: one event for each certificate, and a status that says
+// so from then on until there is another.
+func TestCertificateThatEndsSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ends atomic.Int64
+		ends.Store(time.Now().Add(time.Hour).Unix())
+		prober := healthcheck.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
+			return healthcheck.Result{Outcome: healthcheck.Pass, Latency: time.Millisecond, Expiry: time.Unix(ends.Load(), 0)}
+		})
+		c := tcp(server)
+		c.Type, c.TCP, c.TLS = healthcheck.TypeTLS, nil, &healthcheck.TLS{ExpiryWarning: 30 * time.Minute}
+		b := startIn(t, newWorld(), prober, one(c))
+		id := healthcheck.ID{VirtualServer: "web", RealServer: server}
+		look := func(events int, expiring bool) {
+			t.Helper()
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if len(b.events) != events || events > 0 && b.events[0].Kind != healthcheck.EventExpiry {
+				t.Errorf("events %+v, want %d", b.events, events)
+			}
+			if s, _ := b.engine.Status(id); s.Checks[0].ExpiringSince.IsZero() == expiring {
+				t.Errorf("status %+v, want expiring %t", s.Checks[0], expiring)
+			}
+		}
+		b.wait(29 * time.Minute)
+		look(0, false)
+		b.wait(2 * time.Minute)
+		look(1, true)
+		b.wait(20 * time.Minute)
+		look(1, true)
+		ends.Add(3600 * 1000)
+		b.wait(time.Minute)
+		look(1, false)
+	})
+}
+
 func TestJitterStaysWithinBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := tcp(server)

@@ -125,6 +125,11 @@ func (t *target) status() Status {
 			Type: p.check.Type, Name: m.name, State: m.health.State, Initial: !m.health.Decided,
 			Outcome: p.last.Outcome, Latency: p.last.Latency, LastRun: p.started, Since: m.since, Expiry: p.last.Expiry,
 		}
+		if tls := p.check.TLS; tls != nil && tls.ExpiryWarning > 0 && !c.Expiry.IsZero() {
+			if since := c.Expiry.Add(-tls.ExpiryWarning); !since.After(time.Now()) {
+				c.ExpiringSince = since
+			}
+		}
 		if p.last.Outcome != Pass {
 			c.LastError = p.last.Reason
 		}

@@ -86,4 +86,7 @@ type CheckStatus struct {
 	NextRun   time.Time
 	Since     time.Time
 	Expiry    time.Time // of the server's certificate; zero where there is none
+	// ExpiringSince is since when the certificate ends within the time for which a
+	// warning is asked; zero while it does not.
+	ExpiringSince time.Time
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"sync"
+	"time"
 
 	"usher/cmd/usher/internal/daemon"
 	"usher/conf"
@@ -148,7 +149,11 @@ func (f *fakeChecks) Statuses() []healthcheck.Status {
 	for _, t := range f.targets {
 		s := healthcheck.Status{ID: t.ID, Verdict: healthcheck.Verdict{State: healthcheck.Up}}
 		for _, c := range t.Checks {
-			s.Checks = append(s.Checks, healthcheck.CheckStatus{Type: c.Type, State: healthcheck.Up, Latency: 1500000})
+			k := healthcheck.CheckStatus{Type: c.Type, State: healthcheck.Up, Latency: 1500000}
+			if c.TLS != nil && c.TLS.ExpiryWarning > 0 {
+				k.Expiry, k.ExpiringSince = time.Unix(1_900_000_000, 0), time.Unix(1_700_000_000, 0)
+			}
+			s.Checks = append(s.Checks, k)
 		}
 		all = append(all, s)
 	}

@@ -31,8 +31,8 @@ func (d *Daemon) Status() api.Status {
 			s.Instances = append(s.Instances, instance(i))
 		}
 	}
+	known := map[healthcheck.ID]healthcheck.Status{}
 	if dir != nil {
-		known := map[healthcheck.ID]healthcheck.Status{}
 		for _, h := range checks.Statuses() {
 			known[h.ID] = h
 		}
@@ -45,7 +45,7 @@ func (d *Daemon) Status() api.Status {
 			s.Settings = append(s.Settings, api.Setting{Name: k.Name, Value: k.Value, Was: k.Before})
 		}
 	}
-	s.Warnings = d.warnings(&s, c)
+	s.Warnings = d.warnings(&s, c, known)
 	return s
 }
 

@@ -62,3 +62,20 @@ func TestAddressOfNoInstance(t *testing.T) {
 		t.Errorf("mended (%v) and told still: %+v", err, d.Status().Warnings)
 	}
 }
+
+// TestCertificateWarning: a certificate that ends soon stays a warning for as long as
+// it does, however long ago the event was.
+func TestCertificateWarning(t *testing.T) {
+	f := newFixture(t)
+	f.write(f.global("") + strings.Replace(pool("web"), `health_check "tcp" {}`, `health_check "https" { expiry_warning = "720h" }`, 1))
+	f.start()
+	var s api.Status
+	if err := api.Socket(f.socket()).Get(t.Context(), "/api/v1/status", &s); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(s.Warnings, func(w api.Warning) bool {
+		return w.Kind == "certificate" && w.Subject == "web 10.0.0.1:80" && w.Text == "the certificate that the https check sees ends 2030-03-17T17:46:40Z"
+	}) {
+		t.Errorf("warnings %+v", s.Warnings)
+	}
+}

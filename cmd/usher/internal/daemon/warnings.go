@@ -19,7 +19,7 @@ import (
 const lately = 15 * time.Minute
 
 // warnings is what needs a person, errors first, then the newest.
-func (d *Daemon) warnings(s *api.Status, c *conf.Config) []api.Warning {
+func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck.ID]healthcheck.Status) []api.Warning {
 	all := []api.Warning{}
 	add := func(severity events.Severity, kind, subject, text string, since time.Time) {
 		all = append(all, api.Warning{Severity: string(severity), Kind: kind, Subject: subject, Text: text, Since: since})
@@ -44,6 +44,14 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config) []api.Warning {
 				text += ": " + v.Reason
 			}
 			add(events.Error, "quorum", v.Name, text, v.Since)
+		}
+	}
+	for id, h := range servers {
+		for _, k := range h.Checks {
+			if !k.ExpiringSince.IsZero() {
+				add(events.Warning, "certificate", id.VirtualServer+" "+id.RealServer.String(),
+					fmt.Sprintf("the certificate that the %s check sees ends %s", k.Type, k.Expiry.UTC().Format(time.RFC3339)), k.ExpiringSince)
+			}
 		}
 	}
 	if c != nil {
@@ -76,7 +84,6 @@ var rememberedKinds = map[string]string{
 	string(director.EventError):       "kernel",
 	string(director.EventPanic):       "min_healthy",
 	string(healthcheck.EventOverload): "overload",
-	string(healthcheck.EventExpiry):   "certificate",
 	string(vrrp.EventAddressFailed):   "addresses",
 	string(vrrp.EventWitness):         "witness",
 	string(vrrp.EventProcess):         "process",
