@@ -28,32 +28,14 @@ type bench struct {
 	web    net.Listener
 }
 
-func open(ctx context.Context, base, usher string) (b *bench, err error) {
-	b = &bench{}
-	if b.lab, err = lab.New(ctx, base, lab.Options{Usher: usher}); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.lab.Close())
-		}
-	}()
-	b.node = b.lab.A
-	if err := b.node.IP(ctx, "link", "set", "lo", "up"); err != nil {
-		return nil, err
-	}
-	if err := b.node.IP(ctx, "route", "add", "local", "10.0.0.0/8", "dev", "lo"); err != nil {
-		return nil, err
-	}
-	err = b.node.Do(func() error {
-		if b.kernel, err = ipvs.Open(); err != nil {
-			return err
-		}
-		b.web, err = net.Listen("tcp4", "0.0.0.0:80")
-		return err
-	})
+func open(ctx context.Context, base, usher string) (*bench, error) {
+	l, err := lab.New(ctx, base, lab.Options{Usher: usher})
 	if err != nil {
 		return nil, err
+	}
+	b := &bench{lab: l, node: l.A}
+	if err := b.prepare(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
 	go func() {
 		for {
@@ -65,6 +47,23 @@ func open(ctx context.Context, base, usher string) (b *bench, err error) {
 		}
 	}()
 	return b, nil
+}
+
+// prepare has every server's address answer on this very node.
+func (b *bench) prepare(ctx context.Context) error {
+	if err := b.node.IP(ctx, "link", "set", "lo", "up"); err != nil {
+		return err
+	}
+	if err := b.node.IP(ctx, "route", "add", "local", "10.0.0.0/8", "dev", "lo"); err != nil {
+		return err
+	}
+	return b.node.Do(func() (err error) {
+		if b.kernel, err = ipvs.Open(); err != nil {
+			return err
+		}
+		b.web, err = net.Listen("tcp4", "0.0.0.0:80")
+		return err
+	})
 }
 
 func (b *bench) close() error { return errors.Join(b.web.Close(), b.kernel.Close(), b.lab.Close()) }
