@@ -17,7 +17,11 @@ const poll = 20 * time.Millisecond
 // Until looks again and again until check returns nil; at the end of its time it
 // returns what was waited for and the last reason why it is not so.
 func Until(ctx context.Context, what string, check func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, WaitLimit)
+	return within(ctx, WaitLimit, what, check)
+}
+
+func within(ctx context.Context, limit time.Duration, what string, check func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	start := time.Now()
 	tick := time.NewTicker(poll)
