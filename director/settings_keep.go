@@ -179,6 +179,29 @@ func (d *Director) keepSysctls(s *Settings) error {
 	d.mu.Lock()
 	d.inForce = status
 	d.mu.Unlock()
+	return errors.Join(append(errs, d.releaseSysctls(want))...)
+}
+
+// releaseSysctls puts back the settings of IPVS that the configuration gave and no
+// longer gives. Those that forward methods need stay until Stop: connections of
+// before may still live by them.
+func (d *Director) releaseSysctls(want map[string]string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var errs []error
+	for name, before := range d.memory.Sysctls {
+		_, wanted := want[name]
+		if wanted || !strings.HasPrefix(name, "net.ipv4.vs.") || name == "net.ipv4.vs.conntrack" {
+			continue
+		}
+		if err := d.options.Sysctl.Set(name, before); err != nil {
+			errs = append(errs, fmt.Errorf("director: put %s back: %w", name, err))
+			continue
+		}
+		d.log.Info("kernel setting put back", "name", name, "to", before)
+		delete(d.memory.Sysctls, name)
+		d.persist()
+	}
 	return errors.Join(errs...)
 }
 
@@ -202,45 +225,6 @@ func (d *Director) setSysctl(s *Settings, name, old, want string) (string, error
 	}
 	d.log.Info("kernel setting changed", "name", name, "from", old, "to", want)
 	return want, nil
-}
-
-func seconds(t time.Duration) uint32 { return uint32((t + time.Second - 1) / time.Second) }
-
-// timeouts gives have with those that the settings give.
-func (s *Settings) timeouts(have ipvs.Timeouts) ipvs.Timeouts {
-	for _, one := range []struct {
-		to   *uint32
-		from time.Duration
-	}{{&have.TCP, s.TCPTimeout}, {&have.TCPFin, s.TCPFinTimeout}, {&have.UDP, s.UDPTimeout}} {
-		if one.from != 0 {
-			*one.to = seconds(one.from)
-		}
-	}
-	return have
-}
-
-func (d *Director) keepTimeouts(s *Settings) error {
-	if s.timeouts(ipvs.Timeouts{}) == (ipvs.Timeouts{}) {
-		return nil
-	}
-	have, err := d.options.Kernel.Timeouts()
-	if err != nil {
-		return fmt.Errorf("director: read the IPVS timeouts: %w", err)
-	}
-	full := s.timeouts(have)
-	if full == have {
-		return nil
-	}
-	d.mu.Lock()
-	if d.memory.Timeouts == nil {
-		d.memory.Timeouts = &have
-		d.persist()
-	}
-	d.mu.Unlock()
-	if err := d.options.Kernel.SetTimeouts(full); err != nil {
-		return fmt.Errorf("director: set the IPVS timeouts: %w", err)
-	}
-	return nil
 }
 
 // keepSync runs the one daemon that the instance's state asks for. One that

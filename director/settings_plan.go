@@ -19,7 +19,12 @@ func (d *Director) PlanSettings(servers []VirtualServer, s Settings) ([]Change, 
 	if err != nil {
 		return nil, fmt.Errorf("director: read the IPVS timeouts: %w", err)
 	}
+	d.mu.Lock()
 	want := s.timeouts(have)
+	if d.memory.Timeouts != nil {
+		want = s.timeouts(*d.memory.Timeouts)
+	}
+	d.mu.Unlock()
 	for _, one := range []struct {
 		name       string
 		have, want uint32

@@ -282,3 +282,33 @@ func TestPlanOfSettings(t *testing.T) {
 		}, vs)
 	})
 }
+
+// What a reload no longer gives is as it was before; what connections may still
+// need stays until the end.
+func TestSettingsThatAReloadDropsArePutBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		yes := true
+		k, s := ipvstest.New(), newSysctls()
+		o := director.Options{Kernel: k, Sysctl: s, State: t.TempDir()}
+		given := director.Settings{ManageSysctls: true, ExpireNodestConn: &yes, TCPTimeout: time.Hour, UDPTimeout: time.Minute}
+		settled(t, o, given, func(d *director.Director, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			if err := d.Configure(context.Background(), director.Settings{ManageSysctls: true, UDPTimeout: time.Minute}); err != nil {
+				t.Error(err)
+			}
+			for name, want := range map[string]string{"net.ipv4.vs.expire_nodest_conn": "0", "net.ipv4.ip_forward": "1"} {
+				if got, _ := s.Get(name); got != want {
+					t.Errorf("%s is %s, want %s", name, got, want)
+				}
+			}
+			if got, _ := k.Timeouts(); got != (ipvs.Timeouts{TCP: 900, TCPFin: 120, UDP: 60}) {
+				t.Errorf("timeouts %+v", got)
+			}
+		}, pool(1))
+		if got, _ := k.Timeouts(); got != (ipvs.Timeouts{TCP: 900, TCPFin: 120, UDP: 300}) {
+			t.Errorf("timeouts after the stop %+v", got)
+		}
+	})
+}
