@@ -10,6 +10,10 @@ mount -t overlay -o "lowerdir=/,upperdir=$PWD/upper,workdir=$PWD/work" overlay n
 # A cgroup tree of its own, below the machine's.
 cgroups=$(mktemp -d)
 mount -t cgroup2 cgroup2 "$cgroups"
+# Those of machines that are long gone: the kernel keeps them.
+for old in $(find "$cgroups" -maxdepth 1 -name 'usher-lab-*' -mmin +10); do
+	! grep -q 'populated 0' "$old/cgroup.events" || find "$old" -depth -type d -exec rmdir {} + || true
+done
 group=$cgroups/usher-lab-$$-$RANDOM
 mkdir "$group"
 echo $$ >"$group/cgroup.procs"
