@@ -165,3 +165,47 @@ func TestLeftoverIsRemovedAtStart(t *testing.T) {
 	labtest.Must(t, l.A.AwaitVIP(t.Context(), false))
 	labtest.Await(t, l.A, "web", "backup")
 }
+
+// TestSettingsAfterCrash: parent and child are killed together with a virtual MAC in use;
+// `usher withdraw` puts back what the base interface was set to, and so does the next
+// start, for its own end.
+func TestSettingsAfterCrash(t *testing.T) {
+	l := suite.New(t, "")
+	settings := func() string {
+		return labtest.Run(t, l.A, "sysctl", "net.ipv4.conf.eth0.arp_ignore", "net.ipv4.conf.eth0.arp_announce", "net.ipv4.conf.eth0.rp_filter")
+	}
+	before := settings()
+	crash := func() *lab.Process {
+		t.Helper()
+		a := start(t, l.A, 150, "virtual_mac = true\n")
+		labtest.Await(t, l.A, "web", "active")
+		if settings() == before {
+			t.Fatal("no setting is changed; the test shows nothing")
+		}
+		return a
+	}
+	kill := func(a *lab.Process) {
+		t.Helper()
+		vrrp := child(t, a)
+		labtest.Must(t, syscall.Kill(vrrp, syscall.SIGSTOP)) // else it sees the end of its parent
+		labtest.Must(t, a.Kill())
+		labtest.Must(t, syscall.Kill(vrrp, syscall.SIGKILL))
+		if settings() == before {
+			t.Fatal("nothing is left behind; the test shows nothing")
+		}
+	}
+	kill(crash())
+	out, err := l.A.Usher(t.Context(), "withdraw")
+	labtest.Must(t, err)
+	if now := settings(); now != before {
+		t.Errorf("after `usher withdraw`, which said %q, the settings are %q; they were %q", out, now, before)
+	}
+	if !strings.Contains(out, "put back net/ipv4/conf/eth0/arp_ignore=0") {
+		t.Errorf("`usher withdraw` said %q", out)
+	}
+	kill(crash())
+	labtest.Must(t, crash().Stop())
+	if now := settings(); now != before {
+		t.Errorf("after the next start and its end the settings are %q; they were %q", now, before)
+	}
+}

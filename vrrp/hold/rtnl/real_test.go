@@ -1,11 +1,14 @@
 package rtnl
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -138,6 +141,78 @@ func TestSettingsComeBack(t *testing.T) {
 	}
 	if err := k.Remove(b); err != nil || value() != "2" {
 		t.Errorf("after the last let go: %v, now %s; want 2", err, value())
+	}
+}
+
+// TestRecover: what a process that was killed had changed is put back by the next,
+// from what the first wrote down before; what somebody else did meanwhile stays.
+func TestRecover(t *testing.T) {
+	pair(t)
+	path := JournalFile(t.TempDir())
+	keys := map[string]string{"arp_ignore": "1", "arp_announce": "2", "rp_filter": "2", "accept_local": "0"}
+	dead := open(t)
+	dead.Remember(path)
+	for key, value := range keys {
+		if err := dead.Add(hold.Sysctl{Owner: "a", Key: "net/ipv4/conf/u0/" + key, Value: value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := write("net/ipv4/conf/u0/arp_announce", "1"); err != nil { // an operator
+		t.Fatal(err)
+	}
+	restored, err := Recover(path)
+	if want := []string{"net/ipv4/conf/u0/arp_ignore=0", "net/ipv4/conf/u0/rp_filter=0"}; err != nil || !slices.Equal(restored, want) {
+		t.Errorf("restored %q, %v; want %q", restored, err, want)
+	}
+	for key, want := range map[string]string{"arp_ignore": "0", "arp_announce": "1", "rp_filter": "0"} {
+		if v, err := read("net/ipv4/conf/u0/" + key); err != nil || v != want {
+			t.Errorf("%s is %s, %v; want %s", key, v, err, want)
+		}
+	}
+	if restored, err := Recover(path); err != nil || restored != nil {
+		t.Errorf("a second time: %q, %v", restored, err)
+	}
+}
+
+// TestRecoverNothing: what was put back in good order, what belongs to an interface
+// that is another one now, and what another run of the machine wrote, is void.
+func TestRecoverNothing(t *testing.T) {
+	const key = "net/ipv4/conf/u0/arp_ignore"
+	setting := hold.Sysctl{Owner: "a", Key: key, Value: "1"}
+	for name, meanwhile := range map[string]func(t *testing.T, k *Kernel, path string) error{
+		"put back": func(_ *testing.T, k *Kernel, _ string) error { return k.Remove(setting) },
+		"another interface": func(t *testing.T, _ *Kernel, _ string) error {
+			err := netlink.LinkDel(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "u0"}})
+			attachLink(t)
+			return errors.Join(err, write(key, "1"))
+		},
+		"another boot": func(_ *testing.T, _ *Kernel, path string) error {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(path, bytes.Replace(b, []byte(boot()), []byte("earlier"), 1), 0o600)
+		},
+		"cut file": func(_ *testing.T, _ *Kernel, path string) error { return os.Truncate(path, 10) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			pair(t)
+			path := JournalFile(t.TempDir())
+			k := open(t)
+			k.Remember(path)
+			if err := k.Add(setting); err != nil {
+				t.Fatal(err)
+			}
+			if err := meanwhile(t, k, path); err != nil {
+				t.Fatal(err)
+			}
+			if restored, err := Recover(path); restored != nil || (err != nil) != (name == "cut file") {
+				t.Errorf("restored %q, %v", restored, err)
+			}
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the file is still there: %v", err)
+			}
+		})
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 type settings struct {
 	mu      sync.Mutex
 	keys    map[string]*setting
-	changed func(key, before string, held bool) // may be nil
+	journal *journal // nil where nobody shall put them back
 }
 
 type setting struct {
@@ -40,6 +40,13 @@ func (s *settings) set(o hold.Sysctl) error {
 		return fs.ErrExist
 	}
 	if now != o.Value {
+		before := now
+		if k != nil {
+			before = k.before
+		}
+		if err := s.journal.add(o.Key, before, o.Value); err != nil {
+			return fmt.Errorf("sysctl %s: keep what it was: %w", o.Key, err)
+		}
 		if err := write(o.Key, o.Value); err != nil {
 			return err
 		}
@@ -50,9 +57,6 @@ func (s *settings) set(o hold.Sysctl) error {
 		}
 		k = &setting{before: now, owners: map[string]bool{}}
 		s.keys[o.Key] = k
-		if s.changed != nil {
-			s.changed(o.Key, now, true)
-		}
 	}
 	k.owners[o.Owner] = true
 	return nil
@@ -71,25 +75,8 @@ func (s *settings) putBack(o hold.Sysctl) error {
 		return nil
 	}
 	delete(s.keys, o.Key)
-	if s.changed != nil {
-		s.changed(o.Key, k.before, false)
-	}
-	return write(o.Key, k.before)
-}
-
-// OnSetting has f called with each setting that is changed, and what it was before,
-// and again when that is put back: for whoever has to do that if this process dies.
-// It is to be called before the first change, and f must not block.
-func (k *Kernel) OnSetting(f func(key, before string, held bool)) { k.settings.changed = f }
-
-// PutBack gives a setting the value that another process found. A setting whose
-// interface is gone is no error.
-func (k *Kernel) PutBack(key, before string) error {
-	err := write(key, before)
-	if errors.Is(err, unix.ENODEV) {
-		return nil
-	}
-	return err
+	// Struck only when it is done: to put it back twice does no harm.
+	return errors.Join(write(o.Key, k.before), s.journal.remove(o.Key))
 }
 
 const sysctls = "/proc/sys/"

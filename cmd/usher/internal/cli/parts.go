@@ -14,6 +14,7 @@ import (
 	"usher/healthcheck"
 	"usher/healthcheck/probe"
 	"usher/vrrp"
+	"usher/vrrp/hold/rtnl"
 )
 
 // parts are the real engines of the three domains, on this machine.
@@ -22,7 +23,8 @@ func parts(log *slog.Logger) daemon.Parts {
 		VRRP: func(g conf.Global, events func(vrrp.Event)) daemon.VRRP {
 			return vrrpproc.New(vrrpproc.Options{
 				Log: log, Events: events,
-				Args: []string{"vrrp-child", "--log-level", g.Log.Level, "--log-format", g.Log.Format},
+				Args:    []string{"vrrp-child", "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
+				Recover: func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(g.State)) },
 			})
 		},
 		Checks: func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {

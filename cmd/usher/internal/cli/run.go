@@ -101,7 +101,7 @@ func (a *app) serve(ctx context.Context, o daemon.Options) error {
 
 // child is the VRRP process, which run starts for itself.
 func (a *app) child() *cobra.Command {
-	var level, format string
+	var level, format, state string
 	cmd := &cobra.Command{
 		Use:    "vrrp-child",
 		Hidden: true,
@@ -115,10 +115,11 @@ func (a *app) child() *cobra.Command {
 			if err := control.Set(level, format); err != nil {
 				return err
 			}
-			return vrrpproc.Child(cmd.Context(), conn, log.With(slog.String("process", "vrrp")))
+			return vrrpproc.Child(cmd.Context(), conn, log.With(slog.String("process", "vrrp")), state)
 		}),
 	}
 	cmd.Flags().StringVar(&level, "log-level", "info", "as global.log.level")
 	cmd.Flags().StringVar(&format, "log-format", "text", "as global.log.format")
+	cmd.Flags().StringVar(&state, "state", "/var/lib/usher", "as global.state")
 	return cmd
 }

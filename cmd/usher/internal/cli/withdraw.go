@@ -21,9 +21,10 @@ func (a *app) withdraw() *cobra.Command {
 		Use:   "withdraw",
 		Short: "Remove the virtual addresses that a dead daemon left",
 		Long: `Remove the addresses, routes and devices of the configuration that ran last, as far
-as they are still there. It is for ExecStopPost= of the systemd unit: a daemon that
-ends in good order leaves none, and those of one that was killed end with their
-lease. It is refused while a daemon answers.`,
+as they are still there, and put back the kernel settings that it needed. It is for
+ExecStopPost= of the systemd unit: a daemon that ends in good order leaves none, and
+the addresses of one that was killed end with their lease. It is refused while a
+daemon answers.`,
 		Args: cobra.NoArgs,
 		RunE: do(func(cmd *cobra.Command, _ []string) error {
 			c, err := daemon.LoadLastGood(state)
@@ -47,7 +48,13 @@ lease. It is refused while a daemon answers.`,
 					return err
 				}
 			}
-			return errors.Join(err, kernel.Close())
+			restored, recoverErr := rtnl.Recover(rtnl.JournalFile(c.Global.State))
+			for _, setting := range restored {
+				if _, err := fmt.Fprintln(a.Stdout, "put back", setting); err != nil {
+					return err
+				}
+			}
+			return errors.Join(err, recoverErr, kernel.Close())
 		}),
 	}
 	cmd.Flags().StringVar(&state, "state", "/var/lib/usher", "state folder, as global.state")

@@ -41,6 +41,9 @@ type ChildOptions struct {
 	Log    *slog.Logger
 	Kernel hold.Kernel
 	Bells  []hold.Bell // as in hold.Options
+	// Recover puts back the kernel settings that a process before this one left
+	// changed, and gives what it put back; nil where there are none.
+	Recover func() ([]string, error)
 	// Loop makes the loop, which sets and announces through the manager.
 	Loop func(m *hold.Manager, events func(vrrp.Event)) Loop
 }
@@ -53,8 +56,9 @@ const applyTries = 10
 const minProcs = 6
 
 // Child is the VRRP process: it serves the parent on conn with the kernel and
-// the wires of this machine, as RunChild says.
-func Child(ctx context.Context, conn net.Conn, log *slog.Logger) error {
+// the wires of this machine, as RunChild says. In the state folder it keeps what
+// kernel settings were before it changed them.
+func Child(ctx context.Context, conn net.Conn, log *slog.Logger, state string) error {
 	// With a processor for each CPU only, the two threads of the loop and those of
 	// the holder, which spin or block in system calls that hold one, could make the
 	// rest wait.
@@ -70,8 +74,10 @@ func Child(ctx context.Context, conn net.Conn, log *slog.Logger) error {
 	if err != nil {
 		return errors.Join(err, kernel.Close())
 	}
+	kernel.Remember(rtnl.JournalFile(state))
 	err = RunChild(ctx, conn, ChildOptions{
 		Log: log, Kernel: kernel, Bells: []hold.Bell{bells[0], bells[1]},
+		Recover: func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(state)) },
 		Loop: func(m *hold.Manager, events func(vrrp.Event)) Loop {
 			return wire.New(wire.Options{Log: log, Holder: m, Events: events, Realtime: true})
 		},
@@ -81,25 +87,21 @@ func Child(ctx context.Context, conn net.Conn, log *slog.Logger) error {
 
 // child is the running VRRP process.
 type child struct {
-	log    *slog.Logger
-	kernel hold.Kernel
-	hold   *hold.Manager
-	loop   Loop
-	out    *outbox
-	have   map[string]vrrp.Config
+	log     *slog.Logger
+	kernel  hold.Kernel
+	recover func() ([]string, error)
+	hold    *hold.Manager
+	loop    Loop
+	out     *outbox
+	have    map[string]vrrp.Config
 }
 
 // RunChild serves the parent on conn until the context ends, the parent says
 // stop, or the connection does; then all instances resign and all that is held is
 // removed before it closes the connection and returns.
 func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
-	c := &child{log: o.Log, kernel: o.Kernel, out: newOutbox(), have: map[string]vrrp.Config{}}
+	c := &child{log: o.Log, kernel: o.Kernel, recover: o.Recover, out: newOutbox()}
 	events := func(e vrrp.Event) { c.out.put(message{Event: &e}) }
-	if k, ok := o.Kernel.(interface {
-		OnSetting(func(key, before string, held bool))
-	}); ok {
-		k.OnSetting(func(key, before string, held bool) { c.out.put(message{Setting: &setting{key, before, held}}) })
-	}
 	c.hold = hold.New(hold.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm, Bells: o.Bells})
 	c.loop = o.Loop(c.hold, events)
 
@@ -256,5 +258,23 @@ func (c *child) cleanup(ctx context.Context, d vrrp.Desired) {
 	}
 	if err != nil {
 		c.log.Error("vrrp: clean-up of leftovers", "error", err)
+	}
+	if c.have == nil {
+		// After the addresses: while those are there, neighbours shall learn them right.
+		recoverSettings(c.log, c.recover)
+	}
+}
+
+// recoverSettings puts back what an earlier process changed, and says what.
+func recoverSettings(log *slog.Logger, f func() ([]string, error)) {
+	if f == nil {
+		return
+	}
+	restored, err := f()
+	for _, s := range restored {
+		log.Warn("vrrp: put back a kernel setting of the VRRP process that is gone", "setting", s)
+	}
+	if err != nil {
+		log.Error("vrrp: put back kernel settings", "error", err)
 	}
 }

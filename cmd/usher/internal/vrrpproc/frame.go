@@ -28,16 +28,8 @@ type message struct {
 	Stop        bool          `json:"stop,omitempty"`
 
 	// From the child.
-	Event   *vrrp.Event `json:"event,omitempty"`
-	Reply   *reply      `json:"reply,omitempty"`
-	Setting *setting    `json:"setting,omitempty"`
-}
-
-// setting is a kernel setting that the child has changed, or has put back.
-type setting struct {
-	Key    string `json:"key"`
-	Before string `json:"before"`
-	Held   bool   `json:"held"`
+	Event *vrrp.Event `json:"event,omitempty"`
+	Reply *reply      `json:"reply,omitempty"`
 }
 
 // trackResult is the present say of one track of one instance.

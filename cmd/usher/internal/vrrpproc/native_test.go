@@ -46,7 +46,7 @@ func runChild() error {
 	if err != nil {
 		return err
 	}
-	return Child(ctx, conn, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	return Child(ctx, conn, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), os.Getenv("USHER_VRRPPROC_STATE"))
 }
 
 func inNamespace() int {
@@ -113,14 +113,20 @@ func newNative(t *testing.T) *native {
 	}
 	t.Cleanup(func() { _ = n.kernel.Close() })
 	t.Setenv("USHER_VRRPPROC", "child")
+	state := t.TempDir()
+	t.Setenv("USHER_VRRPPROC_STATE", state)
 	start := command(Options{})
-	n.Parent = New(Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: func(e vrrp.Event) { n.events <- e }, Start: func() (Process, error) {
-		p, err := start()
-		if err == nil {
-			n.pids <- p.PID
-		}
-		return p, err
-	}})
+	n.Parent = New(Options{
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: func(e vrrp.Event) { n.events <- e },
+		Recover: func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(state)) },
+		Start: func() (Process, error) {
+			p, err := start()
+			if err == nil {
+				n.pids <- p.PID
+			}
+			return p, err
+		},
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()

@@ -47,6 +47,9 @@ type Options struct {
 	Args       []string
 	// Kernel withdraws the addresses of a dead child; nil for this machine's.
 	Kernel hold.Kernel
+	// Recover puts back the kernel settings that a dead child had changed, and
+	// gives what it put back; nil where there are none.
+	Recover func() ([]string, error)
 	// Start replaces the start of a process, in tests and simulations.
 	Start Starter
 }
@@ -139,7 +142,6 @@ func (p *Parent) once(ctx context.Context) error {
 	p.replay(c)
 	p.mu.Unlock()
 	defer func() {
-		p.putBack(c.settings)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.child = nil
@@ -152,21 +154,6 @@ func (p *Parent) once(ctx context.Context) error {
 		c.watch(watching, func() { p.o.Log.Error("vrrp: the VRRP process answers no more and is killed") })
 	})
 	return c.run(ctx)
-}
-
-// putBack restores the kernel settings that a child which is gone had changed.
-func (p *Parent) putBack(settings map[string]string) {
-	k, ok := p.o.Kernel.(interface {
-		PutBack(key, before string) error
-	})
-	if !ok {
-		return
-	}
-	for key, before := range settings {
-		if err := k.PutBack(key, before); err != nil {
-			p.o.Log.Error("vrrp: put back a kernel setting", "setting", key, "value", before, "error", err)
-		}
-	}
 }
 
 // replay gives a new child all that is known; p is locked.
@@ -202,6 +189,7 @@ func (p *Parent) withdraw(ctx context.Context) {
 	if err != nil {
 		p.o.Log.Error("vrrp: withdraw addresses", "error", err)
 	}
+	recoverSettings(p.o.Log, p.o.Recover)
 }
 
 // Apply makes d the configuration. Without a running child it is kept for the

@@ -25,11 +25,10 @@ type Starter func() (Process, error)
 
 // peer is the parent's view of one running child.
 type peer struct {
-	proc     Process
-	out      *outbox
-	events   func(vrrp.Event)
-	gone     chan struct{}     // closed when the child is
-	settings map[string]string // changed by the child, with what was before; to be read when it is gone
+	proc   Process
+	out    *outbox
+	events func(vrrp.Event)
+	gone   chan struct{} // closed when the child is
 
 	mu      sync.Mutex
 	next    uint64
@@ -37,7 +36,7 @@ type peer struct {
 }
 
 func newPeer(proc Process, events func(vrrp.Event)) *peer {
-	return &peer{proc: proc, out: newOutbox(), events: events, gone: make(chan struct{}), settings: map[string]string{}, waiting: map[uint64]chan reply{}}
+	return &peer{proc: proc, out: newOutbox(), events: events, gone: make(chan struct{}), waiting: map[uint64]chan reply{}}
 }
 
 // send queues a message that needs no answer.
@@ -112,10 +111,6 @@ func (c *peer) read() error {
 		switch {
 		case m.Event != nil:
 			c.events(*m.Event)
-		case m.Setting != nil && m.Setting.Held:
-			c.settings[m.Setting.Key] = m.Setting.Before
-		case m.Setting != nil:
-			delete(c.settings, m.Setting.Key)
 		case m.Reply != nil:
 			c.mu.Lock()
 			if w := c.waiting[m.ID]; w != nil {

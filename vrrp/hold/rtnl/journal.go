@@ -1,0 +1,138 @@
+package rtnl
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// journal keeps in a file what each kernel setting was before it was changed, for
+// whoever has to put it back when this process could not.
+type journal struct {
+	path    string
+	entries map[string]entry // by key
+}
+
+// entry is one changed setting.
+type entry struct {
+	Before string `json:"before"`
+	Value  string `json:"value"` // what it was changed to
+	Index  int    `json:"index"` // of its interface, which may be another one of that name by then; 0 where it has none
+}
+
+// content is what the file holds.
+type content struct {
+	Boot     string           `json:"boot"` // of the machine: settings do not outlive it
+	Settings map[string]entry `json:"settings"`
+}
+
+// add writes down a setting that is about to be changed.
+func (j *journal) add(key, before, value string) error {
+	if j == nil {
+		return nil
+	}
+	j.entries[key] = entry{before, value, indexOf(key)}
+	return j.write()
+}
+
+// remove strikes a setting that has been put back.
+func (j *journal) remove(key string) error {
+	if j == nil {
+		return nil
+	}
+	delete(j.entries, key)
+	return j.write()
+}
+
+// write replaces the file at once. It does not wait for the disk: what a crash of
+// the machine loses is void after it.
+func (j *journal) write() error {
+	if len(j.entries) == 0 {
+		if err := os.Remove(j.path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	b, err := json.Marshal(content{boot(), j.entries})
+	if err != nil {
+		return err
+	}
+	next := j.path + ".new"
+	if err := os.WriteFile(next, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, j.path)
+}
+
+// Recover puts back the settings that a process which is gone had changed, by the
+// file that it was told to Remember them in, and removes the file. It gives what it
+// put back. A setting that somebody else changed since, or whose interface is
+// gone or another one, is left alone.
+func Recover(path string) (restored []string, err error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("vrrp: kernel settings to put back: %w", err)
+	}
+	var c content
+	if err := json.Unmarshal(b, &c); err != nil {
+		// Nothing can be learnt from it, and it would be in the way for ever.
+		return nil, errors.Join(fmt.Errorf("vrrp: kernel settings to put back: %s: %w", path, err), os.Remove(path))
+	}
+	var errs []error
+	for key, e := range c.Settings {
+		now, err := read(key)
+		if c.Boot != boot() || errors.Is(err, unix.ENODEV) || e.Index != indexOf(key) || (err == nil && now != e.Value) {
+			continue
+		}
+		if err = errors.Join(err, write(key, e.Before)); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		restored = append(restored, key+"="+e.Before)
+	}
+	slices.Sort(restored)
+	return restored, errors.Join(append(errs, os.Remove(path))...)
+}
+
+// Remember has every setting written to a file before it is changed, for Recover.
+// It is to be called before the first change. What the file holds of a process
+// before this one has to be recovered first.
+func (k *Kernel) Remember(path string) {
+	k.settings.journal = &journal{path: path, entries: map[string]entry{}}
+}
+
+// JournalFile is the name of the file for Remember in a state folder.
+func JournalFile(state string) string { return filepath.Join(state, "vrrp-settings.json") }
+
+// indexOf is the index of the interface that a setting is of.
+func indexOf(key string) int {
+	part := strings.Split(key, "/") // net/ipv4/conf/NAME/KEY
+	if len(part) != 5 || part[2] != "conf" {
+		return 0
+	}
+	ifi, err := net.InterfaceByName(part[3])
+	if err != nil {
+		return 0
+	}
+	return ifi.Index
+}
+
+// boot tells one run of the machine from another.
+func boot() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
