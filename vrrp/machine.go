@@ -26,6 +26,8 @@ type Machine struct {
 	preemptAt time.Duration // preempt_delay: an inferior active router is obeyed until then
 	waiting   bool          // preemptAt counts
 
+	spent time.Duration // until when the adverts sent so far use up what may be sent: see assert
+
 	heard   bool // an active router has been heard since this one became Backup
 	seized  bool // became Active since a router that had been heard fell silent
 	yielded bool // handed over on demand: does not preempt until it was Active again
@@ -210,12 +212,38 @@ func (m *Machine) activate(at time.Duration) []Action {
 	m.seized = m.state == Backup && m.heard
 	m.yielded, m.waiting, m.heard, m.preemptAt = false, false, false, 0
 	m.interval = m.par.Interval
+	m.spend(at)
 	return []Action{{Kind: ActSend}, {Kind: ActHold}, m.arm(at + m.interval), m.enter(Active)}
+}
+
+// assertions is how many adverts in a row, and how many in each interval, an active
+// router sends to assert itself.
+const assertions = 3
+
+// spend counts an advert that is sent at a time. Each one uses up a share of an
+// interval.
+func (m *Machine) spend(at time.Duration) {
+	m.spent = max(m.spent, at) + m.interval/assertions
+}
+
+// assert answers another active router, which this one goes before: with an advert
+// at once, as RFC 9568 section 6.4.3 has it. Two routers that never agree (by
+// addresses that are translated on the way, or by malice) would answer each other
+// without end: when as many adverts as that have gone out of late, the answer waits
+// for its share of an interval, which is less than the next advert would take. A
+// router that hears it and gives way, as an honest one does, does so at the first.
+func (m *Machine) assert(at time.Duration) []Action {
+	free := m.spent - (assertions-1)*(m.interval/assertions)
+	if at >= free {
+		m.spend(at)
+		return []Action{{Kind: ActSend}, {Kind: ActAnnounce}, m.arm(at + m.interval)}
+	}
+	return []Action{{Kind: ActAnnounce}, m.arm(min(m.timer, free))}
 }
 
 // listen is the transition to Backup, with the timer at its full length.
 func (m *Machine) listen(at time.Duration) []Action {
-	m.heard, m.seized, m.waiting, m.leaving, m.preemptAt = false, false, false, staying, 0
+	m.heard, m.seized, m.waiting, m.leaving, m.preemptAt, m.spent = false, false, false, staying, 0, 0
 	acts := []Action{m.arm(at + m.DownInterval())}
 	if m.state != Backup {
 		acts = append(acts, m.enter(Backup))

@@ -103,6 +103,7 @@ func (m *Machine) stepActive(in Input) []Action {
 		if m.leaving != staying {
 			return m.unsucceeded(in.At)
 		}
+		m.spend(in.At)
 		return []Action{{Kind: ActSend}, m.arm(m.next(in.At))}
 	case StepAdvert:
 		return m.hearActive(in)
@@ -146,10 +147,9 @@ func (m *Machine) hearActive(in Input) []Action {
 		return nil
 	case in.Priority == 0:
 		// A contest ends: caches that learned the loser must learn this router.
-		return []Action{{Kind: ActSend}, {Kind: ActAnnounce}, m.arm(in.At + m.interval)}
+		return m.assert(in.At)
 	case !m.outranks(in):
-		// RFC 9568 section 6.4.3: assert the active state at once.
-		return []Action{{Kind: ActSend}, {Kind: ActAnnounce}, m.arm(in.At + m.interval)}
+		return m.assert(in.At)
 	}
 	var acts []Action
 	if m.seized {

@@ -17,13 +17,16 @@ type world struct {
 // relative moves all times of a machine so that now is zero: states that differ by
 // nothing but the time of day are one.
 func (m Machine) relative(now time.Duration) Machine {
-	for _, t := range []*time.Duration{&m.timer, &m.notUntil, &m.preemptAt} {
+	for _, t := range []*time.Duration{&m.timer, &m.notUntil, &m.preemptAt, &m.spent} {
 		if *t != 0 {
 			*t = max(*t-now, 1)
 		}
 	}
 	if m.notUntil == 1 {
 		m.notUntil = 0
+	}
+	if m.spent == 1 {
+		m.spent = 0
 	}
 	return m
 }

@@ -14,6 +14,9 @@
 //     is able, some machine holds every address Bound.None after the last accident.
 //   - Sync groups: the members of a group are all held by one machine, or none of them
 //     is, but for Bound.Group.
+//   - Moderation: whatever it hears, a machine never sends more than Plan.adverts
+//     advertisements of one family in an interval (RFC 9568 section 6.4.3 alone has no
+//     bound, where somebody answers each one).
 //   - Rest: when nothing has happened for long enough (Bound.Rest), the able machine
 //     with the highest priority is active (where it preempts), and the kernel's IPVS
 //     table of every able machine is what the configuration and the servers' true

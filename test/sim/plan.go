@@ -17,6 +17,7 @@ type Plan struct {
 	Groups    bool // two instances, on two networks, in a sync group
 	IPv6      bool // addresses of both families
 	Preempt   bool
+	Stubborn  bool // a router of another make is there that is inferior, and never gives way
 	Interval  time.Duration
 	Weather   Weather
 	For       time.Duration // how long it runs

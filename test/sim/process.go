@@ -210,6 +210,7 @@ func (p ports) Send(_ string, out engine.Outgoing) error {
 	if err := p.alive(); err != nil {
 		return err
 	}
+	p.machine.world.countSent(p.machine.id, out)
 	p.machine.world.lans[out.Interface].send(p.machine.id, out)
 	return nil
 }

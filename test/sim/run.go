@@ -17,6 +17,9 @@ var compareKeys = cmpopts.EquateComparable(netip.Addr{}, ipvs.ServiceKey{}, ipvs
 // Run lives one world through, inside a synctest bubble.
 func Run(t *testing.T, seed uint64, plan Plan) {
 	w := newWorld(t, seed, plan)
+	if plan.Stubborn {
+		w.stubborn()
+	}
 	for _, m := range w.machines {
 		w.accident("director %d: start", m.id)
 		m.start()

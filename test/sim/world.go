@@ -38,6 +38,7 @@ type world struct {
 	last    time.Time // accident that may move an address
 	lastCut time.Time // accident other than a stall
 	lastAny time.Time // entry in the story
+	sent    map[sender][]time.Time
 
 	// The following are used by the goroutine of Run alone.
 	ends       map[time.Duration]func()
@@ -65,10 +66,10 @@ func newWorld(t *testing.T, seed uint64, plan Plan) *world {
 	w := &world{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), plan: plan, start: time.Now(), last: time.Now(),
 		lastCut: time.Now(), lastAny: time.Now(), ends: map[time.Duration]func(){},
-		lans: map[string]*lan{}, healthy: map[netip.AddrPort]bool{},
+		lans: map[string]*lan{}, healthy: map[netip.AddrPort]bool{}, sent: map[sender][]time.Time{},
 	}
 	for i, name := range plan.interfaces() {
-		w.lans[name] = newLAN(plan.Directors, rand.New(rand.NewPCG(seed, uint64(i)+1)), plan.Weather)
+		w.lans[name] = newLAN(plan.stations(), rand.New(rand.NewPCG(seed, uint64(i)+1)), plan.Weather)
 	}
 	w.pools, w.targets = plan.pools()
 	for _, target := range w.targets {
@@ -263,7 +264,7 @@ func (m *machine) snatch(c vrrp.Config) {
 }
 
 // record follows a machine's transitions, and fails on a false takeover: of a
-// router that has been there, better and heard all along.
+// router that has been there, better and heard on every network all along.
 func (m *machine) record(e vrrp.Event) {
 	w := m.world
 	if e.Kind == vrrp.EventState || e.Kind == vrrp.EventSplitBrain {
@@ -276,7 +277,7 @@ func (m *machine) record(e vrrp.Event) {
 	calm := time.Since(w.lastCut) > w.plan.bound().None
 	w.mu.Unlock()
 	for _, other := range w.machines {
-		if calm && other != m && other.steady() > w.plan.bound().None && w.priority(other.id) > w.priority(m.id) && w.heardBy(other, m) {
+		if calm && other != m && other.steady() > w.plan.bound().None && w.priority(other.id) > w.priority(m.id) && w.connected(other, m) {
 			w.fail("director %d took %s over from director %d, which was there all along", m.id, e.Instance, other.id)
 		}
 	}

@@ -17,13 +17,24 @@ type contest struct {
 	last time.Time // when it was last heard
 }
 
-// contested records that another active router was heard while this one is active.
+// contested records that another active router was heard while this one is active. It
+// is an event at its beginning, and for each other router that joins in, once a minute;
+// a router that speaks in both families goes by one name.
 func (e *Engine) contested(now time.Time, in *instance, input vrrp.Input) {
-	if in.split != nil && in.split.Address == input.From {
-		in.split.last, in.split.Priority = now, input.Priority
-		return
+	told := !e.limits.allow(now, limit{in.cfg.Name, input.From, "split_brain"})
+	if in.split == nil {
+		in.split = &contest{vrrp.SplitBrain{Address: input.From, Priority: input.Priority, Since: now}, now}
+	} else {
+		in.split.last = now
+		if leads := input.Local.IsValid(); !leads {
+			return
+		}
+		known := in.split.Address == input.From
+		in.split.Address, in.split.Priority = input.From, input.Priority
+		if known || told {
+			return
+		}
 	}
-	in.split = &contest{vrrp.SplitBrain{Address: input.From, Priority: input.Priority, Since: now}, now}
 	e.ports.Event(vrrp.Event{
 		Time: now, Instance: in.cfg.Name, Kind: vrrp.EventSplitBrain, From: in.m.State(), To: in.m.State(),
 		Priority: in.m.Priority(), Peer: input.From,

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +137,36 @@ func TestContest(t *testing.T) {
 	if b.status("web").SplitBrain != nil {
 		t.Error("the split brain goes on")
 	}
+}
+
+// TestContest_Several: others who are active at the same time, one of them in both
+// families, are told of once each, not with each advert.
+func TestContest_Several(t *testing.T) {
+	both := instanceConfig("web", 51, "192.0.2.10/24", "fe80::10/64")
+	b := newBench(t)
+	b.e.Apply(b.now, desired(both))
+	b.run(4 * time.Second)
+	b.said = nil
+	for i := range 20 {
+		b.run(4*time.Second + time.Duration(i)*500*time.Millisecond)
+		b.hear("192.0.2.7", advertOf(both, false, 90))
+		b.hear("fe80::7", advertOf(both, true, 90))
+		b.hear("192.0.2.8", advertOf(both, false, 80))
+	}
+	told := 0
+	for _, s := range b.said {
+		if strings.HasPrefix(s, "split_brain") {
+			told++
+		}
+	}
+	if told != 2 {
+		t.Errorf("told %d times of two others:\n%s", told, strings.Join(b.said, "\n"))
+	}
+	if s := b.status("web").SplitBrain; s == nil || !s.Since.Equal(start.Add(4*time.Second)) {
+		t.Errorf("split brain %+v, want since its beginning", s)
+	}
+	b.run(30 * time.Second)
+	b.wants("split_brain_end: web: two active routers for")
 }
 
 // TestTieBreak_TwoFamilies: with both families in one state, equal priorities
