@@ -13,7 +13,7 @@ func (b *builder) instance(n *node) (Instance, *places) {
 		"routes": "virtual_route", "rules": "virtual_rule",
 	}}
 	c := vrrp.Config{
-		Name: n.label(), Interface: n.text("interface"), VRID: uint8(n.number("virtual_router_id")),
+		Name: n.label(), Interface: n.text("interface"), VRF: n.text("vrf"), VRID: uint8(n.number("virtual_router_id")),
 		Priority: uint8(n.number("priority")), Version: uint8(n.number("version")),
 		Interval: n.duration("advert_interval"), DownAdverts: n.number("down_timer_adverts"),
 		Lease: n.duration("lease"), Preempt: n.flag("preempt"), PreemptDelay: n.duration("preempt_delay"), StartupDelay: n.duration("startup_delay"),

@@ -10,7 +10,8 @@ func instanceBlock() *block {
 	return &block{name: "vrrp_instance", labels: []string{"name"}, many: true,
 		doc: "A virtual router: one VRID on one interface, with the addresses that it floats, of one or both families.",
 		keys: []key{
-			{name: "interface", kind: kindText, required: true, doc: "Interface of the advertisements and, where they name no other, of the addresses."},
+			{name: "interface", kind: kindText, doc: "Interface of the advertisements and, where they name no other, of the addresses. It may be left out with `unicast`, its `source` and `peers`, and an interface for each address: advertisements then go by the routing table."},
+			{name: "vrf", kind: kindText, doc: "VRF to send and hear in where no `interface` is given; an interface brings its own."},
 			{name: "virtual_router_id", kind: kindNumber, required: true, bounds: bounds{1, 255}, doc: "VRID, the same on all routers of the group."},
 			{name: "priority", kind: kindNumber, value: vrrp.DefaultPriority, bounds: bounds{1, 255}, doc: "1 to 254; 255 for the owner of the addresses."},
 			{name: "version", kind: kindNumber, value: 3, bounds: bounds{2, 3}, doc: "VRRP version: 3 (RFC 9568) or 2 (RFC 3768, IPv4 only)."},

@@ -19,7 +19,8 @@ const (
 // plain data, so that it can go to the VRRP process as a value.
 type Config struct {
 	Name      string `json:"name"`
-	Interface string `json:"interface"`
+	Interface string `json:"interface"`         // "" for a unicast router that is bound to none: see Unbound
+	VRF       string `json:"vrf,omitempty"`     // the VRF's device, where Interface is ""
 	VRID      uint8  `json:"virtual_router_id"` // 1..255
 	Priority  uint8  `json:"priority"`          // 1..254, 255 for the address owner
 	Version   uint8  `json:"version"`           // 2 or 3

@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -25,7 +26,7 @@ func (c Config) Validate() []error {
 	if c.Name == "" {
 		f.add("name", "give the instance a name", "the name is empty")
 	}
-	checkInterfaceName(f, "interface", c.Interface)
+	c.checkInterface(f)
 	f.in("virtual_router_id", int(c.VRID), 1, 255)
 	f.in("priority", int(c.Priority), 1, 255)
 	f.in("down_timer_adverts", c.DownAdverts, 1, 100)
@@ -38,6 +39,38 @@ func (c Config) Validate() []error {
 	c.checkTracks(f)
 	c.checkRoutes(f)
 	return f.all
+}
+
+// checkInterface looks at where the instance is. Without an interface it has to be
+// told all that is else taken from it.
+func (c Config) checkInterface(f *faults) {
+	if !c.Unbound() {
+		checkInterfaceName(f, "interface", c.Interface)
+		if c.VRF != "" {
+			f.add("vrf", "take it out, or the interface", "interface %s is in its VRF already", c.Interface)
+		}
+		return
+	}
+	if c.Unicast == nil || c.Runs(false) && !c.Source4.IsValid() || c.Runs(true) && !c.Source6.IsValid() {
+		f.add("interface", "name the network interface; it may be left out only with unicast, peers and a source of each family", "no interface is given")
+		return
+	}
+	if c.VRF != "" {
+		checkInterfaceName(f, "vrf", c.VRF)
+	}
+	if c.VirtualMAC {
+		f.add("virtual_mac", "name the interface, or take it out", "a virtual MAC needs an interface")
+	}
+	for i, a := range c.Addresses {
+		if a.Interface == "" {
+			f.add(fmt.Sprintf("virtual_addresses[%d]", i), "write it as a virtual_address block with an interface, or give the instance one", "no interface is given for %v", a.Prefix)
+		}
+	}
+	for i, p := range c.Unicast.Peers {
+		if p.Address.IsLinkLocalUnicast() && p.Address.Is6() {
+			f.add(fmt.Sprintf("unicast.peers[%d]", i), "name the interface of the instance, or another address", "the link-local address %v is a different one on each interface", p.Address)
+		}
+	}
 }
 
 func checkInterfaceName(f *faults, key, name string) {

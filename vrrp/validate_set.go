@@ -21,7 +21,11 @@ func ValidateSet(d Desired) []error {
 		names[c.Name] = true
 		for _, o := range d.Instances[:i] {
 			if clash, what := sameVirtualRouter(o, c); clash {
-				f.add("virtual_router_id", "give one of them another number", "instance %q runs %s virtual router %d on %s already", o.Name, what, c.VRID, c.Interface)
+				where := "on " + c.Interface
+				if c.Unbound() {
+					where = "with these peers"
+				}
+				f.add("virtual_router_id", "give one of them another number", "instance %q runs %s virtual router %d %s already", o.Name, what, c.VRID, where)
 			}
 		}
 		for j, a := range c.Addresses {
@@ -42,7 +46,8 @@ func ValidateSet(d Desired) []error {
 
 // sameVirtualRouter says whether two instances could not tell their adverts apart.
 func sameVirtualRouter(a, b Config) (bool, string) {
-	if a.Interface != b.Interface || a.VRID != b.VRID {
+	apart := a.Interface != b.Interface && !a.Unbound() && !b.Unbound()
+	if apart || a.VRF != b.VRF && a.Unbound() == b.Unbound() || a.VRID != b.VRID {
 		return false, ""
 	}
 	for _, v6 := range []bool{false, true} {

@@ -25,10 +25,21 @@ func addresses(list ...string) []Address {
 	return out
 }
 
+// unbound makes an instance one that names no interface.
+func unbound(c *Config) {
+	c.Interface, c.Source4 = "", netip.MustParseAddr("192.0.2.5")
+	c.Addresses[0].Interface = "lo"
+	c.Unicast = &Unicast{Peers: []Peer{{Address: netip.MustParseAddr("198.51.100.7")}}}
+}
+
 // TestValidate breaks one thing at a time; the error has to name it.
 func TestValidate(t *testing.T) {
-	if errs := valid().Validate(); len(errs) != 0 {
-		t.Fatalf("a right configuration: %v", errs)
+	without := valid()
+	unbound(&without)
+	for _, c := range []Config{valid(), without} {
+		if errs := c.Validate(); len(errs) != 0 {
+			t.Fatalf("a right configuration: %v", errs)
+		}
 	}
 	for _, c := range []struct {
 		name   string
@@ -37,6 +48,15 @@ func TestValidate(t *testing.T) {
 		text   string
 	}{
 		{"no interface", func(c *Config) { c.Interface = "" }, "interface", "no interface"},
+		{"no interface but unicast without a source", func(c *Config) { unbound(c); c.Source4 = netip.Addr{} }, "interface", "no interface"},
+		{"no interface for an address", func(c *Config) { unbound(c); c.Addresses[0].Interface = "" }, "virtual_addresses[0]", "no interface is given for 192.0.2.10/24"},
+		{"no interface and a link-local peer", func(c *Config) {
+			unbound(c)
+			c.Addresses = []Address{{Prefix: netip.MustParsePrefix("fe80::10/64"), Interface: "lo"}}
+			c.Source6, c.Unicast.Peers = netip.MustParseAddr("2001:db8::5"), []Peer{{Address: netip.MustParseAddr("fe80::7")}}
+		}, "unicast.peers[0]", "different one on each interface"},
+		{"no interface and a virtual MAC", func(c *Config) { unbound(c); c.VirtualMAC = true }, "virtual_mac", "needs an interface"},
+		{"a VRF and an interface", func(c *Config) { c.VRF = "red" }, "vrf", "in its VRF already"},
 		{"long interface", func(c *Config) { c.Interface = "abcdefghijklmnop" }, "interface", "longer than the 15"},
 		{"interface with a slash", func(c *Config) { c.Interface = "a/b" }, "interface", "character"},
 		{"VRID 0", func(c *Config) { c.VRID = 0 }, "virtual_router_id", "0 is out of range"},

@@ -37,6 +37,10 @@ func VirtualDevice(c Config, v6 bool) string {
 	return fmt.Sprintf("vrrp%d-%d-%04x", family, c.VRID, uint16(h.Sum32()))
 }
 
+// Unbound says that the instance is bound to no interface: adverts go and come by
+// whatever interface the routes to its unicast peers lead through.
+func (c Config) Unbound() bool { return c.Interface == "" }
+
 // Advertised gives the addresses of one family that adverts carry, in the order
 // of the configuration.
 func (c Config) Advertised(v6 bool) []netip.Addr {

@@ -62,6 +62,10 @@ func (t *translator) address(a *directive, b *out, s instanceState, excluded boo
 			t.warn(a, word+" of an address is not carried over")
 		}
 	}
+	if s.iface == "" && attributes["dev"] == "" {
+		attributes["dev"] = t.defaultInterface()
+		t.warn(a, "neither the instance nor the address names an interface; keepalived takes "+attributes["dev"]+", which is written")
+	}
 	if attributes["dev"] == s.iface {
 		delete(attributes, "dev")
 	}
@@ -81,6 +85,14 @@ func (t *translator) address(a *directive, b *out, s instanceState, excluded boo
 	if excluded {
 		v.flag("excluded", true, a)
 	}
+}
+
+// defaultInterface is where keepalived puts what names no interface.
+func (t *translator) defaultInterface() string {
+	if d := t.defaults.values["default_interface"]; d != nil && d.arg(0) != "" {
+		return d.arg(0)
+	}
+	return "eth0"
 }
 
 // linkLocal puts a link-local address first where IPv6 ones are advertised, which

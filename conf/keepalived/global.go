@@ -38,6 +38,8 @@ func (s *defaults) read(t *translator, d *directive) {
 			}
 		case "vrrp_strict":
 			s.strict = t.truth(c)
+		case "default_interface":
+			s.values[c.name()] = c
 		}
 	}
 }

@@ -96,6 +96,12 @@ func (t *translator) instancePart(c *directive, b *out, s instanceState) {
 		}
 	}
 	switch c.name() {
+	case "vrf":
+		if s.iface != "" {
+			t.warn(c, "the interface is in its VRF already")
+			return
+		}
+		b.text("vrf", c.arg(0), c)
 	case "state", "interface", "native_ipv6", "preempt", "accept", "smtp_alert", "nopreempt", "no_preempt", "preempt_delay", "no_accept":
 		t.instanceFlag(c, b, s)
 	case "version":

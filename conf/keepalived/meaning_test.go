@@ -48,6 +48,11 @@ func TestMeaning(t *testing.T) {
 		{"weight of the script and of its use", "vrrp_script s {\nscript /bin/true\nweight 5\n}\n" + instance("track_script {\ns weight -7\n}"),
 			func(c *conf.Config) any { return first(c).Track[0].Weight }, -7},
 
+		{"no interface", unbound, func(c *conf.Config) any {
+			i := first(c)
+			return fmt.Sprintf("%q %s %s %s %v", i.Interface, i.VRF, i.Source4, i.Unicast.Peers[0].Address, i.Addresses)
+		}, "\"\" red 192.0.2.2 198.51.100.2 [{203.0.113.1/32 eth7   false} {203.0.113.2/32 lo   false}]"},
+
 		{"a check's defaults", server("TCP_CHECK {\n}"), func(c *conf.Config) any {
 			k := c.Targets()[0].Checks[0]
 			return fmt.Sprint(k.Interval, k.FastInterval, k.Timeout, k.Rise, k.Fall)
@@ -96,3 +101,20 @@ func TestMeaning(t *testing.T) {
 		})
 	}
 }
+
+const unbound = `global_defs {
+default_interface eth7
+}
+vrrp_instance a {
+vrf red
+virtual_router_id 51
+unicast_src_ip 192.0.2.2
+unicast_peer {
+198.51.100.2
+}
+virtual_ipaddress {
+203.0.113.1
+203.0.113.2 dev lo
+}
+}
+`

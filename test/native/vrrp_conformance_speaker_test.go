@@ -214,6 +214,18 @@ func (s *speaker) next(what string, ok func(heard) bool) heard {
 	}
 }
 
+// adverts gives what has been recorded since the last forget.
+func (s *speaker) adverts() (all []heard) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.seen {
+		if h.msg != nil {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
 func (s *speaker) nextAdvert() heard {
 	s.t.Helper()
 	return s.next("an advertisement", func(h heard) bool { return h.msg != nil })
@@ -265,18 +277,35 @@ type instance struct {
 
 func (s *speaker) status() instance {
 	s.t.Helper()
-	body, err := s.lab.A.Control(s.t.Context(), "/api/v1/status")
-	labtest.Must(s.t, err)
+	return statusOf(s.t, s.lab.A)
+}
+
+// statusOf is what a node's usher says of its first instance.
+func statusOf(t *testing.T, n *lab.Node) instance {
+	t.Helper()
+	body, err := n.Control(t.Context(), "/api/v1/status")
+	labtest.Must(t, err)
 	var all struct {
 		Instances []instance `json:"instances"`
 	}
-	labtest.Must(s.t, json.Unmarshal(body, &all))
+	labtest.Must(t, json.Unmarshal(body, &all))
 	return all.Instances[0]
 }
 
 func (s *speaker) await(state string) {
 	s.t.Helper()
 	labtest.Await(s.t, s.lab.A, "web", state)
+}
+
+// received waits until usher has taken so many adverts.
+func (s *speaker) received(n int) {
+	s.t.Helper()
+	labtest.Must(s.t, lab.Until(s.t.Context(), fmt.Sprintf("usher has taken %d adverts", n), func() error {
+		if got := s.status().Statistics.Received; got < n {
+			return fmt.Errorf("it counts %d", got)
+		}
+		return nil
+	}))
 }
 
 // heardBy waits until usher has counted so many packets of ours, good or bad.

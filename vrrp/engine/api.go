@@ -28,8 +28,8 @@ type Options struct {
 
 // Outgoing is one advertisement to one destination. Its family is that of Destination.
 type Outgoing struct {
-	Interface   string // the device to send from
-	Index       int    // that device's index
+	Interface   string // the device to send from; "" for the one that the routes say
+	Index       int    // that device's index, or Anywhere
 	Source      netip.Addr
 	Destination netip.Addr
 	MAC         net.HardwareAddr // the virtual router's, to send with; nil for the device's own
@@ -40,7 +40,7 @@ type Outgoing struct {
 // Incoming is one received VRRP message with what its IP header said. Its family is
 // that of Destination. Addresses carry no zone.
 type Incoming struct {
-	Index       int // of the interface it came in on
+	Index       int // of the device whose Socket it came in on, or Anywhere
 	Source      netip.Addr
 	Destination netip.Addr
 	TTL         uint8
@@ -58,9 +58,12 @@ type Link struct {
 	Addresses []netip.Addr // that can be used as a source, in the kernel's order, without zones
 }
 
+// Anywhere is the index of a Socket that hears unicast adverts on every interface.
+const Anywhere = -1
+
 // Socket is a device that adverts are received on.
 type Socket struct {
-	Interface string
+	Interface string // "" where Index is Anywhere
 	Index     int
 	V6        bool
 	// Groups are the multicast groups to join, sorted. A macvlan joins none: only

@@ -90,14 +90,7 @@ func (e *Engine) virtualAddresses() map[netip.Addr]bool {
 // locate finds the devices and source addresses of an instance, and says what is
 // missing.
 func (e *Engine) locate(in *instance, virtual map[netip.Addr]bool) string {
-	fault := ""
-	parent, there := e.links[in.cfg.Interface]
-	switch {
-	case !there:
-		fault = fmt.Sprintf("interface %s is not there", in.cfg.Interface)
-	case !parent.Up:
-		fault = fmt.Sprintf("interface %s is down", in.cfg.Interface)
-	}
+	parent, addresses, fault := e.device(in.cfg)
 	for i := range in.families {
 		f := &in.families[i]
 		f.device, f.macvlan = parent, Link{}
@@ -111,7 +104,7 @@ func (e *Engine) locate(in *instance, virtual map[netip.Addr]bool) string {
 			f.lost = true
 			continue
 		}
-		source := pickSource(in.cfg.Source(f.v6), parent.Addresses, f.v6, in.cfg.Unicast == nil, virtual)
+		source := pickSource(in.cfg.Source(f.v6), addresses, f.v6, in.cfg.Unicast == nil, virtual)
 		if f.lost = !source.IsValid(); f.lost {
 			fault = noSource(in.cfg, f.v6)
 			continue
@@ -119,6 +112,33 @@ func (e *Engine) locate(in *instance, virtual map[netip.Addr]bool) string {
 		f.source = source
 	}
 	return fault
+}
+
+// device gives what an instance sends from and is heard on, the addresses that can be
+// its source, and what is wrong.
+func (e *Engine) device(cfg vrrp.Config) (l Link, sources []netip.Addr, fault string) {
+	name := cfg.Interface
+	if cfg.Unbound() {
+		for _, l := range e.links {
+			if l.Up {
+				sources = append(sources, l.Addresses...)
+			}
+		}
+		if name = cfg.VRF; name == "" {
+			return Link{Index: Anywhere, Up: true}, sources, ""
+		}
+	}
+	l, there := e.links[name]
+	switch {
+	case !there:
+		fault = fmt.Sprintf("interface %s is not there", name)
+	case !l.Up:
+		fault = fmt.Sprintf("interface %s is down", name)
+	}
+	if !cfg.Unbound() {
+		sources = l.Addresses
+	}
+	return l, sources, fault
 }
 
 // pickSource chooses the source of adverts: the configured one where it is there,
@@ -142,6 +162,8 @@ func pickSource(want netip.Addr, have []netip.Addr, v6, multicast bool, virtual 
 
 func noSource(cfg vrrp.Config, v6 bool) string {
 	switch want := cfg.Source(v6); {
+	case cfg.Unbound():
+		return fmt.Sprintf("source address %v is on no interface that is up", want)
 	case want.IsValid():
 		return fmt.Sprintf("source address %v is not on interface %s", want, cfg.Interface)
 	case v6:

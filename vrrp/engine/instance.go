@@ -47,7 +47,7 @@ type family struct {
 	addresses []netip.Addr // advertised
 	group     netip.Addr   // multicast destination
 	peers     []vrrp.Peer  // unicast destinations instead of the group
-	device    Link         // what adverts are sent from and received on; Index 0 where there is none
+	device    Link         // what adverts are sent from and received on; Index 0 where there is none, Anywhere for any
 	macvlan   Link         // where a peer's adverts arrive that bear the same virtual MAC; Index 0 where there is none
 	source    netip.Addr   // invalid where there is none
 	lost      bool         // source is no longer there
@@ -68,7 +68,7 @@ func newInstance(cfg vrrp.Config) *instance {
 // sameRouter says whether a changed configuration is still that of the same
 // virtual router to its peers, so that it keeps its state.
 func sameRouter(a, b vrrp.Config) bool {
-	return a.Interface == b.Interface && a.VRID == b.VRID && a.Version == b.Version &&
+	return a.Interface == b.Interface && a.VRF == b.VRF && a.VRID == b.VRID && a.Version == b.Version &&
 		a.VirtualMAC == b.VirtualMAC && a.Runs(false) == b.Runs(false) && a.Runs(true) == b.Runs(true) &&
 		(a.Unicast == nil) == (b.Unicast == nil) && a.Group(false) == b.Group(false) && a.Group(true) == b.Group(true)
 }

@@ -29,7 +29,16 @@ func listen(s engine.Socket) (fd int, err error) {
 			_ = unix.Close(fd)
 		}
 	}()
-	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, s.Interface); err != nil {
+	if s.Index == engine.Anywhere {
+		// Else it would also hear what other sockets have joined groups for.
+		level, option := unix.IPPROTO_IP, unix.IP_MULTICAST_ALL
+		if s.V6 {
+			level, option = unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL
+		}
+		if err := unix.SetsockoptInt(fd, level, option, 0); err != nil {
+			return -1, fmt.Errorf("leave multicast to others: %w", err)
+		}
+	} else if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, s.Interface); err != nil {
 		return -1, fmt.Errorf("bind to the device: %w", err)
 	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -46,7 +47,7 @@ func (r *receivers) adapt(e *engine.Engine, s *sender, log *slog.Logger) {
 		}
 		fd, err := listen(w)
 		if err != nil {
-			err = fmt.Errorf("vrrp: open socket on %s: %w", w.Interface, err)
+			err = fmt.Errorf("vrrp: open socket on %s: %w", cmp.Or(w.Interface, "every interface"), err)
 			log.Error("cannot hear advertisements", "error", err)
 			e.Deaf(time.Now(), w, err.Error())
 			continue

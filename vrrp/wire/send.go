@@ -111,7 +111,7 @@ func (s *sender) sendUnicast(out engine.Outgoing) error {
 	if err != nil {
 		return err
 	}
-	var to unix.Sockaddr = &unix.SockaddrInet6{Addr: out.Destination.As16(), ZoneId: uint32(out.Index)}
+	var to unix.Sockaddr = &unix.SockaddrInet6{Addr: out.Destination.As16(), ZoneId: uint32(max(out.Index, 0))}
 	if out.Destination.Is4() {
 		to = &unix.SockaddrInet4{Addr: out.Destination.As4()}
 	}
@@ -135,7 +135,7 @@ func (s *sender) unicastFD(want engine.Socket) (int, error) {
 	}
 	// IPPROTO_RAW: the header is ours, and nothing is received.
 	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
-	if err == nil {
+	if err == nil && want.Index != engine.Anywhere {
 		if err = unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, want.Interface); err != nil {
 			_ = unix.Close(fd)
 		}

@@ -51,7 +51,7 @@ func instanceTable(list []api.Instance, now time.Time, style terminal.Style) str
 		if i.EffectivePriority != i.Priority {
 			priority = fmt.Sprintf("%d (of %d)", i.EffectivePriority, i.Priority)
 		}
-		t.Row(i.Name, style.State(i.State), priority, fmt.Sprint(i.VirtualRouterID), i.Interface,
+		t.Row(i.Name, style.State(i.State), priority, fmt.Sprint(i.VirtualRouterID), dash(i.Interface),
 			dash(i.ActiveRouter), terminal.Ago(now, i.Since), addresses(i.Addresses), style.Dim(i.Reason))
 	}
 	return t.String()

@@ -119,7 +119,11 @@ func interfacesOf(c *conf.Config) map[string]string {
 	}
 	for _, i := range c.Instances {
 		user := fmt.Sprintf("vrrp_instance %q", i.Name)
-		wanted[i.Interface] = user
+		for _, name := range []string{i.Interface, i.VRF} {
+			if name != "" {
+				wanted[name] = user
+			}
+		}
 		for _, a := range i.Addresses {
 			if a.Interface != "" {
 				wanted[a.Interface] = user
