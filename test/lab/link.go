@@ -75,6 +75,18 @@ func (n *Node) down(iface string) error {
 	return nil
 }
 
+// isolated makes a bridge's port one that reaches no other of that kind.
+func (n *Node) isolated(port string, on bool) error {
+	link, err := n.net.LinkByName(port)
+	if err == nil {
+		err = n.net.LinkSetIsolated(link, on)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: isolate port %s: %w", n.Name, port, err)
+	}
+	return nil
+}
+
 // address adds an address with its prefix length, which can be used at once.
 func (n *Node) address(iface, prefix string) error {
 	link, err := n.net.LinkByName(iface)

@@ -82,6 +82,18 @@ func (l *Lab) Cut(n *Node, iface string) error { return l.LAN.down(n.Name + "-" 
 // Mend undoes Cut.
 func (l *Lab) Mend(n *Node, iface string) error { return l.LAN.up(n.Name + "-" + iface) }
 
+// Part keeps the directors from hearing each other on the front, while both keep
+// their carrier and hear everybody else, as a fault within a switch may do; with
+// false they hear each other again.
+func (l *Lab) Part(on bool) error {
+	for _, n := range l.Directors() {
+		if err := l.LAN.isolated(n.Name+"-eth0", on); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (l *Lab) director(name string, host int) (*Node, error) {
 	n, err := l.node(name)
 	if err != nil {

@@ -123,9 +123,69 @@ func TestConformance_RFC9568_7_1_DiscardsIPv6(t *testing.T) {
 		{"5.2.8 checksum", message{src: "fe80::77", vips: vips6, badSum: true}, "checksum_error"},
 		{"5.2.9 first address not link-local, erratum 8300", message{src: "fe80::77", vips: []string{"fd00:60::200", "fe80::200"}}, "address_list_error"},
 		{"5.2.1 version 2 over IPv6", message{src: "fe80::77", version: 2, vips: vips6, interval: time.Second}, "version_error"},
+		{"5.2.2 type 2", message{src: "fe80::77", vips: vips6, raw: set(0, 0x32)}, "invalid_type"},
+		{"5.2.3 another VRID", message{src: "fe80::77", vips: vips6, vrid: 52}, "vrid_error"},
+		{"5.2.5 Count 0, erratum 8299", message{src: "fe80::77", vips: []string{}}, "packet_length_error"},
+		{"7.1 fewer addresses than Count", message{src: "fe80::77", vips: vips6, raw: set(3, 3)}, "packet_length_error"},
+		{"7.1 cut off in an address", message{src: "fe80::77", vips: vips6, raw: func(b []byte) []byte { return b[:30] }}, "packet_length_error"},
+		{"5.2.7 interval 0, erratum 8301", message{src: "fe80::77", vips: vips6, raw: func(b []byte) []byte { b[4], b[5] = 0, 0; return b }}, "interval_error"},
 	})
+	// What is good is taken: section 6.4.3 for each priority, and equal ones by address.
+	for _, m := range []message{{priority: 99, src: "fe80::77"}, {priority: 0, src: "fe80::77"}, {priority: 100, src: "fe80::1"}} {
+		m.vips = vips6
+		before := s.status().Statistics.Received
+		s.say(m)
+		s.received(before + 1)
+		s.await("active")
+	}
+	s.say(message{src: "fe80::ffff:ffff:ffff:ffff", vips: vips6, priority: 100})
+	s.await("backup")
+	s.await("active")
 	s.say(message{src: "fe80::77", vips: vips6, priority: 101})
 	s.await("backup")
+}
+
+// RFC 9568 section 7.1: what is discarded changes no timer either. An active router
+// advertises on time through a flood of bad packets, and a backup does not wait longer
+// for the sake of them.
+func TestConformance_RFC9568_7_1_DiscardsChangeNoTimer(t *testing.T) {
+	const interval = 100 * time.Millisecond
+	s := conformance(t, fmt.Sprintf(tenth, ""))
+	flood := []message{{ttl: 254}, {badSum: true}, {version: 2, interval: time.Second}, {raw: set(3, 2)}, {raw: set(0, 0x32)}}
+	// pour says them again and again, until ok.
+	pour := func(ok func() bool) {
+		tick := time.NewTicker(interval / 10)
+		defer tick.Stop()
+		for !ok() {
+			for _, m := range flood {
+				m.priority = 200
+				s.say(m)
+			}
+			<-tick.C
+		}
+	}
+	s.await("active")
+	timely(t, "the next advert in a flood of bad packets", interval, func() time.Duration {
+		s.forget()
+		var seen []heard
+		pour(func() bool {
+			seen = s.adverts()
+			return len(seen) == 5
+		})
+		longest := time.Duration(0)
+		for i := 1; i < len(seen); i++ {
+			longest = max(longest, seen[i].at.Sub(seen[i-1].at))
+		}
+		return longest
+	})
+	timely(t, "the first advert after a flood of bad packets", 3*interval+skewOf(interval), func() time.Duration {
+		s.say(message{priority: 200})
+		s.await("backup")
+		s.forget()
+		at := s.say(message{priority: 200})
+		pour(func() bool { return len(s.adverts()) > 0 })
+		return s.advertAfter(at).at.Sub(at)
+	})
 }
 
 // RFC 3768 section 7.1: version 2.
@@ -138,6 +198,9 @@ func TestConformance_RFC3768_7_1_Discards(t *testing.T) {
 	discards(t, s, []bad{
 		{"5.2.3 TTL", message{version: 2, interval: time.Second, authType: 1, auth: pass, ttl: 254}, "ip_ttl_error"},
 		{"7.1 version 3", message{interval: time.Second}, "version_error"},
+		{"5.3.2 type 2", message{version: 2, interval: time.Second, authType: 1, auth: pass, raw: set(0, 0x22)}, "invalid_type"},
+		{"5.3.3 another VRID", message{version: 2, vrid: 52, interval: time.Second, authType: 1, auth: pass}, "vrid_error"},
+		{"7.1 fewer addresses than Count", message{version: 2, interval: time.Second, authType: 1, auth: pass, raw: set(3, 2)}, "packet_length_error"},
 		{"7.1 interval", message{version: 2, interval: 2 * time.Second, authType: 1, auth: pass}, "interval_error"},
 		{"7.1 address list", message{version: 2, interval: time.Second, authType: 1, auth: pass, vips: []string{"192.168.60.201"}}, "address_list_error"},
 		{"5.3.6 no authentication", message{version: 2, interval: time.Second}, "auth_type_mismatch"},

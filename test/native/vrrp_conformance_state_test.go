@@ -112,6 +112,19 @@ func TestConformance_RFC9568_7_3_VirtualMAC(t *testing.T) {
 	}
 }
 
+// RFC 9568 sections 7.3 and 8.2.2: the same over IPv6.
+func TestConformance_RFC9568_7_3_VirtualMACIPv6(t *testing.T) {
+	s := conformance(t, strings.Replace(sixth, "virtual_router_id", "virtual_mac = true\n  virtual_router_id", 1))
+	const want = "00:00:5e:00:02:33"
+	if h := s.nextAdvert(); net.HardwareAddr(h.eth[6:12]).String() != want {
+		t.Errorf("from % x", h.eth[6:12])
+	}
+	h := s.next("a neighbour advertisement", func(h heard) bool { return h.announce.String() == "fd00:60::200" })
+	if net.HardwareAddr(h.eth[6:12]).String() != want {
+		t.Errorf("announced from % x", h.eth[6:12])
+	}
+}
+
 // RFC 9568 section 6.4.2: the down timer is Active_Down_Interval from the last advert,
 // of the interval that the active router has; the first advert goes before the
 // first announcement.

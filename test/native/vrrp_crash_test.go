@@ -144,6 +144,22 @@ func TestNeverOnTwoDirectors(t *testing.T) {
 	}
 }
 
+// The same where the machine is cut off from its peer, and comes back.
+func TestNeverOnTwoDirectors_Cut(t *testing.T) {
+	l, _, _ := pair(t)
+	twice := overlap(t, l)
+	labtest.Must(t, l.Cut(l.A, "eth0"))
+	labtest.Must(t, l.B.AwaitVIP(t.Context(), true))
+	labtest.Must(t, l.A.AwaitVIP(t.Context(), false))
+	labtest.Must(t, l.Mend(l.A, "eth0"))
+	labtest.Await(t, l.A, "web", "active")
+	labtest.Must(t, l.A.AwaitVIP(t.Context(), true))
+	labtest.Must(t, l.B.AwaitVIP(t.Context(), false))
+	if n := twice(); n > 0 {
+		t.Errorf("the VIP was on both directors in %d looks of 10 ms", n)
+	}
+}
+
 // Without a lease the address outlives everything; the next start removes it before
 // it sends or hears anything.
 func TestLeftoverIsRemovedAtStart(t *testing.T) {
