@@ -64,7 +64,7 @@ command line makes no sense.`,
 
 // load reads a configuration for a command that needs a valid one.
 func (a *app) load(from *sources) (*conf.Config, error) {
-	load, err := from.read()
+	load, err := from.inspect()
 	if err != nil {
 		return nil, err
 	}

@@ -33,17 +33,19 @@ func (s *sources) list() []string {
 	return s.paths
 }
 
-// read gives a loader, for commands that only look, of files that are all there;
-// what is wrong in them is the loader's to say. Secrets that this user may not read
-// do not matter to these commands.
+// read gives a loader of files that are all there; what is wrong in them is the
+// loader's to say.
 func (s *sources) read() (func() (*conf.Config, conf.Diagnostics), error) {
-	var missing []error
-	for _, p := range s.list() {
-		if _, err := os.Stat(p); err != nil {
-			missing = append(missing, fmt.Errorf("configuration: %w", err))
-		}
+	if err := s.missing(); err != nil {
+		return nil, err
 	}
-	if err := errors.Join(missing...); err != nil {
+	return s.loader()
+}
+
+// inspect is read for commands that only look: secrets that this user may not read
+// do not matter to them.
+func (s *sources) inspect() (func() (*conf.Config, conf.Diagnostics), error) {
+	if err := s.missing(); err != nil {
 		return nil, err
 	}
 	vars, err := s.variables()
@@ -51,6 +53,17 @@ func (s *sources) read() (func() (*conf.Config, conf.Diagnostics), error) {
 		return nil, err
 	}
 	return func() (*conf.Config, conf.Diagnostics) { return conf.Inspect(s.list(), vars) }, nil
+}
+
+// missing are the files and folders that are not there.
+func (s *sources) missing() error {
+	var missing []error
+	for _, p := range s.list() {
+		if _, err := os.Stat(p); err != nil {
+			missing = append(missing, fmt.Errorf("configuration: %w", err))
+		}
+	}
+	return errors.Join(missing...)
 }
 
 // loader gives a loader; a file that is not there is one of its complaints.

@@ -30,7 +30,7 @@ Exit status: 0 valid (warnings apart), 1 invalid, 2 the command could not run.`,
   usher validate -c lb.hcl --json | jq -r '.diagnostics[] | "\(.range.filename):\(.range.start.line): \(.summary)"'`,
 		Args: cobra.NoArgs,
 		RunE: func(_ *cobra.Command, _ []string) error {
-			load, err := from.read()
+			load, err := from.inspect()
 			if err != nil {
 				return &usageError{err}
 			}
