@@ -3,6 +3,7 @@ package ipvs
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"golang.org/x/sys/unix"
 )
@@ -117,18 +118,43 @@ func (k *Kernel) named(keys []ServiceKey) ([]serviceRecord, error) {
 	return out, err
 }
 
-// services dumps all services.
+// rereads bounds how often a table that others keep changing is read again.
+const rereads = 20
+
+// services gives all services. The kernel counts its way through those of all
+// network namespaces together, so where one comes or goes anywhere between two parts
+// of a dump, that dump leaves some out or repeats them. A dump in parts is believed
+// once the next one has the same services.
 func (k *Kernel) services() ([]serviceRecord, error) {
-	var out []serviceRecord
-	err := k.socket.dump(k.family, cmdGetService, nil, func(payload []byte) error {
+	var before map[ServiceKey]bool
+	for range rereads {
+		all, parts, err := k.dumpServices()
+		if err != nil {
+			return nil, err
+		}
+		keys := make(map[ServiceKey]bool, len(all))
+		for _, s := range all {
+			keys[s.key] = true
+		}
+		if parts == 1 || len(keys) == len(all) && maps.Equal(keys, before) {
+			return all, nil
+		}
+		before = keys
+	}
+	return nil, fmt.Errorf("ipvs: read the services: they change faster than they can be read: %w", unix.EAGAIN)
+}
+
+// dumpServices dumps all services once; parts is in how many pieces they came.
+func (k *Kernel) dumpServices() (out []serviceRecord, parts int, err error) {
+	err = k.socket.dump(k.family, cmdGetService, nil, func(payload []byte) error {
 		r, err := decodeService(payload)
 		out = append(out, r)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("ipvs: read the services: %w", err)
+		return nil, 0, fmt.Errorf("ipvs: read the services: %w", err)
 	}
-	return out, nil
+	return out, k.socket.datagrams - 1, nil // the last one says that it is complete
 }
 
 // destinations dumps the destinations of each service. The kernel ends a dump only

@@ -23,6 +23,8 @@ type socket struct {
 	seq uint32
 	in  []byte
 	out []byte // of the last request, to be used again
+
+	datagrams int // that answered the last request
 }
 
 // reply is one message of the kernel.
@@ -125,7 +127,8 @@ func (s *socket) ask(typ, flags uint16, cmd uint8, fill func(*message), each fun
 		return err
 	}
 	var failure error
-	for done := false; !done; {
+	s.datagrams = 0
+	for done := false; !done; s.datagrams++ {
 		err := s.receive(func(r reply) {
 			var err error
 			switch {

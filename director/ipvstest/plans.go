@@ -21,7 +21,9 @@ func Plans(t *testing.T, k director.Kernel, seed uint64, rounds int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
-	t.Cleanup(func() {
+	// Not at the end of the test: a director that runs on would repair its table
+	// while the next one has the kernel.
+	defer func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -29,7 +31,7 @@ func Plans(t *testing.T, k director.Kernel, seed uint64, rounds int) {
 		if err := d.Stop(context.Background(), false); err != nil {
 			t.Error(err)
 		}
-	})
+	}()
 	for round := range rounds {
 		where := fmt.Sprintf("seed %d, round %d", seed, round)
 		servers := randomServers(random)
