@@ -1,0 +1,159 @@
+package ipvs
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"usher/test/lab"
+	"usher/test/lab/labtest"
+)
+
+// evenly is n answers of each server.
+func evenly(n int) string { return fmt.Sprint(map[string]int{"rs1": n, "rs2": n, "rs3": n}) }
+
+// Clients of one network stay with one server on every port, those of the next
+// network with another.
+func persistence(t *testing.T, l *lab.Lab) {
+	first, c, err := connect(l.Client, lab.ClientAddr(0), "192.168.60.224:8000")
+	labtest.Must(t, err)
+	c.Close()
+	for i, port := range []int{8000, 8001, 8002} {
+		// .105, .108 and .111 are in 192.168.60.96/28 as .100 is.
+		if got := names(t, l.Client, lab.ClientAddr(5+3*i), fmt.Sprintf("192.168.60.224:%d", port), 2); got[first] != 2 {
+			t.Errorf("port %d: %v, want %s", port, got, first)
+		}
+	}
+	if got := names(t, l.Client, lab.ClientAddr(12), "192.168.60.224:8000", 2); got[first] != 0 {
+		t.Errorf("another network: %v", got)
+	}
+	shown := labtest.Run(t, l.A, "ipvsadm", "-Lcn")
+	for _, want := range []string{"192.168.60.96:0", "192.168.60.112:0"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("ipvsadm -Lcn shows no template of %s:\n%s", want, shown)
+		}
+	}
+}
+
+// One-packet scheduling: the datagrams of one port go to every server.
+func oneByOne(t *testing.T, l *lab.Lab) {
+	if got := datagrams(t, l.Client, lab.ClientAddr(0), "192.168.60.225:8000", "?", 6); fmt.Sprint(got) != evenly(2) {
+		t.Error(got)
+	}
+}
+
+// A call stays with its server, whichever address its messages come from.
+func phone(t *testing.T, l *lab.Lab) {
+	message := func(call string) string {
+		return "INVITE sip:bob@example.org SIP/2.0\r\nCall-ID: " + call + "\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+	}
+	of := func(client int, call string) string {
+		for name := range datagrams(t, l.Client, lab.ClientAddr(client), "192.168.60.226:5060", message(call), 1) {
+			return name
+		}
+		return ""
+	}
+	one, two := of(0, "call-1"), of(0, "call-2")
+	if one == two {
+		t.Errorf("both calls from one address are with %s", one)
+	}
+	for client := 1; client < 4; client++ {
+		if got := of(client, "call-1"); got != one {
+			t.Errorf("the call of %s came to %s from address %d", one, got, client)
+		}
+	}
+	if shown := labtest.Run(t, l.A, "ipvsadm", "-Lcn", "--persistent-conn"); !strings.Contains(shown, "sip") || !strings.Contains(shown, "call-1") {
+		t.Errorf("ipvsadm -Lcn --persistent-conn shows no call:\n%s", shown)
+	}
+}
+
+func associations(t *testing.T, l *lab.Lab) {
+	count := map[string]int{}
+	for i := range 6 {
+		name, err := associate(l.Client, netip.AddrPortFrom(lab.ClientAddr(i), 0), netip.MustParseAddrPort("192.168.60.227:8000"))
+		labtest.Must(t, err)
+		count[name]++
+	}
+	if fmt.Sprint(count) != evenly(2) {
+		t.Error(count)
+	}
+	if shown := labtest.Run(t, l.A, "ipvsadm", "-Lcn"); strings.Count(shown, "SCTP") < 6 {
+		t.Errorf("ipvsadm -Lcn:\n%s", shown)
+	}
+}
+
+// A server at its upper threshold gets nothing more, and below the lower one it
+// does again.
+func thresholds(t *testing.T, l *lab.Lab) {
+	const vip = "192.168.60.228:8000"
+	count := map[string]int{}
+	var open []net.Conn
+	for range 6 {
+		name, c, err := connect(l.Client, netip.Addr{}, vip)
+		labtest.Must(t, err)
+		open = append(open, c)
+		count[name]++
+	}
+	if count["rs1"] != 2 || count["rs2"] != 4 {
+		t.Errorf("%v, want rs1 with 2 of 6", count)
+	}
+	for _, c := range open {
+		c.Close()
+	}
+	labtest.Must(t, lab.Until(t.Context(), "rs1 takes connections again", func() error {
+		if got := names(t, l.Client, netip.Addr{}, vip, 2); got["rs1"] == 0 {
+			return fmt.Errorf("they go to %v", got)
+		}
+		return nil
+	}))
+}
+
+// The schedulers that hash, with and without their flags: see hashed.
+func hashes(t *testing.T, l *lab.Lab) {
+	for i, several := range []bool{true, false, true, false} {
+		vip := fmt.Sprintf("192.168.60.230:82%02d", i)
+		if got := names(t, l.Client, lab.ClientAddr(0), vip, 20); (len(got) > 1) != several {
+			t.Errorf("service %d: connections of one address go to %v", i, got)
+		}
+	}
+	for i := 4; i < 6; i++ {
+		vip := fmt.Sprintf("192.168.60.230:82%02d", i)
+		for client := range 10 {
+			if got := names(t, l.Client, lab.ClientAddr(client), vip, 1); got["rs1"] != 0 || len(got) != 1 {
+				t.Errorf("service %d, client %d: rs1 has weight 0, answers of %v", i, client, got)
+			}
+		}
+	}
+}
+
+// What usher counts is what ipvsadm shows, to the last connection.
+func counters(t *testing.T, l *lab.Lab) {
+	labtest.Must(t, lab.Until(t.Context(), "the metrics agree with ipvsadm", func() error {
+		metrics, err := l.A.Control(t.Context(), "/metrics")
+		if err != nil {
+			return err
+		}
+		counted := sum(grep(string(metrics), "usher_ipvs_connections_total{"), func(f []string) string { return f[len(f)-1] })
+		shown := sum(grep(labtest.Run(t, l.A, "ipvsadm", "-Ln", "--exact", "--stats"), "->"), func(f []string) string { return f[min(2, len(f)-1)] })
+		if shown < 50 || counted != shown {
+			return fmt.Errorf("%d and %d", counted, shown)
+		}
+		return nil
+	}))
+}
+
+// sum adds up a number of each line.
+func sum(lines string, number func(fields []string) string) int {
+	total := 0
+	for line := range strings.Lines(lines) {
+		var n float64
+		if f := strings.Fields(line); len(f) > 0 {
+			if _, err := fmt.Sscan(number(f), &n); err == nil {
+				total += int(n)
+			}
+		}
+	}
+	return total
+}
