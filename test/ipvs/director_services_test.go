@@ -142,10 +142,29 @@ const allSaved = `-A -t 192.168.60.210:8000 -s wlc
 -a -f 7 -6 -r [fd00:10::11]:0 -g -w 1
 `
 
+const mailService = `
+virtual_server "mail" {
+  address        = "192.168.60.200:25"
+  forward_method = "nat"
+  real_server "10.1.2.3:25" {}
+}
+`
+
 // Every kind of service is in the kernel as ipvsadm understands it, settings are
 // as configured, and after the stop everything is as before.
 func TestDirectorServices(t *testing.T) {
 	l := suite.New(t, "")
+	labtest.Must(t, l.A.Sysctl("net.ipv4.ip_forward", "0"))
+	unmanaged := labtest.File(t, l.A, "unmanaged.hcl", "global {\n  manage_sysctls = false\n}\n"+mailService)
+	refused, err := l.A.StartUsher("run", "-c", unmanaged)
+	labtest.Must(t, err)
+	labtest.Must(t, lab.Until(t.Context(), "usher says what to set", func() error {
+		if log := refused.Tail(50); !strings.Contains(log, "sysctl -w net.ipv4.ip_forward=1") {
+			return fmt.Errorf("it says\n%s", log)
+		}
+		return nil
+	}))
+	refused.Reap()
 	file := labtest.File(t, l.A, "usher.hcl", allServices)
 	p := labtest.Start(t, l.A, "-c", file)
 	want := map[string]bool{}
@@ -174,17 +193,29 @@ func TestDirectorServices(t *testing.T) {
 		t.Errorf("timeouts: %s", got)
 	}
 	settings := map[string][2]string{
-		"expire_nodest_conn": {"1", "0"}, "conn_reuse_mode": {"0", "1"}, "sloppy_tcp": {"1", "0"},
+		"net.ipv4.vs.expire_nodest_conn": {"1", "0"}, "net.ipv4.vs.conn_reuse_mode": {"0", "1"}, "net.ipv4.vs.sloppy_tcp": {"1", "0"},
+		"net.ipv4.vs.expire_quiescent_template": {"1", "0"}, "net.ipv4.ip_forward": {"1", "0"},
 	}
 	expect := func(when string, i int) {
 		t.Helper()
 		for name, value := range settings {
-			if got := strings.TrimSpace(labtest.Run(t, l.A, "sysctl", "-n", "net.ipv4.vs."+name)); got != value[i] {
+			if got := strings.TrimSpace(labtest.Run(t, l.A, "sysctl", "-n", name)); got != value[i] {
 				t.Errorf("%s: %s is %s, want %s", when, name, got, value[i])
 			}
 		}
 	}
 	expect("running", 0)
+	status, err := l.A.Control(t.Context(), "/api/v1/status")
+	labtest.Must(t, err)
+	for name := range settings {
+		if !strings.Contains(string(status), name) {
+			t.Errorf("status lacks %s", name)
+		}
+	}
+	// One that was killed has left all of it, and the next knows what was before.
+	labtest.Must(t, p.Kill())
+	expect("after kill -9", 0)
+	p = labtest.Start(t, l.A, "-c", file)
 	labtest.Must(t, p.Stop())
 	expect("after the stop", 1)
 	if left := unchanged(t, l.A); left != "" {

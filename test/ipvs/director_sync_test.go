@@ -26,7 +26,7 @@ global {
 // over the death of the director that carried it.
 func TestDirectorSync(t *testing.T) {
 	t.Parallel()
-	for _, forward := range []string{"dr", "nat"} {
+	for _, forward := range []string{"dr", "nat", "tun"} {
 		t.Run(forward, func(t *testing.T) {
 			s := prepared(t, forward)
 			text, err := os.ReadFile(s.file)

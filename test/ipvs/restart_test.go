@@ -44,34 +44,6 @@ func unchanged(t *testing.T, n *lab.Node) string {
 	return labtest.Run(t, n, "ipvsadm", "-Sn")
 }
 
-// kill -9 and a new start change nothing in IPVS and break no connection.
-func TestRestartKeepsConnections(t *testing.T) {
-	s := single(t, "nat")
-	before := unchanged(t, s.A)
-	load := s.download(t)
-
-	labtest.Must(t, s.a.Kill())
-	if now := unchanged(t, s.A); now != before {
-		t.Errorf("after SIGKILL IPVS has\n%s\nbefore it had\n%s", now, before)
-	}
-	s.a = labtest.Start(t, s.A, "-c", s.file, "--var", "priority=150")
-	// From the first answer on nothing may be missing for a moment.
-	labtest.Must(t, lab.Until(t.Context(), "a is active again", func() error {
-		if now := unchanged(t, s.A); now != before {
-			t.Fatalf("during the restart IPVS has\n%s\nbefore it had\n%s", now, before)
-		}
-		if is := s.A.State(t.Context(), "web"); is != "active" {
-			return fmt.Errorf("it is %q", is)
-		}
-		return nil
-	}))
-	labtest.Must(t, s.A.AwaitServers(t.Context(), "web", "up", s.rips...))
-	if now := unchanged(t, s.A); now != before {
-		t.Errorf("after the restart IPVS has\n%s\nbefore it had\n%s", now, before)
-	}
-	complete(t, load)
-}
-
 // A planned stop takes usher's own services out, after the VIP, and no other.
 func TestStopCleansUp(t *testing.T) {
 	s := prepared(t, "nat")
