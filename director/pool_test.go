@@ -109,6 +109,28 @@ func TestSwapKeepsConnections(t *testing.T) {
 	})
 }
 
+// Connections live on through a failure with quiesce, those of a sorry server, too:
+// it stays until they are over, and not longer.
+func TestFailedSorryServerIsQuiesced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		vs := sorryPool()
+		vs.OnFailure = director.Quiesce
+		w.apply(vs)
+		w.health("web", 8, healthcheck.Up)
+		time.Sleep(5 * time.Second)
+		w.weights(map[int]uint32{8: 1})
+		w.k.SetCounters(testKey(0), testDest(8), ipvs.Counters{Active: 1})
+		w.health("web", 8, healthcheck.Down)
+		time.Sleep(5 * time.Second)
+		w.weights(map[int]uint32{8: 0, 9: 1})
+		w.k.SetCounters(testKey(0), testDest(8), ipvs.Counters{})
+		time.Sleep(2 * time.Second)
+		w.weights(map[int]uint32{9: 1})
+	})
+}
+
 func TestSlowStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -59,7 +59,8 @@ func (p *Pool) weight(m *member, now time.Time) (weight uint32, in bool) {
 		}
 		return m.found, true
 	case ServerDown:
-		return 0, p.config.OnFailure == Quiesce && !m.sorry
+		// A sorry server stays only for the connections that it has.
+		return 0, p.config.OnFailure == Quiesce && (!m.sorry || m.drain.on && !m.drain.gone)
 	case ServerDraining:
 		return 0, true
 	}
