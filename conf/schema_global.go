@@ -36,7 +36,7 @@ func ipvsBlock() *block {
 		{name: "sloppy_tcp", kind: kindFlag, doc: "Take up TCP connections in their middle, which a director needs that takes over without synchronisation."},
 		{name: "conn_reuse_mode", kind: kindNumber, bounds: bounds{0, 3}, doc: "What a new connection from a port still in the table means, as in the kernel's documentation of `conn_reuse_mode`."},
 	}, blocks: []*block{
-		{name: "sync", doc: "Connection synchronisation: master while the instance is active, backup otherwise.", keys: []key{
+		{name: "sync", doc: syncDoc, keys: []key{
 			{name: "interface", kind: kindText, required: true, doc: "Interface of the multicast messages."},
 			{name: "instance", kind: kindText, required: true, doc: "The `vrrp_instance` whose state it follows."},
 			{name: "id", kind: kindNumber, value: 0, bounds: bounds{0, 255}, doc: "Sync ID; directors hear those of their own only."},
@@ -47,3 +47,9 @@ func ipvsBlock() *block {
 		}},
 	}}
 }
+
+const syncDoc = "Connection synchronisation: master while the instance is active, backup otherwise. " +
+	"The kernel tells the peer of connections up to 2 s after they opened, so after a change of roles both run for 4 s, and a clean stop takes as long. " +
+	"With `accept = false` on the instance the new active director meanwhile drops packets of a connection that it has not heard of, which TCP sends again; " +
+	"otherwise its own TCP resets the connection. With `manage_sysctls`, `net.ipv4.vs.sync_threshold` and `sync_refresh_period` that are as the kernel starts " +
+	"become `0 0` and `10`: a connection is told as soon as it is open."

@@ -33,6 +33,7 @@ type loopState struct {
 	reported   map[string]bool          // errors that were told already
 	timed      map[string]bool          // pools that change by themselves
 	settings   *Settings                // nil until Configure
+	syncStop   time.Time                // when the sync daemon of the role before is stopped; zero for none
 	rules      []SNATRule               // as last kept
 	watching   bool                     // the packet filter tells of changes of them
 	watchers   sync.WaitGroup           // goroutines of Run
@@ -102,6 +103,9 @@ func (l *loopState) next(d *Director) time.Time {
 	if !l.poll.IsZero() && l.poll.Before(at) {
 		at = l.poll
 	}
+	if !l.syncStop.IsZero() && l.syncStop.Before(at) {
+		at = l.syncStop
+	}
 	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -140,7 +144,8 @@ func (d *Director) pass() {
 		}
 	}
 	var errs []error
-	if full || set != nil || d.takeRoles() {
+	lingered := !l.syncStop.IsZero() && !now.Before(l.syncStop)
+	if full || set != nil || d.takeRoles() || lingered {
 		errs = append(errs, d.keepSettings(&events)...)
 		if set != nil {
 			set.answer(errors.Join(errs...))

@@ -25,7 +25,9 @@ type memory struct {
 	Sysctls   map[string]string              `json:"sysctls,omitempty"`   // values before usher
 	Timeouts  *ipvs.Timeouts                 `json:"timeouts,omitempty"`  // the same
 	Sync      *ipvs.SyncDaemon               `json:"sync,omitempty"`      // daemon that usher started
-	SNAT      bool                           `json:"snat,omitempty"`      // usher's nftables table may be there
+	// SyncBefore is that of the role before, which lingers.
+	SyncBefore *ipvs.SyncDaemon `json:"sync_before,omitempty"`
+	SNAT       bool             `json:"snat,omitempty"` // usher's nftables table may be there
 }
 
 // ownedService is a key as a file holds it.
@@ -35,6 +37,16 @@ type ownedService struct {
 	Port     uint16     `json:"port,omitempty"`
 	Mark     uint32     `json:"fwmark,omitempty"`
 	IPv6     bool       `json:"ipv6,omitempty"`
+}
+
+// syncs gives the synchronisation daemons that usher started.
+func (m *memory) syncs() (all []ipvs.SyncDaemon) {
+	for _, s := range []*ipvs.SyncDaemon{m.SyncBefore, m.Sync} {
+		if s != nil {
+			all = append(all, *s)
+		}
+	}
+	return all
 }
 
 func (m *memory) owns() map[ipvs.ServiceKey]bool {

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"usher/director/ipvs"
 )
 
 // Sysctl reads and writes kernel settings by names such as "net.ipv4.ip_forward".
@@ -94,7 +92,7 @@ func (d *Director) keepSettings(events *[]Event) []error {
 	if s == nil {
 		return nil
 	}
-	errs := []error{d.keepSysctls(s), d.keepTimeouts(s), d.keepSync(s)}
+	errs := []error{d.keepSysctls(s), d.keepTimeouts(s), d.keepSync(s, time.Now())}
 	for _, err := range errs {
 		if err != nil {
 			d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, Reason: err.Error()}, events)
@@ -106,6 +104,7 @@ func (d *Director) keepSettings(events *[]Event) []error {
 // wantedSysctls gives what settings and forward methods ask for.
 func (d *Director) wantedSysctls(s *Settings) map[string]string {
 	want := s.sysctls()
+	d.syncWants(s, want)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, p := range d.pools {
@@ -165,7 +164,7 @@ func (d *Director) keepSysctls(s *Settings) error {
 	var status []SettingStatus
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(want)) {
-		value, err := d.options.Sysctl.Get(name)
+		value, err := d.sysctl(name)
 		if err == nil && value != want[name] {
 			value, err = d.setSysctl(s, name, value, want[name])
 		}
@@ -225,50 +224,4 @@ func (d *Director) setSysctl(s *Settings, name, old, want string) (string, error
 	}
 	d.log.Info("kernel setting changed", "name", name, "from", old, "to", want)
 	return want, nil
-}
-
-// keepSync runs the one daemon that the instance's state asks for. One that
-// somebody else started in that role stays.
-func (d *Director) keepSync(s *Settings) error {
-	d.mu.Lock()
-	ours := d.memory.Sync
-	var want *ipvs.SyncDaemon
-	if s.Sync != nil {
-		daemon := s.Sync.Daemon
-		daemon.Role = ipvs.SyncBackup
-		if d.active[s.Sync.Instance] {
-			daemon.Role = ipvs.SyncMaster
-		}
-		want = &daemon
-	}
-	d.mu.Unlock()
-	if ours == nil && want == nil {
-		return nil
-	}
-	running, err := d.options.Kernel.SyncDaemons()
-	if err != nil {
-		return fmt.Errorf("director: read the sync daemons: %w", err)
-	}
-	is := func(role ipvs.SyncRole) bool {
-		return slices.ContainsFunc(running, func(r ipvs.SyncDaemon) bool { return r.Role == role })
-	}
-	if ours != nil && (want == nil || *want != *ours) && is(ours.Role) {
-		if err := d.options.Kernel.StopSync(*ours); err != nil {
-			return fmt.Errorf("director: stop the %s sync daemon: %w", ours.Role, err)
-		}
-	} else if want != nil && is(want.Role) {
-		return nil
-	}
-	d.mu.Lock()
-	d.memory.Sync = want
-	d.persist()
-	d.mu.Unlock()
-	if want == nil {
-		return nil
-	}
-	if err := d.options.Kernel.StartSync(*want); err != nil {
-		return fmt.Errorf("director: start the %s sync daemon on %s: %w", want.Role, want.Interface, err)
-	}
-	d.log.Info("sync daemon", "role", strings.ToLower(want.Role.String()), "interface", want.Interface)
-	return nil
 }

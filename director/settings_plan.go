@@ -46,12 +46,13 @@ func (d *Director) sysctlChanges(servers []VirtualServer, s *Settings) []Change 
 		return nil
 	}
 	want := s.sysctls()
+	d.syncWants(s, want)
 	for _, vs := range servers {
 		maps.Copy(want, vs.sysctls())
 	}
 	var out []Change
 	for _, name := range slices.Sorted(maps.Keys(want)) {
-		value, err := d.options.Sysctl.Get(name)
+		value, err := d.sysctl(name)
 		if err != nil || value == want[name] {
 			continue
 		}

@@ -19,6 +19,9 @@ func (d *Director) Stop(ctx context.Context, keep bool) error {
 	if err := d.remember(true); err != nil {
 		return err
 	}
+	if !keep {
+		d.flushSync(ctx)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if keep {
@@ -72,17 +75,6 @@ func (d *Director) removeSNAT() error {
 		return fmt.Errorf("director: remove the fullnat rules: %w", err)
 	}
 	d.memory.SNAT = false
-	return nil
-}
-
-func (d *Director) restoreSync() error {
-	if d.memory.Sync == nil {
-		return nil
-	}
-	if err := d.options.Kernel.StopSync(*d.memory.Sync); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("director: stop the %s sync daemon: %w", d.memory.Sync.Role, err)
-	}
-	d.memory.Sync = nil
 	return nil
 }
 

@@ -1,0 +1,174 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"usher/director/ipvs"
+)
+
+// syncLinger is how long a synchronisation daemon runs on beside the one of the
+// new role. The kernel collects connections for up to 2 s before it tells them,
+// and looks once a second; a master that is stopped forgets what it has collected.
+const syncLinger = 4 * time.Second
+
+// syncSysctls are the settings of a machine that synchronises: where they are as
+// the kernel starts (first), they become the second. The kernel's own tell the peer
+// of a connection with its third packet and then with each fiftieth: late of one
+// that says little, and not until then of one whose SYN was sent again. So a
+// connection is told as soon as it is open, and again after 10 s if it is in use.
+var syncSysctls = map[string][2]string{
+	"net.ipv4.vs.sync_threshold":      {"3 50", "0 0"},
+	"net.ipv4.vs.sync_refresh_period": {"0", "10"},
+}
+
+// syncWants adds to want what synchronisation asks for. An administrator's own
+// value stays.
+func (d *Director) syncWants(s *Settings, want map[string]string) {
+	if s.Sync == nil || !s.ManageSysctls || d.options.Sysctl == nil {
+		return
+	}
+	for name, value := range syncSysctls {
+		d.mu.Lock()
+		_, ours := d.memory.Sysctls[name]
+		d.mu.Unlock()
+		if is, err := d.sysctl(name); err == nil && (ours || is == value[0]) {
+			want[name] = value[1]
+		}
+	}
+}
+
+// sysctl reads a setting; one of several numbers has a space between them.
+func (d *Director) sysctl(name string) (string, error) {
+	value, err := d.options.Sysctl.Get(name)
+	return strings.Join(strings.Fields(value), " "), err
+}
+
+// wantedSync gives the daemon that the instance's state asks for; nil for none.
+func (d *Director) wantedSync(s *Settings) *ipvs.SyncDaemon {
+	if s.Sync == nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	daemon := s.Sync.Daemon
+	daemon.Role = ipvs.SyncBackup
+	if d.active[s.Sync.Instance] {
+		daemon.Role = ipvs.SyncMaster
+	}
+	return &daemon
+}
+
+// keepSync runs the daemon that the instance's state asks for. The one of the
+// role before lingers beside it. One that somebody else started in that role stays.
+func (d *Director) keepSync(s *Settings, now time.Time) (err error) {
+	defer func() {
+		if err != nil && !d.loop.syncStop.IsZero() { // not again at once
+			d.loop.syncStop = now.Add(syncLinger)
+		}
+	}()
+	want := d.wantedSync(s)
+	d.mu.Lock()
+	ours := d.memory.syncs()
+	d.mu.Unlock()
+	if len(ours) == 0 && want == nil {
+		return nil
+	}
+	running, err := d.options.Kernel.SyncDaemons()
+	if err != nil {
+		return fmt.Errorf("director: read the sync daemons: %w", err)
+	}
+	is := func(role ipvs.SyncRole) bool {
+		return slices.ContainsFunc(running, func(r ipvs.SyncDaemon) bool { return r.Role == role })
+	}
+	var current, before *ipvs.SyncDaemon
+	for _, o := range ours {
+		switch {
+		case !is(o.Role):
+		case want != nil && *want == o:
+			current = &o
+		case d.lingers(o, want, now):
+			before = &o
+		default:
+			if err := d.stopSync(o); err != nil {
+				return err
+			}
+			running = slices.DeleteFunc(running, func(r ipvs.SyncDaemon) bool { return r.Role == o.Role })
+		}
+	}
+	if before == nil {
+		d.loop.syncStop = time.Time{}
+	}
+	start := want != nil && !is(want.Role)
+	if start {
+		current = want
+	}
+	d.mu.Lock()
+	if after := (&memory{Sync: current, SyncBefore: before}).syncs(); !slices.Equal(after, ours) {
+		d.memory.Sync, d.memory.SyncBefore = current, before
+		d.persist()
+	}
+	d.mu.Unlock()
+	if !start {
+		return nil
+	}
+	if err := d.options.Kernel.StartSync(*want); err != nil {
+		return fmt.Errorf("director: start the %s sync daemon on %s: %w", want.Role, want.Interface, err)
+	}
+	d.log.Info("sync daemon", "role", strings.ToLower(want.Role.String()), "interface", want.Interface)
+	return nil
+}
+
+// lingers tells whether o, which is not the daemon wanted, runs on for a while.
+func (d *Director) lingers(o ipvs.SyncDaemon, want *ipvs.SyncDaemon, now time.Time) bool {
+	if want == nil || o.Role == want.Role {
+		return false
+	}
+	if o.Role = want.Role; o != *want {
+		return false
+	}
+	if d.loop.syncStop.IsZero() {
+		d.loop.syncStop = now.Add(syncLinger)
+	}
+	return now.Before(d.loop.syncStop)
+}
+
+// stopSync stops a daemon, which may have ended by itself.
+func (d *Director) stopSync(o ipvs.SyncDaemon) error {
+	if err := d.options.Kernel.StopSync(o); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("director: stop the %s sync daemon: %w", o.Role, err)
+	}
+	return nil
+}
+
+// flushSync waits until the kernel has told the peer of the last connections, where
+// a master is about to be stopped.
+func (d *Director) flushSync(ctx context.Context) {
+	d.mu.Lock()
+	master := slices.ContainsFunc(d.memory.syncs(), func(s ipvs.SyncDaemon) bool { return s.Role == ipvs.SyncMaster })
+	d.mu.Unlock()
+	if !master {
+		return
+	}
+	select {
+	case <-time.After(syncLinger):
+	case <-ctx.Done():
+	}
+}
+
+// restoreSync stops what usher started.
+func (d *Director) restoreSync() error {
+	for _, o := range d.memory.syncs() {
+		if err := d.stopSync(o); err != nil {
+			return err
+		}
+	}
+	d.memory.Sync, d.memory.SyncBefore = nil, nil
+	return nil
+}
