@@ -69,11 +69,12 @@ func TestStalls(t *testing.T) {
 
 // TestStubborn has somebody on the network who is inferior and never gives way, but
 // contradicts each advertisement at once: that disturbs nobody, and does not fill the wire.
+// Nothing is handed over meanwhile: who says that he has taken over is believed.
 func TestStubborn(t *testing.T) {
 	each(t, 20, func(seed uint64) Plan {
 		return Plan{
 			Directors: 3, Groups: seed%2 == 0, IPv6: seed%3 == 0, Preempt: true, Interval: time.Second, For: 2 * time.Minute, Every: 20 * time.Second,
-			Stubborn: true, Accidents: []Accident{Kill, Restart, Unplug, Isolate, Stall, Degrade, Handover},
+			Stubborn: true, Accidents: []Accident{Kill, Restart, Unplug, Isolate, Stall, Degrade},
 		}
 	})
 }

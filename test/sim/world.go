@@ -277,7 +277,7 @@ func (m *machine) record(e vrrp.Event) {
 	calm := time.Since(w.lastCut) > w.plan.bound().None
 	w.mu.Unlock()
 	for _, other := range w.machines {
-		if calm && other != m && other.steady() > w.plan.bound().None && w.priority(other.id) > w.priority(m.id) && w.connected(other, m) {
+		if calm && other != m && !other.isDegraded() && other.steady() > w.plan.bound().None && w.priority(other.id) > w.priority(m.id) && w.connected(other, m) {
 			w.fail("director %d took %s over from director %d, which was there all along", m.id, e.Instance, other.id)
 		}
 	}
