@@ -199,9 +199,12 @@ func (i installed) replaced(t *testing.T, was string) {
 	}))
 }
 
-// killed ends all of usher at once: what clears the VIPs is ExecStopPost.
+// killed ends all of usher at once: what clears the VIPs is ExecStopPost. The signals
+// are sent one after the other, so all is stopped first: the VRRP process would see
+// the end of the main one and resign.
 func (i installed) killed(t *testing.T) {
 	was := i.show(t, "MainPID")
+	i.run(t, "systemctl", "kill", "--kill-who=all", "--signal=STOP", "usher")
 	i.run(t, "systemctl", "kill", "--kill-who=all", "--signal=KILL", "usher")
 	i.journal(t, `removed .*192\.168\.60\.200/32`)
 	i.replaced(t, was)
