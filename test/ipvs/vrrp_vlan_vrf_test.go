@@ -38,11 +38,14 @@ vrrp_instance "vlan" {
 	run(l.B, 100)
 	labtest.Await(t, l.A, "vlan", "active")
 	labtest.Await(t, l.B, "vlan", "backup")
-	s, err := l.B.Status(t.Context())
-	labtest.Must(t, err)
-	if got := s.Instances[0].ActiveRouter; got != "192.0.2.2" {
-		t.Errorf("the active router is %q, want 192.0.2.2", got)
-	}
+	// Its first advertisement may still be under way.
+	labtest.Must(t, lab.Until(t.Context(), "b has heard of a", func() error {
+		s, err := l.B.Status(t.Context())
+		if err == nil && s.Instances[0].ActiveRouter != "192.0.2.2" {
+			err = fmt.Errorf("the active router is %q", s.Instances[0].ActiveRouter)
+		}
+		return err
+	}))
 	labtest.Must(t, a.Stop())
 	labtest.Await(t, l.B, "vlan", "active")
 	if held, err := l.B.Holds("192.0.2.200"); err != nil || !held {
