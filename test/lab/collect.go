@@ -19,7 +19,7 @@ var tables = [][]string{
 	{"ipvsadm", "-Lnc"},
 	{"nft", "list", "ruleset"},
 	{"ss", "-tanpoi"},
-	{"nstat", "-az"},
+	{"nstat", "-asz"}, // s: no history in /tmp
 }
 
 // Collect writes the kernel tables of every node beside its logs, and keeps the

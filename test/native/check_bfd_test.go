@@ -39,6 +39,9 @@ bfd
 exit
 `
 
+// frr runs one of FRR's programs on a /var/tmp of its own, where it leaves its log.
+const frr = `mount -t tmpfs frr /var/tmp && exec "/usr/lib/frr/$0" "$@"`
+
 // bfdd starts FRR's zebra and bfdd on a node, and returns bfdd.
 func bfdd(t *testing.T, n *lab.Node, conf string) *lab.Process {
 	t.Helper()
@@ -53,10 +56,10 @@ func bfdd(t *testing.T, n *lab.Node, conf string) *lab.Process {
 		return path
 	}
 	common := []string{"-z", dir + "/zebra.sock", "--vty_socket", dir, "-u", "frr", "-g", "frr"}
-	_, err = n.Start("zebra", append([]string{"/usr/lib/frr/zebra", "-f", write("zebra.conf", "hostname zebra\n"), "-i", dir + "/zebra.pid"}, common...)...)
+	_, err = n.Start("zebra", append([]string{"unshare", "-m", "sh", "-c", frr, "zebra", "-f", write("zebra.conf", "hostname zebra\n"), "-i", dir + "/zebra.pid"}, common...)...)
 	labtest.Must(t, err)
 	labtest.Must(t, lab.Until(t.Context(), "zebra's socket", func() error { return exec.Command("test", "-S", dir+"/zebra.sock").Run() }))
-	p, err := n.Start("bfdd", append([]string{"/usr/lib/frr/bfdd", "-f", write("bfdd.conf", conf), "-i", dir + "/bfdd.pid", "--bfdctl", dir + "/bfdd.sock"}, common...)...)
+	p, err := n.Start("bfdd", append([]string{"unshare", "-m", "sh", "-c", frr, "bfdd", "-f", write("bfdd.conf", conf), "-i", dir + "/bfdd.pid", "--bfdctl", dir + "/bfdd.sock"}, common...)...)
 	labtest.Must(t, err)
 	return p
 }

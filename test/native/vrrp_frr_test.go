@@ -11,15 +11,16 @@ import (
 	"usher/test/lab/labtest"
 )
 
-// vrrpdScript starts FRR's zebra and vrrpd in the node's namespace, on a /run of
-// their own, from the folder $0. FRR wants the macvlan made for it.
+// vrrpdScript starts FRR's zebra and vrrpd in the node's namespace, on a /run and a
+// /var/tmp of their own, from the folder $0. FRR wants the macvlan made for it.
 const vrrpdScript = `set -e
 ip link add vrrp4-2-1 link eth0 type macvlan mode bridge
 ip link set dev vrrp4-2-1 address 00:00:5e:00:01:33
 ip addr add 192.168.60.200/32 dev vrrp4-2-1
 ip link set dev vrrp4-2-1 up
-mkdir -p /run/frr
-mount -t tmpfs frr /run/frr
+mount -t tmpfs frr /run
+mount -t tmpfs frr /var/tmp
+mkdir /run/frr
 cp "$0/vrrpd.conf" "$0/zebra.conf" /run/frr
 chown -R frr:frr /run/frr
 /usr/lib/frr/zebra -A 127.0.0.1 -f /run/frr/zebra.conf --log stdout &
