@@ -128,26 +128,26 @@ func whole(name string, text []byte) *hclsyntax.Body {
 // build makes the virtual servers that are not known, and tells whether all is
 // well with each.
 func build(servers []*piece, texts []text, s *scope) bool {
-	var todo []*piece
+	var unread []*piece
 	for _, p := range servers {
 		if p.server == nil {
-			todo = append(todo, p)
+			unread = append(unread, p)
 		}
 	}
 	var wait sync.WaitGroup
 	var next atomic.Int64
 	var failed atomic.Bool
-	for range min(runtime.GOMAXPROCS(0), len(todo)) {
+	for range min(runtime.GOMAXPROCS(0), len(unread)) {
 		wait.Go(func() {
 			// Nothing of this is shared: schemas and scopes fill up as they are used.
 			r := &reader{top: schema()}
 			mine := s.clone()
 			for !failed.Load() {
 				n := int(next.Add(1)) - 1
-				if n >= len(todo) {
+				if n >= len(unread) {
 					return
 				}
-				if !todo[n].build(r, mine, texts[todo[n].file].name) {
+				if !unread[n].build(r, mine, texts[unread[n].file].name) {
 					failed.Store(true)
 				}
 			}
