@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"usher/test/lab"
 	"usher/test/lab/labtest"
@@ -42,6 +45,36 @@ func child(t *testing.T, p *lab.Process) int {
 		return errors.New("no child")
 	}))
 	return pid
+}
+
+// Every thread of the VRRP process has a real-time schedule, and all the same
+// priority: the runtime's spinning waits would starve a lower one of its own for ever.
+func TestOneRealtimePriority(t *testing.T) {
+	l := suite.New(t, "")
+	a := run(t, l.A, 150)
+	labtest.Await(t, l.A, "web", "active")
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", child(t, a)))
+	labtest.Must(t, err)
+	if len(tasks) < 5 {
+		t.Fatalf("threads %v", tasks)
+	}
+	priorities := map[uint32][]int{}
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(filepath.Base(task))
+		labtest.Must(t, err)
+		attr, err := unix.SchedGetAttr(tid, 0)
+		if errors.Is(err, unix.ESRCH) {
+			continue // it has ended
+		}
+		labtest.Must(t, err)
+		if attr.Policy != unix.SCHED_RR {
+			t.Errorf("thread %d: policy %d", tid, attr.Policy)
+		}
+		priorities[attr.Priority] = append(priorities[attr.Priority], tid)
+	}
+	if len(priorities) != 1 {
+		t.Errorf("priorities of threads: %v", priorities)
+	}
 }
 
 // overlap looks at both directors every 10 ms, until it is stopped, for the VIP on

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -103,11 +104,13 @@ func TestStatusShowsWhatIsThere(t *testing.T) {
 	if !strings.Contains(labtest.Run(t, l.A, "ip", "-4", "address", "show", "dev", "eth0"), "192.168.60.200/32") {
 		t.Error("ip address on a does not show the VIP")
 	}
-	s, err = l.B.Status(t.Context())
-	labtest.Must(t, err)
-	if got := s.Instances[0].ActiveRouter; got != lab.AddrA.String() {
-		t.Errorf("b takes %q for the active router, want %s", got, lab.AddrA)
-	}
+	labtest.Must(t, lab.Until(t.Context(), "b has heard a", func() error {
+		s, err := l.B.Status(t.Context())
+		if err == nil && s.Instances[0].ActiveRouter != lab.AddrA.String() {
+			err = fmt.Errorf("b takes %q for the active router, want %s", s.Instances[0].ActiveRouter, lab.AddrA)
+		}
+		return err
+	}))
 	table, err := l.A.Usher(t.Context(), "status")
 	labtest.Must(t, err)
 	for _, want := range []string{"web", "active", "150"} {

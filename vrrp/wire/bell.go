@@ -33,7 +33,7 @@ func Bells() ([2]*Bell, error) {
 }
 
 // Own gives the calling goroutine a thread of its own, for good, which keeps to the
-// bell's processors.
+// bell's processors: it never goes back to the pool.
 func (b *Bell) Own() {
 	runtime.LockOSThread()
 	// Where that is refused the thread runs wherever there is room.

@@ -165,26 +165,17 @@ func (l *Loop) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	wg.Go(func() {
 		defer close(done)
-		l.thread(bells[0])
+		bells[0].Own()
 		l.loop(ctx)
 	})
 	wg.Go(func() {
-		l.thread(bells[1])
+		bells[1].Own()
 		l.guard(ctx, bells[1])
 	})
 	<-done
 	bells[1].Ring()
 	wg.Wait()
 	return errors.Join(bells[0].Close(), bells[1].Close())
-}
-
-// thread makes the calling goroutine one of the two threads. It ends with its
-// thread locked: one with a real-time schedule does not go back to the pool.
-func (l *Loop) thread(b *Bell) {
-	b.Own()
-	if l.rt {
-		_ = roundRobin(0, loopPriority) // what is not permitted has been said
-	}
 }
 
 func (l *Loop) open() error {
