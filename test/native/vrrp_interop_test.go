@@ -140,10 +140,11 @@ func TestInteropUsherFirst(t *testing.T) {
 			d.holds(t, l.A, true)
 			d.holds(t, l.B, false)
 			within(t, skew, "keepalived's takeover after usher's stop", func() error {
-				err := a.Stop()
+				err := a.Signal(syscall.SIGTERM)
 				d.holds(t, l.B, true)
 				return err
 			})
+			labtest.Must(t, a.Stop())
 			a = d.runUsher(t, l, l.A, 150)
 			d.holds(t, l.A, true)
 			d.holds(t, l.B, false)
