@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
+
+	"usher/healthcheck"
 )
 
 // decode evaluates an argument and gives it the type of its key. The value is nil
@@ -225,7 +227,7 @@ func (d *decoder) limits() string { return d.key.bounds.words(d.key.kind) }
 
 func (d *decoder) show(text string) string {
 	if d.hidden {
-		return "(hidden)"
+		return healthcheck.Hidden
 	}
 	return text
 }

@@ -13,9 +13,6 @@ import (
 	"usher/vrrp"
 )
 
-// hidden stands where a secret is.
-const hidden = "(hidden)"
-
 // Redacted is the whole configuration for people and for the API: maps, lists,
 // strings, numbers and flags under names as the files have them, ready for
 // encoding/json. Secrets are not in it: passwords, keys of signatures, paths of
@@ -78,7 +75,7 @@ func redactStruct(v reflect.Value, out map[string]any) {
 			redactStruct(value, out)
 		case isSecret(f.Name) && !isCredential(value):
 			if !value.IsZero() {
-				out[snake(f)] = hidden
+				out[snake(f)] = healthcheck.Hidden
 			}
 		case f.Name == "URL":
 			out[snake(f)] = redactURL(value.String())
@@ -97,19 +94,18 @@ func isCredential(v reflect.Value) bool {
 func redactURL(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
-		return hidden
+		return healthcheck.Hidden
 	}
 	if u.User == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" {
 		return s
 	}
-	return u.Scheme + "://" + u.Host + "/" + hidden
+	return u.Scheme + "://" + u.Host + "/" + healthcheck.Hidden
 }
 
 func redactHeader(h healthcheck.Header) any {
 	value := h.Value
-	switch strings.ToLower(h.Name) {
-	case "authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token":
-		value = hidden
+	if h.Secret() {
+		value = healthcheck.Hidden
 	}
 	return map[string]any{"name": h.Name, "value": value}
 }

@@ -70,7 +70,7 @@ func (x *httpExchange) Ended(phase loop.Phase, err error) {
 	}
 	r := pass()
 	if err != nil {
-		r = broken(c, doing, err)
+		r = conceal(broken(c, doing, err), secretsSent(&x.set, "")...)
 	}
 	r.Latency = time.Since(x.begun)
 	report := x.job.Report
@@ -92,20 +92,29 @@ func reading(a *httpAnswer) string {
 	return "reading the answer"
 }
 
-// web is an http or https check with everything: each path by a connection of its own.
+// web is an http or https check with everything.
 func web(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	h := settings(c)
-	authorization, err := authorize(h.Credential)
+	key, err := secret(h.Credential)
 	if err != nil {
 		return broken(c, "reading the credential", err)
 	}
+	r := askAll(ctx, c, &h, authorize(h.Credential, key))
+	if r.Outcome != healthcheck.Pass {
+		r = conceal(r, secretsSent(&h, key)...)
+	}
+	return r
+}
+
+// askAll asks for each path by a connection of its own.
+func askAll(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, authorization string) healthcheck.Result {
 	ask := askOne
 	if h.Version == "2" || h.FollowRedirects {
 		ask = askClient
 	}
 	result := pass()
 	for _, path := range h.Paths {
-		expiry, doing, err := ask(ctx, c, &h, path, authorization)
+		expiry, doing, err := ask(ctx, c, h, path, authorization)
 		if !expiry.IsZero() {
 			result.Expiry = expiry
 		}

@@ -1,9 +1,7 @@
 package probe
 
 import (
-	"encoding/base64"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 
@@ -84,35 +82,4 @@ func settings(c *healthcheck.Check) healthcheck.HTTP {
 		h.ExpectStatus = []healthcheck.StatusRange{{From: 200, To: 299}}
 	}
 	return h
-}
-
-// secret reads a credential's secret; its text never gets into a message.
-func secret(k *healthcheck.Credential) (string, error) {
-	if k.File != "" {
-		text, err := os.ReadFile(k.File)
-		if err != nil {
-			return "", mine("the credential cannot be read: %v", err)
-		}
-		return strings.TrimRight(string(text), "\r\n"), nil
-	}
-	text, ok := os.LookupEnv(k.Variable)
-	if !ok {
-		return "", mine("the credential's environment variable %s is not set", k.Variable)
-	}
-	return text, nil
-}
-
-// authorize is the Authorization header of a credential (RFC 7617, RFC 6750).
-func authorize(k *healthcheck.Credential) (string, error) {
-	if k == nil {
-		return "", nil
-	}
-	text, err := secret(k)
-	if err != nil {
-		return "", err
-	}
-	if k.Scheme == "bearer" {
-		return "Bearer " + text, nil
-	}
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(k.User+":"+text)), nil
 }

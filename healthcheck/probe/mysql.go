@@ -28,15 +28,7 @@ const (
 // mysql logs in as far as it shows that the server serves. Without a user it
 // gives none: a refusal is an answer too, while a client that vanishes after the
 // greeting would be counted, and its host blocked (max_connect_errors).
-func mysql(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
-	d := database(c)
-	password := ""
-	if d.Password != nil {
-		var err error
-		if password, err = secret(d.Password); err != nil {
-			return broken(c, "reading the password", err)
-		}
-	}
+func mysql(ctx context.Context, c *healthcheck.Check, d healthcheck.Database, password string) healthcheck.Result {
 	conn, err := dial(ctx, c)
 	if err != nil {
 		return broken(c, "connecting", err)

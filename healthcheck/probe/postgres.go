@@ -19,15 +19,7 @@ const postgresMost = 64 << 10
 // postgres logs in as far as it shows that the server serves: without a password,
 // to where it is asked for one; with it, until the server is ready for queries
 // (PostgreSQL, "Frontend/Backend Protocol").
-func postgres(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
-	d := database(c)
-	password := ""
-	if d.Password != nil {
-		var err error
-		if password, err = secret(d.Password); err != nil {
-			return broken(c, "reading the password", err)
-		}
-	}
+func postgres(ctx context.Context, c *healthcheck.Check, d healthcheck.Database, password string) healthcheck.Result {
 	conn, err := dial(ctx, c)
 	if err != nil {
 		return broken(c, "connecting", err)

@@ -130,11 +130,11 @@ func find(t healthcheck.Type) healthcheck.Func {
 	case healthcheck.TypeGRPC:
 		return grpc
 	case healthcheck.TypeMySQL:
-		return mysql
+		return login(mysql)
 	case healthcheck.TypePostgres:
-		return postgres
+		return login(postgres)
 	case healthcheck.TypeRedis:
-		return redis
+		return login(redis)
 	case healthcheck.TypeExec:
 		return command
 	case healthcheck.TypeAgent:

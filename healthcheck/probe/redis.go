@@ -9,19 +9,14 @@ import (
 )
 
 // redis logs in where a password is given, and asks for PONG.
-func redis(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
-	d := database(c)
+func redis(ctx context.Context, c *healthcheck.Check, d healthcheck.Database, password string) healthcheck.Result {
 	words := [][]string{}
-	if d.Password != nil {
-		password, err := secret(d.Password)
-		if err != nil {
-			return broken(c, "reading the password", err)
-		}
-		if d.User != "" {
-			words = append(words, []string{"AUTH", d.User, password})
-		} else {
-			words = append(words, []string{"AUTH", password})
-		}
+	switch {
+	case d.Password == nil:
+	case d.User != "":
+		words = append(words, []string{"AUTH", d.User, password})
+	default:
+		words = append(words, []string{"AUTH", password})
 	}
 	if d.Database != "" {
 		words = append(words, []string{"SELECT", d.Database})
@@ -72,12 +67,4 @@ func judgeRedis(word, line string) error {
 		return judge("the server refuses %s: %s", word, quote(line[1:]))
 	}
 	return judge("the answer to %s is %s, want %s: is this redis?", word, quote(line), want)
-}
-
-// database are a check's settings, or none.
-func database(c *healthcheck.Check) healthcheck.Database {
-	if c.Database == nil {
-		return healthcheck.Database{}
-	}
-	return *c.Database
 }
