@@ -55,7 +55,7 @@ func (m *mail) String() string { return "mail to " + strings.Join(m.To, ", ") + 
 func (m *mail) deliver(ctx context.Context, c Change) error {
 	ctx, cancel := context.WithTimeout(ctx, max(m.Timeout, time.Second))
 	defer cancel()
-	err := m.send(ctx, c)
+	err := conceal(m.send(ctx, c), m.Password, "\x00"+m.User+"\x00"+m.Password)
 	var refused *textproto.Error
 	if errors.As(err, &refused) && refused.Code >= 500 {
 		return fmt.Errorf("%w: %w", errPermanent, err)

@@ -78,6 +78,7 @@ func TestSignature(t *testing.T) {
 // post is a mail server for one conversation.
 type post struct {
 	offers    []string
+	refuses   bool // to authenticate anybody, with the words that he came with
 	cert      tls.Certificate
 	encrypted bool
 	auth      []string
@@ -119,6 +120,10 @@ func (p *post) serve(conn net.Conn) {
 					answer, _ := r.ReadString('\n')
 					p.auth = append(p.auth, strings.TrimSpace(answer))
 				}
+			}
+			if p.refuses {
+				say("535 5.7.8 not with " + strings.Join(p.auth, " "))
+				continue
 			}
 			say("235 welcome")
 		case "MAIL":

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,7 +27,8 @@ const signatureHeader = "X-Usher-Signature"
 // webhook is a URL that gets each change as a JSON document by POST.
 type webhook struct {
 	conf.Webhook
-	client *http.Client
+	client  *http.Client
+	secrets []string // that no error shows
 }
 
 func newWebhook(c conf.Webhook) (*webhook, error) {
@@ -41,7 +43,26 @@ func newWebhook(c conf.Webhook) (*webhook, error) {
 			// Changes are rare: a connection kept open would only be dead by then.
 			DisableKeepAlives: true,
 		},
-	}}, nil
+	}, append(secretsIn(c.URL), c.Secret)}, nil
+}
+
+// secretsIn are the parts of a webhook's URL that may be secret: its path and query,
+// which often are a token, and a user's password.
+func secretsIn(address string) []string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return []string{address}
+	}
+	var all []string
+	for _, s := range []string{u.RequestURI(), u.Path, u.RawQuery} {
+		if s != "/" {
+			all = append(all, s)
+		}
+	}
+	if password, ok := u.User.Password(); ok {
+		all = append(all, password)
+	}
+	return all
 }
 
 // rootsFrom reads certificates; nil, for the system's, where no file is given.
@@ -63,6 +84,10 @@ func rootsFrom(file string) (*x509.CertPool, error) {
 // deliver posts the change. Answers that a later attempt may mend are those of an
 // overloaded or broken server; what it does not want it will not want later.
 func (w *webhook) deliver(ctx context.Context, c Change) error {
+	return conceal(w.post(ctx, c), w.secrets...)
+}
+
+func (w *webhook) post(ctx context.Context, c Change) error {
 	body, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errPermanent, err)
@@ -78,6 +103,10 @@ func (w *webhook) deliver(ctx context.Context, c Change) error {
 	}
 	resp, err := w.client.Do(req)
 	if err != nil {
+		var outer *url.Error // names the URL
+		if errors.As(err, &outer) {
+			err = outer.Err
+		}
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
