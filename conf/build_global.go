@@ -127,7 +127,7 @@ func (b *builder) alerts(n *node, words []string) Alerts {
 	}
 	for _, c := range n.all("webhook") {
 		if u, err := url.Parse(c.label()); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			b.complain(c.own(), "Not a URL", "The label of webhook must be a URL such as https://alerts.example.org/usher, not %q.", c.label())
+			b.complain(c.own(), "Not a URL", "The label of webhook must be a URL such as https://alerts.example.org/usher, not %q.", maskURL(c.label()))
 		}
 		a.Webhooks = append(a.Webhooks, Webhook{
 			URL: c.label(), On: on(c), Secret: b.secret(c, "secret"), CAFile: c.path("ca_file"),

@@ -156,7 +156,7 @@ func (d *decoder) word(v cty.Value, at hcl.Range) string {
 	s := v.AsString()
 	if d.key.oneOf != nil && !slices.Contains(d.key.oneOf, s) {
 		hint := didYouMean(s, d.key.oneOf)
-		d.fail(at, "Unknown "+strings.ReplaceAll(d.key.name, "_", " "), "%s must be one of %s; %q is none of them.%s", d.key.name, strings.Join(d.key.oneOf, ", "), s, hint)
+		d.fail(at, "Unknown "+strings.ReplaceAll(d.key.name, "_", " "), "%s must be one of %s; %s is none of them.%s", d.key.name, strings.Join(d.key.oneOf, ", "), d.quote(s), hint)
 	}
 	return s
 }
@@ -193,7 +193,7 @@ func (d *decoder) float(v cty.Value) any {
 func (d *decoder) time(v cty.Value) any {
 	if v.Type() == cty.Number {
 		text := v.AsBigFloat().Text('f', -1)
-		d.fail(d.value.at, "Duration without a unit", "%s is a duration and needs a unit: \"%ss\" for seconds, or ms, m, h.", d.key.name, text)
+		d.fail(d.value.at, "Duration without a unit", "%s is a duration and needs a unit: \"%ss\" for seconds, or ms, m, h.", d.key.name, d.show(text))
 		return nil
 	}
 	s, ok := d.primitive(v, cty.String, d.value.at)
@@ -203,16 +203,16 @@ func (d *decoder) time(v cty.Value) any {
 	t, err := time.ParseDuration(s.AsString())
 	if err != nil {
 		if _, err := strconv.ParseFloat(s.AsString(), 64); err == nil {
-			d.fail(d.value.at, "Duration without a unit", "%s is a duration and needs a unit: \"%ss\" for seconds, or ms, m, h.", d.key.name, s.AsString())
+			d.fail(d.value.at, "Duration without a unit", "%s is a duration and needs a unit: \"%ss\" for seconds, or ms, m, h.", d.key.name, d.show(s.AsString()))
 		} else {
-			d.fail(d.value.at, "Not a duration", "%s must be a duration such as \"500ms\", \"1.5s\" or \"2m\", not %q.", d.key.name, s.AsString())
+			d.fail(d.value.at, "Not a duration", "%s must be a duration such as \"500ms\", \"1.5s\" or \"2m\", not %s.", d.key.name, d.quote(s.AsString()))
 		}
 		return nil
 	}
 	if !d.inside(int64(t)) {
-		d.fail(d.value.at, "Out of range", "%s must be %s, not %s.", d.key.name, d.limits(), t)
+		d.fail(d.value.at, "Out of range", "%s must be %s, not %s.", d.key.name, d.limits(), d.show(t.String()))
 	} else if d.key.step != 0 && t%d.key.step != 0 {
-		d.fail(d.value.at, "Not in steps", "%s must be a multiple of %s, not %s.", d.key.name, d.key.step, t)
+		d.fail(d.value.at, "Not in steps", "%s must be a multiple of %s, not %s.", d.key.name, d.key.step, d.show(t.String()))
 	}
 	return t
 }
@@ -232,6 +232,9 @@ func (d *decoder) show(text string) string {
 	return text
 }
 
+// quote is show for text.
+func (d *decoder) quote(text string) string { return d.show(strconv.Quote(text)) }
+
 func (d *decoder) addr(s string, at hcl.Range) netip.Addr {
 	addr, err := netip.ParseAddr(s)
 	if err != nil {
@@ -239,7 +242,7 @@ func (d *decoder) addr(s string, at hcl.Range) netip.Addr {
 		if _, err := netip.ParsePrefix(s); err == nil {
 			hint = " A prefix length has no place here."
 		}
-		d.fail(at, "Not an IP address", "%s must be an IP address such as 192.0.2.1 or 2001:db8::1, not %q.%s", d.key.name, s, hint)
+		d.fail(at, "Not an IP address", "%s must be an IP address such as 192.0.2.1 or 2001:db8::1, not %s.%s", d.key.name, d.quote(s), hint)
 	}
 	return addr
 }
@@ -247,7 +250,7 @@ func (d *decoder) addr(s string, at hcl.Range) netip.Addr {
 func (d *decoder) prefix(s string, at hcl.Range) netip.Prefix {
 	p, err := parsePrefix(s)
 	if err != nil {
-		d.fail(at, "Not an IP address", "%s must be an address with or without prefix length, such as 192.0.2.1/24, not %q.", d.key.name, s)
+		d.fail(at, "Not an IP address", "%s must be an address with or without prefix length, such as 192.0.2.1/24, not %s.", d.key.name, d.quote(s))
 	}
 	return p
 }

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -65,45 +63,6 @@ func boolInt(b bool) int {
 	return 0
 }
 
-// masked is the text of a file with the values of secret keys made unreadable:
-// diagnostics go to logs, too.
-func masked(s *source) []byte {
-	if s.body == nil {
-		return s.file.Bytes
-	}
-	secret := secretKeys(schema())
-	text := bytes.Clone(s.file.Bytes)
-	var walk func(kind string, body *hclsyntax.Body)
-	walk = func(kind string, body *hclsyntax.Body) {
-		_, sensitive := body.Attributes["sensitive"]
-		for name, attr := range body.Attributes {
-			hide := secret[name] || kind == "variable" && sensitive && name == "default"
-			if at := attr.Expr.Range(); hide && at.CanSliceBytes(text) {
-				copy(at.SliceBytes(text), bytes.Repeat([]byte("*"), at.End.Byte-at.Start.Byte))
-			}
-		}
-		for _, b := range body.Blocks {
-			walk(b.Type, b.Body)
-		}
-	}
-	walk("", s.body)
-	return text
-}
-
-// secretKeys are the names of keys that are secret in any block.
-func secretKeys(b *block) map[string]bool {
-	all := map[string]bool{}
-	for _, k := range b.keys {
-		if k.secret {
-			all[k.name] = true
-		}
-	}
-	for _, c := range append(slices.Clone(b.blocks), b.variants...) {
-		maps.Copy(all, secretKeys(c))
-	}
-	return all
-}
-
 // line is the source line that holds the byte at offset, without its end, and the
 // offset within it.
 func line(text []byte, offset int) (string, int) {
@@ -122,6 +81,9 @@ func around(file *hcl.File, at hcl.Pos) string {
 	for _, b := range file.BlocksAtPos(at) {
 		word := b.Type
 		for _, l := range b.Labels {
+			if b.Type == webhookName {
+				l = maskURL(l)
+			}
 			word += fmt.Sprintf(" %q", l)
 		}
 		words = append(words, word)

@@ -106,7 +106,7 @@ func alertBlocks(words ...string) []*block {
 			{name: "user", kind: kindText, doc: "User that it runs as; usher's own where not given."},
 			{name: "timeout", kind: kindDuration, value: 10 * time.Second, bounds: span(100*time.Millisecond, time.Hour), doc: "After it, the command and all that it started is killed."},
 		}},
-		{name: "webhook", labels: []string{"url"}, many: true, doc: "A URL that gets a JSON document by POST at changes.", keys: []key{
+		{name: webhookName, labels: []string{"url"}, many: true, doc: "A URL that gets a JSON document by POST at changes.", keys: []key{
 			on,
 			{name: "secret", kind: kindText, secret: true, doc: "Key of the HMAC-SHA256 signature in the header `X-Usher-Signature`; none is sent without it."},
 			{name: "secret_file", kind: kindText, doc: "File that holds the secret, read when the configuration is loaded."},

@@ -83,7 +83,7 @@ func httpKeys() []key {
 		{name: "path", kind: kindText, value: "/", doc: "Path and query."},
 		{name: "paths", kind: kindTexts, doc: "Several of them, all of which must pass, instead of `path`."},
 		{name: "host", kind: kindText, doc: "Host header; the server's address where not given."},
-		{name: "headers", kind: kindPairs, doc: "Further headers."},
+		{name: "headers", kind: kindPairs, secret: true, doc: "Further headers."},
 		{name: "body", kind: kindText, value: "", doc: "Request body."},
 		{name: "http_version", kind: kindText, value: "1.1", oneOf: []string{"1.0", "1.1", "2"}, doc: "HTTP version."},
 		{name: "expect_status", kind: kindTexts, doc: "Codes and ranges such as `\"200-299\"`, any of which is good; `[\"200-299\"]` where not given."},
@@ -157,6 +157,6 @@ func execKeys() []key {
 		{name: "user", kind: kindText, doc: "User that it runs as; usher's own where not given."},
 		{name: "dynamic_weight", kind: kindText, oneOf: []string{"exit", "stdout"}, doc: "Where the server's weight comes from: exit (2 to 255: up with weight 0 to 253) or stdout (a number)."},
 		{name: "warning", kind: kindText, value: "up", oneOf: []string{"up", "down"}, doc: "What exit status 1 means, Nagios's warning."},
-		{name: "environment", kind: kindPairs, doc: "Further environment variables."},
+		{name: "environment", kind: kindPairs, secret: true, doc: "Further environment variables."},
 	}
 }
