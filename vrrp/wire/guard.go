@@ -9,9 +9,9 @@ import (
 // the first takes when it is on time.
 const backstop = 500 * time.Microsecond
 
-// unguarded is how long the guard sleeps where no timer runs. A deadline that
-// is set or moves nearer while it sleeps has the first thread alone.
-const unguarded = 100 * time.Millisecond
+// unguarded is how long the guard sleeps where no timer runs, or the next one is
+// later yet.
+const unguarded = time.Minute
 
 // guard is the life of a second thread, which watches over the deadlines of the
 // first. A timer fires on the processor that it was set on; where that one stands
@@ -21,23 +21,32 @@ const unguarded = 100 * time.Millisecond
 // first has not done shortly after it was due the second does.
 func (l *Loop) guard(ctx context.Context, bell *Bell) {
 	for ctx.Err() == nil {
-		left := unguarded
-		if at, armed := l.overdue(); armed {
-			left = time.Until(at) + backstop
-		}
-		bell.waitFor(left)
+		bell.waitFor(time.Until(l.overdue()))
 	}
 }
 
 // overdue does what has been due for a while, after it has read what has arrived,
-// and gives the next deadline.
-func (l *Loop) overdue() (at time.Time, armed bool) {
+// and gives the time at which to look again.
+func (l *Loop) overdue() (next time.Time) {
 	l.turn.Lock()
 	defer l.turn.Unlock()
-	if at, armed = l.engine.Deadline(); armed && time.Until(at) <= -backstop {
+	at, armed := l.engine.Deadline()
+	if armed && time.Until(at) <= -backstop {
 		l.ears.drain(l.engine)
 		l.engine.Expire(time.Now())
 		at, armed = l.engine.Deadline()
 	}
-	return at, armed
+	l.guarded = time.Now().Add(unguarded)
+	if at = at.Add(backstop); armed && at.Before(l.guarded) {
+		l.guarded = at
+	}
+	return l.guarded
+}
+
+// guardNearer wakes the guard where a deadline has come before the one that it
+// sleeps for. The caller has its turn.
+func (l *Loop) guardNearer(at time.Time, armed bool) {
+	if armed && at.Add(backstop).Before(l.guarded) {
+		l.guardBell.Ring()
+	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,6 +29,21 @@ func TestGuard(t *testing.T) {
 	// It hears, too.
 	l.inject("192.0.2.7", peerMAC, advert(config(), false, 150))
 	l.await(vrrp.Backup)
+}
+
+// TestGuard_Nearer: the second thread sleeps for a deadline half a minute away, which
+// comes near by what is heard, and the first thread stands still then.
+func TestGuard_Nearer(t *testing.T) {
+	l := newLab(t)
+	stuck := make(chan struct{})
+	t.Cleanup(func() { close(stuck) })
+	l.soon = func() { <-stuck }
+	c := config()
+	c.Interval = 10 * time.Second
+	l.apply(c)
+	l.await(vrrp.Backup)
+	l.inject("192.0.2.7", peerMAC, advert(config(), false, 150))
+	l.await(vrrp.Active)
 }
 
 // TestHalves: no processor is in both halves, none is left out.

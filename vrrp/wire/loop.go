@@ -51,10 +51,13 @@ type Loop struct {
 	links  *watcher
 	rt     bool
 
-	turn   sync.Mutex // for the engine and its sockets: both threads step it
-	engine *engine.Engine
-	sender *sender
-	ears   receivers
+	turn    sync.Mutex // for the engine and its sockets: both threads step it
+	engine  *engine.Engine
+	sender  *sender
+	ears    receivers
+	guarded time.Time // until when the second thread sleeps
+
+	guardBell *Bell // wakes the second thread
 
 	mu     sync.Mutex
 	queue  []command
@@ -162,6 +165,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.guardBell = bells[1]
 	done := make(chan struct{})
 	wg.Go(func() {
 		defer close(done)
@@ -170,10 +174,10 @@ func (l *Loop) Run(ctx context.Context) error {
 	})
 	wg.Go(func() {
 		bells[1].Own()
-		l.guard(ctx, bells[1])
+		l.guard(ctx, l.guardBell)
 	})
 	<-done
-	bells[1].Ring()
+	l.guardBell.Ring()
 	wg.Wait()
 	return errors.Join(bells[0].Close(), bells[1].Close())
 }
@@ -239,6 +243,7 @@ func (l *Loop) step() (at time.Time, armed, urgent bool) {
 		l.ears.adapt(l.engine, l.sender, l.log)
 	}
 	at, armed = l.engine.Deadline()
+	l.guardNearer(at, armed)
 	return at, armed, armed && l.engine.Urgent(at)
 }
 
