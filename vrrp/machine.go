@@ -98,6 +98,14 @@ func (m Machine) Skew() time.Duration {
 	return time.Duration(256-int(m.priority)) * unit / 256
 }
 
+// LongestSkew is the Skew_Time of a router of the lowest priority, less than an advert
+// interval: any peer that hears this router resign has taken over after it.
+func (c Config) LongestSkew() time.Duration {
+	m := NewMachine(c.Parameters())
+	m.priority = 1
+	return m.Skew()
+}
+
 // DownInterval is Active_Down_Interval (RFC 9568 section 6.1).
 func (m Machine) DownInterval() time.Duration {
 	return time.Duration(m.par.DownAdverts)*m.interval + m.Skew()

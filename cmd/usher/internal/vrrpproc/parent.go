@@ -25,7 +25,7 @@ const (
 )
 
 // Bounds of what the parent waits for: an answer, and the end of a child that
-// was told to stop.
+// was told to stop, which hands over first (stopPatience).
 const (
 	answerWithin = 5 * time.Second
 	statusWithin = time.Second
@@ -136,7 +136,7 @@ func (p *Parent) once(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("vrrp: start the VRRP process: %w", err)
 	}
-	c := newPeer(proc, p.o.Events)
+	c := newPeer(proc, p.o.Events, p.stopPatience)
 	p.mu.Lock()
 	p.child = c
 	p.replay(c)
@@ -154,6 +154,18 @@ func (p *Parent) once(ctx context.Context) error {
 		c.watch(watching, func() { p.o.Log.Error("vrrp: the VRRP process answers no more and is killed") })
 	})
 	return c.run(ctx)
+}
+
+// stopPatience is how long a child that is told to stop may take: its peers succeed it
+// within Skew_Time, which can be tens of seconds.
+func (p *Parent) stopPatience() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	longest := time.Duration(0)
+	for _, cfg := range p.desired.Instances {
+		longest = max(longest, cfg.LongestSkew())
+	}
+	return longest + stopWithin
 }
 
 // replay gives a new child all that is known; p is locked.

@@ -28,15 +28,16 @@ type peer struct {
 	proc   Process
 	out    *outbox
 	events func(vrrp.Event)
-	gone   chan struct{} // closed when the child is
+	stop   func() time.Duration // how long its end may take once it is told to
+	gone   chan struct{}        // closed when the child is
 
 	mu      sync.Mutex
 	next    uint64
 	waiting map[uint64]chan reply
 }
 
-func newPeer(proc Process, events func(vrrp.Event)) *peer {
-	return &peer{proc: proc, out: newOutbox(), events: events, gone: make(chan struct{}), waiting: map[uint64]chan reply{}}
+func newPeer(proc Process, events func(vrrp.Event), stop func() time.Duration) *peer {
+	return &peer{proc: proc, out: newOutbox(), events: events, stop: stop, gone: make(chan struct{}), waiting: map[uint64]chan reply{}}
 }
 
 // send queues a message that needs no answer.
@@ -83,7 +84,7 @@ func (c *peer) run(ctx context.Context) error {
 	}()
 	stop := context.AfterFunc(ctx, func() {
 		c.send(message{Stop: true})
-		kill := time.AfterFunc(stopWithin, c.proc.Kill)
+		kill := time.AfterFunc(c.stop(), c.proc.Kill)
 		<-c.gone
 		kill.Stop()
 	})

@@ -15,6 +15,7 @@ import (
 	"usher/vrrp/engine"
 	"usher/vrrp/hold"
 	"usher/vrrp/hold/holdtest"
+	"usher/vrrp/packet"
 )
 
 // loop runs an engine in virtual time, alone on its network.
@@ -88,6 +89,8 @@ type world struct {
 	mu    sync.Mutex
 	begun int
 	conns []net.Conn // the children's ends
+	loop  *loop      // of the last sound child
+	kills []time.Time
 }
 
 func newWorld(t *testing.T, starts ...starter) *world {
@@ -124,11 +127,20 @@ func (w *world) start() (Process, error) {
 		done <- RunChild(context.Background(), theirs, ChildOptions{
 			Log: slog.New(slog.DiscardHandler), Kernel: w.kernel,
 			Loop: func(m *hold.Manager, events func(vrrp.Event)) Loop {
-				return &loop{m: m, events: events, queue: make(chan func(time.Time, *engine.Engine), 100), sent: w.sent}
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.loop = &loop{m: m, events: events, queue: make(chan func(time.Time, *engine.Engine), 100), sent: w.sent}
+				return w.loop
 			},
 		})
 	}()
-	return Process{Conn: ours, Wait: func() error { return <-done }, Kill: func() { _ = ours.Close() }}, nil
+	kill := func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.kills = append(w.kills, time.Now())
+		_ = ours.Close()
+	}
+	return Process{Conn: ours, Wait: func() error { return <-done }, Kill: kill}, nil
 }
 
 // hang is a child that reads and never answers, until it is killed.
@@ -200,6 +212,19 @@ func (w *world) state(name string) vrrp.State {
 		}
 	}
 	return vrrp.Initialize
+}
+
+// hear gives the child an advert of a peer's for an instance.
+func (w *world) hear(t *testing.T, c vrrp.Config, priority uint8) {
+	t.Helper()
+	w.mu.Lock()
+	l := w.loop
+	w.mu.Unlock()
+	msg := engine.Incoming{Index: 2, Source: netip.MustParseAddr("192.0.2.12"), Destination: c.Group(false), TTL: 255}
+	a := packet.Advert{Version: c.Version, VRID: c.VRID, Priority: priority, Interval: c.Interval, Addresses: c.Advertised(false)}
+	msg.Payload = packet.Append(nil, a, msg.Source, msg.Destination, packet.FormPseudoHeader)
+	l.Do(func(now time.Time, e *engine.Engine) { e.Receive(now, msg) })
+	synctest.Wait()
 }
 
 // pass lets virtual time go by.
