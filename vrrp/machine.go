@@ -32,6 +32,7 @@ type Machine struct {
 	seized  bool // became Active since a router that had been heard fell silent
 	yielded bool // handed over on demand: does not preempt until it was Active again
 	leaving leaving
+	bound   bool // leaving for good, as others of the sync group have left
 }
 
 // leaving says that an Active machine has resigned and holds the addresses only
@@ -137,7 +138,7 @@ const (
 	StepAdvert                         // a valid advertisement was received
 	StepPriority                       // the effective priority is now Priority
 	StepParameters                     // the configuration is now Parameters
-	StepYield                          // give way now: a member of the sync group had to
+	StepYield                          // give way: a member of the sync group had to
 	StepHandover                       // hand over to the peer, addresses last
 	StepRetire                         // the same, then hold still: maintenance
 	StepStalled                        // the process slept past its deadline by so much that others have taken over
@@ -251,7 +252,7 @@ func (m *Machine) assert(at time.Duration) []Action {
 
 // listen is the transition to Backup, with the timer at its full length.
 func (m *Machine) listen(at time.Duration) []Action {
-	m.heard, m.seized, m.waiting, m.leaving, m.preemptAt, m.spent = false, false, false, staying, 0, 0
+	m.heard, m.seized, m.waiting, m.leaving, m.bound, m.preemptAt, m.spent = false, false, false, staying, false, 0, 0
 	acts := []Action{m.arm(at + m.DownInterval())}
 	if m.state != Backup {
 		acts = append(acts, m.enter(Backup))

@@ -111,6 +111,10 @@ func (m *Machine) stepActive(in Input) []Action {
 		return m.yield(in.At)
 	case StepStalled:
 		// Others are active by now, as far as anybody can know: no word from here, it would be late.
+		if m.leaving == toInit {
+			return m.quit()
+		}
+		m.yielded = m.leaving == toBackup
 		return slices.Concat([]Action{{Kind: ActDrop}}, m.listen(in.At))
 	case StepHandover:
 		return m.leave(in.At, toBackup)
@@ -121,12 +125,21 @@ func (m *Machine) stepActive(in Input) []Action {
 }
 
 // yield gives way without having been outranked, since a sync group is all Active
-// or not at all.
+// or not at all. A machine that is leaving has resigned already: its successor is
+// due, and if none is heard within an interval there is none.
 func (m *Machine) yield(at time.Duration) []Action {
-	if m.leaving == toInit {
-		return m.rest(Initialize)
+	if m.leaving == staying {
+		return m.abandon(at)
 	}
-	m.yielded = m.leaving == toBackup
+	if m.bound {
+		return nil
+	}
+	m.bound = true
+	return []Action{m.arm(min(m.timer, at+m.interval))}
+}
+
+// abandon resigns and drops the addresses, whoever may take them.
+func (m *Machine) abandon(at time.Duration) []Action {
 	return slices.Concat([]Action{{Kind: ActResign}, {Kind: ActDrop}}, m.listen(at))
 }
 
@@ -181,24 +194,32 @@ func (m *Machine) leave(at time.Duration, to leaving) []Action {
 
 // succeeded ends a handover: the successor speaks.
 func (m *Machine) succeeded(in Input) []Action {
-	drop := []Action{{Kind: ActDrop}}
 	if m.leaving == toInit {
-		m.state, m.leaving = Backup, staying // nothing to resign from any more
-		acts := m.rest(Initialize)
-		acts[len(acts)-1].From = Active
-		return slices.Concat(drop, acts)
+		return m.quit()
 	}
 	m.interval = in.Interval
-	acts := slices.Concat(drop, m.listen(in.At))
+	acts := slices.Concat([]Action{{Kind: ActDrop}}, m.listen(in.At))
 	m.heard, m.yielded = true, true
 	return acts
 }
 
-// unsucceeded ends a handover to which nobody answered: a handover is taken back,
-// maintenance goes ahead.
+// quit ends a leave to Initialize when others are active: without a word.
+func (m *Machine) quit() []Action {
+	m.state, m.leaving = Backup, staying // nothing to resign from any more
+	acts := m.rest(Initialize)
+	acts[len(acts)-1].From = Active
+	return slices.Concat([]Action{{Kind: ActDrop}}, acts)
+}
+
+// unsucceeded ends a handover to which nobody answered: a handover is taken back
+// unless others of the sync group have left, maintenance goes ahead.
 func (m *Machine) unsucceeded(at time.Duration) []Action {
 	if m.leaving == toInit {
 		return m.rest(Initialize)
+	}
+	if m.bound {
+		m.yielded = true
+		return m.abandon(at)
 	}
 	m.leaving = staying
 	return []Action{{Kind: ActSend}, m.arm(at + m.interval)}

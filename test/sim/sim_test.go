@@ -69,7 +69,8 @@ func TestStalls(t *testing.T) {
 
 // TestStubborn has somebody on the network who is inferior and never gives way, but
 // contradicts each advertisement at once: that disturbs nobody, and does not fill the wire.
-// Nothing is handed over meanwhile: who says that he has taken over is believed.
+// Nothing is handed over meanwhile: one whom a director has only just met, and who says
+// that he has taken over, is believed.
 func TestStubborn(t *testing.T) {
 	each(t, 20, func(seed uint64) Plan {
 		return Plan{

@@ -68,29 +68,6 @@ func TestSyncGroup_OneFault(t *testing.T) {
 	b.is("old", vrrp.Active)
 }
 
-// TestSyncGroup_Failover hands over all members; the first that finds its successor
-// takes the others along.
-func TestSyncGroup_Failover(t *testing.T) {
-	b := newBench(t)
-	d := two()
-	b.e.Apply(b.now, d)
-	b.run(5 * time.Second)
-	if err := b.e.Failover(b.now, "old"); err != nil {
-		t.Fatal(err)
-	}
-	b.wants("web sends priority 0", "old sends priority 0")
-	b.hear("192.0.2.7", advertOf(d.Instances[0], false, 90))
-	b.is("web", vrrp.Backup)
-	b.is("old", vrrp.Backup)
-	for i := range 20 {
-		b.run(6*time.Second + time.Duration(i)*500*time.Millisecond)
-		b.hear("192.0.2.7", advertOf(d.Instances[0], false, 90))
-		b.hear("192.0.2.7", advertOf(d.Instances[1], false, 90))
-	}
-	b.is("web", vrrp.Backup)
-	b.is("old", vrrp.Backup)
-}
-
 // TestApply_OthersUndisturbed: adding, changing and removing one instance leaves the
 // others in state and on time.
 func TestApply_OthersUndisturbed(t *testing.T) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"usher/vrrp"
@@ -14,7 +15,41 @@ const contestPace = time.Second
 // contest is another active router heard while this one is active.
 type contest struct {
 	vrrp.SplitBrain
-	last time.Time // when it was last heard
+	last   time.Time // when it was last heard
+	rivals map[netip.Addr]rival
+}
+
+// rival is when one of the other active routers was first and last heard.
+type rival struct{ first, last time.Time }
+
+// maxRivals bounds what a flood from invented senders can take of memory.
+const maxRivals = 64
+
+func (c *contest) hear(now time.Time, from netip.Addr) {
+	c.last = now
+	r, known := c.rivals[from]
+	if !known && len(c.rivals) >= maxRivals {
+		return
+	}
+	if !known {
+		r.first = now
+	}
+	r.last = now
+	c.rivals[from] = r
+}
+
+// stubborn gives those active routers that have given way to none of this one's
+// adverts for longer than the down interval.
+func (in *instance) stubborn(now time.Time) (all []netip.Addr) {
+	if in.split == nil {
+		return nil
+	}
+	for from, r := range in.split.rivals {
+		if patience := in.m.DownInterval(); r.last.Sub(r.first) > patience && now.Sub(r.last) < patience {
+			all = append(all, from)
+		}
+	}
+	return all
 }
 
 // contested records that another active router was heard while this one is active. It
@@ -23,9 +58,10 @@ type contest struct {
 func (e *Engine) contested(now time.Time, in *instance, input vrrp.Input) {
 	told := !e.limits.allow(now, limit{in.cfg.Name, input.From, "split_brain"})
 	if in.split == nil {
-		in.split = &contest{vrrp.SplitBrain{Address: input.From, Priority: input.Priority, Since: now}, now}
+		in.split = &contest{SplitBrain: vrrp.SplitBrain{Address: input.From, Priority: input.Priority, Since: now}, rivals: map[netip.Addr]rival{}}
+		in.split.hear(now, input.From)
 	} else {
-		in.split.last = now
+		in.split.hear(now, input.From)
 		if leads := input.Local.IsValid(); !leads {
 			return
 		}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -132,42 +131,6 @@ func (e *Engine) Witness(now time.Time, name string, reachable bool) {
 	if reachable && in.withheld {
 		in.withheld = false
 		e.event(now, in, vrrp.EventWitness, "the witness answers again")
-	}
-}
-
-// Failover hands an active instance, with its sync group, over to the peer: it
-// resigns and keeps the addresses until the peer is heard. Without a peer it
-// takes them back. The error says why there is nothing to hand over.
-func (e *Engine) Failover(now time.Time, name string) error {
-	in := e.instance(name)
-	if in == nil {
-		return fmt.Errorf("vrrp: no instance %q", name)
-	}
-	if in.m.State() != vrrp.Active {
-		return fmt.Errorf("vrrp: instance %q is not active here but %s", name, in.m.State())
-	}
-	if in.m.Leaving() {
-		return fmt.Errorf("vrrp: instance %q is being handed over already", name)
-	}
-	for _, member := range in.siblings() {
-		e.step(now, member, vrrp.Input{Kind: vrrp.StepHandover}, "handed over on request")
-	}
-	return nil
-}
-
-// Maintenance takes the whole machine out, handing over what is active, or
-// lets it take part again.
-func (e *Engine) Maintenance(now time.Time, on bool) {
-	if e.closed || e.maintenance == on {
-		return
-	}
-	e.maintenance = on
-	if !on {
-		e.evaluateAll(now)
-		return
-	}
-	for _, in := range e.instances {
-		e.step(now, in, vrrp.Input{Kind: vrrp.StepRetire}, "maintenance")
 	}
 }
 

@@ -30,8 +30,9 @@ type instance struct {
 	activePriority uint8 // of the last advert
 
 	split     *contest
-	announced time.Time // the last announcement after a contest
-	echo      bool      // another is owed
+	strangers []netip.Addr // active before this router began to leave: no successors
+	announced time.Time    // the last announcement after a contest
+	echo      bool         // another is owed
 
 	hesitated bool // the down timer ran out late, and was armed for a little more listening
 	wants     bool // the down timer ran out; the sync group is not ready
@@ -163,7 +164,11 @@ func (e *Engine) expire(now time.Time, in *instance, late time.Duration) {
 		if in.m.Leaving() {
 			e.event(now, in, vrrp.EventHandover, "nobody has taken over")
 		}
-		e.step(now, in, vrrp.Input{Kind: vrrp.StepExpired}, "maintenance")
+		reason := "others of its sync group have left"
+		if e.maintenance {
+			reason = "maintenance"
+		}
+		e.step(now, in, vrrp.Input{Kind: vrrp.StepExpired}, reason)
 		if in.echo && now.Sub(in.announced) >= contestPace {
 			e.announce(now, in)
 		}

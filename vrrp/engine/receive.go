@@ -180,6 +180,10 @@ func (e *Engine) accept(now time.Time, in *instance, f *family, msg Incoming, a 
 		}
 		e.step(now, in, input, "")
 	case vrrp.Active:
+		if before.Leaving() && a.Priority > 0 && !in.succeeds(f, msg.Source, a) {
+			e.contested(now, in, input)
+			return
+		}
 		e.hearActive(now, in, input)
 	}
 }
