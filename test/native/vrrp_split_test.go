@@ -12,10 +12,11 @@ import (
 )
 
 // TestSplitBrain: the directors lose each other and nothing else, as no link of theirs
-// tells them. Both are active then, which nobody can know; once they hear each other,
-// the better one stays, says so (event, log, status, metric) and announces again.
+// tells them. Both are active then, which nobody can know. They settle it by the first
+// advertisement of either that the other hears again, which is an advert interval away
+// at most: the better one stays, and one of them tells of the other.
 func TestSplitBrain(t *testing.T) {
-	l, a, _ := pair(t)
+	l, _, _ := pair(t)
 	labtest.Must(t, l.Part(true))
 	labtest.Await(t, l.B, "web", "active")
 	labtest.Must(t, l.B.AwaitVIP(t.Context(), true))
@@ -28,35 +29,96 @@ func TestSplitBrain(t *testing.T) {
 	labtest.Await(t, l.A, "web", "active")
 	labtest.Must(t, l.A.AwaitVIP(t.Context(), true))
 
-	// Who heard whom first is not determined: one of them tells of the other, with its
-	// address and priority.
-	told := ""
-	for _, n := range l.Directors() {
-		out, err := n.Usher(t.Context(), "events", "--json")
-		labtest.Must(t, err)
-		for line := range strings.Lines(out) {
-			var e struct{ Kind, Peer, Reason string }
-			labtest.Must(t, json.Unmarshal([]byte(line), &e))
-			if e.Kind == "split_brain" {
-				told += e.Peer + " " + e.Reason + "\n"
-			}
-		}
-	}
-	if !strings.Contains(told, "192.168.60.3 another active router: 192.168.60.3 with priority 100, here 150") &&
-		!strings.Contains(told, "192.168.60.2 another active router: 192.168.60.2 with priority 150, here 100") {
+	// Who heard whom first is not determined.
+	told := splitBrains(t, l.A) + splitBrains(t, l.B)
+	if !strings.Contains(told, "192.168.60.3 another active router: 192.168.60.3 with priority 100, here 150, since ") &&
+		!strings.Contains(told, "192.168.60.2 another active router: 192.168.60.2 with priority 150, here 100, since ") {
 		t.Errorf("told of the split brain: %q", told)
 	}
-	// An end is only there where a beginning was: since when, and for how long.
-	labtest.Must(t, lab.Until(t.Context(), "a has answered the other, and it is over", func() error {
-		out, err := l.A.Usher(t.Context(), "events", "--json")
-		if err == nil && strings.Contains(out, `"split_brain"`) && !strings.Contains(out, "two active routers for ") {
-			err = fmt.Errorf("it goes on: %s", out)
+}
+
+// splitBrains are a node's events of that kind.
+func splitBrains(t *testing.T, n *lab.Node) (told string) {
+	t.Helper()
+	out, err := n.Usher(t.Context(), "events", "--json")
+	labtest.Must(t, err)
+	for line := range strings.Lines(out) {
+		var e struct{ Kind, Peer, Reason string }
+		labtest.Must(t, json.Unmarshal([]byte(line), &e))
+		if e.Kind == "split_brain" {
+			told += e.Peer + " " + e.Reason + "\n"
+		}
+	}
+	return told
+}
+
+// TestSplitBrainIsTold: an active router hears another one that gives way to nobody. An
+// event, a line of the log, the status and the metric tell of it, with its address,
+// its priority and since when, for as long as it goes on.
+func TestSplitBrainIsTold(t *testing.T) {
+	s := conformance(t, "")
+	p := run(t, s.lab.A, 100)
+	s.await("active")
+	split := func() (is *splitBrain, metric string, err error) {
+		var all struct {
+			Instances []struct {
+				SplitBrain *splitBrain `json:"split_brain"`
+			}
+		}
+		body, err := s.lab.A.Control(t.Context(), "/api/v1/status")
+		if err == nil {
+			err = json.Unmarshal(body, &all)
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		body, err = s.lab.A.Control(t.Context(), "/metrics")
+		for line := range strings.Lines(string(body)) {
+			if value, is := strings.CutPrefix(line, `usher_vrrp_split_brain{instance="web"} `); is {
+				metric = strings.TrimSpace(value)
+			}
+		}
+		return all.Instances[0].SplitBrain, metric, err
+	}
+	began := time.Now().Truncate(time.Second)
+	var is *splitBrain
+	labtest.Must(t, lab.Until(t.Context(), "the status and the metric tell of the other router", func() (err error) {
+		s.say(message{priority: 99, interval: time.Second})
+		var metric string
+		if is, metric, err = split(); err == nil && (is == nil || metric != "1") {
+			err = fmt.Errorf("the status has %v, the metric is %q", is, metric)
 		}
 		return err
 	}))
-	if log := a.Tail(1000); strings.Contains(told, "192.168.60.3 ") && !strings.Contains(log, "another active router: 192.168.60.3") {
-		t.Errorf("the log says nothing of it:\n%s", log)
+	if is.Address != peerAddress || is.Priority != 99 || is.Since.Before(began) || is.Since.After(time.Now()) {
+		t.Errorf("the status tells of %+v, began after %v", is, began)
 	}
+	line := fmt.Sprintf("another active router: %s with priority 99, here 100, since %s", peerAddress, is.Since.Format(time.RFC3339))
+	if told := splitBrains(t, s.lab.A); told != peerAddress+" "+line+"\n" {
+		t.Errorf("the events tell %q; want %q once", told, line)
+	}
+	if log := p.Tail(1000); strings.Count(log, line) != 1 || !strings.Contains(log, "event=split_brain") {
+		t.Errorf("the log tells, in place of %q once:\n%s", line, log)
+	}
+	labtest.Must(t, lab.Until(t.Context(), "it is over", func() error {
+		is, metric, err := split()
+		if err == nil && (is != nil || metric != "0") {
+			err = fmt.Errorf("the status has %v, the metric is %q", is, metric)
+		}
+		return err
+	}))
+	out, err := s.lab.A.Usher(t.Context(), "events")
+	labtest.Must(t, err)
+	if !strings.Contains(out, "two active routers for ") {
+		t.Errorf("no event tells of its end: %s", out)
+	}
+}
+
+// splitBrain is what the status says of another active router.
+type splitBrain struct {
+	Address  string
+	Priority int
+	Since    time.Time
 }
 
 // TestWitness: a backup that can reach none of its witnesses takes silence for its own

@@ -38,6 +38,14 @@ func (c *contest) hear(now time.Time, from netip.Addr) {
 	c.rivals[from] = r
 }
 
+// since is when a router was first heard in this contest.
+func (c *contest) since(from netip.Addr) time.Time {
+	if r, known := c.rivals[from]; known {
+		return r.first
+	}
+	return c.Since
+}
+
 // stubborn gives those active routers that have given way to none of this one's
 // adverts for longer than the down interval.
 func (in *instance) stubborn(now time.Time) (all []netip.Addr) {
@@ -74,7 +82,8 @@ func (e *Engine) contested(now time.Time, in *instance, input vrrp.Input) {
 	e.ports.Event(vrrp.Event{
 		Time: now, Instance: in.cfg.Name, Kind: vrrp.EventSplitBrain, From: in.m.State(), To: in.m.State(),
 		Priority: in.m.Priority(), Peer: input.From,
-		Reason: fmt.Sprintf("another active router: %v with priority %d, here %d", input.From, input.Priority, in.m.Priority()),
+		Reason: fmt.Sprintf("another active router: %v with priority %d, here %d, since %s",
+			input.From, input.Priority, in.m.Priority(), in.split.since(input.From).Format(time.RFC3339)),
 	})
 }
 

@@ -61,6 +61,57 @@ func TestRFC9568_6_4_3_HonestContenders(t *testing.T) {
 	}
 }
 
+// TestRFC9568_6_4_3_HealedCut: two routers that were active apart, as a fault within a
+// switch makes them, settle it by the first advert of either that the other hears. That
+// is due within an interval, whatever lies between their timers, and no sooner: nothing
+// tells a router that somebody can hear it again.
+func TestRFC9568_6_4_3_HealedCut(t *testing.T) {
+	longest := time.Duration(0)
+	for apart := time.Duration(0); apart < time.Second; apart += 100 * time.Millisecond {
+		for healed := 10 * time.Second; healed < 11*time.Second; healed += 100 * time.Millisecond {
+			lasted := healedCut(t, apart, healed)
+			if longest = max(longest, lasted); lasted > time.Second+2*healStep {
+				t.Errorf("with timers %v apart both hold the address for %v", apart, lasted)
+			}
+		}
+	}
+	if longest < 900*time.Millisecond {
+		t.Errorf("both hold the address for %v at most: the test does not see the worst", longest)
+	}
+}
+
+const healStep = time.Millisecond
+
+// healedCut starts two routers at some time from each other, which hear each other once
+// both are active, and gives how long both hold the address from then on.
+func healedCut(t *testing.T, apart, healed time.Duration) (lasted time.Duration) {
+	t.Helper()
+	var routers [2]*bench
+	for i, priority := range []uint8{150, 100} {
+		b := newBench(t)
+		b.run(time.Duration(i) * apart)
+		cfg := web()
+		cfg.Priority = priority
+		b.e.Apply(b.now, desired(cfg))
+		b.run(healed)
+		b.is("web", vrrp.Active)
+		b.sent = nil
+		routers[i] = b
+	}
+	for read := [2]int{}; routers[1].held["web"] && lasted <= time.Minute; lasted += healStep {
+		for i, b := range routers {
+			b.run(healed + lasted)
+			for peer := routers[1-i]; read[i] < len(peer.sent); read[i]++ {
+				out := peer.sent[read[i]]
+				b.e.Receive(b.now, Incoming{Index: 2, Source: netip.MustParseAddr("192.0.2.1"), Destination: out.Destination, TTL: 255, Payload: rewritten(out)})
+			}
+		}
+	}
+	routers[0].is("web", vrrp.Active)
+	routers[1].is("web", vrrp.Backup)
+	return lasted
+}
+
 // rewritten is an advert with its checksum made anew for the translated source.
 func rewritten(out Outgoing) []byte {
 	a, _, _ := packet.Parse(out.Payload, out.Source, out.Destination)

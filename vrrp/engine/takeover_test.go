@@ -131,7 +131,7 @@ func TestContest(t *testing.T) {
 	if s := b.status("web"); s.SplitBrain == nil || s.SplitBrain.Address != netip.MustParseAddr("192.0.2.7") || s.SplitBrain.Priority != 90 {
 		t.Errorf("split brain %+v", s.SplitBrain)
 	}
-	b.wants("split_brain: web: another active router")
+	b.wants("split_brain: web: another active router: 192.0.2.7 with priority 90, here 100, since 2026-01-01T00:00:10Z")
 	b.run(20 * time.Second)
 	b.wants("split_brain_end: web: two active routers", "web announces")
 	if b.status("web").SplitBrain != nil {
