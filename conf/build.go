@@ -123,7 +123,7 @@ func (b *builder) config(root *node, ready []VirtualServer) *Config {
 	c := &Config{Global: b.global(root.one("global"))}
 	for _, n := range root.all("bfd") {
 		b.sessions[n.label()] = n
-		c.BFD = append(c.BFD, BFD{Name: n.label(), Address: n.ip("address"), BFD: *bfdOf(n)})
+		c.BFD = append(c.BFD, b.session(n))
 	}
 	for _, n := range root.all("vrrp_instance") {
 		b.instances[n.label()] = n

@@ -206,9 +206,39 @@ func (b *builder) typed(n *node, c *healthcheck.Check) {
 		c.File = &healthcheck.File{Path: n.path("path"), Mode: n.text("mode")}
 	case healthcheck.TypeBFD:
 		c.BFD = bfdOf(n)
+		b.unprobed(n, append(probeTimes, "bind_address", "bind_port"))
 	case healthcheck.TypePassive:
 		c.Passive = &healthcheck.Passive{Threshold: n.number("threshold")}
+		b.unprobed(n, append(probeTimes, "address", "bind_address", "bind_port", "interface", "mark"))
 	}
+}
+
+// probeTimes are the keys that say when probes run and how their results count.
+var probeTimes = []string{"interval", "fast_interval", "timeout", "rise", "fall", "jitter", "slow", "slow_weight"}
+
+// unprobed complains of keys that a check has no use for, because nothing is sent
+// at intervals.
+func (b *builder) unprobed(n *node, keys []string) {
+	for _, name := range keys {
+		if !n.given(name) {
+			continue
+		}
+		hint := ""
+		if name == "bind_address" && n.spec.has("source") {
+			hint = " It sends from source."
+		}
+		b.complain(n.at(name), "Key without effect", "A check of type %s has no use for %s.%s", n.label(), name, hint)
+	}
+}
+
+// session is a bfd block, judged as the health check of the same name is.
+func (b *builder) session(n *node) BFD {
+	s := BFD{Name: n.label(), Address: n.ip("address"), Interface: n.text("interface"), Mark: uint32(n.number("mark")), BFD: *bfdOf(n)}
+	c := healthcheck.Check{Type: healthcheck.TypeBFD, Address: netip.AddrPortFrom(s.Address, 0), Interface: s.Interface, Mark: s.Mark, BFD: &s.BFD}
+	for _, err := range c.Validate() {
+		b.blame(err, &places{node: n})
+	}
+	return s
 }
 
 func bfdOf(n *node) *healthcheck.BFD {

@@ -102,8 +102,10 @@ type VirtualServer struct {
 
 // BFD is a BFD session that instances track by its name.
 type BFD struct {
-	Name    string
-	Address netip.Addr
+	Name      string
+	Address   netip.Addr
+	Interface string // that the neighbour is on; "" for where the routing table says
+	Mark      uint32 // SO_MARK; 0 for none
 	healthcheck.BFD
 }
 

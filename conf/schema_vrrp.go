@@ -135,6 +135,8 @@ func bfdBlock() *block {
 		doc: "A BFD session (RFC 5880, single hop) to a router, for `track_bfd`.",
 		keys: append([]key{
 			{name: "address", kind: kindIP, required: true, doc: "The neighbour."},
+			{name: "interface", kind: kindText, doc: "Interface that it is on; by the routing table where not given. A link-local neighbour needs it."},
+			{name: "mark", kind: kindNumber, value: 0, bounds: bounds{0, 1<<32 - 1}, doc: "Firewall mark of its packets (SO_MARK)."},
 		}, bfdKeys()...),
 	}
 }

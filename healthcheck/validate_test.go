@@ -66,6 +66,9 @@ func TestValidate(t *testing.T) {
 		{"bfd", func(c *check) {
 			c.BFD = &healthcheck.BFD{MinTX: time.Hour, MinRX: time.Second, Multiplier: 3}
 		}, `min_tx: 1h0m0s is not between 1ms and 1m0s; give one, as "50ms"`},
+		{"bfd", func(c *check) {
+			c.Address, c.BFD = netip.MustParseAddrPort("[fe80::1]:80"), &healthcheck.BFD{MinTX: time.Second, MinRX: time.Second, Multiplier: 3}
+		}, `interface: fe80::1 is link-local, so it may be on any interface; give the one that the neighbour is on`},
 		{"passive", func(*check) {}, `threshold: there is no number of connections to trigger at; give at least 1`},
 	} {
 		check := tcp(server)

@@ -148,6 +148,9 @@ func (c *Check) validateBFD(v *mistakes) {
 	v.when(b.Multiplier < 1 || b.Multiplier > 255, "multiplier", "give 1 to 255", "%d packets cannot be the limit", b.Multiplier)
 	v.when(b.Source != (netip.Addr{}) && b.Source.Unmap().Is4() != c.Address.Addr().Unmap().Is4(), "source", "give one of the same family",
 		"%s cannot be the source of packets to %s", b.Source, c.Address.Addr())
+	a := c.Address.Addr()
+	v.when(a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" && c.Interface == "", "interface", "give the one that the neighbour is on",
+		"%s is link-local, so it may be on any interface", a)
 }
 
 // The bounds of BFD's intervals; the field would hold 71 minutes.

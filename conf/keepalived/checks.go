@@ -179,8 +179,6 @@ func (t *translator) times(k checker, b *out) {
 	case "http", "https":
 		pause = "3"
 	case "bfd": // a session has times of its own
-		b.number("rise", 1, k.d)
-		b.number("fall", 1, k.d)
 		return
 	}
 	write := func(key, directive, standard string) {

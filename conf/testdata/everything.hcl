@@ -51,6 +51,8 @@ global {
 
 bfd "router" {
   address    = "192.168.60.1"
+  interface  = "eth0"
+  mark       = 7
   min_tx     = "50ms"
   min_rx     = "50ms"
   multiplier = 3

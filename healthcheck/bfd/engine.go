@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"usher/healthcheck/internal/timers"
 )
@@ -19,7 +21,8 @@ import (
 type Peer struct {
 	Address   netip.Addr
 	Source    netip.Addr // ours; invalid for what the routing table chooses
-	Interface string     // "" for any
+	Interface string     // "" for any; the zone of a link-local Address stands in for it
+	Mark      uint32     // SO_MARK; 0 for none
 	Config
 }
 
@@ -80,6 +83,12 @@ func (e *Engine) Watch(id uint64, p Peer, report func(Change)) {
 	}
 	if p.Multiplier == 0 {
 		p.Multiplier = 3
+	}
+	if zone := p.Address.Zone(); zone != "" {
+		if p.Interface == "" {
+			p.Interface = zone
+		}
+		p.Address = p.Address.WithZone("")
 	}
 	now := time.Now()
 	number := rand.Uint32()
@@ -231,12 +240,28 @@ func (e *Engine) send(s *session, p Packet) {
 	}
 	if err := s.wire.send(p); err != nil {
 		e.log.Debug("bfd: send", "peer", s.peer.Address, "error", err)
+		if homeless(err) {
+			s.wire.close()
+			s.wire = nil
+		}
 	}
 }
 
+// homeless says that a socket's interface or address is gone. Both may come back,
+// and then only a new socket has them.
+func homeless(err error) bool {
+	for _, e := range []unix.Errno{unix.ENODEV, unix.ENXIO, unix.ENETUNREACH, unix.EADDRNOTAVAIL, unix.EINVAL} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 // receive takes a packet from the wire. TTL or hop limit must be 255: the neighbour
-// is one hop away (RFC 5881 section 5).
-func (e *Engine) receive(now time.Time, from netip.Addr, ttl int, b []byte) {
+// is one hop away (RFC 5881 section 5). device is the index of the interface that
+// it came in by.
+func (e *Engine) receive(now time.Time, from netip.Addr, device, ttl int, b []byte) {
 	if ttl != 255 {
 		return
 	}
@@ -247,7 +272,7 @@ func (e *Engine) receive(now time.Time, from netip.Addr, ttl int, b []byte) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := e.find(from, p)
+	s := e.find(from, device, p)
 	if s == nil {
 		return
 	}
@@ -264,15 +289,25 @@ func (e *Engine) receive(now time.Time, from netip.Addr, ttl int, b []byte) {
 }
 
 // find is the session that a packet is for (section 6.8.6): by our number, or by
-// the neighbour's address while it does not know that.
-func (e *Engine) find(from netip.Addr, p Packet) *session {
+// the neighbour's address while it does not know that. A link-local address may be
+// that of several neighbours, one on each interface.
+func (e *Engine) find(from netip.Addr, device int, p Packet) *session {
 	if p.Yours != 0 {
 		return e.byNumber[p.Yours]
 	}
 	for _, s := range e.byID {
-		if s.peer.Address == from {
+		if s.peer.Address == from.WithZone("") && s.on(device) {
 			return s
 		}
 	}
 	return nil
+}
+
+// on says whether a session is with a neighbour on an interface.
+func (s *session) on(device int) bool {
+	if s.peer.Interface == "" {
+		return true
+	}
+	own, err := net.InterfaceByName(s.peer.Interface)
+	return err == nil && own.Index == device
 }

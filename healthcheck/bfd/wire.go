@@ -40,6 +40,11 @@ func openWire(p Peer) (*wire, error) {
 					return err
 				}
 			}
+			if p.Mark != 0 {
+				if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(p.Mark)); err != nil {
+					return err
+				}
+			}
 			// Internet control (RFC 2474), as routers expect of routing protocols.
 			if p.Address.Is4() {
 				return errors.Join(unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TTL, hop),
@@ -141,8 +146,8 @@ func (e *Engine) listen4(ctx context.Context) error {
 	defer under.Close()
 	defer context.AfterFunc(ctx, func() { under.Close() })()
 	conn := ipv4.NewPacketConn(under)
-	if err := conn.SetControlMessage(ipv4.FlagTTL, true); err != nil {
-		return fmt.Errorf("bfd: receive TTL: %w", err)
+	if err := conn.SetControlMessage(ipv4.FlagTTL|ipv4.FlagInterface, true); err != nil {
+		return fmt.Errorf("bfd: receive TTL and interface: %w", err)
 	}
 	b := make([]byte, 256)
 	for {
@@ -151,7 +156,7 @@ func (e *Engine) listen4(ctx context.Context) error {
 			return err
 		}
 		if cm != nil {
-			e.receive(time.Now(), addrOf(from), cm.TTL, b[:n])
+			e.receive(time.Now(), addrOf(from), cm.IfIndex, cm.TTL, b[:n])
 		}
 	}
 }
@@ -168,8 +173,8 @@ func (e *Engine) listen6(ctx context.Context) error {
 	defer under.Close()
 	defer context.AfterFunc(ctx, func() { under.Close() })()
 	conn := ipv6.NewPacketConn(under)
-	if err := conn.SetControlMessage(ipv6.FlagHopLimit, true); err != nil {
-		return fmt.Errorf("bfd: receive hop limit: %w", err)
+	if err := conn.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true); err != nil {
+		return fmt.Errorf("bfd: receive hop limit and interface: %w", err)
 	}
 	b := make([]byte, 256)
 	for {
@@ -178,7 +183,7 @@ func (e *Engine) listen6(ctx context.Context) error {
 			return err
 		}
 		if cm != nil {
-			e.receive(time.Now(), addrOf(from), cm.HopLimit, b[:n])
+			e.receive(time.Now(), addrOf(from), cm.IfIndex, cm.HopLimit, b[:n])
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // peerOf is a bfd check's session.
 func peerOf(c *healthcheck.Check) bfd.Peer {
-	p := bfd.Peer{Address: c.Address.Addr().Unmap(), Interface: c.Interface}
+	p := bfd.Peer{Address: c.Address.Addr().Unmap(), Interface: c.Interface, Mark: c.Mark}
 	if b := c.BFD; b != nil {
 		p.Source = b.Source
 		p.Config = bfd.Config{MinTX: b.MinTX, MinRX: b.MinRX, Multiplier: uint8(b.Multiplier), Passive: b.Passive}

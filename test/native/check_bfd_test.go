@@ -110,6 +110,36 @@ func awaitSaid(t *testing.T, p *lab.Process, words string) {
 	}))
 }
 
+const neighbourBFD = `
+  track_bfd "core" {}
+}
+bfd "core" {
+  address   = "fe80::3"
+  source    = "fe80::2"
+  interface = "side"
+  min_tx    = "50ms"
+  min_rx    = "50ms"
+`
+
+// TestTrackBFDOnAnInterface: a neighbour with nothing but a link-local address is
+// found on the interface that is given, whenever that is there.
+func TestTrackBFDOnAnInterface(t *testing.T) {
+	l := suite.New(t, "")
+	start(t, l.A, 150, neighbourBFD)
+	labtest.Await(t, l.A, "web", "fault")
+	labtest.Run(t, l.B, "ip", "addr", "add", "fe80::3/64", "dev", "eth0", "nodad")
+	text := strings.Replace(fmt.Sprintf(bfdCheck, "[fd00:99::9]", "[fd00:60::2]"), "interface  =", "address = \"fe80::2\"\n    source = \"fe80::3\"\n    interface  =", 1)
+	startCheck(t, l.B, "bfd.hcl", text)
+	for range 2 {
+		labtest.Run(t, l.A, "ip", "link", "add", "link", "eth0", "name", "side", "type", "macvlan", "mode", "bridge")
+		labtest.Run(t, l.A, "ip", "addr", "add", "fe80::2/64", "dev", "side", "nodad")
+		labtest.Run(t, l.A, "ip", "link", "set", "side", "up")
+		labtest.Await(t, l.A, "web", "active")
+		labtest.Run(t, l.A, "ip", "link", "del", "side")
+		labtest.Await(t, l.A, "web", "fault")
+	}
+}
+
 const trackedBFD = `
   track_bfd "core" {}
 }

@@ -31,3 +31,29 @@ virtual_server "web" {
   }
   real_server "10.1.2.3" {}
 }
+
+bfd "nowhere" {
+  address = "fe80::1"
+  source  = "192.0.2.1"
+  min_tx  = "500ms"
+}
+
+bfd "mistyped" {
+  address   = "fe80::1%eth0"
+  interface = "an-interface-with-a-name"
+}
+
+virtual_server "sessions" {
+  address        = "192.0.2.1:81"
+  forward_method = "nat"
+  health_check "bfd" {
+    interval     = "1s"
+    bind_address = "192.0.2.3"
+    port         = 3784
+  }
+  health_check "passive" {
+    rise = 2
+    mark = 3
+  }
+  real_server "192.0.2.2:80" {}
+}

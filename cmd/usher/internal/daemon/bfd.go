@@ -67,7 +67,7 @@ func (s *sessions) apply(engine BFD, c *conf.Config, changed func()) {
 }
 
 func peerOf(p conf.BFD) bfd.Peer {
-	return bfd.Peer{Address: p.Address, Source: p.BFD.Source, Config: bfd.Config{
+	return bfd.Peer{Address: p.Address, Source: p.BFD.Source, Interface: p.Interface, Mark: p.Mark, Config: bfd.Config{
 		MinTX: p.MinTX, MinRX: p.MinRX, Multiplier: uint8(p.Multiplier), Passive: p.Passive,
 	}}
 }
