@@ -66,8 +66,7 @@ type Director struct {
 
 	loop loopState // used by Run alone
 
-	counting sync.Mutex // guards counted, and is held while the kernel is asked
-	counted  countCache
+	counts counts
 }
 
 // request is a configuration on its way into Run.

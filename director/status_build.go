@@ -2,46 +2,75 @@ package director
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"usher/director/ipvs"
 )
 
-// countCache holds the kernel's counters for a moment, so that status, metrics
-// and page together ask for them once.
-type countCache struct {
-	table ipvs.CounterTable
-	at    time.Time
+// counts holds the kernel's counters for a moment, so that status, metrics and page
+// together ask for them once.
+type counts struct {
+	mu      sync.Mutex
+	table   ipvs.CounterTable
+	at      time.Time
+	reading chan struct{} // closed when the read that is under way has ended; nil for none
 }
 
-// countFor is how long counters are served again.
-const countFor = time.Second
+// countFor is how long counters are served again, and countWithin how long the kernel
+// may take to give new ones: who wants to know what is wrong must not have to wait for
+// a kernel that hangs.
+const (
+	countFor    = time.Second
+	countWithin = time.Second
+)
 
 // count gives the counters of all services of usher. Where the kernel does not
-// tell, they are the last ones known.
+// tell, or not soon, they are the last ones known.
 func (d *Director) count() ipvs.CounterTable {
-	d.counting.Lock()
-	defer d.counting.Unlock()
-	if !d.counted.at.IsZero() && time.Since(d.counted.at) < countFor {
-		return d.counted.table
+	c := &d.counts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.at.IsZero() && time.Since(c.at) < countFor {
+		return c.table
 	}
-	d.mu.Lock()
-	keys := make([]ipvs.ServiceKey, 0, len(d.shadow))
-	for key := range d.shadow {
-		keys = append(keys, key)
+	if c.reading == nil {
+		d.mu.Lock()
+		keys := slices.Collect(maps.Keys(d.shadow))
+		d.mu.Unlock()
+		if len(keys) == 0 {
+			return nil
+		}
+		c.reading = make(chan struct{})
+		go d.readCounters(keys)
 	}
-	d.mu.Unlock()
-	if len(keys) == 0 {
-		return nil
+	reading, late := c.reading, time.NewTimer(countWithin)
+	defer late.Stop()
+	c.mu.Unlock()
+	select {
+	case <-reading:
+	case <-late.C:
 	}
+	c.mu.Lock()
+	return c.table
+}
+
+// readCounters asks the kernel.
+func (d *Director) readCounters(keys []ipvs.ServiceKey) {
 	table, err := d.options.Kernel.Counters(keys...)
+	c := &d.counts
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err != nil {
 		d.log.Warn("cannot read the IPVS counters", "error", err)
 	} else {
-		d.counted.table = table
+		c.table = table
 	}
-	d.counted.at = time.Now()
-	return d.counted.table
+	c.at = time.Now()
+	close(c.reading)
+	c.reading = nil
 }
 
 // Status gives every virtual server as it stands, in configured order. Counters
