@@ -195,7 +195,7 @@ func (e *Engine) begin(now time.Time, p *probe) (Job, bool) {
 	}
 	e.stats.Started++
 	p.running, p.started = true, now
-	return Job{ID: p.id, Check: &p.check, Deadline: now.Add(p.check.Timeout), Report: p.report}, true
+	return Job{ID: p.id, Check: &p.check, Report: p.report}, true
 }
 
 // report takes one result in. Verdicts go out in the order of these calls.

@@ -3,6 +3,7 @@ package healthcheck_test
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -86,13 +87,63 @@ func TestOverloadIsTold(t *testing.T) {
 	})
 }
 
+// TestOverloadTakesNobodyDown: a machine that begins every probe long after its time
+// says so, over and over but not all the time, and takes no server down that answers;
+// one that does not is found all the same.
+func TestOverloadTakesNobodyDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.latency = 900 * time.Millisecond // all but the timeout
+		stuck := &stuckProber{Prober: healthcheck.ProberFunc(w.probe), always: true}
+		stuck.stall.Store(int64(5 * time.Second))
+		dead := netip.MustParseAddrPort("10.0.0.2:80")
+		w.set(dead, "connection refused")
+		other := one(tcp(dead))
+		other.ID.RealServer = dead
+		b := startIn(t, w, stuck, one(tcp(server)), other)
+		b.wait(2 * time.Minute)
+		last := map[string]string{}
+		for _, line := range b.took() {
+			if strings.Contains(line, server.String()+" down") {
+				t.Errorf("a server that answers was taken down: %s", line)
+			}
+			last[strings.Fields(line)[1]] = line
+		}
+		if got := last[server.String()]; !strings.Contains(got, " up: ") {
+			t.Errorf("the server that answers is %q", got)
+		}
+		if got := last[dead.String()]; !strings.Contains(got, " down: tcp: connection refused") {
+			t.Errorf("the server that refuses is %q", got)
+		}
+		if s := b.engine.Stats(); s.Late < 20 || s.Lateness.Max < 2*time.Second {
+			t.Errorf("the probes were late, and the figures are %+v", s)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for i, e := range b.events {
+			if e.Kind != healthcheck.EventOverload || i > 0 && e.At.Sub(b.events[i-1].At) < 10*time.Second {
+				t.Errorf("event %d: %+v", i, e)
+			}
+		}
+		if n := len(b.events); n < 3 {
+			t.Errorf("%d events in two minutes of overload", n)
+		}
+	})
+}
+
+// stuckProber does not get to run for a while before it begins probes: once, or always.
 type stuckProber struct {
 	healthcheck.Prober
-	stall atomic.Int64
+	stall  atomic.Int64
+	always bool
 }
 
 func (s *stuckProber) Start(ctx context.Context, jobs []healthcheck.Job) {
-	time.Sleep(time.Duration(s.stall.Swap(0)))
+	stall := s.stall.Load()
+	if !s.always {
+		s.stall.Store(0)
+	}
+	time.Sleep(time.Duration(stall))
 	s.Prober.Start(ctx, jobs)
 }
 

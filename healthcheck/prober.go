@@ -3,7 +3,6 @@ package healthcheck
 import (
 	"context"
 	"sync"
-	"time"
 )
 
 // Prober carries out probes. The engine says when; how is the prober's.
@@ -12,9 +11,10 @@ type Prober interface {
 	// ctx ends, and leaves nothing behind.
 	Run(ctx context.Context) error
 	// Start begins the jobs and returns without waiting for any of them. It is
-	// called by one goroutine at a time. Each is
-	// reported once, at the latest soon after its deadline; a continuous one
-	// (Type.Continuous) at each change until it is forgotten. ctx ends no later
+	// called by one goroutine at a time. Each is reported once, at the latest soon
+	// after its check's timeout, which counts from when the probe itself begins: one
+	// that this machine begins late has all of it. A continuous one
+	// (Type.Continuous) is reported at each change until it is forgotten. ctx ends no later
 	// than Run's, and the engine starts nothing after that. The slice is the
 	// caller's again on return.
 	Start(ctx context.Context, jobs []Job)
@@ -24,9 +24,8 @@ type Prober interface {
 
 // Job is one probe to be carried out.
 type Job struct {
-	ID       uint64 // the probe's own, the same at each of its runs
-	Check    *Check // not to be changed
-	Deadline time.Time
+	ID    uint64 // the probe's own, the same at each of its runs
+	Check *Check // not to be changed
 	// Report hands a result in. It does not block, and any goroutine may call it.
 	Report func(Result)
 }
@@ -53,7 +52,7 @@ func (p *funcProber) Run(ctx context.Context) error {
 func (p *funcProber) Start(ctx context.Context, jobs []Job) {
 	for _, j := range jobs {
 		p.wg.Go(func() {
-			ctx, cancel := context.WithDeadline(ctx, j.Deadline)
+			ctx, cancel := context.WithTimeout(ctx, j.Check.Timeout)
 			defer cancel()
 			j.Report(p.probe(ctx, j.Check))
 		})

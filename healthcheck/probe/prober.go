@@ -87,7 +87,7 @@ func lean(j healthcheck.Job) loop.Exchange {
 func dialOf(j healthcheck.Job, x loop.Exchange) loop.Dial {
 	c := j.Check
 	return loop.Dial{
-		To: target(c), Bind: c.Bind, Interface: c.Interface, Mark: mark(c), Deadline: j.Deadline, Exchange: x,
+		To: target(c), Bind: c.Bind, Interface: c.Interface, Mark: mark(c), Timeout: c.Timeout, Exchange: x,
 		HalfOpen: c.Type == healthcheck.TypeTCP && (c.TCP == nil || !c.TCP.FullConnect),
 		Speaks:   c.Type == healthcheck.TypeHTTP,
 	}
@@ -95,16 +95,17 @@ func dialOf(j healthcheck.Job, x loop.Exchange) loop.Dial {
 
 // run carries out one probe by its function.
 func run(ctx context.Context, f healthcheck.Func, j healthcheck.Job) healthcheck.Result {
-	ctx, cancel := context.WithDeadline(ctx, j.Deadline)
+	ctx, cancel := context.WithTimeout(ctx, j.Check.Timeout)
 	defer cancel()
 	begun := time.Now()
 	r := f(ctx, j.Check)
+	took := time.Since(begun)
 	if r.Latency == 0 {
-		r.Latency = time.Since(begun)
+		r.Latency = took
 	}
 	// A failure found long after the deadline says that this process did not get
 	// to run, and nothing of the server.
-	if r.Outcome == healthcheck.Fail && time.Since(j.Deadline) > j.Check.Timeout/2 {
+	if r.Outcome == healthcheck.Fail && took > j.Check.Timeout+j.Check.Timeout/2 {
 		r.Outcome, r.Reason = healthcheck.Inconclusive, loop.ErrLate.Error()+": "+r.Reason
 	}
 	return r

@@ -39,7 +39,7 @@ func (l *Loop) launch(d *Dial) {
 	c.busy, c.fresh, c.phase, c.begun, c.exchange = true, true, Connecting, time.Now(), d.Exchange
 	c.speaks = d.Speaks
 	c.timer.Value = c
-	l.timers.Set(&c.timer, d.Deadline)
+	l.timers.Set(&c.timer, c.begun.Add(d.Timeout))
 	if d.HalfOpen {
 		// Every time anew: a disconnect forgets it.
 		if err := setInt(c.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {

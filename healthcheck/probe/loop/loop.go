@@ -56,9 +56,9 @@ type Dial struct {
 	Bind      netip.AddrPort // invalid or zero parts for any
 	Interface string
 	Mark      uint32
-	HalfOpen  bool // not with an exchange that sends
-	Speaks    bool // the exchange always sends, and does not ask how long the handshake took
-	Deadline  time.Time
+	HalfOpen  bool          // not with an exchange that sends
+	Speaks    bool          // the exchange always sends, and does not ask how long the handshake took
+	Timeout   time.Duration // from when the connect begins to the end of the exchange
 	Exchange  Exchange
 }
 

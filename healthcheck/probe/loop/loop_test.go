@@ -65,7 +65,7 @@ func all(l *loop.Loop, to netip.AddrPort, timeout time.Duration, half bool, list
 	for _, x := range list {
 		wg.Add(1)
 		x.done = wg.Done
-		dials = append(dials, loop.Dial{To: to, HalfOpen: half, Deadline: time.Now().Add(timeout), Exchange: x})
+		dials = append(dials, loop.Dial{To: to, HalfOpen: half, Timeout: timeout, Exchange: x})
 	}
 	l.Start(dials)
 	wg.Wait()
@@ -255,14 +255,14 @@ func TestStoppedLoopAnswersEverybody(t *testing.T) {
 	}()
 	x := &talk{send: "hi"}
 	x.done = func() { ended <- x.err }
-	l.Start([]loop.Dial{{To: to, Deadline: time.Now().Add(time.Hour), Exchange: x}})
+	l.Start([]loop.Dial{{To: to, Timeout: time.Hour, Exchange: x}})
 	if err := <-ended; !errors.Is(err, loop.ErrStopped) {
 		t.Errorf("under way: %v, want %v", err, loop.ErrStopped)
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	l.Start([]loop.Dial{{To: to, Deadline: time.Now().Add(time.Hour), Exchange: x}})
+	l.Start([]loop.Dial{{To: to, Timeout: time.Hour, Exchange: x}})
 	if err := <-ended; !errors.Is(err, loop.ErrStopped) {
 		t.Errorf("afterwards: %v, want %v", err, loop.ErrStopped)
 	}
