@@ -145,26 +145,16 @@ func passive(c *conf.Config) bool {
 	return false
 }
 
-// adjustment is what a thing that is up or down says under t: with weight 0 a
-// fault, with a negative weight a lower priority while it is down, with a positive
-// one a higher priority while it is up.
+// adjustment is what a thing that is up or down, for a reason, says under t.
 func adjustment(t vrrp.Track, up bool, reason string) vrrp.Adjustment {
-	word := "down"
+	text := fmt.Sprintf("%s %s is down", t.Kind, t.Name)
 	if up {
-		word = "up"
+		text = fmt.Sprintf("%s %s is up", t.Kind, t.Name)
 	}
-	a := vrrp.Adjustment{Reason: fmt.Sprintf("%s %s is %s", t.Kind, t.Name, word)}
 	if reason != "" {
-		a.Reason += ": " + reason
+		text += ": " + reason
 	}
-	good := up != t.Reverse
-	switch {
-	case t.Weight == 0:
-		a.Fault = !good
-	case t.Weight < 0 && !good, t.Weight > 0 && good:
-		a.Weight = t.Weight
-	}
-	return a
+	return t.Adjustment(up, text)
 }
 
 // forget drops what is remembered of real servers that c has no more.
