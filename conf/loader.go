@@ -1,7 +1,6 @@
 package conf
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -36,12 +35,10 @@ func (l *Loader) Load(paths []string, vars map[string]string) (*Config, Diagnost
 	names, diags := collect(paths)
 	var texts []text
 	for _, name := range names {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			diags = append(diags, placeless("Configuration cannot be read", err.Error()))
-			continue
+		b, more := readFile(name)
+		if diags = append(diags, more...); !more.HasErrors() {
+			texts = append(texts, text{name, b})
 		}
-		texts = append(texts, text{name, b})
 	}
 	return l.load(texts, vars, diags)
 }

@@ -20,5 +20,10 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if len(args) == 0 || args[0] != "run" {
+		// What does not see the end of the context (it reads a pipe that nobody writes to,
+		// say) ends at the second signal, without any order.
+		context.AfterFunc(ctx, stop)
+	}
 	return cli.Run(ctx, args, cli.System{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv})
 }

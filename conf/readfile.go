@@ -1,0 +1,55 @@
+package conf
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// maxFile is how many bytes a configuration file may have: some hundred thousand
+// real servers, and little enough that a device without an end (/dev/zero) is an
+// error instead of all memory.
+const maxFile = 64 << 20
+
+// readFile reads a configuration file. Diagnostics say what keeps it from being one.
+func readFile(name string) ([]byte, hcl.Diagnostics) {
+	unreadable := func(why string) hcl.Diagnostics {
+		return hcl.Diagnostics{placeless("Configuration cannot be read", why)}
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, unreadable(err.Error())
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, unreadable(err.Error())
+	}
+	if len(text) > maxFile {
+		return nil, unreadable(fmt.Sprintf("%s has more than %d MiB; is it the right file?", name, maxFile>>20))
+	}
+	if at := firstInvalid(text); at >= 0 {
+		return nil, unreadable(fmt.Sprintf("%s is not UTF-8 text: byte %#02x in line %d; is it the right file?",
+			name, text[at], 1+bytes.Count(text[:at], []byte("\n"))))
+	}
+	return text, nil
+}
+
+// firstInvalid is where the first byte stands that is no UTF-8; -1 for none.
+func firstInvalid(text []byte) int {
+	if utf8.Valid(text) {
+		return -1
+	}
+	for at := 0; at < len(text); {
+		r, size := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && size == 1 {
+			return at
+		}
+		at += size
+	}
+	return -1
+}
