@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/cmd/usher/internal/api"
+	"usher/vrrp"
 )
 
 // TestStatusDocument pins the names that other programs read.
@@ -77,5 +79,27 @@ func TestCertificateWarning(t *testing.T) {
 		return w.Kind == "certificate" && w.Subject == "web 10.0.0.1:80" && w.Text == "the certificate that the https check sees ends 2030-03-17T17:46:40Z"
 	}) {
 		t.Errorf("warnings %+v", s.Warnings)
+	}
+}
+
+// TestAddressWarning: an address that could not be held is a warning until the
+// instance has all of its addresses again.
+func TestAddressWarning(t *testing.T) {
+	f := newFixture(t)
+	d, _ := f.start()
+	f.world.vrrpEvents(vrrp.Event{Time: time.Now(), Instance: "web", Kind: vrrp.EventAddressFailed, Reason: "no such device"})
+	told := func() bool {
+		return slices.ContainsFunc(d.Status().Warnings, func(w api.Warning) bool {
+			return w.Kind == "addresses" && w.Subject == "web" && w.Text == "no such device"
+		})
+	}
+	if !told() {
+		t.Errorf("not told: %+v", d.Status().Warnings)
+	}
+	f.world.mu.Lock()
+	f.world.statuses[0].Held = true
+	f.world.mu.Unlock()
+	if told() {
+		t.Error("held again, and told still")
 	}
 }

@@ -65,7 +65,7 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 	for _, problem := range d.Health().Problems {
 		add(events.Error, "health", "", problem, time.Now())
 	}
-	all = append(all, d.remembered()...)
+	all = append(all, d.remembered(s.Instances)...)
 	slices.SortStableFunc(all, func(a, b api.Warning) int {
 		if a.Severity != b.Severity { // "error" sorts before "warning"
 			if a.Severity < b.Severity {
@@ -91,14 +91,21 @@ var rememberedKinds = map[string]string{
 }
 
 // remembered gives the newest event of each such kind and subject, while it is not
-// old.
-func (d *Daemon) remembered() []api.Warning {
+// old, nor a trouble with addresses that are all in place by now.
+func (d *Daemon) remembered(instances []api.Instance) []api.Warning {
+	held := map[string]bool{}
+	for _, i := range instances {
+		held[i.Name] = i.Held
+	}
 	type key struct{ kind, subject string }
 	newest := map[key]api.Warning{}
 	list, _, _ := d.ring.List(events.Filter{})
 	for _, e := range list {
 		kind, ok := rememberedKinds[e.Kind]
 		if !ok || e.Severity == events.Info || time.Since(e.Time) > lately {
+			continue
+		}
+		if e.Kind == string(vrrp.EventAddressFailed) && held[e.Subject()] {
 			continue
 		}
 		newest[key{kind, e.Subject()}] = api.Warning{Severity: string(events.Warning), Kind: kind, Subject: e.Subject(), Text: e.Reason, Since: e.Time}
