@@ -87,10 +87,10 @@ func TestCertificateWarning(t *testing.T) {
 func TestAddressWarning(t *testing.T) {
 	f := newFixture(t)
 	d, _ := f.start()
-	f.world.vrrpEvents(vrrp.Event{Time: time.Now(), Instance: "web", Kind: vrrp.EventAddressFailed, Reason: "no such device"})
+	f.world.vrrpEvents(vrrp.Event{Time: time.Now(), Instance: "edge", Kind: vrrp.EventAddressFailed, Reason: "no such device"})
 	told := func() bool {
 		return slices.ContainsFunc(d.Status().Warnings, func(w api.Warning) bool {
-			return w.Kind == "addresses" && w.Subject == "web" && w.Text == "no such device"
+			return w.Kind == "addresses" && w.Subject == "edge" && w.Text == "no such device"
 		})
 	}
 	if !told() {
