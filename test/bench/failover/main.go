@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -128,26 +129,39 @@ func labsOf(o options, interval time.Duration) int {
 	return 4
 }
 
-// measureInterval runs both programs side by side, in as many labs, and makes
-// their active routers fail again and again. All labs bring their failed router back
-// only when every one of them has been measured: no start of a process disturbs.
-func measureInterval(ctx context.Context, base, binary string, interval time.Duration, o options, all *verdict) (err error) {
-	var benches []*bench // usher and keepalived in turn
-	n := labsOf(o, interval)
+// startBenches gives n labs of each program, usher's and keepalived's in turn, with the
+// load beside them that the options ask for. They are to be ended, whatever the error.
+func startBenches(ctx context.Context, base, binary string, interval time.Duration, o options, n int) (benches []*bench, end func() error, err error) {
+	end = func() (err error) {
+		for _, b := range slices.Backward(benches) {
+			err = errors.Join(err, b.close())
+		}
+		return err
+	}
 	for range n {
 		for _, p := range o.programs() {
-			b, e := newBench(ctx, base, binary, p, interval)
-			if e != nil {
-				return errors.Join(err, e)
+			b, err := newBench(ctx, base, binary, p, interval)
+			if err != nil {
+				return benches, end, err
 			}
-			defer func() { err = errors.Join(err, b.close()) }()
 			benches = append(benches, b)
 		}
 	}
 	if o.load {
-		if err := startLoad(benches[0].lab); err != nil {
-			return err
-		}
+		err = startLoad(benches[0].lab)
+	}
+	return benches, end, err
+}
+
+// measureInterval runs both programs side by side, in as many labs, and makes
+// their active routers fail again and again. All labs bring their failed router back
+// only when every one of them has been measured: no start of a process disturbs.
+func measureInterval(ctx context.Context, base, binary string, interval time.Duration, o options, all *verdict) (err error) {
+	n := labsOf(o, interval)
+	benches, end, err := startBenches(ctx, base, binary, interval, o, n)
+	defer func() { err = errors.Join(err, end()) }()
+	if err != nil {
+		return err
 	}
 	for _, kind := range o.kinds {
 		results := map[string][]result{}

@@ -12,19 +12,10 @@ import (
 // soak lets both programs' pairs run undisturbed for a while, and counts the
 // takeovers, none of which has a cause but a late advertisement.
 func soak(ctx context.Context, base, binary string, interval time.Duration, o options) (err error) {
-	var benches []*bench
-	for _, p := range o.programs() {
-		b, e := newBench(ctx, base, binary, p, interval)
-		if e != nil {
-			return errors.Join(err, e)
-		}
-		defer func() { err = errors.Join(err, b.close()) }()
-		benches = append(benches, b)
-	}
-	if o.load {
-		if err := startLoad(benches[0].lab); err != nil {
-			return err
-		}
+	benches, end, err := startBenches(ctx, base, binary, interval, o, 1)
+	defer func() { err = errors.Join(err, end()) }()
+	if err != nil {
+		return err
 	}
 	w, err := startWatch(ctx)
 	if err != nil {
