@@ -217,13 +217,23 @@ func TestConformance_RFC3768_7_1_Discards(t *testing.T) {
 // heard; multicast is not either.
 func TestConformance_Unicast_Discards(t *testing.T) {
 	s := conformance(t, fmt.Sprintf(tenth, `  unicast {
-    peers = ["192.168.60.77", "192.168.60.78"]
+    peers = ["192.168.60.77"]
+    peer "192.168.60.78" {
+      min_ttl = 250
+      max_ttl = 254
+    }
   }`))
 	mac := usherMAC(s)
 	s.await("active")
 	s.say(message{src: "192.168.60.79", dst: "192.168.60.2", mac: mac, priority: 200})
 	if got := s.heardBy(1); got.Statistics.Discarded["unknown_peer"] != 1 || got.State != "active" {
 		t.Errorf("a stranger: %+v", got)
+	}
+	for i, ttl := range []byte{249, 255} {
+		s.say(message{src: "192.168.60.78", dst: "192.168.60.2", mac: mac, priority: 200, ttl: ttl})
+		if got := s.heardBy(2 + i); got.Statistics.Discarded["peer_ttl_error"] != 1+i || got.State != "active" {
+			t.Errorf("a peer with TTL %d: %+v", ttl, got)
+		}
 	}
 	s.say(message{priority: 200})
 	s.say(message{dst: "192.168.60.2", mac: mac, priority: 101, ttl: 9})

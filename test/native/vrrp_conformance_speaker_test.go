@@ -38,6 +38,7 @@ type heard struct {
 	ip       []byte // the IP header
 	msg      []byte // the VRRP message; nil for an announcement
 	announce netip.Addr
+	na       []byte // the neighbour advertisement (RFC 4861 section 4.4), where it is one
 }
 
 func (h heard) priority() int { return int(h.msg[2]) }
@@ -175,7 +176,7 @@ func dissect(b []byte) (h heard, ok bool) {
 		}
 		h.ip = b[14:54]
 		if b[20] == 58 && b[54] == 136 {
-			h.announce = netip.AddrFrom16([16]byte(b[62:78]))
+			h.announce, h.na = netip.AddrFrom16([16]byte(b[62:78])), b[54:]
 			return h, true
 		}
 		h.msg = b[54 : 54+int(binary.BigEndian.Uint16(b[18:]))]

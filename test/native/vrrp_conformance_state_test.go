@@ -49,7 +49,7 @@ func skewOf(interval time.Duration) time.Duration { return 156 * interval / 256 
 
 // RFC 9568 section 5.1.1: what stands in the headers; section 7.2: the fields.
 func TestConformance_RFC9568_5_1_1_Sent(t *testing.T) {
-	s := conformance(t, fmt.Sprintf(tenth, ""))
+	s := conformance(t, fmt.Sprintf(tenth, `  virtual_address "192.168.60.201/32" { excluded = true }`))
 	h := s.nextAdvert()
 	if h.ip[8] != 255 || h.ip[9] != 112 || h.ip[1] != 0xc0 || netip.AddrFrom4([4]byte(h.ip[16:20])).String() != "224.0.0.18" ||
 		netip.AddrFrom4([4]byte(h.ip[12:16])) != lab.AddrA || internetSum(h.ip) != 0 {
@@ -61,6 +61,36 @@ func TestConformance_RFC9568_5_1_1_Sent(t *testing.T) {
 	want := []byte{0x31, 51, 100, 1, 0, 10}
 	if string(h.msg[:6]) != string(want) || len(h.msg) != 12 || netip.AddrFrom4([4]byte(h.msg[8:12])) != lab.VIP {
 		t.Errorf("message % x", h.msg)
+	}
+	s.next("a gratuitous ARP for what is excluded from the adverts", func(h heard) bool { return h.announce.String() == "192.168.60.201" })
+}
+
+// Other groups than those of RFC 9568 sections 5.1.1.2 and 5.1.2.2: adverts go there, and
+// those that come there are heard, but no others.
+func TestConformance_OtherGroups(t *testing.T) {
+	s := conformance(t, fmt.Sprintf(tenth, `  multicast_group4 = "224.0.0.200"
+  multicast_group6 = "ff02::200"
+  virtual_address "fe80::60:200/64" {}`))
+	for group, mac := range map[string]string{"224.0.0.200": "01:00:5e:00:00:c8", "ff02::200": "33:33:00:00:02:00"} {
+		six := strings.Contains(group, ":")
+		h := s.next("an advertisement", func(h heard) bool { return h.msg != nil && len(h.ip) == 40 == six })
+		dst := netip.AddrFrom4([4]byte(h.ip[16:20]))
+		if six {
+			dst = netip.AddrFrom16([16]byte(h.ip[24:40]))
+		}
+		if dst.String() != group || net.HardwareAddr(h.eth[:6]).String() != mac {
+			t.Errorf("sent to %s, %s; want %s, %s", dst, net.HardwareAddr(h.eth[:6]), group, mac)
+		}
+	}
+	s.await("active")
+	s.say(message{priority: 200})
+	s.say(message{priority: 201, dst: "224.0.0.200"})
+	s.await("backup")
+	s.await("active")
+	s.say(message{priority: 202, dst: "ff02::200", src: "fe80::77", vips: []string{"fe80::60:200"}})
+	s.await("backup")
+	if got := s.status(); got.Statistics.Received != 2 {
+		t.Errorf("%d adverts were heard, want those of its groups", got.Statistics.Received)
 	}
 }
 
@@ -83,6 +113,10 @@ func TestConformance_RFC9568_5_1_2_Sent(t *testing.T) {
 	na := s.next("a neighbour advertisement", func(h heard) bool { return h.announce.String() == "fd00:60::200" })
 	if dst := netip.AddrFrom16([16]byte(na.ip[24:40])).String(); dst != "ff02::1" || na.ip[7] != 255 {
 		t.Errorf("announced to %s, hop limit %d", dst, na.ip[7])
+	}
+	// Section 8.2.2: Router and Override set, Solicited clear; the target link-layer address.
+	if want := append([]byte{2, 1}, na.eth[6:12]...); na.na[4] != 0xa0 || string(na.na[24:]) != string(want) {
+		t.Errorf("announced with flags %x and options % x, want % x", na.na[4], na.na[24:], want)
 	}
 }
 

@@ -54,6 +54,9 @@ func TestVirtualMAC(t *testing.T) {
 			}
 		}
 	}
+	if links := labtest.Run(t, l.A, "ip", "-o", "-d", "link", "show", "type", "macvlan"); strings.Count(links, "mode private") != len(addresses) {
+		t.Errorf("macvlans: %s", links)
+	}
 	check("before the failover")
 	// Somebody who asks anew gets the virtual MAC as well.
 	labtest.Run(t, l.Client, "ip", "neigh", "flush", "all")
@@ -108,9 +111,10 @@ func TestLocalRoute(t *testing.T) {
 }
 
 const routing = `
-  virtual_address "10.1.0.200/16" {
+  virtual_address "10.1.0.200/32" {
     interface = "eth1"
     label     = "eth1:vip"
+    scope     = "site"
     excluded  = true
   }
   virtual_route "203.0.113.0/24" {
@@ -139,7 +143,7 @@ func TestRoutesRulesAndAttributes(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"address", "show", "dev", "eth1"}, "eth1:vip"},
+		{[]string{"address", "show", "dev", "eth1"}, "10.1.0.200/32 scope site dynamic eth1:vip"},
 		{[]string{"route", "show", "203.0.113.0/24"}, "via 10.1.0.3 dev eth1"},
 		{[]string{"route", "show", "table", "100"}, "blackhole 198.51.100.0/24"},
 		{[]string{"rule", "show"}, "1000:\tfrom 192.168.60.200 lookup 100"},
@@ -155,7 +159,7 @@ func TestRoutesRulesAndAttributes(t *testing.T) {
 	there := func() error { return all(true) }
 	labtest.Must(t, lab.Until(t.Context(), "everything is there", there))
 	// A removed address takes the route with it whose source it is.
-	show("address", "del", "10.1.0.200/16", "dev", "eth1")
+	show("address", "del", "10.1.0.200/32", "dev", "eth1")
 	show("rule", "del", "priority", "1000")
 	labtest.Must(t, lab.Until(t.Context(), "everything is back", there))
 	labtest.Must(t, a.Stop())

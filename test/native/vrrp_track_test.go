@@ -26,7 +26,7 @@ func effective(t *testing.T, n *lab.Node, want int) {
 	}))
 }
 
-// Scripts, files and processes move the priority or hold the instance in fault.
+// Scripts, files, interfaces and processes move the priority or hold the instance in fault.
 func TestTracking(t *testing.T) {
 	l := suite.New(t, "")
 	flag, number := filepath.Join(l.A.Dir, "up"), filepath.Join(l.A.Dir, "number")
@@ -41,6 +41,7 @@ func TestTracking(t *testing.T) {
     user     = "root"
   }
   track_file %q { weight = 2 }
+  track_interface "eth1" { weight = -40 }
   track_process %q {}
 `, flag, number, process))
 	labtest.Await(t, l.A, "web", "fault")
@@ -51,6 +52,10 @@ func TestTracking(t *testing.T) {
 	labtest.File(t, l.A, "up", "")
 	effective(t, l.A, 150)
 	labtest.File(t, l.A, "number", "-10\n")
+	effective(t, l.A, 130)
+	labtest.Must(t, l.Cut(l.A, "eth1"))
+	effective(t, l.A, 90)
+	labtest.Must(t, l.Mend(l.A, "eth1"))
 	effective(t, l.A, 130)
 	labtest.Must(t, p.Kill())
 	labtest.Await(t, l.A, "web", "fault")
