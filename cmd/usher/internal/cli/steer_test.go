@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
@@ -101,6 +102,28 @@ func TestEventsFollow(t *testing.T) {
 	cancel()
 	if code := <-ended; code != 0 {
 		t.Errorf("interrupted: status %d", code)
+	}
+}
+
+// TestHistoryOfAServer: the last 20 changes of one real server, whatever happened to
+// others since.
+func TestHistoryOfAServer(t *testing.T) {
+	socket, b := daemon(t, api.Status{})
+	change := func(server string, i int) {
+		b.Events().Add(events.Event{Kind: "real_server", VirtualServer: "web", RealServer: server, To: "down", Reason: fmt.Sprintf("change %d", i)})
+	}
+	for i := range 30 {
+		change("10.0.0.1:80", i)
+	}
+	for i := range 2 * events.DefaultSize {
+		change("10.0.0.2:80", i)
+	}
+	for _, args := range [][]string{{"--real-server", "10.0.0.1:80"}, {"--virtual-server", "web", "--real-server", "10.0.0.1:80"}} {
+		code, out, errs := usher(t, append([]string{"events", "--json", "--control", socket}, args...)...)
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		if code != 0 || len(lines) != 20 || !strings.Contains(lines[0], `"change 10"`) || !strings.Contains(lines[19], `"change 29"`) {
+			t.Errorf("usher events %v: %d, %d lines\n%s%s", args, code, len(lines), out, errs)
+		}
 	}
 }
 

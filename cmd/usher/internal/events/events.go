@@ -4,7 +4,9 @@
 package events
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -161,20 +163,29 @@ func (f Filter) match(e Event) bool {
 		(f.RealServer == "" || f.RealServer == e.RealServer)
 }
 
-// List gives the chosen events, newest last, the sequence number of the last event
+// List gives the chosen events, newest last, of real servers all that is remembered
+// of each where the filter names one or its virtual server, the sequence number of the last event
 // of all, and a channel that is closed when another event comes.
 func (r *Ring) List(f Filter) (chosen []Event, last uint64, more <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	from := r.all
-	if f.VirtualServer != "" && f.RealServer != "" {
-		from = r.servers[server{f.VirtualServer, f.RealServer}]
-	}
 	chosen = []Event{}
-	for _, e := range from {
-		if f.match(e) {
-			chosen = append(chosen, e)
+	choose := func(from []Event) {
+		for _, e := range from {
+			if f.match(e) {
+				chosen = append(chosen, e)
+			}
 		}
+	}
+	choose(r.all)
+	if f.VirtualServer != "" || f.RealServer != "" {
+		for k, own := range r.servers {
+			if (f.VirtualServer == "" || f.VirtualServer == k.virtual) && (f.RealServer == "" || f.RealServer == k.real) {
+				choose(own)
+			}
+		}
+		slices.SortFunc(chosen, func(a, b Event) int { return cmp.Compare(a.Seq, b.Seq) })
+		chosen = slices.CompactFunc(chosen, func(a, b Event) bool { return a.Seq == b.Seq })
 	}
 	if f.Limit > 0 && len(chosen) > f.Limit {
 		chosen = chosen[len(chosen)-f.Limit:]

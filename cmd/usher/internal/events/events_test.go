@@ -1,8 +1,10 @@
 package events_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,6 +42,12 @@ func TestQuietServerKeepsItsHistory(t *testing.T) {
 	list, _, _ := r.List(events.Filter{VirtualServer: "web", RealServer: "10.0.0.1:80"})
 	if len(list) != 1 || list[0].Reason != "once" {
 		t.Fatalf("quiet: %+v", list)
+	}
+	for _, f := range []events.Filter{{RealServer: "10.0.0.1:80"}, {VirtualServer: "web", Limit: 21}} {
+		list, _, _ := r.List(f)
+		if len(list) == 0 || list[0].Reason != "once" || !slices.IsSortedFunc(list, func(a, b events.Event) int { return cmp.Compare(a.Seq, b.Seq) }) {
+			t.Fatalf("%+v: %+v", f, list)
+		}
 	}
 	list, _, _ = r.List(events.Filter{VirtualServer: "web", RealServer: "10.0.0.2:80"})
 	if len(list) != events.PerServer {
