@@ -22,8 +22,9 @@ type installed struct{ *lab.Systemd }
 var versions = []string{"1.0.0", "1.0.1"}
 
 // installedConf is one instance. Without a lease nothing but usher itself takes the
-// VIP away.
+// VIP away, and what takes it from a killed one has to find the state folder.
 const installedConf = `
+global { state = "/var/lib/usher/lb1" }
 vrrp_instance "web" {
   interface         = "eth0"
   virtual_router_id = 51

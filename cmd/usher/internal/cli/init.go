@@ -12,6 +12,8 @@ import (
 	"text/template"
 
 	"github.com/spf13/cobra"
+
+	"usher/conf"
 )
 
 //go:embed starter.hcl.tmpl
@@ -25,6 +27,7 @@ type place struct {
 
 func (a *app) initial() *cobra.Command {
 	var dev, vip string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Write a commented starter configuration for this machine",
@@ -38,11 +41,20 @@ is valid as it is; what to change is marked.`,
 			if err != nil {
 				return err
 			}
-			return a.starter(places, dev, vip)
+			text, err := starterFor(places, dev, vip)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(a.Stdout, map[string]string{"hcl": string(text)})
+			}
+			_, err = a.Stdout.Write(text)
+			return err
 		}),
 	}
 	cmd.Flags().StringVar(&dev, "interface", "", "the interface towards the clients; the first with an IPv4 address where not given")
 	cmd.Flags().StringVar(&vip, "vip", "", "the virtual address; one of the interface's network where not given")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as the text in a JSON document")
 	return cmd
 }
 
@@ -68,7 +80,8 @@ func places() ([]place, error) {
 	return list, nil
 }
 
-func (a *app) starter(places []place, dev, vip string) error {
+// starterFor is the starter for a machine with these interfaces.
+func starterFor(places []place, dev, vip string) ([]byte, error) {
 	at := -1
 	for i, p := range places {
 		if dev == "" || p.Interface == dev {
@@ -78,22 +91,22 @@ func (a *app) starter(places []place, dev, vip string) error {
 	}
 	if at < 0 {
 		if dev == "" {
-			return errors.New("no interface has an IPv4 address; give --interface and --vip on the machine that has one")
+			return nil, errors.New("no interface has an IPv4 address; give --interface and --vip on the machine that has one")
 		}
-		return fmt.Errorf("interface %q is not there or has no IPv4 address", dev)
+		return nil, fmt.Errorf("interface %q is not there or has no IPv4 address", dev)
 	}
 	here := places[at]
 	address := suggestion(here.Prefix, 200)
 	if vip != "" {
 		ip, err := netip.ParseAddr(vip)
 		if err != nil {
-			return &usageError{fmt.Errorf("--vip: %w", err)}
+			return nil, &usageError{fmt.Errorf("--vip: %w", err)}
 		}
 		address = ip
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var others []string
 	for i, p := range places {
@@ -103,7 +116,7 @@ func (a *app) starter(places []place, dev, vip string) error {
 	}
 	t, err := template.New("starter").Parse(starter)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var text bytes.Buffer
 	err = t.Execute(&text, map[string]any{
@@ -111,13 +124,10 @@ func (a *app) starter(places []place, dev, vip string) error {
 		"Real1": netip.AddrPortFrom(suggestion(here.Prefix, 11), 80), "Real2": netip.AddrPortFrom(suggestion(here.Prefix, 12), 80),
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	out, err := a.formatted(text.Bytes(), "starter")
-	if err == nil {
-		_, err = a.Stdout.Write(out)
-	}
-	return err
+	out, diags := conf.Format(text.Bytes(), "starter")
+	return out, diags.Err()
 }
 
 // suggestion is the address with this last byte in the interface's network, or the

@@ -11,13 +11,67 @@ import (
 
 // man prints the manual page, made from the same source as the help.
 func (a *app) man(root *cobra.Command) *cobra.Command {
-	return &cobra.Command{
-		Use:     "man",
-		Short:   "Print the manual page (troff)",
-		Example: "  usher man | man -l -\n  usher man > /usr/share/man/man8/usher.8",
-		Args:    cobra.NoArgs,
-		RunE:    do(func(_ *cobra.Command, _ []string) error { return manual(a.Stdout, root) }),
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "man",
+		Short: "Print the manual page (troff)",
+		Example: `  usher man | man -l -
+  usher man --json | jq -r '.commands[] | "\(.name): \(.short)"'`,
+		Args: cobra.NoArgs,
+		RunE: do(func(_ *cobra.Command, _ []string) error {
+			if asJSON {
+				return printJSON(a.Stdout, map[string]any{"commands": described(root)})
+			}
+			return manual(a.Stdout, root)
+		}),
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print commands and options as JSON instead")
+	return cmd
+}
+
+// commandText is a command as `usher man --json` describes it.
+type commandText struct {
+	Name    string     `json:"name"`
+	Usage   string     `json:"usage"`
+	Short   string     `json:"short"`
+	Long    string     `json:"long,omitempty"`
+	Example string     `json:"example,omitempty"`
+	Flags   []flagText `json:"flags"`
+}
+
+// flagText is one option of a command.
+type flagText struct {
+	Name    string `json:"name"` // without its dashes
+	Short   string `json:"short,omitempty"`
+	Type    string `json:"type"`
+	Default string `json:"default"`
+	Usage   string `json:"usage"`
+}
+
+// documented are the commands that manual and help show.
+func documented(root *cobra.Command) []*cobra.Command {
+	var all []*cobra.Command
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() && c.Name() != "help" {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func described(root *cobra.Command) []commandText {
+	var all []commandText
+	for _, c := range documented(root) {
+		text := commandText{Name: c.Name(), Usage: c.UseLine(), Short: c.Short, Long: c.Long, Example: c.Example, Flags: []flagText{}}
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				_, usage := pflag.UnquoteUsage(f)
+				text.Flags = append(text.Flags, flagText{Name: f.Name, Short: f.Shorthand, Type: f.Value.Type(), Default: f.DefValue, Usage: usage})
+			}
+		})
+		all = append(all, text)
+	}
+	return all
 }
 
 func manual(w io.Writer, root *cobra.Command) error {
@@ -27,10 +81,7 @@ func manual(w io.Writer, root *cobra.Command) error {
 	b.WriteString(".SH SYNOPSIS\n.B usher\n.I command\n.RI [ options ]\n.SH DESCRIPTION\n")
 	paragraphs(&b, root.Long)
 	b.WriteString(".SH COMMANDS\n")
-	for _, c := range root.Commands() {
-		if !c.IsAvailableCommand() || c.Name() == "help" {
-			continue
-		}
+	for _, c := range documented(root) {
 		fmt.Fprintf(&b, ".SS %s\n", roff(c.UseLine()))
 		text := c.Long
 		if text == "" || c.HasSubCommands() {

@@ -40,15 +40,9 @@ missing, 2 the command line makes no sense.`,
 				if items == nil {
 					items = []realserver.Item{}
 				}
-				return errors.Join(err, printJSON(a.Stdout, items))
-			}
-			for _, i := range items {
-				if _, err := fmt.Fprintln(a.Stdout, i); err != nil {
-					return err
-				}
-			}
-			if err == nil && len(items) == 0 {
-				_, err = fmt.Fprintln(a.Stdout, "nothing to do")
+				err = errors.Join(err, printJSON(a.Stdout, items))
+			} else if err == nil || len(items) > 0 {
+				err = errors.Join(err, a.showItems(items))
 			}
 			if err == nil && check {
 				for _, i := range items {
@@ -68,6 +62,19 @@ missing, 2 the command line makes no sense.`,
 	f.StringVar(&state, "state", "/var/lib/usher", "folder that remembers what to undo")
 	f.StringArrayVar(&own, "address", nil, "take this for an address of this machine, instead of asking its devices")
 	return cmd
+}
+
+func (a *app) showItems(items []realserver.Item) error {
+	if len(items) == 0 {
+		_, err := fmt.Fprintln(a.Stdout, "nothing to do")
+		return err
+	}
+	for _, i := range items {
+		if _, err := fmt.Fprintln(a.Stdout, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *app) prepare(from *sources, state string, own []string, undo, check bool) ([]realserver.Item, error) {

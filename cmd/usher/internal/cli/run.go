@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,9 @@ line makes no sense.`,
 			defer signal.Stop(keep)
 			a.thrifty()
 			log, control := logging.New(a.Stderr)
-			if !lastGood {
+			if lastGood {
+				state = daemon.StateAt(state)
+			} else {
 				state = ""
 			}
 			var watched []string
@@ -75,7 +78,7 @@ line makes no sense.`,
 			return a.serve(cmd.Context(), daemon.Options{
 				Version: Version(), Load: load, Machine: daemon.ThisMachine(), Parts: parts(log),
 				Log: log, LogControl: control, Notifier: sdnotify.FromEnvironment(), Hangup: hangup, Keep: keep,
-				Watch: watched, LastGood: state,
+				Home: a.given(), Watch: watched, LastGood: state,
 				Pages: map[string]http.Handler{"GET /{$}": page.Handler()},
 			})
 		}),
@@ -84,7 +87,7 @@ line makes no sense.`,
 	f := cmd.Flags()
 	f.BoolVar(&watch, "watch", false, "reload when the files change")
 	f.BoolVar(&lastGood, "last-good", false, "start with the configuration that ran last where the files are invalid")
-	f.StringVar(&state, "state", "/var/lib/usher", "state folder in which --last-good looks; as global.state")
+	f.StringVar(&state, "state", cmp.Or(a.given(), defaultState), "state folder in which --last-good looks; as global.state")
 	return cmd
 }
 
@@ -120,6 +123,6 @@ func (a *app) child() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&level, "log-level", "info", "as global.log.level")
 	cmd.Flags().StringVar(&format, "log-format", "text", "as global.log.format")
-	cmd.Flags().StringVar(&state, "state", "/var/lib/usher", "as global.state")
+	cmd.Flags().StringVar(&state, "state", defaultState, "as global.state")
 	return cmd
 }

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,10 +16,27 @@ import (
 	"usher/vrrp/hold/rtnl"
 )
 
+// defaultState is global.state where the configuration gives none.
+const defaultState = "/var/lib/usher"
+
+// given is the state folder of the service manager, "" where none started this
+// process. A daemon whose configuration names another leaves word there.
+func (a *app) given() string {
+	first, _, _ := strings.Cut(a.Getenv("STATE_DIRECTORY"), ":") // systemd's list, of which usher has one
+	return first
+}
+
+// withdrawn is the document of `usher withdraw --json`.
+type withdrawn struct {
+	Removed  []string `json:"removed"`  // addresses, routes and devices
+	Restored []string `json:"restored"` // kernel settings
+}
+
 // withdraw is what the service manager runs after the daemon's end, however it
 // ended: the peer may be active by now.
 func (a *app) withdraw() *cobra.Command {
 	var state string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "withdraw",
 		Short: "Remove the virtual addresses that a dead daemon left",
@@ -24,39 +44,64 @@ func (a *app) withdraw() *cobra.Command {
 as they are still there, and put back the kernel settings that it needed. It is for
 ExecStopPost= of the systemd unit: a daemon that ends in good order leaves none, and
 the addresses of one that was killed end with their lease. It is refused while a
-daemon answers.`,
+daemon answers. The state folder is found by itself where the unit's StateDirectory=
+is the default or holds the word that a daemon with another global.state left.`,
 		Args: cobra.NoArgs,
 		RunE: do(func(cmd *cobra.Command, _ []string) error {
-			c, err := daemon.LoadLastGood(state)
-			if errors.Is(err, os.ErrNotExist) {
-				return nil // nothing ever ran
+			w := withdrawn{Removed: []string{}, Restored: []string{}}
+			err := w.all(cmd.Context(), daemon.StateAt(state))
+			if asJSON {
+				return errors.Join(err, printJSON(a.Stdout, w))
 			}
-			if err != nil {
-				return err
-			}
-			var h api.Health
-			if err := api.Socket(c.Global.Control).Get(cmd.Context(), "/api/v1/health", &h); err == nil {
-				return fmt.Errorf("a daemon answers at %s: stop it first", c.Global.Control)
-			}
-			kernel, err := rtnl.Open()
-			if err != nil {
-				return err
-			}
-			removed, err := hold.Withdraw(cmd.Context(), kernel, c.VRRP().Instances)
-			for _, o := range removed {
-				if _, err := fmt.Fprintln(a.Stdout, "removed", o); err != nil {
-					return err
+			for _, line := range w.lines() {
+				if _, wrong := fmt.Fprintln(a.Stdout, line); wrong != nil {
+					return errors.Join(err, wrong)
 				}
 			}
-			restored, recoverErr := rtnl.Recover(rtnl.JournalFile(c.Global.State))
-			for _, setting := range restored {
-				if _, err := fmt.Fprintln(a.Stdout, "put back", setting); err != nil {
-					return err
-				}
-			}
-			return errors.Join(err, recoverErr, kernel.Close())
+			return err
 		}),
 	}
-	cmd.Flags().StringVar(&state, "state", "/var/lib/usher", "state folder, as global.state")
+	cmd.Flags().StringVar(&state, "state", cmp.Or(a.given(), defaultState), "state folder, as global.state")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was removed and put back as JSON")
 	return cmd
+}
+
+// all withdraws everything of the configuration that ran last with a state folder.
+func (w *withdrawn) all(ctx context.Context, state string) error {
+	c, err := daemon.LoadLastGood(state)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // nothing ever ran
+	}
+	if err != nil {
+		return err
+	}
+	var h api.Health
+	if err := api.Socket(c.Global.Control).Get(ctx, "/api/v1/health", &h); err == nil {
+		return fmt.Errorf("a daemon answers at %s: stop it first", c.Global.Control)
+	}
+	kernel, err := rtnl.Open()
+	if err != nil {
+		return err
+	}
+	removed, err := hold.Withdraw(ctx, kernel, c.VRRP().Instances)
+	for _, o := range removed {
+		w.Removed = append(w.Removed, fmt.Sprint(o))
+	}
+	restored, recoverErr := rtnl.Recover(rtnl.JournalFile(c.Global.State))
+	for _, setting := range restored {
+		w.Restored = append(w.Restored, fmt.Sprint(setting))
+	}
+	return errors.Join(err, recoverErr, kernel.Close())
+}
+
+// lines says the same for people.
+func (w *withdrawn) lines() []string {
+	var all []string
+	for _, o := range w.Removed {
+		all = append(all, "removed "+o)
+	}
+	for _, setting := range w.Restored {
+		all = append(all, "put back "+setting)
+	}
+	return all
 }

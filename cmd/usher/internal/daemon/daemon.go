@@ -32,6 +32,9 @@ type Options struct {
 	Keep       <-chan os.Signal        // one is a stop that keeps IPVS as it is
 	Pages      map[string]http.Handler // served beside the API, by pattern
 	Watch      []string                // files and folders whose change is a reload; none for no watching
+	// Home is the state folder that the service manager gave, where a daemon whose
+	// configuration names another leaves word of that; "" for none.
+	Home string
 	// LastGood is the state folder whose last good configuration is used where the
 	// files are invalid at the start; "" to fail then.
 	LastGood string
@@ -153,6 +156,9 @@ func (d *Daemon) open(c *conf.Config) (err error) {
 	if d.state, err = openState(c.Global.State); err != nil {
 		d.servers.close()
 		return err
+	}
+	if err := leaveWord(d.opts.Home, c.Global.State); err != nil {
+		return errors.Join(err, d.state.close(), d.servers.close())
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ type fixture struct {
 	parts    daemon.Parts
 	pages    map[string]http.Handler
 	lastGood string
+	home     string
 	watch    []string
 }
 
@@ -121,7 +122,7 @@ func (f *fixture) daemon() *daemon.Daemon {
 		Parts:    f.parts,
 		Log:      log,
 		Notifier: sdnotify.New(f.notify, os.Getpid()), LogControl: control, Hangup: f.hangup, Keep: f.keep,
-		Pages: f.pages, LastGood: f.lastGood, Watch: f.watch,
+		Pages: f.pages, LastGood: f.lastGood, Home: f.home, Watch: f.watch,
 	})
 }
 

@@ -88,6 +88,34 @@ func TestHangupReloads(t *testing.T) {
 	f.await(d, func(e events.Event) bool { return e.Kind == "reload" && e.To == "done" }, nil)
 }
 
+// TestWordOfAnotherStateFolder: the folder that the service manager gave says where
+// the state is, for as long as it is elsewhere.
+func TestWordOfAnotherStateFolder(t *testing.T) {
+	f := newFixture(t)
+	f.home = t.TempDir()
+	for range 2 {
+		_, stop := f.start()
+		if got := daemon.StateAt(f.home); got != f.state() {
+			t.Errorf("the state is said to be at %s, and is at %s", got, f.state())
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.write(strings.Replace(f.both("eth0", "web"), f.state(), f.home, 1))
+	_, stop := f.start()
+	if got := daemon.StateAt(f.home); got != f.home {
+		t.Errorf("the state is said to be at %s, and is at %s", got, f.home)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	f.home = filepath.Join(f.dir, "none")
+	if err := f.daemon().Run(t.Context()); err == nil || !strings.Contains(err.Error(), "none") {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+}
+
 // TestLastGood: what ran is kept, secrets included, for nobody else to read, and
 // runs again where the files are broken at the start.
 func TestLastGood(t *testing.T) {

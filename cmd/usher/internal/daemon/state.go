@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +19,7 @@ const (
 	lockFile        = "lock"
 	maintenanceFile = "maintenance"
 	lastGoodFile    = "last-good.json"
+	elsewhereFile   = "elsewhere"
 )
 
 // stateFolder is the state folder, held by this process alone.
@@ -45,6 +47,37 @@ func openState(path string) (*stateFolder, error) {
 }
 
 func (s *stateFolder) close() error { return s.lock.Close() }
+
+// leaveWord tells, in the folder that the service manager gave, of the state folder
+// that the configuration names: what runs before and after the daemon, and cannot
+// read its configuration, finds it there.
+func leaveWord(home, path string) error {
+	if home == "" {
+		return nil
+	}
+	word := filepath.Join(home, elsewhereFile)
+	if filepath.Clean(home) == filepath.Clean(path) {
+		if err := os.Remove(word); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("state folder: %w", err)
+		}
+		return nil
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	return (&stateFolder{path: home}).write(elsewhereFile, []byte(path+"\n"))
+}
+
+// StateAt is the state folder of the daemon that ran last with a folder of the
+// service manager: that one, or the one that it left word of.
+func StateAt(home string) string {
+	path, err := os.ReadFile(filepath.Join(home, elsewhereFile))
+	if err != nil {
+		return home
+	}
+	return strings.TrimSpace(string(path))
+}
 
 // write replaces one file at once: a reader sees the old or the new content,
 // whenever the machine stops.
