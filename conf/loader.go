@@ -80,6 +80,7 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 	c := b.config(root, nil)
 	if how.look && !diags.HasErrors() && !b.diags.HasErrors() {
 		b.unclaimed(c) // of addresses that are wrong it would only confuse
+		b.hashed(c)
 	}
 	diags = append(diags, b.diags...)
 	found := present(sources, diags)

@@ -81,3 +81,34 @@ func TestUnclaimed(t *testing.T) {
 		}
 	}
 }
+
+// TestHashedWithoutFallback: sh and mh refuse the clients of a server with weight 0,
+// which a warning says where there can be one.
+func TestHashedWithoutFallback(t *testing.T) {
+	const two = " real_server \"10.0.0.1:80\" {}\n real_server \"10.0.0.2:80\" {}\n"
+	for _, tc := range []struct {
+		keys string
+		warn string // flag that is named; "" for no warning
+	}{
+		{two, ""},
+		{" scheduler = \"mh\"\n" + two, "mh-fallback"},
+		{" scheduler = \"sh\"\n scheduler_flags = [\"sh-port\"]\n" + two, "sh-fallback"},
+		{" scheduler = \"sh\"\n scheduler_flags = [\"sh-fallback\"]\n" + two, ""},
+		{" scheduler = \"mh\"\n scheduler_flags = [\"mh-port\", \"mh-fallback\"]\n" + two, ""},
+		{" scheduler = \"mh\"\n real_server \"10.0.0.1:80\" {}\n", ""},
+		{" scheduler = \"mh\"\n drain_timeout = \"0s\"\n" + two, ""},
+		{" scheduler = \"mh\"\n drain_timeout = \"0s\"\n on_failure = \"quiesce\"\n" + two, "mh-fallback"},
+		{" scheduler = \"dh\"\n" + two, ""},
+	} {
+		config := "virtual_server \"web\" {\n address = \"192.0.2.1:80\"\n forward_method = \"nat\"\n" + tc.keys + "}\n"
+		c, diags := (&Loader{how: loading{look: true}}).load([]text{{"x.hcl", []byte(config)}}, nil, nil)
+		if c == nil {
+			t.Fatalf("%s\n%s", diags.Text(false), config)
+		}
+		warned := len(diags) == 1 && diags[0].Severity == SeverityWarning && diags[0].Summary == "Hashing without fallback" &&
+			strings.Contains(diags[0].Detail, `["`+tc.warn+`"]`) && strings.Contains(diags[0].Source, "scheduler ")
+		if tc.warn == "" && len(diags) > 0 || tc.warn != "" && !warned {
+			t.Errorf("%s: %+v", tc.keys, diags)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package director_test
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -363,13 +364,18 @@ func TestPlanSaysWhatApplyWillDo(t *testing.T) {
 		want := `web tcp 192.0.2.1:80
   ~ real_server 10.0.0.2:80 nat weight 1 -> nat weight 5
   + real_server 10.0.0.3:80 nat weight 1 (once its checks pass)
-  ~ service rr -> wrr
+  ~ service rr -> wrr (new connections are refused for an instant while the kernel changes the scheduler)
   - real_server 10.0.0.1:80 nat weight 1 -> nat weight 0 (until its connections are gone, 1m0s at the most)
 `
 		if got := report.String(); got != want {
 			t.Errorf("report:\n%s\nwant:\n%s", got, want)
 		}
 		w.weights(map[int]uint32{0: 1, 1: 1})
+		next = pool(2)
+		next.Service.Flags, next.Service.Persistence = ipvs.Persistent, 60
+		if report, err := w.d.Plan(context.Background(), []director.VirtualServer{next}); err != nil || strings.Contains(report.String(), "refused") || report.Empty() {
+			t.Errorf("plan of another persistence: %v, %v", report, err)
+		}
 		if again, err := w.d.Plan(context.Background(), []director.VirtualServer{pool(2)}); err != nil || !again.Empty() {
 			t.Errorf("plan of what runs: %v, %v", again, err)
 		}

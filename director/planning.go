@@ -146,6 +146,11 @@ func (f *forecast) change(op Op, counters ipvs.CounterTable) Change {
 		c.Action, c.After = ActionAdd, op.Service.String()
 	case ipvs.EditService:
 		c.Action, c.Before, c.After = ActionEdit, before.Service.String(), op.Service.String()
+		if op.Service.Scheduler != before.Service.Scheduler {
+			// The kernel unbinds the old scheduler and waits an RCU grace period before
+			// it binds the new one (ip_vs_edit_service).
+			c.Reason = "new connections are refused for an instant while the kernel changes the scheduler"
+		}
 	case ipvs.DelService:
 		for _, n := range counters[op.Key].Destinations {
 			c.Connections += count(n)

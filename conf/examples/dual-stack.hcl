@@ -24,9 +24,10 @@ dynamic "virtual_server" {
   for_each = local.pools
   labels   = [virtual_server.key]
   content {
-    address        = virtual_server.value.vip
-    scheduler      = "mh"
-    forward_method = "dr"
+    address         = virtual_server.value.vip
+    scheduler       = "mh"
+    scheduler_flags = ["mh-fallback"]
+    forward_method  = "dr"
 
     health_check "https" {
       host           = "www.example.org"

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,17 +20,19 @@ import (
 func (a *app) plan() *cobra.Command {
 	var from sources
 	var asJSON bool
+	var socket string
 	cmd := &cobra.Command{
 		Use:   "plan -c FILE|DIR",
 		Short: "What run or reload would change; changes nothing",
 		Long: `What a run, or a reload, with this configuration would change in IPVS, addresses
 and VRRP, and which changes drop connections. IPVS is compared with what the kernel
 holds now; instances and addresses with what the daemon at the configuration's
-control socket runs, if one does. It needs no daemon, and root only where virtual
+control socket runs, or at another one (--control), if one does. It needs no daemon, and root only where virtual
 servers are configured.
 
 Exit status: 0 no change, 2 changes, 1 error.`,
 		Example: `  usher plan -c /etc/usher
+  usher plan -c new.hcl --control /run/usher/usher.sock
   usher plan -c new.hcl --json | jq '.ipvs.changes[] | select(.drops_connections)'`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{usageStatus: "1"},
@@ -38,7 +41,7 @@ Exit status: 0 no change, 2 changes, 1 error.`,
 			if err != nil {
 				return err
 			}
-			p, err := planFor(cmd.Context(), c)
+			p, err := planFor(cmd.Context(), c, cmp.Or(socket, c.Global.Control))
 			if err != nil {
 				return err
 			}
@@ -55,12 +58,13 @@ Exit status: 0 no change, 2 changes, 1 error.`,
 	}
 	from.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	cmd.Flags().StringVar(&socket, "control", a.Getenv("USHER_CONTROL"), "control socket of the daemon to compare with, where it is not the configuration's own (environment: USHER_CONTROL)")
 	return cmd
 }
 
-// planFor compares c with this machine.
-func planFor(ctx context.Context, c *conf.Config) (plan.Plan, error) {
-	running, err := runningNow(ctx, c.Global)
+// planFor compares c with this machine and the daemon at a control socket.
+func planFor(ctx context.Context, c *conf.Config, socket string) (plan.Plan, error) {
+	running, state, err := runningNow(ctx, socket)
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -69,7 +73,7 @@ func planFor(ctx context.Context, c *conf.Config) (plan.Plan, error) {
 	if len(c.VirtualServers) == 0 && (running == nil || len(running.VirtualServers) == 0) {
 		return p, nil
 	}
-	d, err := openDirector(slog.New(slog.DiscardHandler), c.Global.State, nil)
+	d, err := openDirector(slog.New(slog.DiscardHandler), cmp.Or(state, c.Global.State), nil)
 	if err != nil {
 		return p, err
 	}
@@ -77,17 +81,20 @@ func planFor(ctx context.Context, c *conf.Config) (plan.Plan, error) {
 	return p, err
 }
 
-// runningNow is the configuration of the daemon that serves the same control
-// socket, nil where none does. It comes from the state folder, whose copy is exact;
-// what the API gives has no secrets.
-func runningNow(ctx context.Context, g conf.Global) (*conf.Config, error) {
-	var h api.Health
-	if err := api.Socket(g.Control).Get(ctx, "/api/v1/health", &h); err != nil {
-		return nil, nil
+// runningNow is the configuration of the daemon that serves a control socket, and its
+// state folder; nil where none does. It comes from the state folder, whose copy is
+// exact; what the API gives has no secrets.
+func runningNow(ctx context.Context, socket string) (*conf.Config, string, error) {
+	var shown struct {
+		Global struct{ State string }
 	}
-	c, err := daemon.LoadLastGood(g.State)
+	if err := api.Socket(socket).Get(ctx, "/api/v1/config", &shown); err != nil {
+		return nil, "", nil
+	}
+	state := shown.Global.State
+	c, err := daemon.LoadLastGood(state)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return nil, state, nil
 	}
-	return c, err
+	return c, state, err
 }

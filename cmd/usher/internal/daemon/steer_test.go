@@ -1,6 +1,8 @@
 package daemon_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -146,5 +148,30 @@ func TestUnanswered(t *testing.T) {
 	f.start()
 	if got := <-f.world.activated; got != "unanswered 10.0.0.1:80 3" {
 		t.Errorf("the check was told %q", got)
+	}
+}
+
+// TestPlanForADaemonElsewhere: a configuration for another control socket and state
+// folder is compared with what the daemon runs that is named.
+func TestPlanForADaemonElsewhere(t *testing.T) {
+	f := newFixture(t)
+	router := strings.Replace(instanceOn("eth0"), `  track_virtual_server "web" { weight = -20 }`, "", 1)
+	f.write(f.global("") + router)
+	f.start()
+	next := filepath.Join(t.TempDir(), "next.hcl")
+	text := strings.ReplaceAll(f.global(""), f.dir, "/nonexistent") + strings.Replace(router, "  virtual_router_id", "  priority = 150\n  virtual_router_id", 1)
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "+ instance edge"},
+		{[]string{"--control", f.socket()}, "~ instance edge: priority"},
+	} {
+		if out := command(t.Context(), append([]string{"plan", "-c", next}, tc.args...)...); !strings.Contains(out, tc.want) {
+			t.Errorf("usher plan %v does not say %q:\n%s", tc.args, tc.want, out)
+		}
 	}
 }
