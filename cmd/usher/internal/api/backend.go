@@ -12,6 +12,10 @@ import (
 // ErrRefused where the caller is to blame.
 type Backend interface {
 	Status() Status
+	// Histories are the active connections of real servers over the last ten minutes,
+	// by virtual server and address: a value every ten seconds, oldest first. Those
+	// that had none are left out.
+	Histories() map[string]map[string][]uint32
 	Health() Health
 	Events() *events.Ring
 	// Config is the running configuration as a JSON-ready value, without secrets.

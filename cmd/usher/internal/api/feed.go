@@ -17,6 +17,9 @@ type Patch struct {
 	Status         json.RawMessage   `json:"status"`
 	VirtualServers []json.RawMessage `json:"virtual_servers"`
 	Order          []string          `json:"order,omitempty"`
+	// Histories come with the first round: the active connections of real servers, by
+	// virtual server and address, a value every ten seconds, oldest first.
+	Histories map[string]map[string][]uint32 `json:"histories,omitempty"`
 }
 
 // feed turns the status into patches. All streams share one rendering, which is
@@ -52,6 +55,9 @@ func (f *feed) since(round uint64) (Patch, uint64) {
 		f.at = time.Now()
 	}
 	p := Patch{Status: f.head, VirtualServers: []json.RawMessage{}}
+	if round == 0 {
+		p.Histories = f.backend.Histories()
+	}
 	if f.ordered > round {
 		p.Order = f.order
 	}

@@ -71,10 +71,13 @@ func TestStreamPatches(t *testing.T) {
 	if first.name != "status" || !slices.Equal(first.names(t), []string{"web", "mail"}) || !slices.Equal(first.patch.Order, []string{"web", "mail"}) {
 		t.Fatalf("first: %s %v %v", first.name, first.names(t), first.patch.Order)
 	}
+	if got := first.patch.Histories["web"]; len(got) != 1 {
+		t.Errorf("the first round has the histories %v", first.patch.Histories)
+	}
 	b.Change(func(s *api.Status) { s.VirtualServers[1].Up = true })
 	b.Events().Add(events.Event{})
-	if r := <-rounds; r.name != "patch" || !slices.Equal(r.names(t), []string{"mail"}) || r.patch.Order != nil {
-		t.Errorf("second: %s %v %v", r.name, r.names(t), r.patch.Order)
+	if r := <-rounds; r.name != "patch" || !slices.Equal(r.names(t), []string{"mail"}) || r.patch.Order != nil || r.patch.Histories != nil {
+		t.Errorf("second: %s %v %v %v", r.name, r.names(t), r.patch.Order, r.patch.Histories)
 	}
 	b.Change(func(s *api.Status) { s.VirtualServers = s.VirtualServers[:1] })
 	b.Events().Add(events.Event{})

@@ -106,13 +106,22 @@ func (d *Daemon) helpers(ctx context.Context) error {
 			if dir == nil {
 				continue
 			}
-			if totals, err := dir.Connections(); err != nil {
-				d.log.Debug("no sample for the history", "error", err)
-			} else {
-				d.history.sample(now, totals)
-			}
+			d.sample(now, dir)
 		}
 	}
+}
+
+// sample adds a value to each small graph.
+func (d *Daemon) sample(now time.Time, dir Director) {
+	if totals, err := dir.Connections(); err != nil {
+		d.log.Debug("no sample for the history", "error", err)
+	} else {
+		d.history.sample(now, totals)
+	}
+	if d.history.stale(now) {
+		d.history.saw(now, dir.Status())
+	}
+	d.history.step()
 }
 
 // unanswered passes on what IPVS shows of connections that were never answered.
@@ -165,10 +174,11 @@ func (d *Daemon) forget(c *conf.Config) {
 		v := &c.VirtualServers[i]
 		names[v.Name], known[v.Name] = true, v
 	}
-	d.ring.Forget(func(virtual string, real netip.AddrPort) bool {
+	is := func(virtual string, real netip.AddrPort) bool {
 		v := known[virtual]
 		is := func(r director.RealServer) bool { return r.Address == real }
 		return v != nil && (slices.ContainsFunc(v.Real, is) || slices.ContainsFunc(v.Sorry, is))
-	})
-	d.history.keep(names)
+	}
+	d.ring.Forget(is)
+	d.history.keep(names, is)
 }

@@ -36,7 +36,9 @@ func (d *Daemon) Status() api.Status {
 		for _, h := range checks.Statuses() {
 			known[h.ID] = h
 		}
-		for _, v := range dir.Status() {
+		list := dir.Status()
+		d.history.saw(time.Now(), list)
+		for _, v := range list {
 			s.VirtualServers = append(s.VirtualServers, d.virtualServer(v, known))
 		}
 	}
@@ -48,6 +50,9 @@ func (d *Daemon) Status() api.Status {
 	s.Warnings = d.warnings(&s, c, known)
 	return s
 }
+
+// Histories are the active connections of real servers over the last ten minutes.
+func (d *Daemon) Histories() map[string]map[string][]uint32 { return d.history.active() }
 
 func instance(i vrrp.Status) api.Instance {
 	out := api.Instance{

@@ -123,7 +123,7 @@ function linkState(name, text) {
 
 function listen() {
   const stream = new EventSource("/api/v1/stream");
-  stream.addEventListener("status", e => { order = []; surfaced = ""; arrange([]); applyPatch(JSON.parse(e.data)); linkState("live", "live"); });
+  stream.addEventListener("status", e => { order = []; surfaced = ""; arrange([]); const all = JSON.parse(e.data); recall(all.histories); applyPatch(all); linkState("live", "live"); });
   stream.addEventListener("patch", e => { applyPatch(JSON.parse(e.data)); linkState("live", "live"); });
   stream.onerror = () => linkState("lost", "no answer, trying again");
 

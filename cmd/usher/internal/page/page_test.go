@@ -145,6 +145,23 @@ func (f *fixture) shoot(t *testing.T, name string) {
 	save(t, name, png)
 }
 
+// TestServersHaveAPast: the graph of a real server begins with what the daemon
+// remembers, before the page was opened.
+func TestServersHaveAPast(t *testing.T) {
+	f := open(t, status(2, 2))
+	f.do(t, chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool0] [data-rs] svg.spark`)))
+	for server, want := range map[string]string{
+		"10.0.0.1:80": "Active connections, last ten minutes: now 40, at most 40; 4 values", // the double's 1, 2 and 3, and now
+		"10.0.0.2:80": "Active connections, last ten minutes: now 41, at most 41; 2 values", // nothing, and now
+	} {
+		got := f.text(t, fmt.Sprintf(`(svg => svg.getAttribute('aria-label') + '; ' + svg.lastChild.getAttribute('d').split(/[ML]/).slice(1).length + ' values')
+			(document.querySelector('[data-vs=pool0] [data-rs=%q] svg.spark'))`, server))
+		if got != want {
+			t.Errorf("%s: %q, want %q", server, got, want)
+		}
+	}
+}
+
 // TestAServerDies: red without a reload, the warning on top, the event below, and
 // the page says so when the daemon is gone.
 func TestAServerDies(t *testing.T) {

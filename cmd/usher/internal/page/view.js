@@ -174,7 +174,7 @@ function serverTable(inside, name) {
       const key = r.address + (r.sorry ? " sorry" : "");
       seen.add(key);
       if (!rows.has(key)) {
-        rows.set(key, serverRow(heads, r));
+        rows.set(key, serverRow(heads, name, r));
         body.append(rows.get(key).root);
       }
       rows.get(key).show(r);
@@ -183,11 +183,31 @@ function serverTable(inside, name) {
   } };
 }
 
-const trendLength = 60;
-function serverRow(heads, r) {
+// past is the active connections of each real server: what the server remembers of
+// them, and a value more every ten seconds.
+const past = new Map();
+const trendLength = 60, trendStep = 10000;
+const pastOf = (pool, r) => pool + " " + r.address;
+function recall(histories) {
+  past.clear();
+  for (const [pool, servers] of Object.entries(histories || {}))
+    for (const [address, values] of Object.entries(servers)) past.set(pastOf(pool, { address }), values);
+}
+setInterval(() => {
+  for (const [name, row] of pools) {
+    for (const r of row.pool ? row.pool.real_servers : []) {
+      const values = past.get(pastOf(name, r));
+      if (!values && !r.active_connections) continue;
+      if (!values) past.set(pastOf(name, r), [0, r.active_connections]);
+      else if (values.push(r.active_connections) > trendLength) values.shift();
+    }
+  }
+}, trendStep);
+
+function serverRow(heads, name, r) {
   const cells = heads.map(([h, c]) => el("td", { "data-label": h, class: c || "" }));
   const [address, state, weight, active, inactive, fresh, bytesIn, bytesOut, trend, checks, why] = cells;
-  const word = el("span", {}), graph = spark(), since = clock(r.since, ""), reason = el("span", {}), history = [];
+  const word = el("span", {}), graph = spark(), since = clock(r.since, ""), reason = el("span", {});
   address.className = "mono nowrap";
   state.append(word);
   trend.append(graph);
@@ -204,9 +224,7 @@ function serverRow(heads, r) {
     put(fresh, amount(r.counters.connections_per_second));
     put(bytesIn, bytes(r.counters.bytes_in_per_second));
     put(bytesOut, bytes(r.counters.bytes_out_per_second));
-    history.push(r.active_connections);
-    if (history.length > trendLength) history.shift();
-    graph.draw(history, "Active connections since the page was opened");
+    graph.draw([...(past.get(pastOf(name, r)) || [0]), r.active_connections], "Active connections, last ten minutes");
     put(checks, r.checks.map(c => c.state === "up" ? `${c.type} ${c.latency_ms.toFixed(1)} ms` : `${c.type} ${c.state}`).join(", "));
     checks.title = r.checks.map(c => c.last_error).filter(Boolean).join("; ");
     reset(since, r.since);

@@ -78,6 +78,19 @@ func (b *Backend) Status() api.Status {
 	return s
 }
 
+// Histories is api.Backend's: the first real server of each virtual server has one.
+func (b *Backend) Histories() map[string]map[string][]uint32 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := map[string]map[string][]uint32{}
+	for _, v := range b.status.VirtualServers {
+		for _, r := range v.RealServers[:min(len(v.RealServers), 1)] {
+			all[v.Name] = map[string][]uint32{r.Address: {1, 2, 3}}
+		}
+	}
+	return all
+}
+
 // Health is api.Backend's.
 func (b *Backend) Health() api.Health {
 	b.mu.Lock()
