@@ -59,3 +59,26 @@ func golden(t *testing.T, name, got string) {
 		t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
 }
+
+// TestWhatTheHostKeeps: addresses, routes and rules of the machine itself are left
+// where they are, one warning for each block with where they belong and what usher
+// has for those that move.
+func TestWhatTheHostKeeps(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keepalived.conf")
+	text := "static_ipaddress {\n 10.0.0.1/8 dev eth3\n}\nstatic_routes {\n 10.9.0.0/16 via 10.0.0.254\n}\nstatic_rules {\n from 10.9.0.0/16 table 9\n}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, warnings, err := Import(file, Options{})
+	if err != nil || len(warnings) != 3 {
+		t.Fatalf("%v, %v", warnings, err)
+	}
+	for i, want := range []struct {
+		line int
+		kind string
+	}{{1, "virtual_address"}, {4, "virtual_route"}, {7, "virtual_rule"}} {
+		if w := warnings[i]; w.Line != want.line || !strings.Contains(w.Reason, "systemd-networkd") || !strings.Contains(w.Reason, "as "+want.kind+" in the vrrp_instance") {
+			t.Errorf("%s", w)
+		}
+	}
+}

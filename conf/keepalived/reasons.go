@@ -8,7 +8,8 @@ const (
 	fifo      = "usher has no FIFO: use notify, webhooks or the event stream of its API"
 	snmp      = "usher has no SNMP: use its metrics and API"
 	dbus      = "usher has no D-Bus interface: use its API"
-	host      = "usher keeps addresses, routes and rules of virtual routers only: configure the host's own where the others are"
+	host      = "usher keeps addresses, routes and rules of virtual routers only; "
+	network   = "where the machine's own network is configured (systemd-networkd, ifupdown, NetworkManager)"
 	buffers   = "usher sizes its buffers itself"
 	firewall  = "usher makes the firewall rules that it needs in a table of its own"
 	always    = "usher always does so"
@@ -16,7 +17,10 @@ const (
 
 func topReasons() map[string]string {
 	return map[string]string{
-		"static_ipaddress": host, "static_routes": host, "static_rules": host, "track_group": host,
+		"static_ipaddress": host + "give these addresses " + network + ", or as virtual_address in the vrrp_instance that they move with",
+		"static_routes":    host + "give these routes " + network + ", or as virtual_route in the vrrp_instance that they come and go with",
+		"static_rules":     host + "give these rules " + network + ", or as virtual_rule in the vrrp_instance that they come and go with",
+		"track_group":      trackGroup,
 		"garp_group":               "pace is set for each instance: see garp in its block",
 		"linkbeat_interfaces":      "usher hears the carrier from the kernel",
 		"interface_up_down_delays": "usher has no delay for interfaces that go up and down",
@@ -94,9 +98,11 @@ func instanceReasons() map[string]string {
 		"kernel_rx_buf_size": buffers, "notify_priority_changes": "priorities are in status and metrics", "notify_deleted": "an instance that a reload removes is reported as stop",
 		"native_ipv6": "families are told apart by the addresses", "dynamic_interfaces": always, "lvs_sync_daemon_interface": "use lvs_sync_daemon in global_defs",
 		"debug": "usher has one log level for all", "sync_group_tracking_weight": "weights of a group's members are their own", "global_tracking": "each member tracks by itself",
-		"track_group": host,
+		"track_group": trackGroup,
 	}
 }
+
+const trackGroup = host + "to have an instance follow a route or an address of the host, give it a track_script that looks for it"
 
 func serverReasons() map[string]string {
 	return map[string]string{
