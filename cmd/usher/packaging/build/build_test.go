@@ -104,6 +104,14 @@ func TestPackages(t *testing.T) {
 	unit(t, root)
 }
 
+func TestWrap(t *testing.T) {
+	for text, want := range map[string]string{"": "", "a b": "a b", "some words more": "some words\n  more", "averyveryverylongword x": "averyveryverylongword\n  x"} {
+		if got := wrap(text, 10, "\n  "); got != want {
+			t.Errorf("%q is wrapped as %q, not %q", text, got, want)
+		}
+	}
+}
+
 // unit has systemd look for mistakes in the unit, and at how exposed it is.
 func unit(t *testing.T, root string) {
 	t.Helper()

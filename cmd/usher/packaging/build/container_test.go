@@ -50,8 +50,15 @@ func bundle(t *testing.T, conf, netns string, capabilities ...string) string {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Link(filepath.Join(first.root, "usr/bin/usher"), filepath.Join(root, "usr/bin/usher")); err != nil {
-		t.Fatal(err)
+	image := containerfile(t)
+	for _, c := range image.copied {
+		// `make build` puts the program there alone.
+		if c[0] != "usher" {
+			t.Fatalf("the Containerfile copies %s, which nothing makes", c[0])
+		}
+		if err := os.Link(filepath.Join(first.root, "usr/bin/usher"), filepath.Join(root, c[1])); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(root, "etc/usher/usher.hcl"), []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
@@ -63,7 +70,7 @@ func bundle(t *testing.T, conf, netns string, capabilities ...string) string {
 	config, err := json.Marshal(map[string]any{
 		"ociVersion": "1.0.0",
 		"process": map[string]any{
-			"args": []string{"/usr/bin/usher", "run", "-c", "/etc/usher"}, "env": []string{"PATH=/usr/bin"}, "cwd": "/", "noNewPrivileges": true,
+			"args": image.args, "env": image.env, "cwd": "/", "noNewPrivileges": true,
 			"user":         map[string]int{"uid": 0, "gid": 0},
 			"capabilities": map[string][]string{"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
 		},
@@ -87,6 +94,51 @@ func bundle(t *testing.T, conf, netns string, capabilities ...string) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// image is what a Containerfile makes.
+type image struct {
+	copied    [][2]string // from the folder that is built, to the image
+	env, args []string
+}
+
+// containerfile reads the one that is delivered, without an engine that would build it.
+func containerfile(t *testing.T) image {
+	t.Helper()
+	text, err := os.ReadFile("cmd/usher/packaging/Containerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var i image
+	from := ""
+	for line := range strings.Lines(string(text)) {
+		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch word {
+		case "", "#", "VOLUME":
+		case "FROM":
+			from = rest
+		case "COPY":
+			f := strings.Fields(rest)
+			if len(f) != 2 {
+				t.Fatalf("COPY %s", rest)
+			}
+			i.copied = append(i.copied, [2]string(f))
+		case "ENV":
+			i.env = append(i.env, rest)
+		case "ENTRYPOINT", "CMD":
+			var args []string
+			if err := json.Unmarshal([]byte(rest), &args); err != nil {
+				t.Fatalf("%s %s: %v", word, rest, err)
+			}
+			i.args = append(i.args, args...)
+		default:
+			t.Fatalf("the Containerfile has %q, of which this test knows nothing", line)
+		}
+	}
+	if from != "scratch" || len(i.copied) == 0 || len(i.args) == 0 {
+		t.Fatalf("from %q: %+v", from, i)
+	}
+	return i
 }
 
 // container prepares crun's run of a bundle. crun refuses some arrangements of

@@ -24,12 +24,32 @@ func (b *builder) legal(ctx context.Context) error {
 	if err := b.stageFile("copyright", licences); err != nil {
 		return err
 	}
-	changes, err := compress(fmt.Appendf(nil, "usher (%s) unstable; urgency=medium\n\n  * Commit %s: %s\n\n -- %s  %s\n",
-		b.version, b.commit.hash, b.commit.subject, maintainer, b.commit.time.Format("Mon, 02 Jan 2006 15:04:05 -0700")))
+	changes, err := compress(fmt.Appendf(nil, "usher (%s) unstable; urgency=medium\n\n  * Commit %s:\n    %s\n\n -- %s  %s\n",
+		b.version, b.commit.hash, wrap(b.commit.subject, 76, "\n    "), maintainer, b.commit.time.Format("Mon, 02 Jan 2006 15:04:05 -0700")))
 	if err != nil {
 		return err
 	}
 	return b.stageFile("changelog.gz", changes)
+}
+
+// wrap breaks a text at spaces into lines of so many bytes, where its words allow it.
+func wrap(text string, width int, end string) string {
+	var b strings.Builder
+	length := 0
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case length+1+len(word) > width:
+			b.WriteString(end)
+			length = 0
+		default:
+			b.WriteByte(' ')
+			length++
+		}
+		b.WriteString(word)
+		length += len(word)
+	}
+	return b.String()
 }
 
 // licences are the texts that the modules in the program, and Go itself, come with.
