@@ -101,7 +101,9 @@ func (a *app) failover() *cobra.Command {
 		Short: "Hand an instance's addresses to the peer",
 		Long: `The active director resigns (priority 0) and stays back until the peer has taken
 over, which is within its skew time. Addresses are kept until the peer is heard, so
-no connection attempt is lost. It is refused where this director is not active.`,
+no connection attempt is lost. The other instances of its sync group go with it. Where
+nobody takes over, the addresses are taken back. It is refused where this director is
+not active.`,
 		Args: cobra.ExactArgs(1),
 		RunE: do(func(cmd *cobra.Command, args []string) error {
 			return a.post(cmd, "/api/v1/failover", api.Name{Instance: args[0]})
