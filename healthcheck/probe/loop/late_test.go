@@ -94,6 +94,20 @@ func TestDeadlineSeenLate(t *testing.T) {
 	}
 }
 
+// TestMark: a connection has the mark that is given.
+func TestMark(t *testing.T) {
+	server, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	l := stalled(t)
+	l.Start([]Dial{{To: server.Addr().(*net.TCPAddr).AddrPort(), Timeout: time.Hour, Speaks: true, Mark: 7, Exchange: &line{}}})
+	if got, err := unix.GetsockoptInt(l.timers.First().Value.fd, unix.SOL_SOCKET, unix.SO_MARK); err != nil || got != 7 {
+		t.Errorf("mark %d, %v", got, err)
+	}
+}
+
 // TestTimeoutCountsFromTheConnect: of connections that are begun one after the other,
 // each has the whole time.
 func TestTimeoutCountsFromTheConnect(t *testing.T) {
