@@ -236,7 +236,7 @@ func TestConformance_Unicast_Discards(t *testing.T) {
 		}
 	}
 	s.say(message{priority: 200})
-	s.say(message{dst: "192.168.60.2", mac: mac, priority: 101, ttl: 9})
+	s.say(message{dst: "192.168.60.2", mac: mac, priority: 101, ttl: 9, interval: 2 * time.Second})
 	s.await("backup")
 	if got := s.status(); got.ActiveRouter != peerAddress {
 		t.Errorf("active router %s", got.ActiveRouter)

@@ -84,12 +84,13 @@ func TestConformance_OtherGroups(t *testing.T) {
 	}
 	s.await("active")
 	s.say(message{priority: 200})
-	s.say(message{priority: 201, dst: "224.0.0.200"})
+	s.say(message{priority: 201, dst: "224.0.0.200", interval: 2 * time.Second})
 	s.await("backup")
+	s.say(message{priority: 0, dst: "224.0.0.200", interval: 2 * time.Second})
 	s.await("active")
-	s.say(message{priority: 202, dst: "ff02::200", src: "fe80::77", vips: []string{"fe80::60:200"}})
+	s.say(message{priority: 202, dst: "ff02::200", src: "fe80::77", vips: []string{"fe80::60:200"}, interval: 2 * time.Second})
 	s.await("backup")
-	if got := s.status(); got.Statistics.Received != 2 {
+	if got := s.status(); got.Statistics.Received != 3 {
 		t.Errorf("%d adverts were heard, want those of its groups", got.Statistics.Received)
 	}
 }
