@@ -3,6 +3,7 @@ package healthcheck_test
 import (
 	"context"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -240,6 +241,36 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 		b.wait(10 * time.Second)
 		if got := b.took(); len(got) != 1 {
 			t.Errorf("the old checks do not go on: %q", got)
+		}
+	})
+}
+
+// TestIdleChecksHaveNoGoroutine: between their probes, thousands of checks are
+// entries of one queue.
+func TestIdleChecksHaveNoGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var targets []healthcheck.Target
+		for i := range 5000 {
+			a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 80)
+			c := tcp(a)
+			c.Interval = time.Minute
+			target := one(c)
+			target.ID.RealServer = a
+			targets = append(targets, target)
+		}
+		before := runtime.NumGoroutine()
+		b := start(t, targets...)
+		b.wait(10 * time.Second) // all have had their first probe
+		if s := b.engine.Stats(); s.Started < 5000 {
+			t.Fatalf("%d probes were begun", s.Started)
+		}
+		running := 0
+		for range 10 {
+			b.wait(100 * time.Microsecond)
+			running = max(running, runtime.NumGoroutine()-before)
+		}
+		if running > 20 {
+			t.Errorf("%d goroutines for idle checks", running)
 		}
 	})
 }
