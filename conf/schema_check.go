@@ -157,6 +157,6 @@ func execKeys() []key {
 		{name: "user", kind: kindText, doc: "User that it runs as; usher's own where not given."},
 		{name: "dynamic_weight", kind: kindText, oneOf: []string{"exit", "stdout"}, doc: "Where the server's weight comes from: exit (2 to 255: up with weight 0 to 253) or stdout (a number)."},
 		{name: "warning", kind: kindText, value: "up", oneOf: []string{"up", "down"}, doc: "What exit status 1 means, Nagios's warning."},
-		{name: "environment", kind: kindPairs, secret: true, doc: "Further environment variables."},
+		{name: "environment", kind: kindPairs, secret: true, doc: "Further environment variables. Values whose names hold `PASS`, `SECRET`, `TOKEN`, `KEY` or `CREDENTIAL` are hidden in what the command prints."},
 	}
 }

@@ -44,7 +44,7 @@ func command(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 		// Whatever the program left running in its group.
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
-	return judgeExit(ctx, c, err, out.Bytes())
+	return conceal(judgeExit(ctx, c, err, out.Bytes()), secretsGiven(x.Env)...)
 }
 
 // judgeExit reads a program's exit status and output.

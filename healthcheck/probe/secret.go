@@ -68,6 +68,24 @@ func basic(k *healthcheck.Credential, secret string) string {
 	return base64.StdEncoding.EncodeToString([]byte(k.User + ":" + secret))
 }
 
+// secretsGiven are the values of environment variables whose names say that they are
+// secret. Others are left in what a program prints, which would be hard to read
+// without them.
+func secretsGiven(environment []string) []string {
+	var all []string
+	for _, v := range environment {
+		name, value, _ := strings.Cut(v, "=")
+		name = strings.ToUpper(name)
+		for _, word := range []string{"PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"} {
+			if strings.Contains(name, word) {
+				all = append(all, value)
+				break
+			}
+		}
+	}
+	return all
+}
+
 // secretsSent are the secrets in a request: a credential's, in all the forms that
 // it has there, and those of headers.
 func secretsSent(h *healthcheck.HTTP, secret string) []string {

@@ -13,6 +13,19 @@ import (
 	"usher/healthcheck"
 )
 
+// TestNoSecretOfACommand: what a command was given under a name that says that it is
+// secret does not come back with what it prints; the rest does.
+func TestNoSecretOfACommand(t *testing.T) {
+	c := healthcheck.Check{Type: healthcheck.TypeExec, Exec: &healthcheck.Exec{
+		Command: []string{"/bin/sh", "-c", `echo "$HOST: login with $DB_PASSWORD and $api_token failed"; exit 2`},
+		Env:     []string{"HOST=db1", "DB_PASSWORD=obsidian", "api_token=granite"},
+	}}
+	want := `/bin/sh ended with status 2: "db1: login with (hidden) and (hidden) failed"`
+	if r := run(t, c); r.Outcome != healthcheck.Fail || r.Reason != want {
+		t.Errorf("%s %q, want %q", r.Outcome, r.Reason, want)
+	}
+}
+
 // TestNoSecretInAResult: servers that send back what they were told, where the
 // result quotes them, do not get a credential into its words.
 func TestNoSecretInAResult(t *testing.T) {
