@@ -17,10 +17,10 @@ const (
 
 func topReasons() map[string]string {
 	return map[string]string{
-		"static_ipaddress": host + "give these addresses " + network + ", or as virtual_address in the vrrp_instance that they move with",
-		"static_routes":    host + "give these routes " + network + ", or as virtual_route in the vrrp_instance that they come and go with",
-		"static_rules":     host + "give these rules " + network + ", or as virtual_rule in the vrrp_instance that they come and go with",
-		"track_group":      trackGroup,
+		"static_ipaddress":         host + "give these addresses " + network + ", or as virtual_address in the vrrp_instance that they move with",
+		"static_routes":            host + "give these routes " + network + ", or as virtual_route in the vrrp_instance that they come and go with",
+		"static_rules":             host + "give these rules " + network + ", or as virtual_rule in the vrrp_instance that they come and go with",
+		"track_group":              trackGroup,
 		"garp_group":               "pace is set for each instance: see garp in its block",
 		"linkbeat_interfaces":      "usher hears the carrier from the kernel",
 		"interface_up_down_delays": "usher has no delay for interfaces that go up and down",
