@@ -281,6 +281,9 @@ func (b *builder) tcp(n *node) *healthcheck.TCP {
 
 // needsTLS complains of keys of TLS where it is not spoken.
 func (b *builder) needsTLS(n *node) {
+	if len(n.values) == 0 {
+		return
+	}
 	for _, k := range tlsKeys(false) {
 		if n.given(k.name) {
 			b.complain(n.at(k.name), "Key without effect", "%s needs tls = true.", k.name)

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,11 @@ func (b *builder) virtualServer(n *node) VirtualServer {
 	}
 
 	out := VirtualServer{}
-	s := &serverBuilder{builder: b, n: n, v: &v, places: p, checks: b.checksOf(n, nil), seen: map[netip.AddrPort]*node{}, made: map[*node]healthcheck.Check{}}
+	s := &serverBuilder{builder: b, n: n, v: &v, places: p, checks: b.checksOf(n, nil), seen: make(map[netip.AddrPort]*node, len(n.all("real_server"))), made: map[*node]healthcheck.Check{}}
+	v.Real = slices.Grow(v.Real, len(n.all("real_server")))
+	if len(s.checks) > 0 {
+		out.Targets = slices.Grow(out.Targets, len(n.all("real_server")))
+	}
 	for _, r := range n.all("real_server") {
 		s.server(r, "real_server", &v.Real, s.checks, &out.Targets)
 	}
@@ -230,8 +235,13 @@ func (s *serverBuilder) target(addr netip.AddrPort, checks []*node) healthcheck.
 	if s.n.text("initial") == "up" {
 		t.Initial = healthcheck.Up
 	}
+	t.Checks = make([]healthcheck.Check, 0, len(checks))
 	for _, c := range checks {
 		t.Checks = append(t.Checks, s.check(c, addr))
+	}
+	all := t.Validate()
+	if len(all) == 0 {
+		return t
 	}
 	// What a check says of itself is blamed on its own block; the rest of Validate
 	// is about the target.
@@ -243,10 +253,8 @@ func (s *serverBuilder) target(addr netip.AddrPort, checks []*node) healthcheck.
 			s.blame(err, &places{node: checks[i], alias: checkAlias})
 		}
 	}
-	if all := t.Validate(); len(all) > own {
-		for _, err := range all[:len(all)-own] {
-			s.blame(err, s.places)
-		}
+	for _, err := range all[:len(all)-own] {
+		s.blame(err, s.places)
 	}
 	return t
 }

@@ -162,7 +162,7 @@ func (c *Config) VRRP() vrrp.Desired {
 
 // Pools are the virtual servers as the director wants them.
 func (c *Config) Pools() []director.VirtualServer {
-	var all []director.VirtualServer
+	all := make([]director.VirtualServer, 0, len(c.VirtualServers))
 	for _, v := range c.VirtualServers {
 		all = append(all, v.VirtualServer)
 	}
@@ -171,7 +171,11 @@ func (c *Config) Pools() []director.VirtualServer {
 
 // Targets are the servers of all pools that have checks.
 func (c *Config) Targets() []healthcheck.Target {
-	var all []healthcheck.Target
+	n := 0
+	for _, v := range c.VirtualServers {
+		n += len(v.Targets)
+	}
+	all := make([]healthcheck.Target, 0, n)
 	for _, v := range c.VirtualServers {
 		all = append(all, v.Targets...)
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -154,7 +153,7 @@ func (d *decoder) word(v cty.Value, at hcl.Range) string {
 		return ""
 	}
 	s := v.AsString()
-	if d.key.oneOf != nil && !slices.Contains(d.key.oneOf, s) {
+	if !d.key.allows(s) {
 		hint := didYouMean(s, d.key.oneOf)
 		d.fail(at, "Unknown "+strings.ReplaceAll(d.key.name, "_", " "), "%s must be one of %s; %s is none of them.%s", d.key.name, strings.Join(d.key.oneOf, ", "), d.quote(s), hint)
 	}
@@ -171,7 +170,7 @@ func (d *decoder) whole(v cty.Value) any {
 	switch {
 	case !big.IsInt():
 		d.fail(d.value.at, "Not a whole number", "%s must be a whole number, not %s.", d.key.name, d.show(big.Text('g', -1)))
-	case accuracy != 0 || !d.inside(i):
+	case accuracy != 0 || !d.key.bounds.hold(i):
 		d.fail(d.value.at, "Out of range", "%s must be %s, not %s.", d.key.name, d.limits(), d.show(big.Text('f', 0)))
 	}
 	return i
@@ -209,17 +208,12 @@ func (d *decoder) time(v cty.Value) any {
 		}
 		return nil
 	}
-	if !d.inside(int64(t)) {
+	if !d.key.bounds.hold(int64(t)) {
 		d.fail(d.value.at, "Out of range", "%s must be %s, not %s.", d.key.name, d.limits(), d.show(t.String()))
 	} else if d.key.step != 0 && t%d.key.step != 0 {
 		d.fail(d.value.at, "Not in steps", "%s must be a multiple of %s, not %s.", d.key.name, d.key.step, d.show(t.String()))
 	}
 	return t
-}
-
-func (d *decoder) inside(i int64) bool {
-	b := d.key.bounds
-	return b == (bounds{}) || i >= b.min && i <= b.max
 }
 
 // limits says in words what the bounds are.

@@ -2,9 +2,16 @@ package conf
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
+
+// hold tells whether a number or duration is within bounds.
+func (b bounds) hold(i int64) bool { return b == (bounds{}) || i >= b.min && i <= b.max }
+
+// allows tells whether a text, or an element of texts, may be s.
+func (k *key) allows(s string) bool { return k.oneOf == nil || slices.Contains(k.oneOf, s) }
 
 // words says what bounds mean for a kind.
 func (b bounds) words(k kind) string {

@@ -70,21 +70,24 @@ func normal(v any) any {
 
 // key finds a key of a schema. One that is missing is a slip of the program.
 func (b *block) key(name string) *key {
-	if b.has(name) {
-		return b.index[name]
+	if k := b.named(name); k != nil {
+		return k
 	}
 	panic("conf: block " + b.name + " has no key " + name)
 }
 
 // has says whether the schema has a key.
-func (b *block) has(name string) bool {
+func (b *block) has(name string) bool { return b.named(name) != nil }
+
+// named is the key of a name, nil where the schema has none.
+func (b *block) named(name string) *key {
 	if b.index == nil {
 		b.index = make(map[string]*key, len(b.keys))
 		for i := range b.keys {
 			b.index[b.keys[i].name] = &b.keys[i]
 		}
 	}
-	return b.index[name] != nil
+	return b.index[name]
 }
 
 func (n *node) text(name string) string             { return get[string](n, name) }

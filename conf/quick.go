@@ -95,7 +95,7 @@ func quick(texts []text, vars map[string]string, known pools) (*Config, pools) {
 	if !build(servers, texts, scope) {
 		return nil, nil
 	}
-	var ready []VirtualServer
+	ready := slices.Grow([]VirtualServer(nil), len(servers))
 	read := slices.Clone(scope.read)
 	names := make(map[string]bool, len(servers))
 	for _, p := range servers {
@@ -112,7 +112,7 @@ func quick(texts []text, vars map[string]string, known pools) (*Config, pools) {
 		return nil, nil
 	}
 	c.Files = files(texts, read, b.read)
-	return c, remember(servers, texts, known)
+	return c, remember(servers, texts)
 }
 
 // whole is the body that a text is, nil if it is none.
@@ -159,6 +159,9 @@ func build(servers []*piece, texts []text, s *scope) bool {
 
 // build makes the one virtual server that the piece is.
 func (p *piece) build(r *reader, s *scope, name string) bool {
+	if n := readPlain(p.text, r.top, filepath.Dir(name)); n != nil {
+		return p.take(n, nil)
+	}
 	body := whole(name, p.text)
 	if body == nil || len(body.Attributes) > 0 || len(body.Blocks) != 1 {
 		return false
@@ -169,13 +172,22 @@ func (p *piece) build(r *reader, s *scope, name string) bool {
 	if len(r.diags) > 0 || len(nodes) != 1 {
 		return false
 	}
+	if !p.take(nodes[0], s.read) {
+		return false
+	}
+	p.constant = p.constant && constant(body)
+	return true
+}
+
+// take makes the virtual server of its block, which files were read for.
+func (p *piece) take(n *node, read []string) bool {
 	b := newBuilder(nil)
-	v := b.virtualServer(nodes[0])
+	v := b.virtualServer(n)
 	if len(b.diags) > 0 {
 		return false
 	}
-	p.server, p.read = &v, append(s.read, b.read...)
-	p.constant = len(p.read) == 0 && constant(body)
+	p.server, p.read = &v, append(read, b.read...)
+	p.constant = len(p.read) == 0
 	return true
 }
 
@@ -195,7 +207,7 @@ func constant(body *hclsyntax.Body) bool {
 
 // remember gives the virtual servers that need not be read again while their
 // texts stay. The texts are copies: a part would hold its whole file.
-func remember(servers []*piece, texts []text, before pools) pools {
+func remember(servers []*piece, texts []text) pools {
 	now := pools{}
 	for _, p := range servers {
 		if !p.constant {
@@ -203,7 +215,7 @@ func remember(servers []*piece, texts []text, before pools) pools {
 		}
 		folder := filepath.Dir(texts[p.file].name)
 		if now[folder] == nil {
-			now[folder] = make(map[string]*VirtualServer, len(before[folder]))
+			now[folder] = make(map[string]*VirtualServer, len(servers))
 		}
 		now[folder][string(p.text)] = p.server
 	}
