@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,15 +29,16 @@ type builder struct {
 	instances map[string]*node
 	servers   map[string]*node
 	sessions  map[string]*node
-	places    map[string]*places // of each virtual server, by name
-	marks     map[uint32]string  // firewall marks of true-path checks
+	places    map[string]*places       // of each virtual server, by name
+	marks     map[uint32]string        // firewall marks of true-path checks
+	seen      map[netip.AddrPort]*node // of the servers of one virtual server
 }
 
 // newBuilder knows the places that the reader complained of.
 func newBuilder(told hcl.Diagnostics) *builder {
 	b := &builder{
 		bad: map[string]bool{}, told: map[string]bool{}, instances: map[string]*node{}, servers: map[string]*node{}, sessions: map[string]*node{},
-		places: map[string]*places{}, marks: map[uint32]string{},
+		places: map[string]*places{}, marks: map[uint32]string{}, seen: map[netip.AddrPort]*node{},
 	}
 	for _, d := range told {
 		if d.Subject != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"usher/healthcheck"
@@ -23,7 +24,10 @@ var exclusive = [][]string{
 // checksOf are the checks of a block over those that it inherits: one of the same
 // type and name overrides the keys that it gives, another is added.
 func (b *builder) checksOf(n *node, inherited []*node) []*node {
-	all := append([]*node{}, inherited...)
+	if len(n.all("health_check")) == 0 {
+		return inherited
+	}
+	all := slices.Clone(inherited)
 	seen := map[[2]string]*node{}
 	for _, c := range n.all("health_check") {
 		for _, keys := range exclusive {

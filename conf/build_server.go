@@ -22,14 +22,15 @@ func (b *builder) virtualServer(n *node) VirtualServer {
 	v.Keys, v.Address = b.keys(n)
 	v.Service = b.service(n, v.Keys)
 	p := &places{node: n, alias: map[string]string{"need": "checks_needed", "snat": "snat_addresses", "real": "real_server", "sorry": "sorry_server", "forward": "forward_method"}}
-	p.lists = map[string][]spot{}
+	p.lists = map[string][]spot{"real_server": make([]spot, 0, len(n.all("real_server")))}
 	b.places[n.label()] = p
 	if len(v.Keys) == 0 {
 		p.spoil("address", "port", "protocol", "persistence_netmask")
 	}
 
 	out := VirtualServer{}
-	s := &serverBuilder{builder: b, n: n, v: &v, places: p, checks: b.checksOf(n, nil), seen: make(map[netip.AddrPort]*node, len(n.all("real_server"))), made: map[*node]healthcheck.Check{}}
+	clear(b.seen)
+	s := &serverBuilder{builder: b, n: n, v: &v, places: p, checks: b.checksOf(n, nil), made: map[*node]healthcheck.Check{}}
 	v.Real = slices.Grow(v.Real, len(n.all("real_server")))
 	if len(s.checks) > 0 {
 		out.Targets = slices.Grow(out.Targets, len(n.all("real_server")))
@@ -134,8 +135,7 @@ type serverBuilder struct {
 	n      *node
 	v      *director.VirtualServer
 	places *places
-	checks []*node // of the virtual server, which its real servers inherit
-	seen   map[netip.AddrPort]*node
+	checks []*node                     // of the virtual server, which its real servers inherit
 	made   map[*node]healthcheck.Check // each check but for its server
 }
 

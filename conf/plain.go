@@ -14,32 +14,64 @@ import (
 // tree and expressions, in a tenth of the time. Whatever it does not know, or
 // would have to complain of, it leaves to the reader.
 
-// plainReader reads the text of one file's part. Its nodes have no places.
+// plainReader reads texts of a folder's files, one after the other: the nodes of one
+// are gone with the next. They have no places.
 type plainReader struct {
-	text []byte
+	top  *block
+	text string
 	at   int
 	dir  string // folder of the file
+
+	nodes  []*node // all that were ever made
+	used   int     // of nodes
+	values []value // room for those of a text
+	seen   map[string]bool
+	labels []string
 }
 
-// readPlain gives the only block of text, which is one of top's; nil where it is not
-// written plainly or anything is wrong with it.
-func readPlain(text []byte, top *block, dir string) *node {
-	for _, b := range text {
-		if b >= 0x7f || b < ' ' && b != '\n' && b != '\t' {
+func newPlainReader(top *block) *plainReader {
+	return &plainReader{top: top, seen: map[string]bool{}}
+}
+
+// read gives the only block of text; nil where it is not written plainly or anything
+// is wrong with it.
+func (p *plainReader) read(text, dir string) *node {
+	for i := range len(text) {
+		if b := text[i]; b >= 0x7f || b < ' ' && b != '\n' && b != '\t' {
 			return nil
 		}
 	}
-	p := &plainReader{text: text, dir: dir}
-	root := &node{spec: top}
-	if !p.body(root) || p.at < len(text) || len(root.blocks) != 1 {
+	p.text, p.at, p.dir, p.used, p.values = text, 0, dir, 0, p.values[:0]
+	root := p.node()
+	root.spec = p.top
+	if !p.body(root) || p.at < len(text) {
 		return nil
 	}
+	var only *node
 	for _, all := range root.blocks {
-		if len(all) == 1 {
-			return all[0]
+		for _, n := range all {
+			if only != nil {
+				return nil
+			}
+			only = n
 		}
 	}
-	return nil
+	return only
+}
+
+// node is a new one, or one of a text before, made new.
+func (p *plainReader) node() *node {
+	if p.used == len(p.nodes) {
+		p.nodes = append(p.nodes, &node{values: map[string]*value{}, blocks: map[string][]*node{}})
+	}
+	n := p.nodes[p.used]
+	p.used++
+	clear(n.values)
+	for name, all := range n.blocks {
+		n.blocks[name] = all[:0]
+	}
+	n.labels, n.dir = n.labels[:0], p.dir
+	return n
 }
 
 // body reads the items of a block up to its end, which it leaves, or the text's.
@@ -47,7 +79,7 @@ func (p *plainReader) body(n *node) bool {
 	for {
 		p.blank()
 		if p.at == len(p.text) || p.text[p.at] == '}' {
-			return complete(n)
+			return p.complete(n)
 		}
 		if !p.item(n) || !p.lineEnd() {
 			return false
@@ -56,7 +88,7 @@ func (p *plainReader) body(n *node) bool {
 }
 
 // complete tells whether a block has what it must have, and nothing twice.
-func complete(n *node) bool {
+func (p *plainReader) complete(n *node) bool {
 	for i := range n.spec.keys {
 		if k := &n.spec.keys[i]; k.required && n.values[k.name] == nil {
 			return false
@@ -70,11 +102,11 @@ func complete(n *node) bool {
 		if !spec.many {
 			return false
 		}
-		seen := make(map[string]bool, len(all))
+		clear(p.seen)
 		for _, c := range all {
-			seen[c.label()] = true
+			p.seen[c.label()] = true
 		}
-		if len(seen) < len(all) {
+		if len(p.seen) < len(all) {
 			return false
 		}
 	}
@@ -94,8 +126,8 @@ func (p *plainReader) item(n *node) bool {
 	return p.block(n, name)
 }
 
-func (p *plainReader) argument(n *node, name []byte) bool {
-	k := n.spec.named(string(name))
+func (p *plainReader) argument(n *node, name string) bool {
+	k := n.spec.named(name)
 	if k == nil || n.values[k.name] != nil {
 		return false
 	}
@@ -104,19 +136,20 @@ func (p *plainReader) argument(n *node, name []byte) bool {
 	if v == nil {
 		return false
 	}
-	n.values[k.name] = &value{v: v}
+	p.values = append(p.values, value{v: v}) // those before may move, and stay where they are
+	n.values[k.name] = &p.values[len(p.values)-1]
 	return true
 }
 
 // block reads labels and body of a block in parent.
-func (p *plainReader) block(parent *node, name []byte) bool {
-	i := slices.IndexFunc(parent.spec.blocks, func(b *block) bool { return b.name == string(name) })
+func (p *plainReader) block(parent *node, name string) bool {
+	i := slices.IndexFunc(parent.spec.blocks, func(b *block) bool { return b.name == name })
 	if i < 0 {
 		return false
 	}
 	spec := parent.spec.blocks[i]
-	n := &node{dir: p.dir, values: map[string]*value{}}
-	var labels []string
+	n := p.node()
+	labels := p.labels[:0]
 	for p.at < len(p.text) && p.text[p.at] == '"' {
 		text, ok := p.quoted()
 		if !ok {
@@ -126,6 +159,7 @@ func (p *plainReader) block(parent *node, name []byte) bool {
 		n.labels = append(n.labels, label{text: text})
 		p.space()
 	}
+	p.labels = labels
 	known := false
 	if n.spec, known = spec.variant(labels); !known || len(labels) != len(spec.labels) || !p.take('{') {
 		return false
@@ -135,15 +169,12 @@ func (p *plainReader) block(parent *node, name []byte) bool {
 		// All in one line, which then is a single argument.
 		key := p.word()
 		p.space()
-		if !p.take('=') || !p.argument(n, key) || !complete(n) {
+		if !p.take('=') || !p.argument(n, key) || !p.complete(n) {
 			return false
 		}
 		p.space()
 	} else if !p.body(n) {
 		return false
-	}
-	if parent.blocks == nil {
-		parent.blocks = map[string][]*node{}
 	}
 	parent.blocks[spec.name] = append(parent.blocks[spec.name], n)
 	return p.take('}')
@@ -162,7 +193,7 @@ func (p *plainReader) value(k *key) any {
 			return f
 		}
 	case kindFlag:
-		switch string(p.word()) {
+		switch p.word() {
 		case "true":
 			return true
 		case "false":
@@ -248,7 +279,7 @@ func (p *plainReader) quoted() (string, bool) {
 	for i := p.at; i < len(p.text); i++ {
 		switch p.text[i] {
 		case '"':
-			s := string(p.text[p.at:i])
+			s := p.text[p.at:i]
 			p.at = i + 1
 			return s, true
 		case '\\', '$', '%', '\n':
@@ -268,7 +299,7 @@ func (p *plainReader) number() string {
 		}
 		p.at++
 	}
-	s := string(p.text[from:p.at])
+	s := p.text[from:p.at]
 	whole, fraction, _ := strings.Cut(s, ".")
 	if len(s) > 15 || points > 1 || points == 1 && fraction == "" || whole == "" || whole[0] == '0' && len(whole) > 1 {
 		return ""
@@ -277,7 +308,7 @@ func (p *plainReader) number() string {
 }
 
 // word reads a name.
-func (p *plainReader) word() []byte {
+func (p *plainReader) word() string {
 	from := p.at
 	for p.at < len(p.text) && (letter(p.text[p.at]) || p.at > from && (p.text[p.at] == '_' || p.text[p.at] == '-' || p.text[p.at] >= '0' && p.text[p.at] <= '9')) {
 		p.at++

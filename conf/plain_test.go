@@ -16,9 +16,9 @@ import (
 func asRead(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, top *block, text string) bool {
+}, p *plainReader, text string) bool {
 	t.Helper()
-	got := readPlain([]byte(text), top, "dir")
+	got := p.read(text, "dir")
 	if got == nil {
 		return false
 	}
@@ -28,12 +28,12 @@ func asRead(t interface {
 	}
 	s := &scope{vars: map[string]cty.Value{}, locals: map[string]cty.Value{}}
 	s.forget()
-	r := &reader{scope: s, top: top}
+	r := &reader{scope: s, top: p.top}
 	root := r.read([]*source{{name: "dir/a.hcl", body: body}})
 	if len(r.diags) > 0 {
 		t.Fatalf("taken, though there is something to say: %v\n%s", r.diags, text)
 	}
-	if diff := differ(root, &node{spec: top, blocks: map[string][]*node{got.spec.name: {got}}}); diff != "" {
+	if diff := differ(root, &node{spec: p.top, blocks: map[string][]*node{got.spec.name: {got}}}); diff != "" {
 		t.Fatalf("%s\n%s", diff, text)
 	}
 	return true
@@ -74,6 +74,7 @@ func differ(read, plain *node) string {
 // TestPlainIsRead: what is written as most configurations are is read the plain way,
 // what is not is left alone.
 func TestPlainIsRead(t *testing.T) {
+	p := newPlainReader(schema()) // one for all, as when a configuration is loaded
 	for _, c := range []struct {
 		name, text string
 		plain      bool
@@ -120,7 +121,7 @@ func TestPlainIsRead(t *testing.T) {
 		{"nothing", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := asRead(t, schema(), c.text); got != c.plain {
+			if got := asRead(t, p, c.text); got != c.plain {
 				t.Errorf("plain: %t", got)
 			}
 		})
@@ -130,18 +131,18 @@ func TestPlainIsRead(t *testing.T) {
 // TestPlainProperty writes blocks by the schema, good values and bad ones, in many
 // ways, and changes some of them anywhere.
 func TestPlainProperty(t *testing.T) {
-	top := schema()
+	p := newPlainReader(schema())
 	through := 0
 	rapid.Check(t, func(t *rapid.T) {
 		var b strings.Builder
-		drawBlock(t, &b, top.blocks[len(top.blocks)-1], 0)
+		drawBlock(t, &b, p.top.blocks[len(p.top.blocks)-1], 0)
 		text := b.String()
 		if rapid.IntRange(0, 3).Draw(t, "change") == 0 {
 			at := rapid.IntRange(0, len(text)).Draw(t, "at")
 			to := rapid.IntRange(at, min(at+3, len(text))).Draw(t, "to")
 			text = text[:at] + rapid.SampledFrom([]string{"", " ", "\n", "{", "}", "\"", "=", ",", "#", "/", "0", "a", "é", "$"}).Draw(t, "new") + text[to:]
 		}
-		if asRead(t, top, text) {
+		if asRead(t, p, text) {
 			through++
 		}
 	})
@@ -228,6 +229,6 @@ func drawValue(t *rapid.T, k *key) string {
 func FuzzPlain(f *testing.F) {
 	f.Add(web)
 	f.Add("virtual_server \"a\" { # one\n  quorum = 2 // two\n  min_healthy = 0.5\n  snat_addresses = [\n \"192.0.2.1\",\n ]\n  health_check \"tcp\" { port = 80 }\n}\n")
-	top := schema()
-	f.Fuzz(func(t *testing.T, text string) { asRead(t, top, text) })
+	p := newPlainReader(schema())
+	f.Fuzz(func(t *testing.T, text string) { asRead(t, p, text) })
 }

@@ -22,11 +22,10 @@ import (
 // what they are.
 type pools map[string]map[string]*VirtualServer
 
-// piece is a part of a file that begins where a line begins with a letter.
+// piece is a part of a file that begins as a virtual server does.
 type piece struct {
 	file int
-	text []byte
-	pool bool // it begins as a virtual_server does
+	text string // of a virtual server, a copy: a part would hold its whole file
 
 	server   *VirtualServer
 	constant bool     // the text says it all
@@ -68,9 +67,9 @@ func quick(texts []text, vars map[string]string, known pools) (*Config, pools) {
 		others[i] = &source{name: t.name, body: &hclsyntax.Body{Attributes: hclsyntax.Attributes{}}}
 		folder := filepath.Dir(t.name)
 		for _, part := range cut(t.bytes) {
-			p := &piece{file: i, text: part, pool: bytes.HasPrefix(part, []byte("virtual_server "))}
-			if p.pool {
-				p.server = known[folder][string(part)]
+			if bytes.HasPrefix(part, []byte("virtual_server ")) {
+				p := &piece{file: i, text: string(part)}
+				p.server = known[folder][p.text]
 				p.constant = p.server != nil
 				servers = append(servers, p)
 				continue
@@ -139,15 +138,13 @@ func build(servers []*piece, texts []text, s *scope) bool {
 	var failed atomic.Bool
 	for range min(runtime.GOMAXPROCS(0), len(unread)) {
 		wait.Go(func() {
-			// Nothing of this is shared: schemas and scopes fill up as they are used.
-			r := &reader{top: schema()}
-			mine := s.clone()
+			m := newMaker(s)
 			for !failed.Load() {
 				n := int(next.Add(1)) - 1
 				if n >= len(unread) {
 					return
 				}
-				if !unread[n].build(r, mine, texts[unread[n].file].name) {
+				if !m.build(unread[n], texts[unread[n].file].name) {
 					failed.Store(true)
 				}
 			}
@@ -157,22 +154,34 @@ func build(servers []*piece, texts []text, s *scope) bool {
 	return !failed.Load()
 }
 
-// build makes the one virtual server that the piece is.
-func (p *piece) build(r *reader, s *scope, name string) bool {
-	if n := readPlain(p.text, r.top, filepath.Dir(name)); n != nil {
-		return p.take(n, nil)
+// maker makes virtual servers one after the other. Nothing of it is shared: schemas
+// and scopes fill up as they are used.
+type maker struct {
+	scope   *scope
+	reader  *reader
+	plain   *plainReader
+	builder *builder
+}
+
+func newMaker(s *scope) *maker {
+	top := schema()
+	mine := s.clone()
+	return &maker{scope: mine, reader: &reader{scope: mine, top: top}, plain: newPlainReader(top), builder: newBuilder(nil)}
+}
+
+// build makes the one virtual server that a piece is.
+func (m *maker) build(p *piece, name string) bool {
+	if n := m.plain.read(p.text, filepath.Dir(name)); n != nil {
+		return m.take(p, n, nil)
 	}
-	body := whole(name, p.text)
+	body := whole(name, []byte(p.text))
 	if body == nil || len(body.Attributes) > 0 || len(body.Blocks) != 1 {
 		return false
 	}
-	r.scope, r.diags, s.read = s, nil, nil
-	root := r.read([]*source{{name: name, body: body}})
+	m.reader.diags, m.scope.read = nil, nil
+	root := m.reader.read([]*source{{name: name, body: body}})
 	nodes := root.all("virtual_server")
-	if len(r.diags) > 0 || len(nodes) != 1 {
-		return false
-	}
-	if !p.take(nodes[0], s.read) {
+	if len(m.reader.diags) > 0 || len(nodes) != 1 || !m.take(p, nodes[0], m.scope.read) {
 		return false
 	}
 	p.constant = p.constant && constant(body)
@@ -180,8 +189,11 @@ func (p *piece) build(r *reader, s *scope, name string) bool {
 }
 
 // take makes the virtual server of its block, which files were read for.
-func (p *piece) take(n *node, read []string) bool {
-	b := newBuilder(nil)
+func (m *maker) take(p *piece, n *node, read []string) bool {
+	b := m.builder
+	b.read = nil
+	clear(b.places)
+	clear(b.marks)
 	v := b.virtualServer(n)
 	if len(b.diags) > 0 {
 		return false
@@ -206,7 +218,7 @@ func constant(body *hclsyntax.Body) bool {
 }
 
 // remember gives the virtual servers that need not be read again while their
-// texts stay. The texts are copies: a part would hold its whole file.
+// texts stay.
 func remember(servers []*piece, texts []text) pools {
 	now := pools{}
 	for _, p := range servers {
@@ -217,7 +229,7 @@ func remember(servers []*piece, texts []text) pools {
 		if now[folder] == nil {
 			now[folder] = make(map[string]*VirtualServer, len(servers))
 		}
-		now[folder][string(p.text)] = p.server
+		now[folder][p.text] = p.server
 	}
 	return now
 }

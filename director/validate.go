@@ -17,12 +17,8 @@ func Schedulers() []string { return slices.Clone(schedulers) }
 
 // Validate gives everything that is wrong with a virtual server, as *FieldError.
 func (vs VirtualServer) Validate() []error {
-	c := checker{vs: vs, seen: make(map[netip.AddrPort]bool, len(vs.Real))}
-	c.service()
-	c.pool()
-	c.servers("real_server", vs.Real)
-	c.servers("sorry_server", vs.Sorry)
-	c.snat()
+	c := checker{seen: make(map[netip.AddrPort]bool, len(vs.Real))}
+	c.check(vs)
 	return c.errs
 }
 
@@ -30,10 +26,12 @@ func (vs VirtualServer) Validate() []error {
 // and services.
 func ValidateSet(servers []VirtualServer) []error {
 	var errs []error
-	names := map[string]bool{}
-	owner := map[ipvs.ServiceKey]string{}
+	names := make(map[string]bool, len(servers))
+	owner := make(map[ipvs.ServiceKey]string, len(servers))
+	c := checker{seen: map[netip.AddrPort]bool{}}
 	for _, vs := range servers {
-		errs = append(errs, vs.Validate()...)
+		c.check(vs)
+		errs, c.errs = append(errs, c.errs...), nil
 		if names[vs.Name] {
 			errs = append(errs, &FieldError{Name: vs.Name, Key: "name", Problem: "there is another virtual server of this name"})
 		}
@@ -55,11 +53,22 @@ func ValidateSet(servers []VirtualServer) []error {
 	return errs
 }
 
-// checker gathers what is wrong with one virtual server.
+// checker gathers what is wrong with virtual servers, one at a time.
 type checker struct {
 	vs   VirtualServer
 	seen map[netip.AddrPort]bool // servers, real and sorry
 	errs []error
+}
+
+// check looks at one virtual server.
+func (c *checker) check(vs VirtualServer) {
+	c.vs = vs
+	clear(c.seen)
+	c.service()
+	c.pool()
+	c.servers("real_server", vs.Real)
+	c.servers("sorry_server", vs.Sorry)
+	c.snat()
 }
 
 func (c *checker) add(key, problem, mend string) {
