@@ -55,6 +55,18 @@ func running(b *testing.B, servers []director.VirtualServer) (*director.Director
 	return d, events
 }
 
+// BenchmarkStart brings everything into an empty table.
+func BenchmarkStart(b *testing.B) {
+	for _, n := range []int{100, 1000, 10000} {
+		b.Run(fmt.Sprintf("%dx10", n), func(b *testing.B) {
+			servers := many(n, false)
+			for b.Loop() {
+				running(b, servers)
+			}
+		})
+	}
+}
+
 // BenchmarkReload changes the weight of one server. It grows with the number of
 // services, in proportion.
 func BenchmarkReload(b *testing.B) {

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/netip"
 	"reflect"
-	"slices"
 	"time"
 
 	"usher/director/ipvs"
@@ -93,13 +92,13 @@ func (d *Director) drift(have ipvs.Table, now time.Time, events *[]Event) {
 // that it no longer has retire, and what is owned is remembered before anything
 // of it is in the kernel. Caller holds mu.
 func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time) {
-	configured := map[ipvs.ServiceKey]bool{}
+	configured := make(map[ipvs.ServiceKey]bool, len(servers))
 	for _, vs := range servers {
 		for _, key := range vs.services() {
 			configured[key] = true
 		}
 	}
-	owned := map[ipvs.ServiceKey]bool{}
+	owned := make(map[ipvs.ServiceKey]bool, len(configured))
 	for key := range d.owned {
 		if _, there := have[key]; there || configured[key] {
 			owned[key] = true
@@ -142,12 +141,14 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 // forgets what is known of others. Caller holds mu.
 func (d *Director) pool(vs VirtualServer, have ipvs.Table, now time.Time) *Pool {
 	known := map[netip.AddrPort]healthcheck.Verdict{}
-	for _, rs := range slices.Concat(vs.Real, vs.Sorry) {
-		if v, ok := d.health[vs.Name][rs.Address]; ok {
-			known[rs.Address] = v
-		}
+	if all := d.health[vs.Name]; len(all) > 0 {
+		vs.servers(func(rs *RealServer) {
+			if v, ok := all[rs.Address]; ok {
+				known[rs.Address] = v
+			}
+		})
+		d.health[vs.Name] = known
 	}
-	d.health[vs.Name] = known
 	p := d.pools[vs.Name]
 	if p == nil {
 		return d.newPool(vs, have, now)
@@ -231,11 +232,14 @@ func (d *Director) forgetRetired() {
 func prune(all map[string]map[string]Override, servers []VirtualServer) map[string]map[string]Override {
 	kept := memory{}
 	for _, vs := range servers {
-		for _, rs := range slices.Concat(vs.Real, vs.Sorry) {
+		if len(all[vs.Name]) == 0 {
+			continue
+		}
+		vs.servers(func(rs *RealServer) {
 			if o, ok := all[vs.Name][rs.Address.String()]; ok {
 				kept.setOverride(vs.Name, rs.Address, o)
 			}
-		}
+		})
 	}
 	return kept.Overrides
 }

@@ -54,15 +54,22 @@ type VirtualServer struct {
 // services gives the keys of everything that the virtual server has in the kernel:
 // its own services and the private ones of its servers' probes.
 func (vs *VirtualServer) services() []ipvs.ServiceKey {
-	keys := slices.Clone(vs.Keys)
+	keys := slices.Clip(vs.Keys)
+	vs.servers(func(rs *RealServer) {
+		if key, ok := vs.probe(rs); ok {
+			keys = append(keys, key)
+		}
+	})
+	return keys
+}
+
+// servers goes through all servers, real and sorry ones.
+func (vs *VirtualServer) servers(each func(*RealServer)) {
 	for _, list := range [...][]RealServer{vs.Real, vs.Sorry} {
 		for i := range list {
-			if key, ok := vs.probe(&list[i]); ok {
-				keys = append(keys, key)
-			}
+			each(&list[i])
 		}
 	}
-	return keys
 }
 
 // probe gives the private service of a server's probes, if it has one.

@@ -201,10 +201,11 @@ func (r *request) answer(err error) {
 // kernel has of their services.
 func (d *Director) desired(full bool, now time.Time, events *[]Event) (want, have ipvs.Table) {
 	l := &d.loop
-	want, have = ipvs.Table{}, ipvs.Table{}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, name := range d.concerned(full) {
+	names := d.concerned(full)
+	want, have = make(ipvs.Table, len(names)), make(ipvs.Table, min(len(names), len(d.shadow)))
+	for _, name := range names {
 		p := d.pools[name]
 		*events = append(*events, p.Evaluate(now)...)
 		p.Want(want, now)

@@ -60,6 +60,11 @@ func (d *Director) do(ops []Op, events *[]Event) []error {
 			}
 			touched[op.Key] = true
 			Perform(d.shadow, op)
+			if op.Kind == ipvs.AddService {
+				e := d.shadow[op.Key]
+				e.Destinations = make(map[ipvs.DestinationKey]ipvs.Destination, additions(ops[i+1:], op.Key))
+				d.shadow[op.Key] = e
+			}
 			d.stats.Ops[op.Kind]++
 			continue
 		}
@@ -72,6 +77,16 @@ func (d *Director) do(ops []Op, events *[]Event) []error {
 		d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, VirtualServer: d.nameOf(op.Key), Reason: err.Error()}, events)
 	}
 	return errs
+}
+
+// additions counts the destinations that ops first of all add to a service.
+func additions(ops []Op, key ipvs.ServiceKey) int {
+	for i, op := range ops {
+		if op.Kind != ipvs.AddDestination || op.Key != key {
+			return i
+		}
+	}
+	return len(ops)
 }
 
 // refusal tells an answer that leaves no doubt: the kernel did nothing, and has

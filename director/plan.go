@@ -15,8 +15,11 @@ import (
 // made again. All that brings servers in comes before all that takes servers out
 // (Shrinks), so a pool that serves before and after serves at every step between.
 func Plan(want, have ipvs.Table) []Op {
-	var grow, shrink []Op
-	for _, key := range sortedKeys(want, have) {
+	keys, additions := sortedKeys(want, have)
+	grow := make([]Op, 0, additions)
+	var shrink []Op
+	var dests []ipvs.DestinationKey
+	for _, key := range keys {
 		w, wanted := want[key]
 		h, there := have[key]
 		switch {
@@ -25,11 +28,17 @@ func Plan(want, have ipvs.Table) []Op {
 			continue
 		case !there:
 			grow = append(grow, Op{Kind: ipvs.AddService, Key: key, Service: w.Service})
+		case w.Service == h.Service && maps.Equal(w.Destinations, h.Destinations):
+			continue
 		}
-		for _, op := range destinationOps(key, w.Destinations, h.Destinations) {
-			if Shrinks(op) {
+		dests = sortedDestinations(dests[:0], w.Destinations, h.Destinations)
+		for _, dest := range dests {
+			op, differs := destinationOp(key, dest, w.Destinations, h.Destinations)
+			switch {
+			case !differs:
+			case Shrinks(op):
 				shrink = append(shrink, op)
-			} else {
+			default:
 				grow = append(grow, op)
 			}
 		}
@@ -105,8 +114,21 @@ func copied(t ipvs.Table, key ipvs.ServiceKey) (ipvs.Entry, bool) {
 	return e, there
 }
 
-func destinationOps(key ipvs.ServiceKey, want, have map[ipvs.DestinationKey]ipvs.Destination) []Op {
-	dests := make([]ipvs.DestinationKey, 0, len(want)+len(have))
+// destinationOp turns what have has of a destination into what want has.
+func destinationOp(key ipvs.ServiceKey, dest ipvs.DestinationKey, want, have map[ipvs.DestinationKey]ipvs.Destination) (op Op, differs bool) {
+	w, wanted := want[dest]
+	h, there := have[dest]
+	switch {
+	case !wanted:
+		return Op{Kind: ipvs.DelDestination, Key: key, Dest: dest}, true
+	case !there:
+		return Op{Kind: ipvs.AddDestination, Key: key, Dest: dest, Destination: w}, true
+	}
+	return Op{Kind: ipvs.EditDestination, Key: key, Dest: dest, Destination: w}, w != h
+}
+
+// sortedDestinations appends those of both to dests.
+func sortedDestinations(dests []ipvs.DestinationKey, want, have map[ipvs.DestinationKey]ipvs.Destination) []ipvs.DestinationKey {
 	for d := range want {
 		dests = append(dests, d)
 	}
@@ -116,20 +138,7 @@ func destinationOps(key ipvs.ServiceKey, want, have map[ipvs.DestinationKey]ipvs
 		}
 	}
 	slices.SortFunc(dests, ipvs.DestinationKey.Compare)
-	var ops []Op
-	for _, d := range dests {
-		w, wanted := want[d]
-		h, there := have[d]
-		switch {
-		case !wanted:
-			ops = append(ops, Op{Kind: ipvs.DelDestination, Key: key, Dest: d})
-		case !there:
-			ops = append(ops, Op{Kind: ipvs.AddDestination, Key: key, Dest: d, Destination: w})
-		case w != h:
-			ops = append(ops, Op{Kind: ipvs.EditDestination, Key: key, Dest: d, Destination: w})
-		}
-	}
-	return ops
+	return dests
 }
 
 func serves(dests map[ipvs.DestinationKey]ipvs.Destination) bool {
@@ -141,15 +150,21 @@ func serves(dests map[ipvs.DestinationKey]ipvs.Destination) bool {
 	return false
 }
 
-func sortedKeys(tables ...ipvs.Table) []ipvs.ServiceKey {
-	var keys []ipvs.ServiceKey
-	for i, t := range tables {
-		for k := range t {
-			if i == 0 || !slices.ContainsFunc(tables[:i], func(o ipvs.Table) bool { _, seen := o[k]; return seen }) {
-				keys = append(keys, k)
-			}
+// sortedKeys gives the services of both tables, and how many operations add those
+// that only want has.
+func sortedKeys(want, have ipvs.Table) (keys []ipvs.ServiceKey, additions int) {
+	keys = make([]ipvs.ServiceKey, 0, max(len(want), len(have)))
+	for k, e := range want {
+		keys = append(keys, k)
+		if _, both := have[k]; !both {
+			additions += 1 + len(e.Destinations)
+		}
+	}
+	for k := range have {
+		if _, both := want[k]; !both {
+			keys = append(keys, k)
 		}
 	}
 	slices.SortFunc(keys, ipvs.ServiceKey.Compare)
-	return keys
+	return keys, additions
 }

@@ -98,14 +98,17 @@ func (d *Director) forecast(servers []VirtualServer, have ipvs.Table) *forecast 
 // newPool makes a pool with what is known of its servers. Caller holds mu.
 func (d *Director) newPool(vs VirtualServer, have ipvs.Table, now time.Time) *Pool {
 	p := NewPool(vs, have, now)
-	for _, rs := range slices.Concat(vs.Real, vs.Sorry) {
+	if len(d.health[vs.Name]) == 0 && len(d.memory.Overrides[vs.Name]) == 0 {
+		return p
+	}
+	vs.servers(func(rs *RealServer) {
 		if v, ok := d.health[vs.Name][rs.Address]; ok {
 			p.SetVerdict(rs.Address, v)
 		}
 		if o := d.memory.override(vs.Name, rs.Address); o.Mode != OverrideNone {
 			p.SetOverride(rs.Address, o, now)
 		}
-	}
+	})
 	return p
 }
 

@@ -70,7 +70,7 @@ type leaving struct {
 // holds for its services: servers that are there keep serving until their first
 // probe decides.
 func NewPool(config VirtualServer, have ipvs.Table, now time.Time) *Pool {
-	p := &Pool{leaving: map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving{}, since: now}
+	p := &Pool{since: now}
 	p.configure(config, have, now)
 	total, sorry := 0, false
 	for _, m := range p.members {
@@ -91,12 +91,21 @@ func (p *Pool) Update(config VirtualServer, have ipvs.Table, now time.Time) {
 }
 
 func (p *Pool) configure(config VirtualServer, have ipvs.Table, now time.Time) {
-	before := p.index
-	p.config, p.members, p.index = config, nil, make(map[netip.AddrPort]*member, len(config.Real))
+	before, count := p.index, len(config.Real)+len(config.Sorry)
+	p.config, p.members, p.index = config, make([]*member, 0, count), make(map[netip.AddrPort]*member, count)
+	var room []member // for all of a new pool
+	if before == nil {
+		room = make([]member, count)
+	}
 	add := func(rs RealServer, sorry bool) {
 		m, known := before[rs.Address]
 		if !known || m.sorry != sorry {
-			m, known = &member{state: ServerInitial, since: now}, false
+			if known = false; len(room) > 0 {
+				m, room = &room[0], room[1:]
+			} else {
+				m = new(member)
+			}
+			*m = member{state: ServerInitial, since: now}
 			m.adopt(rs, config.Keys, have)
 			if !rs.Checked {
 				m.state = ServerUp // nothing has to happen for it
@@ -139,6 +148,9 @@ func (p *Pool) release(have ipvs.Table) {
 	before := p.leaving
 	p.leaving = map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving{}
 	for _, key := range p.config.Keys {
+		if len(have[key].Destinations) == 0 {
+			continue
+		}
 		named := map[ipvs.DestinationKey]bool{}
 		for _, m := range p.members {
 			named[destinationKey(key, m.config)] = true

@@ -135,24 +135,23 @@ func (s *Settings) sysctls() map[string]string {
 // sysctls gives the settings that a virtual server cannot work without.
 func (vs VirtualServer) sysctls() map[string]string {
 	want := map[string]string{}
-	for _, rs := range slices.Concat(vs.Real, vs.Sorry) {
+	vs.servers(func(rs *RealServer) {
 		if rs.Forward == FullNAT {
 			want["net.ipv4.vs.conntrack"] = "1"
 		}
-		if key, ok := vs.probe(&rs); ok && !key.IPv6 && (rs.Forward == DR || rs.Forward == Tun) {
+		if key, ok := vs.probe(rs); ok && !key.IPv6 && (rs.Forward == DR || rs.Forward == Tun) {
 			// The answer to a probe comes from the VIP, which is a local address while
 			// this director is active.
 			want["net.ipv4.conf.all.accept_local"] = "1"
 		}
-		if rs.Forward == DR {
-			continue
-		}
-		if rs.Address.Addr().Unmap().Is4() {
+		switch {
+		case rs.Forward == DR:
+		case rs.Address.Addr().Unmap().Is4():
 			want["net.ipv4.ip_forward"] = "1"
-		} else {
+		default:
 			want["net.ipv6.conf.all.forwarding"] = "1"
 		}
-	}
+	})
 	return want
 }
 

@@ -33,7 +33,7 @@ func (k *Kernel) Apply(ops []Op) []error {
 // apply does one batch and tells whether anything in it failed.
 func (k *Kernel) apply(ops []Op, errs []error) bool {
 	first := k.socket.seq + 1
-	var out []byte
+	out := k.socket.out[:0]
 	for i, op := range ops {
 		flags := uint16(unix.NLM_F_REQUEST)
 		if i == len(ops)-1 {
@@ -41,6 +41,7 @@ func (k *Kernel) apply(ops []Op, errs []error) bool {
 		}
 		out = appendOp(out, k.family, flags, k.socket.next(), op)
 	}
+	k.socket.out = out
 	if err := k.socket.send(out); err != nil {
 		return fail(errs, fmt.Errorf("ipvs: send %d operations: %w", len(ops), err))
 	}
