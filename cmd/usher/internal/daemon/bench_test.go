@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +105,41 @@ func complete(t ipvs.Table) int {
 		n += len(e.Destinations)
 	}
 	return n
+}
+
+// BenchmarkStart brings a configuration into an empty table.
+func BenchmarkStart(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprintf("%dx10", n), func(b *testing.B) {
+			for b.Loop() {
+				loaded(b, n)
+			}
+		})
+	}
+}
+
+// BenchmarkMetrics is what Prometheus asks for.
+func BenchmarkMetrics(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprintf("%dx10", n), func(b *testing.B) {
+			_, dir, _ := loaded(b, n)
+			client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(dir, "usher.sock"))
+			}}}
+			size := int64(0)
+			for b.Loop() {
+				answer, err := client.Get("http://usher/metrics")
+				if err != nil {
+					b.Fatal(err)
+				}
+				if size, err = io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != http.StatusOK {
+					b.Fatal(answer.Status, err)
+				}
+				answer.Body.Close()
+			}
+			b.ReportMetric(float64(size), "bytes")
+		})
+	}
 }
 
 // BenchmarkReload changes one weight.

@@ -15,7 +15,6 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/control"
-	"usher/cmd/usher/internal/metrics"
 	"usher/conf"
 )
 
@@ -102,7 +101,7 @@ func (d *Daemon) openRemote(r *conf.Remote) (*server, error) {
 
 func (d *Daemon) server(l net.Listener, steer bool) *server {
 	return &server{listener: l, http: &http.Server{
-		Handler:           api.Handler(d, metrics.Handler(d.metrics.Registry(d)), steer, d.opts.Pages),
+		Handler:           api.Handler(d, d.metrics.Handler(d), steer, d.opts.Pages),
 		ConnContext:       control.WithPeer,
 		ReadHeaderTimeout: headerLimit, ReadTimeout: writeLimit, WriteTimeout: writeLimit, IdleTimeout: idleLimit,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),

@@ -31,14 +31,17 @@ func (d *Daemon) Status() api.Status {
 			s.Instances = append(s.Instances, instance(i))
 		}
 	}
-	known := map[healthcheck.ID]healthcheck.Status{}
+	var known map[healthcheck.ID]healthcheck.Status
 	if dir != nil {
-		for _, h := range checks.Statuses() {
+		all := checks.Statuses()
+		known = make(map[healthcheck.ID]healthcheck.Status, len(all))
+		for _, h := range all {
 			known[h.ID] = h
 		}
-		list := dir.Status()
-		d.history.saw(time.Now(), list)
-		for _, v := range list {
+		pools := dir.Status()
+		d.history.saw(time.Now(), pools)
+		s.VirtualServers = make([]api.VirtualServer, 0, len(pools))
+		for _, v := range pools {
 			s.VirtualServers = append(s.VirtualServers, d.virtualServer(v, known))
 		}
 	}
@@ -101,13 +104,14 @@ func (d *Daemon) virtualServer(v director.VirtualServerStatus, checks map[health
 			Address: r.Address.String(), ForwardMethod: string(r.Forward), Weight: r.Weight, EffectiveWeight: r.EffectiveWeight,
 			State: string(r.State), Reason: r.Reason, Sorry: r.Sorry, Since: r.Since,
 			ActiveConnections: r.Counters.Active, InactiveConnections: r.Counters.Inactive,
-			Checks:   []api.Check{},
 			Counters: counters(r.Counters),
 		}
 		if o := r.Override; o != nil {
 			server.Override = &api.Override{Mode: string(o.Mode), Weight: o.Weight, Since: o.Since, By: o.By}
 		}
-		for _, c := range checks[healthcheck.ID{VirtualServer: v.Name, RealServer: r.Address}].Checks {
+		found := checks[healthcheck.ID{VirtualServer: v.Name, RealServer: r.Address}].Checks
+		server.Checks = make([]api.Check, 0, len(found))
+		for _, c := range found {
 			server.Checks = append(server.Checks, check(c))
 		}
 		out.RealServers = append(out.RealServers, server)

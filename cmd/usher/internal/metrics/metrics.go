@@ -4,12 +4,15 @@
 package metrics
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http"
 	"runtime"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
 
 	"usher/cmd/usher/internal/api"
 	"usher/director"
@@ -55,15 +58,48 @@ func (m *Metrics) Observe(t healthcheck.Type, r healthcheck.Result) {
 	m.duration.WithLabelValues(string(t)).Observe(r.Latency.Seconds())
 }
 
-// Registry gathers everything that source and m know.
-func (m *Metrics) Registry(source Source) *prometheus.Registry {
+// registry gathers what the library counts.
+func (m *Metrics) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(m.duration, m.results, m.build, &live{source},
+	r.MustRegister(m.duration, m.results, m.build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
 
-// Handler serves a registry at /metrics.
-func Handler(r *prometheus.Registry) http.Handler {
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+// Handler serves everything that source and m know, in the text format.
+func (m *Metrics) Handler(source Source) http.Handler {
+	counted := m.registry()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		families, err := counted.Gather()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", string(expfmt.NewFormat(expfmt.TypeTextPlain)))
+		var out io.Writer = w
+		if compresses(r) {
+			w.Header().Set("Content-Encoding", "gzip")
+			// The level is a known one, so there is no error.
+			z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed)
+			defer z.Close()
+			out = z
+		}
+		for _, f := range families {
+			if _, err := expfmt.MetricFamilyToText(out, f); err != nil {
+				return // whoever asked is gone
+			}
+		}
+		_ = newText(out).live(source) // the same
+	})
+}
+
+// compresses tells whether the answer may be compressed.
+func compresses(r *http.Request) bool {
+	for word := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, rest, _ := strings.Cut(strings.TrimSpace(word), ";")
+		if name == "gzip" && strings.TrimSpace(rest) != "q=0" {
+			return true
+		}
+	}
+	return false
 }

@@ -1,12 +1,16 @@
 package metrics_test
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/metrics"
@@ -31,7 +35,7 @@ func scrape(t *testing.T, s api.Status) string {
 	m.Observe(healthcheck.TypeHTTP, healthcheck.Result{Outcome: healthcheck.Pass, Latency: 3 * time.Millisecond})
 	m.Observe(healthcheck.TypeTCP, healthcheck.Result{Outcome: healthcheck.Fail, Latency: time.Second})
 	w := httptest.NewRecorder()
-	metrics.Handler(m.Registry(source{s})).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	m.Handler(source{s}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	if w.Code != 200 {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
@@ -101,5 +105,45 @@ func TestLint(t *testing.T) {
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// TestText: what is written is read back by Prometheus' own parser, compressed or
+// not, whatever names people choose, and each family stands once.
+func TestText(t *testing.T) {
+	const name = "a \"b\" \\ c\nd é"
+	m := metrics.New("1.2.3")
+	s := full()
+	s.VirtualServers[0].Name = name
+	for _, accepted := range []string{"", "br, gzip;q=0.5", "gzip;q=0"} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.Header.Set("Accept-Encoding", accepted)
+		m.Handler(source{s}).ServeHTTP(w, r)
+		var body io.Reader = w.Body
+		if compressed := w.Header().Get("Content-Encoding") == "gzip"; compressed != strings.Contains(accepted, "0.5") {
+			t.Errorf("Accept-Encoding %q: compressed %t", accepted, compressed)
+		} else if compressed {
+			z, err := gzip.NewReader(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body = z
+		}
+		parser := expfmt.NewTextParser(model.UTF8Validation)
+		families, err := parser.TextToMetricFamilies(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		up := families["usher_virtual_server_up"]
+		if up == nil || len(up.Metric) != 1 || up.Metric[0].Label[0].GetValue() != name || up.Metric[0].GetGauge().GetValue() != 1 {
+			t.Errorf("virtual_server_up: %v", up)
+		}
+		if c := families["usher_ipvs_bytes_total"]; c == nil || c.GetType().String() != "COUNTER" || len(c.Metric) != 2 {
+			t.Errorf("ipvs_bytes_total: %v", c)
+		}
+		if families["usher_vrrp_state"] == nil || families["go_goroutines"] == nil {
+			t.Error("a part is missing")
+		}
 	}
 }
