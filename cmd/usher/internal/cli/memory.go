@@ -2,14 +2,25 @@ package cli
 
 import "runtime/debug"
 
-// gcPercent is how much garbage may gather beside what lives, in percent of it: half
-// of Go's default, as what probes leave behind is little beside what they need to
-// know, and the memory is the machine's.
-const gcPercent = 50
+// How much garbage may gather beside what lives, in percent of it. At work it is
+// half of Go's default, as what probes leave behind is little beside what they need
+// to know, and the memory is the machine's. A start is over soon and mostly makes
+// what stays: to look through all that over and over as it grows is a good part of
+// what it would take.
+const (
+	gcPercent      = 50
+	gcPercentStart = 400
+)
 
-// thrifty keeps a long-lived process small, unless the environment says otherwise.
-func (a *app) thrifty() {
+// hasty has a start not stop for garbage.
+func (a *app) hasty() { a.gather(gcPercentStart) }
+
+// thrifty keeps a long-lived process small.
+func (a *app) thrifty() { a.gather(gcPercent) }
+
+// gather sets how much garbage may gather, unless the environment does.
+func (a *app) gather(percent int) {
 	if a.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		debug.SetGCPercent(percent)
 	}
 }

@@ -64,7 +64,7 @@ line makes no sense.`,
 			keep := make(chan os.Signal, 1)
 			signal.Notify(keep, syscall.SIGUSR1)
 			defer signal.Stop(keep)
-			a.thrifty()
+			a.hasty()
 			log, control := logging.New(a.Stderr)
 			if lastGood {
 				state = daemon.StateAt(state)
@@ -78,7 +78,7 @@ line makes no sense.`,
 			return a.serve(cmd.Context(), daemon.Options{
 				Version: Version(), Load: load, Machine: daemon.ThisMachine(), Parts: parts(log),
 				Log: log, LogControl: control, Notifier: sdnotify.FromEnvironment(), Hangup: hangup, Keep: keep,
-				Home: a.given(), Watch: watched, LastGood: state,
+				Home: a.given(), Watch: watched, LastGood: state, Started: a.thrifty,
 				Pages: map[string]http.Handler{"GET /{$}": page.Handler()},
 			})
 		}),

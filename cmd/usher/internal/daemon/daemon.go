@@ -38,6 +38,7 @@ type Options struct {
 	// LastGood is the state folder whose last good configuration is used where the
 	// files are invalid at the start; "" to fail then.
 	LastGood string
+	Started  func() // called when the start is over
 }
 
 // Daemon is a running usher.
@@ -181,6 +182,9 @@ func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) e
 	}
 	d.servers.serve(d)
 	d.ready.Store(true)
+	if d.opts.Started != nil {
+		d.opts.Started()
+	}
 	d.ring.Add(events.Event{Kind: "start", Reason: "usher " + d.opts.Version + ": " + summary(c)})
 	d.log.Info("started", "version", d.opts.Version, "instances", len(c.Instances), "virtual_servers", len(c.VirtualServers),
 		"control", c.Global.Control, "http", c.Global.HTTP)
