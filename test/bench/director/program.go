@@ -76,12 +76,13 @@ func (keepalived) start(n *lab.Node) (*lab.Process, error) {
 
 func (keepalived) operations(context.Context, *lab.Node) (map[string]int, error) { return nil, nil }
 
-type usherProgram struct{}
+type usherProgram struct{ path string }
 
 func (usherProgram) name() string { return "usher" }
 
 func (usherProgram) write(n *lab.Node, p plan) error {
 	var b strings.Builder
+	b.WriteString("global {\n  state = \"lib/usher\"\n  control = \"run/usher/usher.sock\"\n}\n")
 	check := ""
 	if p.checks { // servers count as up until the first probe, as keepalived's do
 		check = fmt.Sprintf("  initial = \"up\"\n  health_check \"tcp\" {\n    interval = \"%ds\"\n    timeout = \"10s\"\n  }\n", every)
@@ -98,8 +99,9 @@ func (usherProgram) write(n *lab.Node, p plan) error {
 	return err
 }
 
-func (usherProgram) start(n *lab.Node) (*lab.Process, error) {
-	return n.StartUsher("run", "-c", n.Dir+"/bench.hcl")
+// start runs it as keepalived is: by itself, with its files in the node's folder.
+func (u usherProgram) start(n *lab.Node) (*lab.Process, error) {
+	return n.Start("usher", u.path, "run", "-c", "bench.hcl")
 }
 
 // operations reads the metric usher_ipvs_sync_operations_total.

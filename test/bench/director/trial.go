@@ -24,6 +24,7 @@ const patience = 10 * time.Minute
 type bench struct {
 	lab    *lab.Lab
 	node   *lab.Node
+	usher  string // path of the program
 	kernel *ipvs.Kernel
 	web    net.Listener
 }
@@ -33,7 +34,7 @@ func open(ctx context.Context, base, usher string) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{lab: l, node: l.A}
+	b := &bench{lab: l, node: l.A, usher: usher}
 	if err := b.prepare(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -70,7 +71,8 @@ func (b *bench) close() error { return errors.Join(b.web.Close(), b.kernel.Close
 
 // result is one program's times.
 type result struct {
-	start      time.Duration
+	start      time.Duration // from exec until the table is complete
+	programmed time.Duration // from the first service in the table until then
 	reloads    []time.Duration
 	operations string // of the last reload, where the program counts them
 }
@@ -81,6 +83,11 @@ func (b *bench) trial(ctx context.Context, p program, what plan, reloads int) (r
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
 	what.weight = 1
+	for _, folder := range []string{"run", "lib"} {
+		if err := os.MkdirAll(filepath.Join(b.node.Dir, folder, "usher"), 0o755); err != nil {
+			return r, err
+		}
+	}
 	if err := p.write(b.node, what); err != nil {
 		return r, err
 	}
@@ -90,10 +97,14 @@ func (b *bench) trial(ctx context.Context, p program, what plan, reloads int) (r
 		return r, err
 	}
 	defer func() { err = errors.Join(err, b.clean(ctx, process)) }()
+	if err := b.await(ctx, process, b.begun); err != nil {
+		return r, err
+	}
+	first := time.Now()
 	if err := b.await(ctx, process, b.complete(what.services)); err != nil {
 		return r, err
 	}
-	r.start = time.Since(begin)
+	r.start, r.programmed = time.Since(begin), time.Since(first)
 	for range reloads {
 		what.weight++
 		if err := b.reload(ctx, p, process, what, &r); err != nil {
@@ -153,9 +164,21 @@ func (b *bench) await(ctx context.Context, p *lab.Process, ok func() (bool, erro
 	}
 }
 
+// begun tells that there is a service.
+func (b *bench) begun() (bool, error) {
+	all, err := b.kernel.Totals()
+	return len(all) > 0, err
+}
+
 // complete tells a whole table by its number of servers; one more line is the head.
+// To count them takes long, and both programs write services in the order of the
+// file: so the last one is looked at first.
 func (b *bench) complete(services int) func() (bool, error) {
+	last := serviceKey(services - 1)
 	return func() (done bool, err error) {
+		if all, err := b.kernel.Destinations(last); err != nil || len(all) < servers {
+			return false, err
+		}
 		err = b.node.Do(func() error {
 			table, err := os.ReadFile("/proc/thread-self/net/ip_vs")
 			done = strings.Count(string(table), "->") == services*servers+1
@@ -167,11 +190,15 @@ func (b *bench) complete(services int) func() (bool, error) {
 
 // changed tells that the last server of the last service has its new weight.
 func (b *bench) changed(what plan) func() (bool, error) {
-	addr, port := service(what.services - 1)
-	key := ipvs.AddressKey(ipvs.TCP, netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(port)))
+	key := serviceKey(what.services - 1)
 	dest := ipvs.DestinationKey{Address: netip.MustParseAddr(server(what.services-1, servers-1)), Port: 80}
 	return func() (bool, error) {
 		all, err := b.kernel.Destinations(key)
 		return all[dest].Weight == uint32(what.weight), err
 	}
+}
+
+func serviceKey(i int) ipvs.ServiceKey {
+	addr, port := service(i)
+	return ipvs.AddressKey(ipvs.TCP, netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(port)))
 }
