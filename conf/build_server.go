@@ -166,6 +166,7 @@ func (s *serverBuilder) server(r *node, kind string, list *[]director.RealServer
 	server.Tunnel = s.tunnel(r, server.Forward)
 	checks := s.builder.checksOf(r, inherited)
 	server.Checked = len(checks) > 0
+	server.Trusted = server.Checked && s.n.text("initial") == "up"
 	if server.Checked {
 		t := s.target(addr, checks)
 		for _, c := range t.Checks {

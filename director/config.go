@@ -89,6 +89,7 @@ type RealServer struct {
 	Lower   uint32
 	Tunnel  ipvs.Tunnel
 	Checked bool // has health checks; a server without is always up
+	Trusted bool // counts as up until a check has decided
 	// ProbeMark is the firewall mark of probes that go to this server through IPVS;
 	// a private service of that mark hands them to it alone. 0 for none.
 	ProbeMark uint32

@@ -138,12 +138,12 @@ func (d *Director) SetHealth(u healthcheck.Update) {
 	}
 	d.health[u.ID.VirtualServer][u.ID.RealServer] = u.Verdict
 	p := d.pools[u.ID.VirtualServer]
-	known := p != nil && p.SetVerdict(u.ID.RealServer, u.Verdict)
-	if known {
+	news := p != nil && p.SetVerdict(u.ID.RealServer, u.Verdict)
+	if news {
 		d.dirty[u.ID.VirtualServer] = true
 	}
 	d.mu.Unlock()
-	if known {
+	if news {
 		d.wake()
 	}
 }

@@ -381,3 +381,33 @@ func TestPlanSaysWhatApplyWillDo(t *testing.T) {
 		}
 	})
 }
+
+// TestTrustedServers: servers that are trusted come in with their service, in one
+// pass, which is told; that the checks trust them is no news, and the first probe that
+// says otherwise takes them out. A server that is trusted only now keeps what its checks said.
+func TestTrustedServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		vs := pool(2)
+		for i := range vs.Real {
+			vs.Real[i].Trusted = true
+		}
+		w.apply(vs)
+		w.weights(map[int]uint32{0: 1, 1: 1})
+		w.d.SetHealth(healthcheck.Update{ID: healthcheck.ID{VirtualServer: "web", RealServer: server(1)},
+			Verdict: healthcheck.Verdict{State: healthcheck.Up, Initial: true, Percent: 100, Reason: "not probed yet"}})
+		synctest.Wait()
+		if n := w.count(director.EventServer); n != 2 || len(w.k.History()) != 3 {
+			t.Errorf("%d events, operations %v", n, w.k.History())
+		}
+		w.health("web", 0, healthcheck.Down)
+		w.weights(map[int]uint32{1: 1})
+		vs.Real = append(vs.Real, pool(3).Real[2])
+		w.apply(vs)
+		w.health("web", 2, healthcheck.Down)
+		vs.Real[2].Trusted = true
+		w.apply(vs)
+		w.weights(map[int]uint32{1: 1})
+	})
+}

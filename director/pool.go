@@ -111,9 +111,13 @@ func (p *Pool) configure(config VirtualServer, have ipvs.Table, now time.Time) {
 				m.state = ServerUp // nothing has to happen for it
 			}
 		}
-		if !rs.Checked {
+		switch {
+		case !rs.Checked:
 			m.verdict, m.decided = healthcheck.Verdict{State: healthcheck.Up, Percent: 100, Reason: "no checks"}, true
-		} else if known && !m.config.Checked {
+		case known && m.config.Checked:
+		case rs.Trusted:
+			m.verdict, m.decided = healthcheck.Verdict{State: healthcheck.Up, Initial: true, Percent: 100, Reason: "not probed yet"}, false
+		case known:
 			m.verdict, m.decided = healthcheck.Verdict{}, false
 			m.adopt(rs, config.Keys, have)
 		}
@@ -193,12 +197,11 @@ func (p *Pool) at(dest ipvs.DestinationKey) *member {
 	return p.index[netip.AddrPortFrom(dest.Address, 0)]
 }
 
-// SetVerdict takes what the checks say of a server. It tells whether the pool has
-// that server.
+// SetVerdict takes what the checks say of a server. It tells whether that is news.
 func (p *Pool) SetVerdict(rs netip.AddrPort, v healthcheck.Verdict) bool {
 	m := p.find(rs)
-	if m == nil || !m.config.Checked {
-		return m != nil
+	if m == nil || !m.config.Checked || m.verdict == v && m.decided == !v.Initial {
+		return false
 	}
 	m.verdict, m.decided = v, !v.Initial
 	return true

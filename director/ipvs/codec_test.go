@@ -68,7 +68,7 @@ func TestDestinationRoundTrip(t *testing.T) {
 			}
 		}
 		b := appendOp(nil, 30, 0, 7, Op{Kind: AddDestination, Key: service, Dest: key, Destination: want})
-		got, err := decodeDest(b[unix.SizeofNlMsghdr:], service)
+		got, err := decodeDest(b[unix.SizeofNlMsghdr:], service, false)
 		if err != nil || got.key != key || got.destination != want {
 			t.Fatalf("%v %v, %v; want %v %v", got.key, got.destination, err, key, want)
 		}
@@ -96,7 +96,7 @@ func TestCountersAre64Bit(t *testing.T) {
 			m.bytes(statBytesIn, []byte{0, 0, 0, 0, 2, 0, 0, 0})
 		})
 	})
-	got, err := decodeDest(m.end(at)[unix.SizeofNlMsghdr:], ServiceKey{})
+	got, err := decodeDest(m.end(at)[unix.SizeofNlMsghdr:], ServiceKey{}, true)
 	if err != nil || got.counters.Connections != 1<<32+5 || got.counters.BytesIn != 2<<32 {
 		t.Errorf("%+v, %v", got.counters, err)
 	}
@@ -113,7 +113,7 @@ func FuzzDecode(f *testing.F) {
 		if r, err := decodeService(b); err == nil && r.key.Mark == 0 && !r.key.Address.IsValid() {
 			t.Errorf("a service without an identity: %+v", r)
 		}
-		if r, err := decodeDest(b, ServiceKey{}); err == nil && !r.key.Address.IsValid() {
+		if r, err := decodeDest(b, ServiceKey{}, true); err == nil && !r.key.Address.IsValid() {
 			t.Errorf("a destination without an address: %+v", r)
 		}
 		_, _ = decodeDaemon(b)

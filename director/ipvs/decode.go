@@ -1,18 +1,16 @@
 package ipvs
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/bits"
 	"net/netip"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
-
-// Attributes in network byte order are taken as bytes, all others in the order of
-// the machine, which is the decoder's default.
 
 // serviceRecord is one service as a dump gives it.
 type serviceRecord struct {
@@ -28,70 +26,86 @@ type destRecord struct {
 	counters    Counters
 }
 
-// inner gives the attributes of the nested attribute typ of a generic netlink
-// payload, whose own header is four bytes long.
-func inner(payload []byte, typ uint16) (*netlink.AttributeDecoder, error) {
+// attributes hands on each netlink attribute in b. Values are parts of b.
+func attributes(b []byte, each func(typ uint16, v []byte)) error {
+	for len(b) >= 4 {
+		length := int(binary.NativeEndian.Uint16(b))
+		if length < 4 || length > len(b) {
+			return fmt.Errorf("an attribute of %d bytes in %d: %w", length, len(b), io.ErrUnexpectedEOF)
+		}
+		each(binary.NativeEndian.Uint16(b[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), b[4:length])
+		b = b[min(len(b), (length+3)&^3):]
+	}
+	return nil
+}
+
+// inner gives the nested attribute typ of a generic netlink payload, whose own
+// header is four bytes long.
+func inner(payload []byte, typ uint16) (nested []byte, err error) {
 	if len(payload) < 4 {
 		return nil, io.ErrUnexpectedEOF
 	}
-	ad, err := netlink.NewAttributeDecoder(payload[4:])
-	if err != nil {
-		return nil, err
-	}
-	for ad.Next() {
-		if ad.Type() == typ {
-			return netlink.NewAttributeDecoder(ad.Bytes())
+	found := false
+	err = attributes(payload[4:], func(t uint16, v []byte) {
+		if t == typ && !found {
+			nested, found = v, true
 		}
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("attribute %d is missing", typ)
 	}
-	if ad.Err() != nil {
-		return nil, ad.Err()
-	}
-	return nil, fmt.Errorf("attribute %d is missing", typ)
+	return nested, err
 }
 
 func decodeService(payload []byte) (serviceRecord, error) {
-	var r serviceRecord
-	ad, err := inner(payload, attrService)
+	r, err := parseService(payload)
 	if err != nil {
-		return r, fmt.Errorf("ipvs: decode a service: %w", err)
+		err = fmt.Errorf("ipvs: decode a service: %w", err)
+	}
+	return r, err
+}
+
+func parseService(payload []byte) (r serviceRecord, err error) {
+	b, err := inner(payload, attrService)
+	if err != nil {
+		return r, err
 	}
 	var fam uint16
 	var addr, mask []byte
-	for ad.Next() {
-		switch ad.Type() {
+	var failure error
+	err = attributes(b, func(typ uint16, v []byte) {
+		switch typ {
 		case svcFamily:
-			fam = ad.Uint16()
+			fam = hostUint16(v)
 		case svcProtocol:
-			r.key.Protocol = Protocol(ad.Uint16())
+			r.key.Protocol = Protocol(hostUint16(v))
 		case svcAddress:
-			addr = ad.Bytes()
+			addr = v
 		case svcPort:
-			r.key.Port = beUint16(ad.Bytes())
+			r.key.Port = beUint16(v)
 		case svcMark:
-			r.key.Mark = ad.Uint32()
+			r.key.Mark = hostUint32(v)
 		case svcScheduler:
-			r.service.Scheduler = ad.String()
+			r.service.Scheduler = text(v)
 		case svcFlags:
-			if v := ad.Bytes(); len(v) >= 4 {
-				r.service.Flags = Flags(binary.NativeEndian.Uint32(v)) &^ flagHashed
-			}
+			r.service.Flags = Flags(hostUint32(v)) &^ flagHashed
 		case svcTimeout:
-			r.service.Persistence = ad.Uint32()
+			r.service.Persistence = hostUint32(v)
 		case svcNetmask:
-			mask = ad.Bytes()
+			mask = v
 		case svcEngine:
-			r.service.Engine = ad.String()
+			r.service.Engine = text(v)
 		case svcStats, svcStats64:
-			ad.Nested(r.counters.decode)
+			failure = errors.Join(failure, r.counters.decode(v))
 		}
-	}
-	if err := ad.Err(); err != nil {
-		return r, fmt.Errorf("ipvs: decode a service: %w", err)
+	})
+	if err := errors.Join(err, failure); err != nil {
+		return r, err
 	}
 	if r.key.Mark != 0 {
 		r.key.IPv6 = fam == unix.AF_INET6
 	} else if r.key.Address, err = decodeAddress(fam, addr); err != nil {
-		return r, fmt.Errorf("ipvs: decode a service: %w", err)
+		return r, err
 	}
 	r.key = r.key.Canonical()
 	if len(mask) == 4 {
@@ -104,51 +118,64 @@ func decodeService(payload []byte) (serviceRecord, error) {
 	return r, nil
 }
 
-func decodeDest(payload []byte, service ServiceKey) (destRecord, error) {
-	var r destRecord
-	ad, err := inner(payload, attrDest)
+// decodeDest takes statistics, too, where they are counted: they are half of the work.
+func decodeDest(payload []byte, service ServiceKey, counted bool) (destRecord, error) {
+	r, err := parseDest(payload, service, counted)
 	if err != nil {
-		return r, fmt.Errorf("ipvs: decode a destination: %w", err)
+		err = fmt.Errorf("ipvs: decode a destination: %w", err)
+	}
+	return r, err
+}
+
+func parseDest(payload []byte, service ServiceKey, counted bool) (r destRecord, err error) {
+	b, err := inner(payload, attrDest)
+	if err != nil {
+		return r, err
 	}
 	fam := family(service.Is6())
 	var addr []byte
-	for ad.Next() {
-		switch ad.Type() {
+	var failure error
+	err = attributes(b, func(typ uint16, v []byte) {
+		switch typ {
 		case dstFamily:
-			fam = ad.Uint16()
+			fam = hostUint16(v)
 		case dstAddress:
-			addr = ad.Bytes()
+			addr = v
 		case dstPort:
-			r.key.Port = beUint16(ad.Bytes())
+			r.key.Port = beUint16(v)
 		case dstForward:
-			r.destination.Forward = Forward(ad.Uint32() & forwardMask)
+			r.destination.Forward = Forward(hostUint32(v) & forwardMask)
 		case dstWeight:
-			r.destination.Weight = ad.Uint32()
+			r.destination.Weight = hostUint32(v)
 		case dstUpper:
-			r.destination.Upper = ad.Uint32()
+			r.destination.Upper = hostUint32(v)
 		case dstLower:
-			r.destination.Lower = ad.Uint32()
+			r.destination.Lower = hostUint32(v)
 		case dstActive:
-			r.counters.Active = ad.Uint32()
+			r.counters.Active = hostUint32(v)
 		case dstInactive:
-			r.counters.Inactive = ad.Uint32()
+			r.counters.Inactive = hostUint32(v)
 		case dstPersistent:
-			r.counters.Persistent = ad.Uint32()
+			r.counters.Persistent = hostUint32(v)
 		case dstTunType:
-			r.destination.Tunnel.Type = TunnelType(ad.Uint8())
+			if len(v) > 0 {
+				r.destination.Tunnel.Type = TunnelType(v[0])
+			}
 		case dstTunPort:
-			r.destination.Tunnel.Port = beUint16(ad.Bytes())
+			r.destination.Tunnel.Port = beUint16(v)
 		case dstTunFlags:
-			r.destination.Tunnel.Flags = ad.Uint16()
+			r.destination.Tunnel.Flags = hostUint16(v)
 		case dstStats, dstStats64:
-			ad.Nested(r.counters.decode)
+			if counted {
+				failure = errors.Join(failure, r.counters.decode(v))
+			}
 		}
-	}
-	if err := ad.Err(); err != nil {
-		return r, fmt.Errorf("ipvs: decode a destination: %w", err)
+	})
+	if err := errors.Join(err, failure); err != nil {
+		return r, err
 	}
 	if r.key.Address, err = decodeAddress(fam, addr); err != nil {
-		return r, fmt.Errorf("ipvs: decode a destination: %w", err)
+		return r, err
 	}
 	if r.destination.Forward != Tun {
 		r.destination.Tunnel = Tunnel{}
@@ -158,18 +185,18 @@ func decodeDest(payload []byte, service ServiceKey) (destRecord, error) {
 
 // decode takes statistics of either width. The kernel sends the 32-bit ones
 // first, so the 64-bit ones, where it has them, remain.
-func (c *Counters) decode(ad *netlink.AttributeDecoder) error {
-	for ad.Next() {
+func (c *Counters) decode(stats []byte) error {
+	return attributes(stats, func(typ uint16, b []byte) {
 		var v uint64
-		switch b := ad.Bytes(); len(b) {
+		switch len(b) {
 		case 4:
 			v = uint64(binary.NativeEndian.Uint32(b))
 		case 8:
 			v = binary.NativeEndian.Uint64(b)
 		default:
-			continue
+			return
 		}
-		switch ad.Type() {
+		switch typ {
 		case statConnections:
 			c.Connections = v
 		case statPacketsIn:
@@ -191,35 +218,35 @@ func (c *Counters) decode(ad *netlink.AttributeDecoder) error {
 		case statBPSOut:
 			c.ByteRateOut = v
 		}
-	}
-	return nil
+	})
 }
 
 func decodeDaemon(payload []byte) (SyncDaemon, error) {
 	var d SyncDaemon
-	ad, err := inner(payload, attrDaemon)
+	b, err := inner(payload, attrDaemon)
+	if err == nil {
+		err = attributes(b, func(typ uint16, v []byte) {
+			switch typ {
+			case daemonState:
+				d.Role = SyncRole(hostUint32(v))
+			case daemonInterface:
+				d.Interface = text(v)
+			case daemonID:
+				d.ID = uint8(hostUint32(v))
+			case daemonMaxLen:
+				d.MaxLength = hostUint16(v)
+			case daemonGroup4, daemonGroup6:
+				d.Group, _ = netip.AddrFromSlice(v)
+			case daemonPort:
+				d.Port = hostUint16(v)
+			case daemonTTL:
+				if len(v) > 0 {
+					d.TTL = v[0]
+				}
+			}
+		})
+	}
 	if err != nil {
-		return d, fmt.Errorf("ipvs: decode a sync daemon: %w", err)
-	}
-	for ad.Next() {
-		switch ad.Type() {
-		case daemonState:
-			d.Role = SyncRole(ad.Uint32())
-		case daemonInterface:
-			d.Interface = ad.String()
-		case daemonID:
-			d.ID = uint8(ad.Uint32())
-		case daemonMaxLen:
-			d.MaxLength = ad.Uint16()
-		case daemonGroup4, daemonGroup6:
-			d.Group, _ = netip.AddrFromSlice(ad.Bytes())
-		case daemonPort:
-			d.Port = ad.Uint16()
-		case daemonTTL:
-			d.TTL = ad.Uint8()
-		}
-	}
-	if err := ad.Err(); err != nil {
 		return d, fmt.Errorf("ipvs: decode a sync daemon: %w", err)
 	}
 	return d, nil
@@ -233,6 +260,28 @@ func decodeAddress(fam uint16, b []byte) (netip.Addr, error) {
 		return netip.AddrFrom16([16]byte(b[:16])), nil
 	}
 	return netip.Addr{}, fmt.Errorf("address of family %d with %d bytes", fam, len(b))
+}
+
+// text is a string as the kernel ends it.
+func text(b []byte) string {
+	before, _, _ := bytes.Cut(b, []byte{0})
+	return string(before)
+}
+
+// hostUint16 and hostUint32 read numbers in the machine's own order, beUint16 one in
+// that of the network; 0 where there are too few bytes.
+func hostUint16(b []byte) uint16 {
+	if len(b) < 2 {
+		return 0
+	}
+	return binary.NativeEndian.Uint16(b)
+}
+
+func hostUint32(b []byte) uint32 {
+	if len(b) < 4 {
+		return 0
+	}
+	return binary.NativeEndian.Uint32(b)
 }
 
 func beUint16(b []byte) uint16 {

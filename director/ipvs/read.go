@@ -20,10 +20,15 @@ func (k *Kernel) Read() (Table, error) {
 	keys := make([]ServiceKey, len(services))
 	for i, s := range services {
 		keys[i] = s.key
-		table[s.key] = Entry{Service: s.service, Destinations: map[DestinationKey]Destination{}}
+		table[s.key] = Entry{Service: s.service}
 	}
-	err = k.destinations(keys, func(key ServiceKey, d destRecord) {
-		table[key].Destinations[d.key] = d.destination
+	err = k.destinations(keys, false, func(key ServiceKey, found []destRecord) {
+		e := table[key]
+		e.Destinations = make(map[DestinationKey]Destination, len(found))
+		for _, d := range found {
+			e.Destinations[d.key] = d.destination
+		}
+		table[key] = e
 	})
 	if err != nil {
 		return nil, err
@@ -44,10 +49,15 @@ func (k *Kernel) Counters(keys ...ServiceKey) (CounterTable, error) {
 	found := make([]ServiceKey, len(services))
 	for i, s := range services {
 		found[i] = s.key
-		table[s.key] = ServiceCounters{Service: s.counters, Destinations: map[DestinationKey]Counters{}}
+		table[s.key] = ServiceCounters{Service: s.counters}
 	}
-	err = k.destinations(found, func(key ServiceKey, d destRecord) {
-		table[key].Destinations[d.key] = d.counters
+	err = k.destinations(found, true, func(key ServiceKey, dests []destRecord) {
+		c := table[key]
+		c.Destinations = make(map[DestinationKey]Counters, len(dests))
+		for _, d := range dests {
+			c.Destinations[d.key] = d.counters
+		}
+		table[key] = c
 	})
 	if err != nil {
 		return nil, err
@@ -76,7 +86,11 @@ func (k *Kernel) Destinations(key ServiceKey) (map[DestinationKey]Destination, e
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	out := map[DestinationKey]Destination{}
-	err := k.destinations([]ServiceKey{key}, func(_ ServiceKey, d destRecord) { out[d.key] = d.destination })
+	err := k.destinations([]ServiceKey{key}, false, func(_ ServiceKey, found []destRecord) {
+		for _, d := range found {
+			out[d.key] = d.destination
+		}
+	})
 	return out, err
 }
 
@@ -157,23 +171,25 @@ func (k *Kernel) dumpServices() (out []serviceRecord, parts int, err error) {
 	return out, k.socket.datagrams - 1, nil // the last one says that it is complete
 }
 
-// destinations dumps the destinations of each service. The kernel ends a dump only
-// with the answer after the last, so a socket can have one at a time: asking for
-// many in one send gets EBUSY for all but the first.
-func (k *Kernel) destinations(keys []ServiceKey, each func(ServiceKey, destRecord)) error {
+// destinations dumps the destinations of each service, with their counters if they
+// are wanted. The kernel ends a dump only with the answer after the last, so a socket
+// can have one at a time: asking for many in one send gets EBUSY for all but the first.
+// What each is given is only good meanwhile.
+func (k *Kernel) destinations(keys []ServiceKey, counted bool, each func(ServiceKey, []destRecord)) error {
+	var found []destRecord
 	for _, key := range keys {
+		found = found[:0]
 		err := k.socket.dump(k.family, cmdGetDest,
 			func(m *message) { m.nest(attrService, func() { m.key(key) }) },
 			func(payload []byte) error {
-				d, err := decodeDest(payload, key)
-				if err == nil {
-					each(key, d)
-				}
+				d, err := decodeDest(payload, key, counted)
+				found = append(found, d)
 				return err
 			})
 		if err != nil {
 			return fmt.Errorf("ipvs: read the destinations of %s: %w", key, err)
 		}
+		each(key, found)
 	}
 	return nil
 }
