@@ -107,6 +107,10 @@ func (l *lab) apply(c vrrp.Config) {
 	if err := l.loop.Apply(l.t.Context(), vrrp.Desired{Instances: []vrrp.Config{c}}); err != nil {
 		l.t.Fatal(err)
 	}
+	// The sockets are opened after the commands that there were.
+	if err := l.loop.Call(l.t.Context(), func(time.Time, *engine.Engine) {}); err != nil {
+		l.t.Fatal(err)
+	}
 }
 
 // await waits for a change to a state.

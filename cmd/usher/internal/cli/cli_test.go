@@ -203,6 +203,7 @@ func TestFmt(t *testing.T) {
 
 // TestInitIsValid: the starter passes validate and is in canonical layout.
 func TestInitIsValid(t *testing.T) {
+	machine(t)
 	code, out, errs := usher(t, "init")
 	if code != 0 {
 		t.Fatalf("init: %d, %s", code, errs)

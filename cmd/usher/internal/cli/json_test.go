@@ -83,6 +83,7 @@ func TestFormatJSON(t *testing.T) {
 
 // TestInitJSON is the same text as without.
 func TestInitJSON(t *testing.T) {
+	machine(t)
 	_, plain, _ := usher(t, "init", "--vip", "192.0.2.200")
 	got := document[struct{ HCL string }](t, 0, "", "init", "--json", "--vip", "192.0.2.200")
 	if got.HCL != plain || !strings.Contains(plain, "vrrp_instance") {
