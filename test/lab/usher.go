@@ -173,9 +173,17 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	return s, json.Unmarshal(body, &s)
 }
 
-// Control asks the node's usher for a resource over its control socket.
+// Control asks the node's usher for a resource over its control socket, and waits five
+// seconds at most.
 func (n *Node) Control(ctx context.Context, path string) ([]byte, error) {
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return n.Ask(ctx, path)
+}
+
+// Ask is Control that waits as long as ctx allows.
+func (n *Node) Ask(ctx context.Context, path string) ([]byte, error) {
+	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			// A socket's address is at most 107 bytes, a checkout's path may be longer.

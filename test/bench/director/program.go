@@ -106,7 +106,7 @@ func (u usherProgram) start(n *lab.Node) (*lab.Process, error) {
 
 // operations reads the metric usher_ipvs_sync_operations_total.
 func (usherProgram) operations(ctx context.Context, n *lab.Node) (map[string]int, error) {
-	metrics, err := n.Control(ctx, "/metrics")
+	metrics, err := n.Ask(ctx, "/metrics") // which takes long of ten thousand services in an emulated machine
 	if err != nil {
 		return nil, err
 	}
