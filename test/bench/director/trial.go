@@ -146,6 +146,9 @@ func (b *bench) clean(ctx context.Context, p *lab.Process) error {
 	return errors.Join(err, os.RemoveAll(filepath.Join(b.node.Dir, "lib")), os.RemoveAll(filepath.Join(b.node.Dir, "run")))
 }
 
+// seldom is how long await does not look at the most: what it sees is late by that.
+const seldom = 100 * time.Millisecond
+
 // await looks at the kernel until it is as wanted. It looks rarely enough to leave
 // the processors to those who are measured, nine tenths of the time of one.
 func (b *bench) await(ctx context.Context, p *lab.Process, ok func() (bool, error)) error {
@@ -159,7 +162,7 @@ func (b *bench) await(ctx context.Context, p *lab.Process, ok func() (bool, erro
 			return fmt.Errorf("it ended:\n%s", p.Tail(20))
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(max(5*time.Millisecond, 9*time.Since(began))):
+		case <-time.After(min(max(5*time.Millisecond, 9*time.Since(began)), seldom)):
 		}
 	}
 }
