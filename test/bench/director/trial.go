@@ -97,14 +97,15 @@ func (b *bench) trial(ctx context.Context, p program, what plan, reloads int) (r
 		return r, err
 	}
 	defer func() { err = errors.Join(err, b.clean(ctx, process)) }()
-	if err := b.await(ctx, process, b.begun); err != nil {
+	first, err := b.await(ctx, process, b.begun)
+	if err != nil {
 		return r, err
 	}
-	first := time.Now()
-	if err := b.await(ctx, process, b.complete(what.services)); err != nil {
+	complete, err := b.await(ctx, process, b.complete(what.services))
+	if err != nil {
 		return r, err
 	}
-	r.start, r.programmed = time.Since(begin), time.Since(first)
+	r.start, r.programmed = complete.Sub(begin), complete.Sub(first)
 	for range reloads {
 		what.weight++
 		if err := b.reload(ctx, p, process, what, &r); err != nil {
@@ -130,10 +131,11 @@ func (b *bench) reload(ctx context.Context, p program, process *lab.Process, wha
 	if err := process.Signal(syscall.SIGHUP); err != nil {
 		return err
 	}
-	if err := b.await(ctx, process, b.changed(what)); err != nil {
+	changed, err := b.await(ctx, process, b.changed(what))
+	if err != nil {
 		return err
 	}
-	r.reloads = append(r.reloads, time.Since(begin))
+	r.reloads = append(r.reloads, changed.Sub(begin))
 	after, err := p.operations(ctx, b.node)
 	r.operations = difference(before, after)
 	return err
@@ -149,19 +151,20 @@ func (b *bench) clean(ctx context.Context, p *lab.Process) error {
 // seldom is how long await does not look at the most: what it sees is late by that.
 const seldom = 100 * time.Millisecond
 
-// await looks at the kernel until it is as wanted. It looks rarely enough to leave
-// the processors to those who are measured, nine tenths of the time of one.
-func (b *bench) await(ctx context.Context, p *lab.Process, ok func() (bool, error)) error {
+// await looks at the kernel until it is as wanted, and gives when the look that saw it
+// began: to look takes long in a large table, and is no time of theirs. It looks rarely
+// enough to leave the processors to those who are measured, nine tenths of the time of one.
+func (b *bench) await(ctx context.Context, p *lab.Process, ok func() (bool, error)) (began time.Time, err error) {
 	for {
-		began := time.Now()
+		began = time.Now()
 		if done, err := ok(); err != nil || done {
-			return err
+			return began, err
 		}
 		select {
 		case <-p.Done():
-			return fmt.Errorf("it ended:\n%s", p.Tail(20))
+			return began, fmt.Errorf("it ended:\n%s", p.Tail(20))
 		case <-ctx.Done():
-			return ctx.Err()
+			return began, ctx.Err()
 		case <-time.After(min(max(5*time.Millisecond, 9*time.Since(began)), seldom)):
 		}
 	}
@@ -175,7 +178,8 @@ func (b *bench) begun() (bool, error) {
 
 // complete tells a whole table by its number of servers; one more line is the head.
 // To count them takes long, and both programs write services in the order of the
-// file: so the last one is looked at first.
+// file: so the last one is looked at first, and its time is the table's where the rest
+// of it is found to be there.
 func (b *bench) complete(services int) func() (bool, error) {
 	last := serviceKey(services - 1)
 	return func() (done bool, err error) {
