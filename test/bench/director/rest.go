@@ -15,6 +15,8 @@ const tick = 10 * time.Millisecond
 
 // rest waits until a program and its children use next to no processor.
 func rest(ctx context.Context, p *lab.Process) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	last := time.Duration(-1)
 	for {
 		used, err := usage(p.PID())
@@ -27,7 +29,7 @@ func rest(ctx context.Context, p *lab.Process) error {
 		last = used
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait until it rests: %w", ctx.Err())
+			return fmt.Errorf("wait until it rests: %w; the last that it said:\n%s", ctx.Err(), p.Tail(20))
 		case <-p.Done():
 			return fmt.Errorf("it ended:\n%s", p.Tail(20))
 		case <-time.After(time.Second):

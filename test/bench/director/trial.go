@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long one step may take.
-const patience = 10 * time.Minute
+const patience = 3 * time.Minute
 
 // bench is a namespace in which the programs run one after the other, and in which
 // every server answers.
@@ -80,7 +80,7 @@ type result struct {
 // trial starts a program on an empty table and waits until it is complete; then
 // changes one weight, some times over, each time until the kernel has it.
 func (b *bench) trial(ctx context.Context, p program, what plan, reloads int) (r result, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute)
 	defer cancel()
 	what.weight = 1
 	for _, folder := range []string{"run", "lib"} {
@@ -97,11 +97,11 @@ func (b *bench) trial(ctx context.Context, p program, what plan, reloads int) (r
 		return r, err
 	}
 	defer func() { err = errors.Join(err, b.clean(ctx, process)) }()
-	first, err := b.await(ctx, process, b.begun)
+	first, err := b.await(ctx, process, "there is a service", b.begun)
 	if err != nil {
 		return r, err
 	}
-	complete, err := b.await(ctx, process, b.complete(what.services))
+	complete, err := b.await(ctx, process, "the table is complete", b.complete(what.services))
 	if err != nil {
 		return r, err
 	}
@@ -131,7 +131,7 @@ func (b *bench) reload(ctx context.Context, p program, process *lab.Process, wha
 	if err := process.Signal(syscall.SIGHUP); err != nil {
 		return err
 	}
-	changed, err := b.await(ctx, process, b.changed(what))
+	changed, err := b.await(ctx, process, "the weight is changed", b.changed(what))
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,9 @@ const seldom = 100 * time.Millisecond
 // await looks at the kernel until it is as wanted, and gives when the look that saw it
 // began: to look takes long in a large table, and is no time of theirs. It looks rarely
 // enough to leave the processors to those who are measured, nine tenths of the time of one.
-func (b *bench) await(ctx context.Context, p *lab.Process, ok func() (bool, error)) (began time.Time, err error) {
+func (b *bench) await(ctx context.Context, p *lab.Process, what string, ok func() (bool, error)) (began time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for {
 		began = time.Now()
 		if done, err := ok(); err != nil || done {
@@ -164,7 +166,7 @@ func (b *bench) await(ctx context.Context, p *lab.Process, ok func() (bool, erro
 		case <-p.Done():
 			return began, fmt.Errorf("it ended:\n%s", p.Tail(20))
 		case <-ctx.Done():
-			return began, ctx.Err()
+			return began, fmt.Errorf("wait until %s: %w; the last that it said:\n%s", what, ctx.Err(), p.Tail(20))
 		case <-time.After(min(max(5*time.Millisecond, 9*time.Since(began)), seldom)):
 		}
 	}
