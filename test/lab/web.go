@@ -8,7 +8,8 @@ import (
 )
 
 // nginxConf answers with the server's name, on port 80 and on the service's own
-// port, which dr and tun cannot change.
+// port, which dr and tun cannot change. A connection ends only when it is ended: how
+// many answers one has (nginx's default is 1,000) is a matter of how long a test takes.
 const nginxConf = `user root;
 daemon off;
 worker_processes 1;
@@ -17,6 +18,7 @@ error_log %[1]s/nginx-error.log;
 events { worker_connections 512; }
 http {
 	access_log off;
+	keepalive_requests 1000000000;
 	client_body_temp_path %[1]s/tmp; proxy_temp_path %[1]s/tmp; fastcgi_temp_path %[1]s/tmp;
 	uwsgi_temp_path %[1]s/tmp; scgi_temp_path %[1]s/tmp;
 	default_type text/plain;
