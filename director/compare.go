@@ -34,12 +34,34 @@ func (d *Director) compare(req *request, now time.Time, events *[]Event) error {
 	defer d.mu.Unlock()
 	d.drift(have, now, events)
 	clear(d.loop.uncertain)
-	if req != nil {
+	if req != nil && !req.taken {
 		d.adopt(req.servers, have, now)
 		d.loop.configured = true
 	}
 	d.shadow = subset(have, d.owned)
 	return nil
+}
+
+// takeKnown takes a new configuration without a look at the kernel, if all its services
+// are ours already: to read a large table takes longer than the rest of a reload, and
+// health changes are planned on what is believed, too. The table is compared right
+// after it, and only then does whoever asked hear of it.
+func (d *Director) takeKnown(req *request, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if req == nil || req.taken || d.shadow == nil || len(d.loop.uncertain) > 0 {
+		return false
+	}
+	for _, vs := range req.servers {
+		for _, key := range vs.services() {
+			if !d.owned[key] {
+				return false
+			}
+		}
+	}
+	d.adopt(req.servers, d.shadow, now)
+	req.taken = true
+	return true
 }
 
 // drift reports each difference between how our services were left and how they

@@ -72,6 +72,7 @@ type Director struct {
 // request is a configuration on its way into Run.
 type request struct {
 	servers []VirtualServer
+	taken   bool // it is adopted, and whoever waits is to hear how the kernel was found
 	done    []chan error
 }
 

@@ -169,6 +169,60 @@ func TestSurpriseIsRepairedAtOnce(t *testing.T) {
 	})
 }
 
+// A reload does not wait for the table to be read, and is over when it was.
+func TestReloadIsPlannedOnWhatIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(2))
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		w.k.Latency = 10 * time.Second
+		begun := time.Now()
+		var changed time.Duration
+		w.k.Watch(func(table ipvs.Table) {
+			if table[testKey(0)].Destinations[testDest(1)].Weight == 7 {
+				changed = time.Since(begun)
+			}
+		})
+		heavier := pool(2)
+		heavier.Real[1].Weight = 7
+		w.apply(heavier)
+		if took := time.Since(begun); changed != w.k.Latency || took < 2*w.k.Latency {
+			t.Errorf("the weight changed after %v, the reload was over after %v; a call of the kernel takes %v", changed, took, w.k.Latency)
+		}
+	})
+}
+
+// A reload repairs what somebody else did, be it to the very server that changes.
+func TestReloadRepairsDrift(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(3))
+		for n := range 3 {
+			w.health("web", n, healthcheck.Up)
+		}
+		w.k.Apply([]ipvs.Op{
+			{Kind: ipvs.DelDestination, Key: testKey(0), Dest: testDest(0)},
+			{Kind: ipvs.DelDestination, Key: testKey(0), Dest: testDest(1)},
+		})
+		heavier := pool(3)
+		heavier.Real[1].Weight = 7
+		w.apply(heavier)
+		w.weights(map[int]uint32{0: 1, 1: 7, 2: 1})
+		w.k.Flush()
+		w.apply(pool(2))
+		w.weights(map[int]uint32{0: 1, 1: 1, 2: 0}) // the last may have connections, which go on with it
+		if n := w.count(director.EventDrift); n != 3 {
+			t.Errorf("%d drift events, want 2 for the servers and 1 for the flush: %v", n, w.events)
+		}
+		if n := w.count(director.EventError); n != 0 {
+			t.Errorf("%d errors: %v", n, w.events)
+		}
+	})
+}
+
 func TestDrainWaitsForConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

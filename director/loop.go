@@ -30,6 +30,7 @@ type loopState struct {
 	uncertain  map[ipvs.ServiceKey]bool // what became of an operation is unknown: the shadow may be wrong
 	reported   map[string]bool          // errors that were told already
 	timed      map[string]bool          // pools that change by themselves
+	owed       *request                 // in the kernel as far as is believed, and not yet compared with it
 	settings   *Settings                // nil until Configure
 	syncStop   time.Time                // when the sync daemon of the role before is stopped; zero for none
 	rules      []SNATRule               // as last kept
@@ -123,8 +124,8 @@ func (d *Director) pass() {
 	now := time.Now()
 	l := &d.loop
 	d.mu.Lock()
-	req, set := d.pending, d.settings
-	d.pending, d.settings = nil, nil
+	req, set := d.pending.joined(l.owed), d.settings
+	d.pending, d.settings, l.owed = nil, nil, nil
 	events := d.queued
 	d.queued = nil
 	d.mu.Unlock()
@@ -134,7 +135,8 @@ func (d *Director) pass() {
 		l.settings = &set.settings
 	}
 	// Where answers were lost, nothing may be planned on what is only believed.
-	full := l.configured && (!now.Before(l.resync) || len(l.uncertain) > 0) || req != nil
+	quick := d.takeKnown(req, now)
+	full := !quick && (l.configured && (!now.Before(l.resync) || len(l.uncertain) > 0) || req != nil)
 	if full {
 		if err := d.compare(req, now, &events); err != nil {
 			d.refused(req, err, &events)
@@ -155,13 +157,16 @@ func (d *Director) pass() {
 	if !l.poll.IsZero() && !now.Before(l.poll) {
 		d.pollDrains(now, &events)
 	}
-	want, have := d.desired(full, now, &events)
-	if d.takeFiltered() || full {
+	want, have := d.desired(full || quick, now, &events)
+	if d.takeFiltered() || full || quick {
 		errs = append(errs, d.keepSNAT(&events))
 	}
 	errs = append(errs, d.perform(Plan(want, have), want, &events)...)
 	d.settle(full, errors.Join(errs...), &events)
-	if req != nil {
+	if quick {
+		l.owed, l.resync = req, now
+		d.wake()
+	} else if req != nil {
 		req.answer(errors.Join(errs...))
 	}
 }
@@ -171,7 +176,7 @@ func (d *Director) pass() {
 func (d *Director) refused(req *request, err error, events *[]Event) {
 	d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, Reason: err.Error()}, events)
 	d.mu.Lock()
-	if req != nil && d.pending == nil {
+	if req != nil && !req.taken && d.pending == nil {
 		d.pending = &request{servers: req.servers}
 	}
 	d.stats.LastError = err.Error()
@@ -188,6 +193,18 @@ func (d *Director) unread() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.shadow == nil
+}
+
+// joined is the newer request, whose outcome those hear who wait for the older one,
+// too. Either may be nil.
+func (r *request) joined(older *request) *request {
+	if r == nil {
+		return older
+	}
+	if older != nil {
+		r.done = append(r.done, older.done...)
+	}
+	return r
 }
 
 func (r *request) answer(err error) {

@@ -71,7 +71,10 @@ func (d *Director) do(ops []Op, events *[]Event) []error {
 		err := fmt.Errorf("director: %s: %w%s", op, results[i], hint(op, results[i]))
 		errs = append(errs, err)
 		d.stats.Errors++
-		if !refusal(results[i]) {
+		if surprising(results[i]) && d.loop.backoff == 0 {
+			continue // the look at the table that follows says what somebody else did
+		}
+		if !refusal(results[i]) && !surprising(results[i]) {
 			d.loop.uncertain[op.Key] = true
 		}
 		d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, VirtualServer: d.nameOf(op.Key), Reason: err.Error()}, events)
@@ -89,8 +92,8 @@ func additions(ops []Op, key ipvs.ServiceKey) int {
 	return len(ops)
 }
 
-// refusal tells an answer that leaves no doubt: the kernel did nothing, and has
-// what it was believed to have.
+// refusal tells an answer of a kernel that did nothing, and has what it was believed
+// to have.
 func refusal(err error) bool {
 	var missing *ipvs.ModuleError
 	if errors.As(err, &missing) {

@@ -52,8 +52,13 @@ func (d *Director) retryLater() {
 	l.resync = time.Now().Add(min(l.backoff, d.options.Resync))
 }
 
-// surprising tells whether the kernel's table was not as the director had left it.
+// surprising tells an answer of a kernel that did nothing, because its table was not
+// as the director had left it.
 func surprising(err error) bool {
+	var missing *ipvs.ModuleError
+	if errors.As(err, &missing) {
+		return false
+	}
 	return errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT)
 }
 
