@@ -26,7 +26,7 @@ type series struct {
 
 // compare runs both programs by turns, without checks and with, as many rounds as
 // there is time for, and prints medians and ratios.
-func (b *bench) compare(ctx context.Context, o options) error {
+func (b bench) compare(ctx context.Context, o options) error {
 	settings := []struct {
 		checks bool
 		title  string
@@ -84,7 +84,7 @@ func line(what string, other, usher []time.Duration, bound float64) {
 }
 
 // grow runs usher alone at several sizes.
-func (b *bench) grow(ctx context.Context, sizes []int) error {
+func (b bench) grow(ctx context.Context, sizes []int) error {
 	if len(sizes) == 0 {
 		return nil
 	}

@@ -49,7 +49,7 @@ func run() int {
 		}
 		o.alone = append(o.alone, n)
 	}
-	code, err := place(ctx, o)
+	code, err := measure(ctx, o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "director:", err)
 		return 1
@@ -57,8 +57,8 @@ func run() int {
 	return code
 }
 
-// place finds where to measure, and does.
-func place(ctx context.Context, o options) (int, error) {
+// measure finds where, and does.
+func measure(ctx context.Context, o options) (int, error) {
 	root, err := lab.Root()
 	if err != nil {
 		return 1, err
@@ -76,11 +76,7 @@ func place(ctx context.Context, o options) (int, error) {
 		return lab.Boot(ctx, root, usher, limit, os.Stdout, os.Stderr)
 	}
 	begun := time.Now()
-	b, err := open(ctx, filepath.Join(root, "artifacts"), usher)
-	if err != nil {
-		return 1, err
-	}
-	defer b.close()
+	b := bench{base: filepath.Join(root, "artifacts"), usher: usher}
 	if err := b.compare(ctx, o); err != nil {
 		return 1, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,6 +68,51 @@ func usage(pid int) (time.Duration, error) {
 			return 0, err
 		}
 		sum += below
+	}
+	return sum, nil
+}
+
+// calm waits until this machine has next to nothing to do: what the trial before has
+// left in the kernel is taken down in the background.
+func calm(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	last := time.Duration(-1)
+	for {
+		busy, err := busy()
+		if err != nil {
+			return err
+		}
+		if last >= 0 && busy-last <= 10*tick {
+			return nil
+		}
+		last = busy
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait until the machine is calm: %w", ctx.Err())
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// busy is the time that all processors together did not idle (proc_stat(5)).
+func busy() (time.Duration, error) {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(stat), "\n")
+	const idle, iowait = 4, 5
+	var sum time.Duration
+	for i, word := range strings.Fields(line) {
+		if i == 0 || i == idle || i == iowait {
+			continue
+		}
+		n, err := strconv.ParseUint(word, 10, 63)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/stat: %w", err)
+		}
+		sum += time.Duration(n) * tick
 	}
 	return sum, nil
 }

@@ -21,22 +21,22 @@ import (
 // patience is how long one step may take.
 const patience = 3 * time.Minute
 
-// bench is a namespace in which the programs run one after the other, and in which
-// every server answers.
-type bench struct {
+// place is a network namespace in which one program runs once, and in which every
+// server answers. The next has another: a destination that was removed stays in the
+// kernel's trash for minutes, which is searched for each that is added.
+type place struct {
 	lab    *lab.Lab
 	node   *lab.Node
-	usher  string // path of the program
 	kernel *ipvs.Kernel
 	web    net.Listener
 }
 
-func open(ctx context.Context, base, usher string) (*bench, error) {
+func open(ctx context.Context, base, usher string) (*place, error) {
 	l, err := lab.New(ctx, base, lab.Options{Usher: usher})
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{lab: l, node: l.A, usher: usher}
+	b := &place{lab: l, node: l.A}
 	if err := b.prepare(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -55,7 +55,7 @@ func open(ctx context.Context, base, usher string) (*bench, error) {
 // prepare has every server's address answer on this very node. The lab's networks go:
 // some of the addresses would be in them, where nobody has them, and that many who are
 // looked for fill the neighbour table, so that even the loopback's packets are dropped.
-func (b *bench) prepare(ctx context.Context) error {
+func (b *place) prepare(ctx context.Context) error {
 	for _, link := range []string{"eth0", "eth1"} {
 		if err := b.node.IP(ctx, "link", "delete", link); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	})
 }
 
-func (b *bench) close() error { return errors.Join(b.web.Close(), b.kernel.Close(), b.lab.Close()) }
+func (b *place) close() error { return errors.Join(b.web.Close(), b.kernel.Close(), b.lab.Close()) }
 
 // result is one program's times.
 type result struct {
@@ -86,11 +86,25 @@ type result struct {
 	operations string // of the last reload, where the program counts them
 }
 
+// bench is what every trial needs.
+type bench struct {
+	base  string // the folder of the trials' files
+	usher string // path of the program
+}
+
 // trial starts a program on an empty table and waits until it is complete; then
 // changes one weight, some times over, each time until the kernel has it.
-func (b *bench) trial(ctx context.Context, p program, what plan, reloads int) (r result, err error) {
+func (m bench) trial(ctx context.Context, p program, what plan, reloads int) (r result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute)
 	defer cancel()
+	if err := calm(ctx); err != nil {
+		return r, err
+	}
+	b, err := open(ctx, m.base, m.usher)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
 	what.weight = 1
 	for _, folder := range []string{"run", "lib"} {
 		if err := os.MkdirAll(filepath.Join(b.node.Dir, folder, "usher"), 0o755); err != nil {
@@ -105,7 +119,6 @@ func (b *bench) trial(ctx context.Context, p program, what plan, reloads int) (r
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, b.clean(ctx, process)) }()
 	first, err := b.await(ctx, process, "there is a service", b.begun)
 	if err != nil {
 		return r, err
@@ -125,7 +138,7 @@ func (b *bench) trial(ctx context.Context, p program, what plan, reloads int) (r
 }
 
 // reload waits until the program rests, its first checks among it, and changes one weight.
-func (b *bench) reload(ctx context.Context, p program, process *lab.Process, what plan, r *result) error {
+func (b *place) reload(ctx context.Context, p program, process *lab.Process, what plan, r *result) error {
 	if err := rest(ctx, process); err != nil {
 		return err
 	}
@@ -153,20 +166,13 @@ func (b *bench) reload(ctx context.Context, p program, process *lab.Process, wha
 	return err
 }
 
-// clean ends a program in no time, and leaves nothing of it to the next.
-func (b *bench) clean(ctx context.Context, p *lab.Process) error {
-	p.Reap()
-	_, err := b.node.Output(ctx, "ipvsadm", "-C")
-	return errors.Join(err, os.RemoveAll(filepath.Join(b.node.Dir, "lib")), os.RemoveAll(filepath.Join(b.node.Dir, "run")))
-}
-
 // seldom is how long await does not look at the most: what it sees is late by that.
 const seldom = 100 * time.Millisecond
 
 // await looks at the kernel until it is as wanted, and gives when the look that saw it
 // began: to look takes long in a large table, and is no time of theirs. It looks rarely
 // enough to leave the processors to those who are measured, nine tenths of the time of one.
-func (b *bench) await(ctx context.Context, p *lab.Process, what string, ok func() (bool, error)) (began time.Time, err error) {
+func (b *place) await(ctx context.Context, p *lab.Process, what string, ok func() (bool, error)) (began time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -189,7 +195,7 @@ func (b *bench) await(ctx context.Context, p *lab.Process, what string, ok func(
 }
 
 // begun tells that there is a service.
-func (b *bench) begun() (bool, error) {
+func (b *place) begun() (bool, error) {
 	all, err := b.kernel.Totals()
 	return len(all) > 0, err
 }
@@ -198,7 +204,7 @@ func (b *bench) begun() (bool, error) {
 // To count them takes long, and both programs write services in the order of the
 // file: so the last one is looked at first, and its time is the table's where the rest
 // of it is found to be there.
-func (b *bench) complete(services int) func() (bool, error) {
+func (b *place) complete(services int) func() (bool, error) {
 	last := serviceKey(services - 1)
 	return func() (done bool, err error) {
 		if all, err := b.kernel.Destinations(last); err != nil || len(all) < servers {
@@ -214,7 +220,7 @@ func (b *bench) complete(services int) func() (bool, error) {
 }
 
 // changed tells that the last server of the last service has its new weight.
-func (b *bench) changed(what plan) func() (bool, error) {
+func (b *place) changed(what plan) func() (bool, error) {
 	key := serviceKey(what.services - 1)
 	dest := ipvs.DestinationKey{Address: netip.MustParseAddr(server(what.services-1, servers-1)), Port: 80}
 	return func() (bool, error) {
