@@ -343,7 +343,7 @@ func TestPlanSaysWhatApplyWillDo(t *testing.T) {
 }
 
 // TestTrustedServers: servers that are trusted come in with their service, in one
-// pass, which is told; that the checks trust them is no news, and the first probe that
+// pass; that they are trusted is no news, and the first probe that
 // says otherwise takes them out. A server that is trusted only now keeps what its checks said.
 func TestTrustedServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -358,11 +358,14 @@ func TestTrustedServers(t *testing.T) {
 		w.d.SetHealth(healthcheck.Update{ID: healthcheck.ID{VirtualServer: "web", RealServer: server(1)},
 			Verdict: healthcheck.Verdict{State: healthcheck.Up, Initial: true, Percent: 100, Reason: "not probed yet"}})
 		synctest.Wait()
-		if n := w.count(director.EventServer); n != 2 || len(w.k.History()) != 3 {
+		if n := w.count(director.EventServer); n != 0 || len(w.k.History()) != 3 {
 			t.Errorf("%d events, operations %v", n, w.k.History())
 		}
 		w.health("web", 0, healthcheck.Down)
 		w.weights(map[int]uint32{1: 1})
+		if n := w.count(director.EventServer); n != 1 {
+			t.Errorf("%d events, want that of the server that failed", n)
+		}
 		vs.Real = append(vs.Real, pool(3).Real[2])
 		w.apply(vs)
 		w.health("web", 2, healthcheck.Down)

@@ -18,11 +18,16 @@ func (p *Pool) Evaluate(now time.Time) []Event {
 	p.judgeHealth(now, &events)
 	for _, m := range p.members {
 		state, reason := m.judge()
-		if state != m.state {
+		// A server that is trusted until its first probe comes in with its service, as
+		// one without checks does: that is no news of it.
+		trusted := m.state == ServerInitial && state == ServerUp && !m.decided
+		if state != m.state && !trusted {
 			events = append(events, Event{
 				Time: now, Kind: EventServer, VirtualServer: p.config.Name, RealServer: m.config.Address,
 				From: string(m.state), To: string(state), Reason: reason,
 			})
+		}
+		if state != m.state {
 			m.since = now
 		}
 		m.state, m.reason = state, reason

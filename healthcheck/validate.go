@@ -2,6 +2,7 @@ package healthcheck
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -54,12 +55,11 @@ func (t *Target) Validate() []error {
 		v.when(t.FlapWindow <= 0, "flap_window", `give one, as "5m"`, "%s is not a positive duration", t.FlapWindow)
 		v.when(t.FlapHold <= 0, "flap_hold", `give one, as "1m"`, "%s is not a positive duration", t.FlapHold)
 	}
-	seen := make(map[[2]string]bool)
 	for i := range t.Checks {
 		c := &t.Checks[i]
-		kind := [2]string{string(c.Type), c.Name}
-		v.when(seen[kind], "name", "give each its own name", "there are two checks of type %s and name %q", c.Type, c.Name)
-		seen[kind] = true
+		if slices.ContainsFunc(t.Checks[:i], func(o Check) bool { return o.Type == c.Type && o.Name == c.Name }) {
+			v.when(true, "name", "give each its own name", "there are two checks of type %s and name %q", c.Type, c.Name)
+		}
 		v.list = append(v.list, c.Validate()...)
 	}
 	return v.list

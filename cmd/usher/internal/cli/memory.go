@@ -6,10 +6,10 @@ import "runtime/debug"
 // half of Go's default, as what probes leave behind is little beside what they need
 // to know, and the memory is the machine's. A start is over soon and mostly makes
 // what stays: to look through all that over and over as it grows is a good part of
-// what it would take.
+// what it would take. (Go's heap may then be 64 MB before it is looked through first.)
 const (
 	gcPercent      = 50
-	gcPercentStart = 400
+	gcPercentStart = 1600
 )
 
 // hasty has a start not stop for garbage.

@@ -211,7 +211,7 @@ virtual_server %q {
 	d, stop := f.start()
 	for _, c := range checks {
 		if word, ok := strings.CutPrefix(c.name, c.name[:strings.Index(c.name, "-")+1]); ok {
-			f.await(d, func(e events.Event) bool { return e.VirtualServer == c.name && e.RealServer != "" && e.To == word }, f.ended)
+			f.await(d, func(e events.Event) bool { return e.VirtualServer == c.name && e.To == word }, f.ended)
 		}
 	}
 	f.write(config.String() + "\nvrrp_instance \"new\" {\n  authentication {\n    password = \"" + secrets["new"] + "\n  }\n}\n")
