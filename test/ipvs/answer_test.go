@@ -43,23 +43,37 @@ func answerTCP(t *testing.T, n *lab.Node, port int) {
 	}()
 }
 
-// answerUDP has a real server send its name back for every datagram to a VIP.
-func answerUDP(t *testing.T, n *lab.Node, vip string) {
+// answerUDP has a real server send its name back for every datagram to an address.
+func answerUDP(t *testing.T, n *lab.Node, to string) {
+	t.Helper()
+	answerDatagrams(t, n, to, func([]byte) string { return n.Name })
+}
+
+// answerSIP has a real server answer SIP requests, with its name for a reason phrase.
+func answerSIP(t *testing.T, n *lab.Node, to string) {
+	t.Helper()
+	answerDatagrams(t, n, to, func(request []byte) string {
+		_, headers, _ := strings.Cut(string(request), "\r\n")
+		return "SIP/2.0 200 " + n.Name + "\r\n" + headers
+	})
+}
+
+func answerDatagrams(t *testing.T, n *lab.Node, to string, answer func([]byte) string) {
 	t.Helper()
 	var c net.PacketConn
 	labtest.Must(t, n.Do(func() (err error) {
-		c, err = net.ListenPacket("udp", vip)
+		c, err = net.ListenPacket("udp", to)
 		return err
 	}))
 	t.Cleanup(func() { c.Close() })
 	go func() {
 		b := make([]byte, 2000)
 		for {
-			_, from, err := c.ReadFrom(b)
+			got, from, err := c.ReadFrom(b)
 			if err != nil {
 				return
 			}
-			c.WriteTo([]byte(n.Name), from) //nolint:errcheck // the client misses what is lost
+			c.WriteTo([]byte(answer(b[:got])), from) //nolint:errcheck // the client misses what is lost
 		}
 	}()
 }

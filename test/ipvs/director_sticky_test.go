@@ -37,6 +37,22 @@ func persistence(t *testing.T, l *lab.Lab) {
 	}
 }
 
+// The networks of IPv6 are as long as their prefix.
+func persistence6(t *testing.T, l *lab.Lab) {
+	for _, a := range []string{"fd00:60::103/64", "fd00:60::1:100/64"} {
+		labtest.Must(t, l.Client.IP(t.Context(), "address", "add", a, "dev", "eth0", "nodad"))
+	}
+	first, c, err := connect(l.Client, netip.MustParseAddr("fd00:60::100"), "[fd00:60::230]:8000")
+	labtest.Must(t, err)
+	c.Close()
+	if got := names(t, l.Client, netip.MustParseAddr("fd00:60::103"), "[fd00:60::230]:8001", 3); got[first] != 3 {
+		t.Errorf("of one network: %v, want %s", got, first)
+	}
+	if got := names(t, l.Client, netip.MustParseAddr("fd00:60::1:100"), "[fd00:60::230]:8000", 3); got[first] != 0 {
+		t.Errorf("another network: %v", got)
+	}
+}
+
 // One-packet scheduling: the datagrams of one port go to every server.
 func oneByOne(t *testing.T, l *lab.Lab) {
 	if got := datagrams(t, l.Client, lab.ClientAddr(0), "192.168.60.225:8000", "?", 6); fmt.Sprint(got) != evenly(2) {
@@ -45,13 +61,15 @@ func oneByOne(t *testing.T, l *lab.Lab) {
 }
 
 // A call stays with its server, whichever address its messages come from.
-func phone(t *testing.T, l *lab.Lab) {
+func phone(t *testing.T, l *lab.Lab, vip string) {
+	t.Helper()
 	message := func(call string) string {
 		return "INVITE sip:bob@example.org SIP/2.0\r\nCall-ID: " + call + "\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
 	}
 	of := func(client int, call string) string {
-		for name := range datagrams(t, l.Client, lab.ClientAddr(client), "192.168.60.226:5060", message(call), 1) {
-			return name
+		for answer := range datagrams(t, l.Client, lab.ClientAddr(client), vip, message(call), 1) {
+			line, _, _ := strings.Cut(answer, "\r\n")
+			return strings.TrimPrefix(line, "SIP/2.0 200 ")
 		}
 		return ""
 	}
@@ -59,7 +77,7 @@ func phone(t *testing.T, l *lab.Lab) {
 	if one == two {
 		t.Errorf("both calls from one address are with %s", one)
 	}
-	for client := 1; client < 4; client++ {
+	for client := range 4 { // by a port of its own each time
 		if got := of(client, "call-1"); got != one {
 			t.Errorf("the call of %s came to %s from address %d", one, got, client)
 		}
@@ -69,10 +87,12 @@ func phone(t *testing.T, l *lab.Lab) {
 	}
 }
 
-func associations(t *testing.T, l *lab.Lab) {
+// Associations go round as connections do.
+func associations(t *testing.T, l *lab.Lab, vip string) {
+	t.Helper()
 	count := map[string]int{}
 	for i := range 6 {
-		name, err := associate(l.Client, netip.AddrPortFrom(lab.ClientAddr(i), 0), netip.MustParseAddrPort("192.168.60.227:8000"))
+		name, err := associate(l.Client, netip.AddrPortFrom(lab.ClientAddr(i), 0), netip.MustParseAddrPort(vip))
 		labtest.Must(t, err)
 		count[name]++
 	}

@@ -76,11 +76,48 @@ virtual_server "phone" {
     content {}
   }
 }
+virtual_server "phone that remembers" {
+  address             = "192.168.60.226:5061"
+  protocol            = "udp"
+  scheduler           = "rr"
+  forward_method      = "dr"
+  persistence         = "60s"
+  persistence_netmask = 24
+  persistence_engine  = "sip"
+  dynamic "real_server" {
+    for_each = local.all
+    labels   = [real_server.value]
+    content {}
+  }
+}
+virtual_server "every port 6" {
+  address             = "[fd00:60::230]:0"
+  scheduler           = "rr"
+  forward_method      = "dr"
+  persistence         = "300s"
+  persistence_netmask = 112
+  dynamic "real_server" {
+    for_each = ["fd00:10::11", "fd00:10::12", "fd00:10::13"]
+    labels   = [real_server.value]
+    content {}
+  }
+}
 virtual_server "sctp" {
   address        = "192.168.60.227:8000"
   protocol       = "sctp"
   scheduler      = "rr"
   forward_method = "dr"
+  dynamic "real_server" {
+    for_each = local.all
+    labels   = [real_server.value]
+    content {}
+  }
+}
+virtual_server "sctp in tunnels" {
+  address        = "192.168.60.227:8001"
+  protocol       = "sctp"
+  scheduler      = "rr"
+  forward_method = "tun"
   dynamic "real_server" {
     for_each = local.all
     labels   = [real_server.value]
@@ -246,13 +283,15 @@ func TestDirectorTraffic(t *testing.T) {
 			}
 		}
 		answerUDP(t, n, "192.168.60.225:8000")
-		answerUDP(t, n, "192.168.60.226:5060")
+		answerSIP(t, n, "192.168.60.226:5060")
+		answerSIP(t, n, "192.168.60.226:5061")
 		answerSCTP(t, n, netip.MustParseAddrPort("192.168.60.227:8000"))
+		answerSCTP(t, n, netip.MustParseAddrPort("192.168.60.227:8001"))
 	}
 	for i := range 13 {
 		labtest.Must(t, l.A.IP(t.Context(), "address", "add", fmt.Sprintf("192.168.60.%d/32", 220+i), "dev", "eth0"))
 	}
-	for _, a := range []string{"fd00:60::229/128", "fd00:60::232/128"} {
+	for _, a := range []string{"fd00:60::229/128", "fd00:60::230/128", "fd00:60::232/128"} {
 		labtest.Must(t, l.A.IP(t.Context(), "address", "add", a, "dev", "eth0", "nodad"))
 	}
 	labtest.Run(t, l.A, "nft", `add table inet marks; add chain inet marks pre { type filter hook prerouting priority mangle; };
@@ -261,9 +300,16 @@ func TestDirectorTraffic(t *testing.T) {
 	t.Run("ranges", func(t *testing.T) { ranges(t, l) })
 	t.Run("marks", func(t *testing.T) { marks(t, l) })
 	t.Run("persistence", func(t *testing.T) { persistence(t, l) })
+	t.Run("persistence of IPv6", func(t *testing.T) { persistence6(t, l) })
 	t.Run("datagrams", func(t *testing.T) { oneByOne(t, l) })
-	t.Run("sip", func(t *testing.T) { phone(t, l) })
-	t.Run("sctp", func(t *testing.T) { associations(t, l) })
+	t.Run("sip", func(t *testing.T) {
+		phone(t, l, "192.168.60.226:5060")
+		phone(t, l, "192.168.60.226:5061")
+	})
+	t.Run("sctp", func(t *testing.T) {
+		associations(t, l, "192.168.60.227:8000")
+		associations(t, l, "192.168.60.227:8001")
+	})
 	t.Run("thresholds", func(t *testing.T) { thresholds(t, l) })
 	t.Run("hashed", func(t *testing.T) { hashes(t, l) })
 	t.Run("schedulers", func(t *testing.T) {
