@@ -109,9 +109,6 @@ func farewell(conn net.Conn, c *healthcheck.Check, text []byte) {
 
 // tied is a connection that ctx ends.
 func tied(ctx context.Context, conn net.Conn) net.Conn {
-	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
-	}
 	return &tiedConn{Conn: conn, untie: context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })}
 }
 

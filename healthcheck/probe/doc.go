@@ -1,6 +1,9 @@
 // Package probe carries out health checks: one file for each kind. Every kind is a
-// function of one type (healthcheck.Func) whose deadline is its context; it ends
-// then, whatever the server does, with everything that it opened. Plain TCP and
-// HTTP, which come by the thousand, run on an event loop instead (package loop);
-// the words of their answers are the same.
+// function of one type (healthcheck.Func) that ends when its context does, whatever
+// the server does, with everything that it opened. Plain TCP and HTTP, which come by
+// the thousand, run on an event loop instead (package loop); the words of their
+// answers are the same.
+//
+// A timeout counts the time in which this process gets to run (package fair): neither
+// an event loop nor a context that sleeps through it takes a server down.
 package probe

@@ -53,7 +53,7 @@ func (x *httpExchange) Received(b []byte, end bool) bool {
 	return done || x.err != nil
 }
 
-func (x *httpExchange) Ended(phase loop.Phase, err error) {
+func (x *httpExchange) Ended(phase loop.Phase, lost bool, err error) {
 	c := x.job.Check
 	doing := "connecting"
 	switch {
@@ -70,7 +70,7 @@ func (x *httpExchange) Ended(phase loop.Phase, err error) {
 	}
 	r := pass()
 	if err != nil {
-		r = conceal(broken(c, doing, err), secretsSent(&x.set, "")...)
+		r = conceal(judgedLate(broken(c, doing, err), lost), secretsSent(&x.set, "")...)
 	}
 	r.Latency = time.Since(x.begun)
 	report := x.job.Report

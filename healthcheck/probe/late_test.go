@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"usher/healthcheck"
-	"usher/healthcheck/probe/loop"
 )
 
 // TestFailureSeenLate: a failure counts where the probe ended at its timeout or soon
@@ -29,18 +28,57 @@ func TestFailureSeenLate(t *testing.T) {
 		{timeout * 100, healthcheck.Pass, healthcheck.Pass},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			begun := time.Now()
-			probe := func(ctx context.Context, _ *healthcheck.Check) healthcheck.Result {
-				if until, _ := ctx.Deadline(); until.Sub(begun) != timeout {
-					t.Errorf("the probe has %s of %s", until.Sub(begun), timeout)
-				}
+			probe := func(context.Context, *healthcheck.Check) healthcheck.Result {
 				time.Sleep(tc.took)
 				return healthcheck.Result{Outcome: tc.outcome, Reason: "no answer"}
 			}
 			r := run(t.Context(), probe, healthcheck.Job{Check: &healthcheck.Check{Timeout: timeout}})
-			if late := strings.HasPrefix(r.Reason, loop.ErrLate.Error()); r.Outcome != tc.want || late != (tc.want == healthcheck.Inconclusive) || r.Latency != tc.took {
+			if late := strings.HasPrefix(r.Reason, tooLate); r.Outcome != tc.want || late != (tc.want == healthcheck.Inconclusive) || r.Latency != tc.took {
 				t.Errorf("%s after %s is %+v", tc.outcome, tc.took, r)
 			}
+		})
+	}
+}
+
+// TestAllowed: a probe's context is like any with a timeout, and so are those made of
+// it: libraries make some.
+func TestAllowed(t *testing.T) {
+	for name, want := range map[string]error{"over": context.DeadlineExceeded, "parent ended": context.Canceled, "stopped": context.Canceled} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				type key struct{}
+				parent, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
+				defer cancel()
+				begun := time.Now()
+				ctx := allow(parent, time.Second)
+				child, end := context.WithCancel(ctx)
+				defer end()
+				if ctx.Err() != nil || child.Err() != nil || child.Value(key{}) != "value" {
+					t.Errorf("at first: %v, %v, %v", ctx.Err(), child.Err(), child.Value(key{}))
+				}
+				took := time.Second
+				if want == context.Canceled {
+					took /= 2
+					time.Sleep(took)
+					if name == "stopped" {
+						ctx.stop()
+					} else {
+						cancel()
+					}
+				}
+				<-child.Done()
+				if since := time.Since(begun); since != took {
+					t.Errorf("ended after %s, want %s", since, took)
+				}
+				for _, c := range []context.Context{ctx, child} {
+					if c.Err() != want || context.Cause(c) != want {
+						t.Errorf("ended with %v, %v; want %v", c.Err(), context.Cause(c), want)
+					}
+				}
+				if ctx.stop() {
+					t.Error("time was lost")
+				}
+			})
 		})
 	}
 }

@@ -94,21 +94,15 @@ func dialOf(j healthcheck.Job, x loop.Exchange) loop.Dial {
 }
 
 // run carries out one probe by its function.
-func run(ctx context.Context, f healthcheck.Func, j healthcheck.Job) healthcheck.Result {
-	ctx, cancel := context.WithTimeout(ctx, j.Check.Timeout)
-	defer cancel()
+func run(parent context.Context, f healthcheck.Func, j healthcheck.Job) healthcheck.Result {
+	ctx := allow(parent, j.Check.Timeout)
 	begun := time.Now()
 	r := f(ctx, j.Check)
-	took := time.Since(begun)
+	lost := ctx.stop()
 	if r.Latency == 0 {
-		r.Latency = took
+		r.Latency = time.Since(begun)
 	}
-	// A failure found long after the deadline says that this process did not get
-	// to run, and nothing of the server.
-	if r.Outcome == healthcheck.Fail && took > j.Check.Timeout+j.Check.Timeout/2 {
-		r.Outcome, r.Reason = healthcheck.Inconclusive, loop.ErrLate.Error()+": "+r.Reason
-	}
-	return r
+	return judgedLate(r, lost)
 }
 
 // find is the function of a type.

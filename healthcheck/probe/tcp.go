@@ -34,10 +34,10 @@ func (x *connectExchange) Connected(handshake time.Duration) []byte {
 
 func (x *connectExchange) Received([]byte, bool) bool { return true }
 
-func (x *connectExchange) Ended(_ loop.Phase, err error) {
+func (x *connectExchange) Ended(_ loop.Phase, lost bool, err error) {
 	r := healthcheck.Result{Outcome: healthcheck.Pass, Latency: x.handshake}
 	if err != nil {
-		r = broken(x.job.Check, "connecting", err)
+		r = judgedLate(broken(x.job.Check, "connecting", err), lost)
 	}
 	report := x.job.Report
 	*x = connectExchange{}

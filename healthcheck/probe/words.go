@@ -37,14 +37,24 @@ func broken(c *healthcheck.Check, doing string, err error) healthcheck.Result {
 		return healthcheck.Result{Outcome: healthcheck.Fail, Reason: judged.text}
 	case errors.Is(err, loop.ErrStopped), errors.Is(err, context.Canceled):
 		return healthcheck.Result{Reason: "stopped while " + doing}
-	case errors.Is(err, loop.ErrLate):
-		return healthcheck.Result{Reason: loop.ErrLate.Error()}
 	case local(err):
 		return healthcheck.Result{Reason: "this machine cannot probe: " + inner(err).Error()}
 	case errors.Is(err, loop.ErrTimeout), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		return failf("no answer within %s, while %s (%s)", round(c.Timeout), doing, target(c))
 	}
 	return failf("%s: %s", doing, words(c, err))
+}
+
+// tooLate is what a failure says of the server if this process stood still meanwhile.
+const tooLate = "looked too late to tell"
+
+// judgedLate makes a failure inconclusive if it was found after this process had stood
+// still for too long.
+func judgedLate(r healthcheck.Result, lost bool) healthcheck.Result {
+	if lost && r.Outcome == healthcheck.Fail {
+		r.Outcome, r.Reason = healthcheck.Inconclusive, tooLate+": "+r.Reason
+	}
+	return r
 }
 
 // judgement is an error that is already in a person's words.

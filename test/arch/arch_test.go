@@ -107,6 +107,7 @@ var pure = []string{
 	"vrrp/machine*.go",
 	"healthcheck/state.go",
 	"healthcheck/join.go",
+	"healthcheck/internal/fair/timeout.go",
 	"director/plan.go",
 	"director/pool*.go",
 }

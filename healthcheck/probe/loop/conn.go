@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"usher/healthcheck/internal/fair"
 	"usher/healthcheck/internal/timers"
 )
 
@@ -20,7 +21,7 @@ type conn struct {
 	interest uint32
 	phase    Phase
 	speaks   bool
-	begun    time.Time
+	timeout  fair.Timeout
 	out      []byte // still to be sent
 	exchange Exchange
 	to       address
@@ -33,13 +34,13 @@ const idleMax = 256
 func (l *Loop) launch(d *Dial) {
 	c, err := l.socket(d)
 	if err != nil {
-		d.Exchange.Ended(Connecting, err)
+		d.Exchange.Ended(Connecting, false, err)
 		return
 	}
-	c.busy, c.fresh, c.phase, c.begun, c.exchange = true, true, Connecting, time.Now(), d.Exchange
+	c.busy, c.fresh, c.phase, c.exchange = true, true, Connecting, d.Exchange
 	c.speaks = d.Speaks
 	c.timer.Value = c
-	l.timers.Set(&c.timer, c.begun.Add(d.Timeout))
+	l.timers.Set(&c.timer, c.timeout.Begin(time.Now(), d.Timeout))
 	if d.HalfOpen {
 		// Every time anew: a disconnect forgets it.
 		if err := setInt(c.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {
@@ -291,11 +292,11 @@ func (l *Loop) receive(c *conn) {
 
 // end finishes a connection and puts its descriptor to rest.
 func (l *Loop) end(c *conn, err error) {
-	exchange, phase := c.exchange, c.phase
+	exchange, phase, lost := c.exchange, c.phase, c.timeout.Lost(time.Now())
 	l.timers.Remove(&c.timer)
 	c.busy, c.exchange, c.out = false, nil, nil
 	l.rest(c, err == nil)
-	exchange.Ended(phase, err)
+	exchange.Ended(phase, lost, err)
 }
 
 // rest resets a connection and keeps its descriptor, if it is sound and plain.

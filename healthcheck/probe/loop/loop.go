@@ -16,11 +16,8 @@ import (
 
 // The errors of a connection apart from the system's own.
 var (
-	// ErrTimeout: the deadline passed with the server silent.
+	// ErrTimeout: the time is over, and the server was silent.
 	ErrTimeout = errors.New("timed out")
-	// ErrLate: the deadline passed while this process did not get to run. It says
-	// nothing of the server.
-	ErrLate = errors.New("looked too late to tell")
 	// ErrStopped: the loop ended.
 	ErrStopped = errors.New("stopped")
 )
@@ -35,9 +32,11 @@ type Exchange interface {
 	// Received takes a piece of the answer; at its end b is empty. It says when it
 	// has enough. b is the loop's again on return.
 	Received(b []byte, end bool) (done bool)
-	// Ended is called once, last of all: nil if the exchange was done, ErrTimeout,
-	// ErrLate, or what the system said.
-	Ended(Phase, error)
+	// Ended is called once, last of all: with no error if the exchange was done, else
+	// with ErrTimeout, ErrStopped, or what the system said. Lost time is more than half
+	// of the timeout in which this process did not get to run: a failure then says
+	// nothing of the server.
+	Ended(phase Phase, lost bool, err error)
 }
 
 // Phase is how far a connection got.
@@ -58,7 +57,7 @@ type Dial struct {
 	Mark      uint32
 	HalfOpen  bool          // not with an exchange that sends
 	Speaks    bool          // the exchange always sends, and does not ask how long the handshake took
-	Timeout   time.Duration // from when the connect begins to the end of the exchange
+	Timeout   time.Duration // from when the connect begins to the end of the exchange; longer where this process did not get to run
 	Exchange  Exchange
 }
 
@@ -101,7 +100,7 @@ func (l *Loop) Start(dials []Dial) {
 	switch {
 	case l.closed:
 		for i := range dials {
-			dials[i].Exchange.Ended(Connecting, ErrStopped)
+			dials[i].Exchange.Ended(Connecting, false, ErrStopped)
 		}
 	case l.file == nil:
 		l.mail = append(l.mail, dials...)
@@ -186,9 +185,8 @@ func (l *Loop) collect() int {
 	return n
 }
 
-// expire ends what is past its deadline. What has come in goes first, so that a
-// deadline that passed while this process slept is believed only of servers that
-// are silent still.
+// expire ends what has had its time. What has come in goes first, so that the end of a
+// time that this process slept through is believed only of servers that are silent still.
 func (l *Loop) expire(ctx context.Context, now time.Time) {
 	for l.collect() > 0 {
 	}
@@ -196,11 +194,11 @@ func (l *Loop) expire(ctx context.Context, now time.Time) {
 	defer l.mu.Unlock()
 	for t := l.timers.First(); t != nil && !t.At.After(now); t = l.timers.First() {
 		c := t.Value
-		err := ErrTimeout
-		if late := now.Sub(t.At); late > t.At.Sub(c.begun)/2 {
-			err = ErrLate
+		if again, over := c.timeout.Look(now); !over {
+			l.timers.Set(t, again)
+		} else {
+			l.end(c, ErrTimeout)
 		}
-		l.end(c, err)
 	}
 	var next time.Time
 	if t := l.timers.First(); t != nil {
@@ -217,7 +215,7 @@ func (l *Loop) shut() {
 	defer l.mu.Unlock()
 	l.closed, l.file = true, nil
 	for i := range l.mail {
-		l.mail[i].Exchange.Ended(Connecting, ErrStopped)
+		l.mail[i].Exchange.Ended(Connecting, false, ErrStopped)
 	}
 	l.mail = nil
 	for t := l.timers.First(); t != nil; t = l.timers.First() {
