@@ -19,12 +19,15 @@ func TestBodyAsKeepalivedJudgesIt(t *testing.T) {
 		{healthcheck.HTTP{ExpectBodyMD5: "9A0364B9E99BB480DD25E1F0284C8555"}, ""}, // printf content | md5sum
 		{healthcheck.HTTP{ExpectBodyMD5: strings.Repeat("0", 32)}, "has MD5 9a0364b9e99bb480dd25e1f0284c8555, want 0000"},
 		{healthcheck.HTTP{RejectBodyRegex: "err|fail"}, ""},
-		{healthcheck.HTTP{RejectBodyRegex: "c.n"}, `matches "c.n", which it must not`},
+		{healthcheck.HTTP{RejectBodyRegex: "t[a-e].."}, `the body of / matches "t[a-e]..", which it must not, from byte 3 on`},
 	} {
 		tc.h.ExpectStatus = []healthcheck.StatusRange{{From: 200, To: 299}}
 		err := judgeAnswer(&tc.h, "/", 200, []byte("content"), false)
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%+v: %v, not %q", tc.h, err, tc.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "tent") {
+			t.Errorf("%v: tells of the page what it was not to hold", err)
 		}
 		if !tc.h.LooksAtBody() {
 			t.Errorf("%+v does not read the body", tc.h)

@@ -38,8 +38,10 @@ func judgeAnswer(h *healthcheck.HTTP, path string, status int, body []byte, cut 
 		if err != nil {
 			return mine("reject_body_regex: %v", err)
 		}
-		if found := pattern.Find(body); found != nil {
-			return judge("the body of %s matches %s%s, which it must not: %s", path, quote(h.RejectBodyRegex), long, quote(found))
+		// What a page is not to show is not shown here either: a pattern may be there
+		// to find a secret.
+		if found := pattern.FindIndex(body); found != nil {
+			return judge("the body of %s matches %s%s, which it must not, from byte %d on", path, quote(h.RejectBodyRegex), long, found[0])
 		}
 	}
 	if h.ExpectBodyMD5 != "" {
