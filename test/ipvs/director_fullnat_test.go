@@ -3,6 +3,8 @@ package ipvs
 import (
 	"context"
 	"errors"
+	"net/netip"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -76,12 +78,31 @@ virtual_server "six" {
   scheduler      = "rr"
   real_server "[fd00:10::13]:80" {}
 }
+virtual_server "datagrams" {
+  address        = "192.168.60.200:9376"
+  protocol       = "udp"
+  forward_method = "fullnat"
+  scheduler      = "rr"
+  real_server "10.1.4.5:8000" {}
+}
+virtual_server "sctp" {
+  address        = "192.168.60.200:9376"
+  protocol       = "sctp"
+  forward_method = "fullnat"
+  scheduler      = "rr"
+  real_server "10.1.3.8:8000" {}
+}
 `
 
-// Several services at once, with local addresses of their own, of both families.
+// Several services at once, with local addresses of their own, of both families and
+// of every protocol.
 func TestDirectorFullNATPool(t *testing.T) {
 	s := prepared(t, "fullnat")
 	s.file = labtest.File(t, s.A, "usher.hcl", fullnatPool)
+	// SCTP's module is loaded by the first socket, on machines that do not forbid it.
+	_ = exec.Command("modprobe", "sctp").Run()
+	answerUDP(t, s.Real[1], ":8000")
+	answerSCTP(t, s.Real[2], netip.AddrPortFrom(lab.RIPs[2], 8000))
 	for _, a := range []string{"10.1.200.0/32", "10.1.200.1/32", "10.1.200.2/32", "10.1.200.3/32", "10.1.201.1/32"} {
 		labtest.Must(t, s.A.IP(t.Context(), "address", "add", a, "dev", "eth1"))
 	}
@@ -97,6 +118,14 @@ func TestDirectorFullNATPool(t *testing.T) {
 			if err != nil || strings.TrimSpace(out) != want {
 				t.Errorf("%s: %q, %v; want %s", url, out, err, want)
 			}
+		}
+	}
+	if got := datagrams(t, s.Client, lab.ClientAddr(0), lab.Service.String(), "?", 3); got["rs2"] != 3 {
+		t.Errorf("datagrams are answered by %v, want rs2", got)
+	}
+	for range 3 {
+		if name, err := associate(s.Client, netip.AddrPortFrom(lab.ClientAddr(0), 0), lab.Service); name != "rs3" {
+			t.Errorf("SCTP is answered by %q, %v; want rs3", name, err)
 		}
 	}
 	// What the servers see is an address of the pool.
