@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,8 +64,10 @@ func loaded(b *testing.B, services int) (d *daemon.Daemon, dir string, kernel *i
 		Version: "test", Log: log, LogControl: control, Notifier: sdnotify.New(func(string) string { return "" }, os.Getpid()),
 		Load: func() (*conf.Config, conf.Diagnostics) { return loader.Load([]string{file}, nil) },
 		Machine: daemon.Machine{
-			Interfaces:   func() ([]string, error) { return nil, nil },
-			Capabilities: func() (uint64, error) { return ^uint64(0), nil },
+			Interfaces:     func() ([]string, error) { return nil, nil },
+			Capabilities:   func() (uint64, error) { return ^uint64(0), nil },
+			Networks:       func() ([]netip.Prefix, error) { return nil, nil },
+			NeighbourLimit: func(bool) (int, error) { return 1024, nil },
 		},
 		Parts: daemon.Parts{
 			VRRP:   func(conf.Global, func(vrrp.Event)) daemon.VRRP { return nil },

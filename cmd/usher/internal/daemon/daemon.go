@@ -57,7 +57,8 @@ type Daemon struct {
 
 	mu          sync.Mutex // the fields below
 	config      *conf.Config
-	passive     bool // a check of config counts unanswered connections
+	passive     bool   // a check of config counts unanswered connections
+	neighbours  [2]int // servers of config in this machine's own networks, IPv4 and IPv6
 	vrrp        VRRP
 	checks      Checks
 	director    Director

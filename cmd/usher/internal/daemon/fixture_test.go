@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,6 +66,10 @@ func newFixture(t *testing.T) *fixture {
 		machine: daemon.Machine{
 			Interfaces:   func() ([]string, error) { return []string{"lo", "eth0"}, nil },
 			Capabilities: func() (uint64, error) { return ^uint64(0), nil },
+			Networks: func() ([]netip.Prefix, error) {
+				return []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("fd00::/64")}, nil
+			},
+			NeighbourLimit: func(bool) (int, error) { return 1024, nil },
 		},
 	}
 	f.write(f.both("eth0", "web"))

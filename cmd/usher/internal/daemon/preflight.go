@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -12,14 +13,18 @@ import (
 	"usher/conf"
 )
 
-// Machine is what usher looks at before it changes anything.
+// Machine is what usher looks at before it changes anything, and what it warns of.
 type Machine struct {
-	Interfaces   func() ([]string, error)
-	Capabilities func() (uint64, error) // the effective set, a bit for each capability
+	Interfaces     func() ([]string, error)
+	Capabilities   func() (uint64, error)         // the effective set, a bit for each capability
+	Networks       func() ([]netip.Prefix, error) // that are reached without a router
+	NeighbourLimit func(six bool) (int, error)    // how many neighbours the kernel's table can hold
 }
 
 // ThisMachine is the real one.
-func ThisMachine() Machine { return Machine{Interfaces: interfaces, Capabilities: capabilities} }
+func ThisMachine() Machine {
+	return Machine{Interfaces: interfaces, Capabilities: capabilities, Networks: networks, NeighbourLimit: neighbourLimit}
+}
 
 func interfaces() ([]string, error) {
 	all, err := net.Interfaces()

@@ -149,6 +149,7 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 	}
 	d.sessions.apply(d.bfd, c, d.kick)
 	d.forget(c)
+	d.countNeighbours(c)
 	d.kick()
 	if d.ready.Load() {
 		d.state.saveSoon(c)

@@ -14,6 +14,7 @@ import (
 func (d *Daemon) Status() api.Status {
 	d.mu.Lock()
 	c, dir, process, checks := d.config, d.director, d.vrrp, d.checks
+	near := d.neighbours
 	s := api.Status{Version: d.opts.Version, Maintenance: d.maintenance, Started: d.started}
 	if !d.reload.at.IsZero() {
 		s.Reload = &api.Reload{At: d.reload.at, OK: d.reload.err == nil}
@@ -50,7 +51,7 @@ func (d *Daemon) Status() api.Status {
 			s.Settings = append(s.Settings, api.Setting{Name: k.Name, Value: k.Value, Was: k.Before})
 		}
 	}
-	s.Warnings = d.warnings(&s, c, known)
+	s.Warnings = d.warnings(&s, c, known, near)
 	return s
 }
 

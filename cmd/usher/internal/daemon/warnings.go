@@ -19,7 +19,7 @@ import (
 const lately = 15 * time.Minute
 
 // warnings is what needs a person, errors first, then the newest.
-func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck.ID]healthcheck.Status) []api.Warning {
+func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck.ID]healthcheck.Status, near [2]int) []api.Warning {
 	all := []api.Warning{}
 	add := func(severity events.Severity, kind, subject, text string, since time.Time) {
 		all = append(all, api.Warning{Severity: string(severity), Kind: kind, Subject: subject, Text: text, Since: since})
@@ -57,6 +57,11 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 	if c != nil {
 		for name, a := range c.Unclaimed() {
 			add(events.Warning, "unclaimed", name, conf.UnclaimedText(a), s.Started)
+		}
+	}
+	for _, six := range []bool{false, true} {
+		if text := crowded(d.opts.Machine, six, near[family(six)]); text != "" {
+			add(events.Warning, "neighbours", neighbourSysctl(six), text, s.Started)
 		}
 	}
 	if s.Reload != nil && !s.Reload.OK {
