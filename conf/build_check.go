@@ -79,12 +79,19 @@ func override(base, over *node) *node {
 // portless are the types of check that know no port.
 var portless = map[healthcheck.Type]bool{healthcheck.TypePing: true, healthcheck.TypeFile: true, healthcheck.TypeBFD: true, healthcheck.TypePassive: true}
 
-// check makes one check of one server.
-func (s *serverBuilder) check(n *node, server netip.AddrPort) healthcheck.Check {
-	c, made := s.made[n]
-	if !made {
-		c = s.builder.settings(n)
-		s.made[n] = c
+// check makes c one check of one server.
+func (s *serverBuilder) check(c *healthcheck.Check, n *node, server netip.AddrPort) {
+	made := s.made[n]
+	if made == nil {
+		made = &madeCheck{Check: s.builder.settings(n)}
+		made.direct = !portless[made.Type] && made.Type != healthcheck.TypeAgent &&
+			!slices.ContainsFunc([]string{"address", "port", "bind_address", "bind_port", "via"}, n.given)
+		s.made[n] = made
+	}
+	*c = made.Check
+	if made.direct {
+		c.Address = server
+		return
 	}
 	addr, port := server.Addr(), server.Port()
 	if n.given("address") && !n.bad("address") {
@@ -114,8 +121,7 @@ func (s *serverBuilder) check(n *node, server netip.AddrPort) healthcheck.Check 
 		}
 		c.Bind = netip.AddrPortFrom(bind, uint16(n.number("bind_port")))
 	}
-	s.via(n, server, &c)
-	return c
+	s.via(n, server, c)
 }
 
 // via sends a check through the service itself.

@@ -30,7 +30,7 @@ func (b *builder) virtualServer(n *node) VirtualServer {
 
 	out := VirtualServer{}
 	clear(b.seen)
-	s := &serverBuilder{builder: b, n: n, v: &v, places: p, checks: b.checksOf(n, nil), made: map[*node]healthcheck.Check{}}
+	s := &serverBuilder{builder: b, n: n, v: &v, places: p, checks: b.checksOf(n, nil), made: map[*node]*madeCheck{}}
 	v.Real = slices.Grow(v.Real, len(n.all("real_server")))
 	if len(s.checks) > 0 {
 		out.Targets = slices.Grow(out.Targets, len(n.all("real_server")))
@@ -135,8 +135,15 @@ type serverBuilder struct {
 	n      *node
 	v      *director.VirtualServer
 	places *places
-	checks []*node                     // of the virtual server, which its real servers inherit
-	made   map[*node]healthcheck.Check // each check but for its server
+	checks []*node              // of the virtual server, which its real servers inherit
+	made   map[*node]*madeCheck // by its block
+	base   *healthcheck.Target  // what the targets of all servers have in common; nil before the first
+}
+
+// madeCheck is a check but for the server that it is of.
+type madeCheck struct {
+	healthcheck.Check
+	direct bool // the server's own address and port are all that is to be filled in
 }
 
 // server makes one real or sorry server and the target of its checks, if it has any.
@@ -229,16 +236,20 @@ func (s *serverBuilder) tunnel(r *node, forward director.Forward) ipvs.Tunnel {
 
 // target is a server with all its checks.
 func (s *serverBuilder) target(addr netip.AddrPort, checks []*node) healthcheck.Target {
-	t := healthcheck.Target{
-		ID:   healthcheck.ID{VirtualServer: s.n.label(), RealServer: addr},
-		Need: s.n.number("checks_needed"), FlapThreshold: s.n.number("flap_threshold"), FlapWindow: s.n.duration("flap_window"), FlapHold: s.n.duration("flap_hold"),
+	if s.base == nil {
+		s.base = &healthcheck.Target{
+			ID:   healthcheck.ID{VirtualServer: s.n.label()},
+			Need: s.n.number("checks_needed"), FlapThreshold: s.n.number("flap_threshold"), FlapWindow: s.n.duration("flap_window"), FlapHold: s.n.duration("flap_hold"),
+		}
+		if s.n.text("initial") == "up" {
+			s.base.Initial = healthcheck.Up
+		}
 	}
-	if s.n.text("initial") == "up" {
-		t.Initial = healthcheck.Up
-	}
-	t.Checks = make([]healthcheck.Check, 0, len(checks))
-	for _, c := range checks {
-		t.Checks = append(t.Checks, s.check(c, addr))
+	t := *s.base
+	t.ID.RealServer = addr
+	t.Checks = make([]healthcheck.Check, len(checks))
+	for i, c := range checks {
+		s.check(&t.Checks[i], c, addr)
 	}
 	all := t.Validate()
 	if len(all) == 0 {
