@@ -81,6 +81,7 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 	if how.look && !diags.HasErrors() && !b.diags.HasErrors() {
 		b.unclaimed(c) // of addresses that are wrong it would only confuse
 		b.hashed(c)
+		b.answerless(c)
 	}
 	diags = append(diags, b.diags...)
 	found := present(sources, diags)

@@ -112,3 +112,30 @@ func TestHashedWithoutFallback(t *testing.T) {
 		}
 	}
 }
+
+// TestOnePacketWithoutAnswers: by nat the answers of one-packet services go out with the
+// servers' own addresses, which a warning says.
+func TestOnePacketWithoutAnswers(t *testing.T) {
+	const packet = " one_packet = true\n"
+	for _, tc := range []struct {
+		keys string
+		warn bool
+	}{
+		{" forward_method = \"nat\"\n real_server \"10.0.0.1:80\" {}\n", false},
+		{packet + " forward_method = \"nat\"\n real_server \"10.0.0.1:80\" {}\n", true},
+		{packet + " forward_method = \"dr\"\n real_server \"10.0.0.1:80\" {}\n", false},
+		{packet + " forward_method = \"dr\"\n real_server \"10.0.0.1:80\" {\n  forward_method = \"nat\"\n }\n", true},
+		{packet + " forward_method = \"nat\"\n persistence = \"60s\"\n persistence_engine = \"sip\"\n real_server \"10.0.0.1:80\" {}\n", false},
+	} {
+		config := "virtual_server \"web\" {\n address = \"192.0.2.1:80\"\n protocol = \"udp\"\n" + tc.keys + "}\n"
+		c, diags := (&Loader{how: loading{look: true}}).load([]text{{"x.hcl", []byte(config)}}, nil, nil)
+		if c == nil {
+			t.Fatalf("%s\n%s", diags.Text(false), config)
+		}
+		warned := len(diags) == 1 && diags[0].Severity == SeverityWarning && diags[0].Summary == "Answers keep the server's address" &&
+			strings.Contains(diags[0].Source, "one_packet = true")
+		if warned != tc.warn || !warned && len(diags) > 0 {
+			t.Errorf("%s: %+v", tc.keys, diags)
+		}
+	}
+}

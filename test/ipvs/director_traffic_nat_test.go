@@ -2,10 +2,12 @@ package ipvs
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/test/lab"
 	"usher/test/lab/labtest"
@@ -52,6 +54,18 @@ virtual_server "datagrams" {
   protocol       = "udp"
   scheduler      = "rr"
   forward_method = "nat"
+  dynamic "real_server" {
+    for_each = local.all
+    labels   = ["${real_server.value}:8000"]
+    content {}
+  }
+}
+virtual_server "one way" {
+  address        = "192.168.60.224:514"
+  protocol       = "udp"
+  scheduler      = "rr"
+  forward_method = "nat"
+  one_packet     = true
   dynamic "real_server" {
     for_each = local.all
     labels   = ["${real_server.value}:8000"]
@@ -173,9 +187,42 @@ func TestDirectorTrafficNAT(t *testing.T) {
 			t.Error(count)
 		}
 	})
+	t.Run("one way", func(t *testing.T) { oneWay(t, l, "192.168.60.224:514") })
 	t.Run("sip", func(t *testing.T) { phone(t, l, "192.168.60.225:5060") })
 	t.Run("sctp", func(t *testing.T) { associations(t, l, "192.168.60.226:36412") })
-	if shown := labtest.Run(t, l.A, "ipvsadm", "-Ln"); strings.Count(shown, "Masq") != 10*3 {
+	if shown := labtest.Run(t, l.A, "ipvsadm", "-Ln"); strings.Count(shown, "Masq") != 11*3 {
 		t.Errorf("not all are by nat:\n%s", shown)
+	}
+}
+
+// One-packet scheduling by nat reaches every server, but the answers are the servers'
+// own: what the configuration's warning says.
+func oneWay(t *testing.T, l *lab.Lab, vip string) {
+	from := map[netip.AddrPort]int{}
+	labtest.Must(t, l.Client.Do(func() error {
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(lab.ClientAddr(0), 0)))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			return err
+		}
+		for range 2 * len(lab.RIPs) {
+			if _, err := c.WriteToUDPAddrPort([]byte("?"), netip.MustParseAddrPort(vip)); err != nil {
+				return err
+			}
+			_, server, err := c.ReadFromUDPAddrPort(make([]byte, 100))
+			if err != nil {
+				return err
+			}
+			from[server]++
+		}
+		return nil
+	}))
+	for _, rip := range lab.RIPs {
+		if from[netip.AddrPortFrom(rip, 8000)] != 2 {
+			t.Errorf("answers come from %v, want 2 of %s", from, rip)
+		}
 	}
 }
