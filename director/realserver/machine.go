@@ -19,7 +19,7 @@ import (
 
 // LocalAddresses gives every address of this machine's devices, loopback's apart.
 func LocalAddresses() ([]netip.Addr, error) {
-	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	list, err := addresses(nil)
 	if err != nil {
 		return nil, fmt.Errorf("realserver: list addresses: %w", err)
 	}
@@ -30,6 +30,25 @@ func LocalAddresses() ([]netip.Addr, error) {
 		}
 	}
 	return out, nil
+}
+
+// maxDumps is how often a list is read that changes while it is being read: addresses
+// come and go beside us, as IPv6 gives interfaces theirs.
+const maxDumps = 20
+
+// addresses gives the addresses of a device, or of all where it is nil.
+func addresses(link netlink.Link) ([]netlink.Addr, error) {
+	return dump(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_ALL) })
+}
+
+// dump reads a list until it did not change meanwhile.
+func dump[T any](list func() ([]T, error)) (all []T, err error) {
+	for range maxDumps {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
 }
 
 // absent is what look finds where there is nothing.
@@ -71,7 +90,7 @@ func look(s Step) (done bool, found string, err error) {
 	if err != nil {
 		return false, "", err
 	}
-	list, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	list, err := addresses(link)
 	if err != nil {
 		return false, "", err
 	}
