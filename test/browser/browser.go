@@ -12,9 +12,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// closing is how long Chromium may take to close itself before it is killed, which
-// leaves some of its processes and files behind for a while.
-const closing = 20 * time.Second
+// Limits of Chromium, for an emulated machine: how long it may take until it answers,
+// and to close itself before it is killed, which leaves some of its processes and
+// files behind for a while.
+const (
+	starting = 3 * time.Minute
+	closing  = time.Minute
+)
 
 // New starts a browser with a window of that size, in pixels; the test's end closes
 // it. The context is for package chromedp.
@@ -24,7 +28,7 @@ func New(t *testing.T, width, height int) context.Context {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.WindowSize(width, height),
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.WindowSize(width, height), chromedp.WSURLReadTimeout(starting),
 		chromedp.Env("HOME="+dir, "TMPDIR="+dir, "XDG_CONFIG_HOME="+dir, "XDG_CACHE_HOME="+dir))
 	alloc, kill := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(alloc)

@@ -2,8 +2,6 @@ package ipvs
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -39,9 +37,7 @@ func TestHandover(t *testing.T) {
 			}
 			s.file = s.A.Dir + "/usher.hcl"
 			s.startA(t)
-			s.b = labtest.Start(t, s.B, "-c", s.B.Dir+"/usher.hcl", "--var", "priority=100")
-			labtest.Await(t, s.B, "web", "backup")
-			labtest.Must(t, s.B.AwaitServers(t.Context(), "web", "up", s.rips...))
+			s.startB(t)
 			expectDaemon(t, s.B, "backup")
 			talk := s.talk(t)
 			labtest.Must(t, lab.Until(t.Context(), "b knows the connection", func() error {
@@ -94,13 +90,4 @@ func (s *site) command(t *testing.T, n *lab.Node, args ...string) func() error {
 		_, err := n.Usher(t.Context(), args...)
 		return err
 	}
-}
-
-// page asks for a page on an open connection and reads the answer.
-func page(c net.Conn) error {
-	if _, err := io.WriteString(c, "GET / HTTP/1.0\r\n\r\n"); err != nil {
-		return err
-	}
-	_, err := io.Copy(io.Discard, c)
-	return err
 }

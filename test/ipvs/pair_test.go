@@ -26,9 +26,7 @@ type site struct {
 func newSite(t *testing.T, forward string) *site {
 	t.Helper()
 	s := single(t, forward)
-	s.b = labtest.Start(t, s.B, "-c", s.file, "--var", "priority=100")
-	labtest.Await(t, s.B, "web", "backup")
-	labtest.Must(t, s.B.AwaitServers(t.Context(), "web", "up", s.rips...))
+	s.startB(t)
 	return s
 }
 
@@ -43,7 +41,14 @@ func single(t *testing.T, forward string) *site {
 // prepared is a site whose directors do not run yet.
 func prepared(t *testing.T, forward string) *site {
 	t.Helper()
-	s := &site{Lab: suite.New(t, forward), file: filepath.Join(suite.Root, "conf/examples", forward+".hcl")}
+	return served(t, suite.New(t, forward))
+}
+
+// served is a site in a lab, with its web servers.
+func served(t *testing.T, l *lab.Lab) *site {
+	t.Helper()
+	forward := l.Forward
+	s := &site{Lab: l, file: filepath.Join(suite.Root, "conf/examples", forward+".hcl")}
 	var err error
 	s.webs, err = s.Webs(t.Context())
 	labtest.Must(t, err)
@@ -63,6 +68,13 @@ func (s *site) startA(t *testing.T) {
 	labtest.Await(t, s.A, "web", "active")
 	labtest.Must(t, s.A.AwaitVIP(t.Context(), true))
 	labtest.Must(t, s.A.AwaitServers(t.Context(), "web", "up", s.rips...))
+}
+
+func (s *site) startB(t *testing.T) {
+	t.Helper()
+	s.b = labtest.Start(t, s.B, "-c", s.file, "--var", "priority=100")
+	labtest.Await(t, s.B, "web", "backup")
+	labtest.Must(t, s.B.AwaitServers(t.Context(), "web", "up", s.rips...))
 }
 
 // answers asks the service once from each of the client's addresses and counts who

@@ -82,3 +82,12 @@ func exchange(c net.Conn, r *bufio.Reader) error {
 	}
 	return nil
 }
+
+// page asks for a page on an open connection and reads the answer.
+func page(c net.Conn) error {
+	if _, err := io.WriteString(c, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, c)
+	return err
+}

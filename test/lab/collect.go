@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -75,4 +76,30 @@ func (l *Lab) Preserve(root string) (string, error) {
 	}
 	to = filepath.Join(to, filepath.Base(l.Dir))
 	return to, copyTree(to, l.Dir)
+}
+
+// Screenshots is the folder of pictures for the reader, which git ignores. In the
+// virtual machine it is one of those that Boot brings home.
+func Screenshots(root string) string { return filepath.Join(Shared(root), "screenshots") }
+
+// bringHome moves the virtual machine's screenshots to the host's.
+func bringHome(root, shared string) error {
+	from := filepath.Join(shared, "screenshots")
+	pictures, err := os.ReadDir(from)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	to := Screenshots(root)
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	for _, p := range pictures {
+		if err := os.Rename(filepath.Join(from, p.Name()), filepath.Join(to, p.Name())); err != nil {
+			return err
+		}
+	}
+	return os.Remove(from)
 }

@@ -101,6 +101,9 @@ func Boot(ctx context.Context, root, usher string, limit time.Duration, out, log
 	if err != nil {
 		return 0, errors.Join(err, fmt.Errorf("what the machine left is in %s", shared))
 	}
+	if err := bringHome(root, shared); err != nil {
+		return 0, err
+	}
 	if vm.Tidy(shared) {
 		fmt.Fprintf(log, "what the machine left is in %s\n", shared)
 	}

@@ -6,14 +6,11 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -89,6 +86,7 @@ func open(t *testing.T, s api.Status) *fixture {
 		t.Fatal(err)
 	}
 	f.do(t, chromedp.Navigate(f.url), chromedp.WaitVisible(chromedp.CSS(`.live`)))
+	browser.Mark(t, f.ctx)
 	t.Cleanup(func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -135,16 +133,6 @@ func (f *fixture) text(t *testing.T, script string) string {
 	return get(t, f, chromedp.Evaluate[string](script))
 }
 
-// screenshots is where they are left for the reader; git ignores it.
-const screenshots = "../../../../artifacts/screenshots"
-
-// shoot leaves a screenshot of the whole page.
-func (f *fixture) shoot(t *testing.T, name string) {
-	t.Helper()
-	png := get(t, f, chromedp.FullScreenshot(100))
-	save(t, name, png)
-}
-
 // TestServersHaveAPast: the graph of a real server begins with what the daemon
 // remembers, before the page was opened.
 func TestServersHaveAPast(t *testing.T) {
@@ -167,7 +155,7 @@ func TestServersHaveAPast(t *testing.T) {
 func TestAServerDies(t *testing.T) {
 	f := open(t, status(3, 4))
 	f.do(t, chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool1] [data-rs="10.0.1.2:80"][data-state=up]`)))
-	f.shoot(t, "calm")
+	browser.Shoot(t, f.ctx, "calm")
 	f.Change(func(s *api.Status) {
 		r := &s.VirtualServers[1].RealServers[1]
 		r.State, r.EffectiveWeight, r.Since, r.Reason = "down", 0, time.Now(), "http: connection refused"
@@ -204,21 +192,12 @@ func TestAServerDies(t *testing.T) {
 	if got := f.text(t, `[...document.querySelectorAll('[data-vs]')].map(e => e.dataset.vs).join(' ')`); got != "pool2 pool1 pool0" {
 		t.Errorf("order %s", got)
 	}
-	if n := f.text(t, `performance.getEntriesByType('navigation').length + ''`); n != "1" {
-		t.Errorf("%s navigations", n)
-	}
-	f.shoot(t, "trouble")
-	if _, err := chromedp.Call(f.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
-	}); err != nil {
-		t.Fatal(err)
-	}
-	f.shoot(t, "trouble-dark")
-	f.do(t, chromedp.EmulateViewport(390, 844))
-	f.shoot(t, "trouble-phone")
-	if get(t, f, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > innerWidth`)) {
-		t.Error("on a phone the page scrolls sideways")
-	}
+	browser.Once(t, f.ctx)
+	browser.Shoot(t, f.ctx, "trouble")
+	browser.Dark(t, f.ctx)
+	browser.Shoot(t, f.ctx, "trouble-dark")
+	browser.Phone(t, f.ctx)
+	browser.Shoot(t, f.ctx, "trouble-phone")
 }
 
 // TestTenThousandServers: the page stays usable with 1,000 virtual servers of 10.
@@ -231,7 +210,7 @@ func TestTenThousandServers(t *testing.T) {
 	if got := f.text(t, `document.getElementById('counts').textContent`); got != "1000 of 1000 up, 10000 of 10000 real servers up" {
 		t.Errorf("counts: %q", got)
 	}
-	f.shootTop(t, "thousand")
+	browser.ShootTop(t, f.ctx, "thousand")
 	f.do(t,
 		chromedp.SendKeys(chromedp.CSS(`#filter`), "pool77"),
 		chromedp.WaitNotVisible(chromedp.CSS(`[data-vs=pool1]`)),
@@ -256,21 +235,4 @@ func TestTenThousandServers(t *testing.T) {
 	if took > 5000 { // some 30 ms on a machine that is not busy
 		t.Errorf("a patch of all 1,000 virtual servers took %.0f ms", took)
 	}
-}
-
-func save(t *testing.T, name string, png []byte) {
-	t.Helper()
-	if err := os.MkdirAll(screenshots, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(screenshots, name+".png"), png, 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// shootTop leaves one of what is seen without scrolling.
-func (f *fixture) shootTop(t *testing.T, name string) {
-	t.Helper()
-	png := get(t, f, chromedp.CaptureScreenshot())
-	save(t, name, png)
 }
