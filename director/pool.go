@@ -80,7 +80,8 @@ func NewPool(config VirtualServer, have ipvs.Table, now time.Time) *Pool {
 			total += m.config.Weight
 		}
 	}
-	p.up = (total > 0 && total >= config.Quorum || p.replaced()) && !sorry
+	// Between both bounds of the hysteresis, that they serve says that the quorum stood.
+	p.up = (!p.lacks(total) || p.replaced()) && !sorry
 	return p
 }
 

@@ -48,6 +48,39 @@ func TestQuorumWithHysteresis(t *testing.T) {
 	})
 }
 
+// A restart between both bounds of the hysteresis finds the quorum as it was.
+func TestQuorumOutlivesARestart(t *testing.T) {
+	for _, gained := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			vs := pool(4)
+			vs.Quorum, vs.Hysteresis, vs.Sorry = 3, 1, sorryPool().Sorry[1:]
+			w.apply(vs)
+			w.up(0, 1)
+			want := map[int]uint32{0: 0, 1: 0, 9: 1}
+			if gained {
+				w.up(2, 3)
+				w.health("web", 3, healthcheck.Down)
+				w.health("web", 2, healthcheck.Down)
+				want = map[int]uint32{0: 1, 1: 1}
+			}
+			time.Sleep(5 * time.Second)
+			w.weights(want)
+			w.halt()
+			w.start()
+			defer func() { w.halt() }()
+			w.apply(vs)
+			w.up(0, 1)
+			w.health("web", 2, healthcheck.Down)
+			w.health("web", 3, healthcheck.Down)
+			w.weights(want)
+			if up := w.d.Status()[0].Up; up != gained {
+				t.Errorf("quorum %t after the restart, before it was %t", up, gained)
+			}
+		})
+	}
+}
+
 func sorryPool() director.VirtualServer {
 	vs := pool(2)
 	vs.Sorry = []director.RealServer{

@@ -92,7 +92,12 @@ func (d *Director) keepSettings(events *[]Event) []error {
 	if s == nil {
 		return nil
 	}
-	errs := []error{d.keepSysctls(s), d.keepTimeouts(s), d.keepSync(s, time.Now())}
+	sysctls, err := d.keepSysctls(s)
+	timeouts, late := d.keepTimeouts(s)
+	d.mu.Lock()
+	d.inForce = slices.Concat(sysctls, timeouts)
+	d.mu.Unlock()
+	errs := []error{err, late, d.keepSync(s, time.Now())}
 	for _, err := range errs {
 		if err != nil {
 			d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, Reason: err.Error()}, events)
@@ -155,9 +160,9 @@ func (vs VirtualServer) sysctls() map[string]string {
 	return want
 }
 
-func (d *Director) keepSysctls(s *Settings) error {
+func (d *Director) keepSysctls(s *Settings) ([]SettingStatus, error) {
 	if d.options.Sysctl == nil {
-		return nil
+		return nil, nil
 	}
 	want := d.wantedSysctls(s)
 	var status []SettingStatus
@@ -174,10 +179,7 @@ func (d *Director) keepSysctls(s *Settings) error {
 		status = append(status, SettingStatus{Name: name, Value: value, Wanted: want[name], Before: d.memory.Sysctls[name]})
 		d.mu.Unlock()
 	}
-	d.mu.Lock()
-	d.inForce = status
-	d.mu.Unlock()
-	return errors.Join(append(errs, d.releaseSysctls(want))...)
+	return status, errors.Join(append(errs, d.releaseSysctls(want))...)
 }
 
 // releaseSysctls puts back the settings of IPVS that the configuration gave and no

@@ -25,12 +25,9 @@ func (d *Director) PlanSettings(servers []VirtualServer, s Settings) ([]Change, 
 		want = s.timeouts(*d.memory.Timeouts)
 	}
 	d.mu.Unlock()
-	for _, one := range []struct {
-		name       string
-		have, want uint32
-	}{{"tcp_timeout", have.TCP, want.TCP}, {"tcp_fin_timeout", have.TCPFin, want.TCPFin}, {"udp_timeout", have.UDP, want.UDP}} {
-		if one.have != one.want {
-			out = append(out, setting(one.name, fmt.Sprintf("%ds", one.have), fmt.Sprintf("%ds", one.want)))
+	for _, n := range timeoutNames {
+		if n.of(have) != n.of(want) {
+			out = append(out, setting(n.name, inSeconds(n.of(have)), inSeconds(n.of(want))))
 		}
 	}
 	sync, err := d.syncChanges(&s)

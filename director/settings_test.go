@@ -147,7 +147,16 @@ func TestSettingsAreSetAndPutBack(t *testing.T) {
 			if got, _ := s.Get("net.ipv4.ip_forward"); got != "1" {
 				t.Errorf("ip_forward is %s after somebody's change", got)
 			}
-			if list := d.Settings(); len(list) != 4 || list[0].Before != "0" || list[0].Value != "1" {
+			want := []director.SettingStatus{
+				{Name: "net.ipv4.ip_forward", Value: "1", Wanted: "1", Before: "0"},
+				{Name: "net.ipv4.vs.conn_reuse_mode", Value: "2", Wanted: "2", Before: "1"},
+				{Name: "net.ipv4.vs.conntrack", Value: "1", Wanted: "1", Before: "0"},
+				{Name: "net.ipv4.vs.expire_nodest_conn", Value: "1", Wanted: "1", Before: "0"},
+				{Name: "tcp_timeout", Value: "3600s", Wanted: "3600s", Before: "900s"},
+				{Name: "tcp_fin_timeout", Value: "120s", Wanted: "120s"},
+				{Name: "udp_timeout", Value: "300s", Wanted: "300s"},
+			}
+			if list := d.Settings(); !slices.Equal(list, want) {
 				t.Errorf("status %+v", list)
 			}
 		}, vs)
