@@ -26,9 +26,9 @@ func (a *app) plan() *cobra.Command {
 		Short: "What run or reload would change; changes nothing",
 		Long: `What a run, or a reload, with this configuration would change in IPVS, addresses
 and VRRP, and which changes drop connections. IPVS is compared with what the kernel
-holds now; instances and addresses with what the daemon at the configuration's
-control socket runs, or at another one (--control), if one does. It needs no daemon, and root only where virtual
-servers are configured.
+holds now; instances, addresses and the health of servers with what the daemon at the
+configuration's control socket runs, or at another one (--control), if one does. It
+needs no daemon, and root only where virtual servers are configured.
 
 Exit status: 0 no change, 2 changes, 1 error.`,
 		Example: `  usher plan -c /etc/usher
@@ -64,7 +64,8 @@ Exit status: 0 no change, 2 changes, 1 error.`,
 
 // planFor compares c with this machine and the daemon at a control socket.
 func planFor(ctx context.Context, c *conf.Config, socket string) (plan.Plan, error) {
-	running, state, err := runningNow(ctx, socket)
+	client := api.Socket(socket)
+	running, state, err := runningNow(ctx, client)
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -77,18 +78,27 @@ func planFor(ctx context.Context, c *conf.Config, socket string) (plan.Plan, err
 	if err != nil {
 		return p, err
 	}
+	if running != nil {
+		var now api.Status
+		if err := client.Get(ctx, "/api/v1/status", &now); err != nil {
+			return p, err
+		}
+		for _, u := range plan.Health(now, c.Pools()) {
+			d.SetHealth(u)
+		}
+	}
 	err = p.AddIPVS(ctx, d, c)
 	return p, err
 }
 
-// runningNow is the configuration of the daemon that serves a control socket, and its
-// state folder; nil where none does. It comes from the state folder, whose copy is
-// exact; what the API gives has no secrets.
-func runningNow(ctx context.Context, socket string) (*conf.Config, string, error) {
+// runningNow is the configuration of a daemon, and its state folder; nil where none
+// answers. It comes from the state folder, whose copy is exact; what the API gives has
+// no secrets.
+func runningNow(ctx context.Context, running *api.Client) (*conf.Config, string, error) {
 	var shown struct {
 		Global struct{ State string }
 	}
-	if err := api.Socket(socket).Get(ctx, "/api/v1/config", &shown); err != nil {
+	if err := running.Get(ctx, "/api/v1/config", &shown); err != nil {
 		return nil, "", nil
 	}
 	state := shown.Global.State
