@@ -102,6 +102,39 @@ func FuzzPostgres(f *testing.F) {
 	})
 }
 
+// FuzzSCRAM: servers that go on from our own nonce, as far as to a signature that they
+// cannot make.
+func FuzzSCRAM(f *testing.F) {
+	f.Add("server,s=c2FsdA==,i=4096", "v=AAAA")
+	f.Add("x,s=,i=1", "v=")
+	f.Add(",s=c2FsdA==,i=-1", "e=other-error")
+	f.Add("x,s=c2FsdA==,i=99999999999999999999", "")
+	f.Fuzz(func(t *testing.T, challenge, end string) {
+		s := newScram("secret")
+		s.first()
+		challenge = "r=" + s.nonce + challenge
+		if final, err := s.final(challenge); err == nil && !strings.HasPrefix(final, "c=biws,r="+s.nonce) {
+			t.Fatalf("%q is answered with %q", challenge, final)
+		}
+		if s.verify(end) == nil {
+			t.Fatalf("%q proves that the server knows the password", end)
+		}
+	})
+}
+
+// FuzzWeightPrinted: what a command prints is a weight that IPVS can take, or a failure.
+func FuzzWeightPrinted(f *testing.F) {
+	f.Add([]byte("42\nmore"))
+	f.Add([]byte(" 65536"))
+	f.Add([]byte("-1"))
+	f.Fuzz(func(t *testing.T, out []byte) {
+		r := weightPrinted("command", out)
+		if a := r.Advice; r.Outcome == healthcheck.Inconclusive || a.Weighted != (r.Outcome == healthcheck.Pass) || a.Weight < 0 || a.Weight > 65535 {
+			t.Fatalf("%+v", r)
+		}
+	})
+}
+
 func FuzzAgent(f *testing.F) {
 	f.Add("up 75% # fine")
 	f.Add("drain,maint;down")
@@ -154,17 +187,29 @@ func FuzzPingReply(f *testing.F) {
 	})
 }
 
+// FuzzDNS: by datagrams and by a stream, where each message has its length before it.
 func FuzzDNS(f *testing.F) {
 	question := new(dns.Msg)
 	question.SetQuestion("example.org.", dns.TypeA)
-	text, err := question.Pack()
+	question.Id = 7 // what is found once is found again
+	answer := new(dns.Msg).SetReply(question)
+	rr, err := dns.NewRR("example.org. 60 IN A 192.0.2.1")
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(text)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if answer, err := exchange(scripted(b), question, false); err == nil {
-			judgeDNS(&healthcheck.DNS{Question: "example.org", Type: "A", Expect: []string{"192.0.2.1"}}, answer)
+	answer.Answer = []dns.RR{rr}
+	text, err := answer.Pack()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text, false)
+	f.Add(append([]byte{0, byte(len(text))}, text...), true)
+	f.Add([]byte{0, 12, 0, 7, 0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0}, true)
+	want := &healthcheck.DNS{Question: "example.org", Type: "A", Expect: []string{"192.0.2.1"}}
+	f.Fuzz(func(t *testing.T, b []byte, stream bool) {
+		answer, err := exchange(scripted(b), question, stream)
+		if err == nil && judgeDNS(want, answer) == nil && !bytes.Contains(b, []byte{192, 0, 2, 1}) {
+			t.Fatalf("%x holds the address", b)
 		}
 	})
 }

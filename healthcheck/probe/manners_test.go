@@ -32,7 +32,9 @@ func protocols(t *testing.T, ca *authority) []protocol {
 	if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("PROBE_TOKEN", "secret")
 	trust := &healthcheck.TLS{CAFile: ca.file}
+	token := &healthcheck.Credential{Scheme: "bearer", Variable: "PROBE_TOKEN"}
 	secret := &healthcheck.Credential{Scheme: "basic", User: "user", File: password}
 	return []protocol{
 		{"tcp talk", talkServer, false, healthcheck.Check{Type: healthcheck.TypeTCP, TCP: &healthcheck.TCP{Send: "hello", Expect: "said hello"}}},
@@ -40,6 +42,7 @@ func protocols(t *testing.T, ca *authority) []protocol {
 		{"tcp tls", talkServer, true, healthcheck.Check{Type: healthcheck.TypeTCP, TLS: trust, TCP: &healthcheck.TCP{Send: "hello", Expect: "said hello", TLS: true}}},
 		{"http", httpServer, false, healthcheck.Check{Type: healthcheck.TypeHTTP, HTTP: &healthcheck.HTTP{ExpectBody: "GET / "}}},
 		{"http auth", httpServer, false, healthcheck.Check{Type: healthcheck.TypeHTTP, HTTP: &healthcheck.HTTP{Paths: []string{"/auth"}, Credential: secret}}},
+		{"http bearer", httpServer, false, healthcheck.Check{Type: healthcheck.TypeHTTP, HTTP: &healthcheck.HTTP{Paths: []string{"/bearer"}, Credential: token}}},
 		{"http paths", httpServer, false, healthcheck.Check{Type: healthcheck.TypeHTTP, HTTP: &healthcheck.HTTP{Paths: []string{"/a", "/b"}}}},
 		{"http redirects", httpServer, false, healthcheck.Check{Type: healthcheck.TypeHTTP, HTTP: &healthcheck.HTTP{FollowRedirects: true}}},
 		{"https", httpServer, true, healthcheck.Check{Type: healthcheck.TypeHTTPS, TLS: trust, HTTP: &healthcheck.HTTP{

@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"runtime"
@@ -15,7 +16,7 @@ import (
 )
 
 // run carries out one probe by a Prober of its own, and sees to it that it ends
-// within its timeout and leaves no goroutine and no descriptor.
+// within its timeout and leaves no goroutine, no descriptor and no TIME_WAIT.
 func run(t *testing.T, c healthcheck.Check) healthcheck.Result {
 	t.Helper()
 	for range 20 {
@@ -63,6 +64,9 @@ func runAll(t *testing.T, checks ...healthcheck.Check) []healthcheck.Result {
 	}
 	settled(t, "goroutines", goroutines, runtime.NumGoroutine)
 	settled(t, "descriptors", descriptors, func() int { return openFiles(t) })
+	for i := range checks {
+		noTimeWait(t, checks[i].Address.Port())
+	}
 	return results
 }
 
@@ -85,6 +89,23 @@ func openFiles(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(list)
+}
+
+// noTimeWait looks for connections to a port of this machine that wait their time
+// out on the client's side.
+func noTimeWait(t *testing.T, port uint16) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		const remote, state = 2, 3
+		f := strings.Fields(line)
+		if strings.HasSuffix(f[remote], fmt.Sprintf(":%04X", port)) && f[state] == "06" {
+			t.Errorf("TIME_WAIT: %s", line)
+		}
+	}
 }
 
 func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }

@@ -152,6 +152,10 @@ func httpServer(conn net.Conn) {
 		if req.Header.Get("Authorization") != "Basic dXNlcjpzZWNyZXQ=" {
 			status = "401 Unauthorized"
 		}
+	case "/bearer":
+		if req.Header.Get("Authorization") != "Bearer secret" {
+			status = "401 Unauthorized"
+		}
 	case "/json":
 		text = `{"status": {"db": ["ok", 3]}}`
 	}

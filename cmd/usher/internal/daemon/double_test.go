@@ -149,7 +149,7 @@ func (f *fakeChecks) Statuses() []healthcheck.Status {
 	for _, t := range f.targets {
 		s := healthcheck.Status{ID: t.ID, Verdict: healthcheck.Verdict{State: healthcheck.Up}}
 		for _, c := range t.Checks {
-			k := healthcheck.CheckStatus{Type: c.Type, State: healthcheck.Up, Latency: 1500000}
+			k := healthcheck.CheckStatus{Type: c.Type, State: healthcheck.Up, Latency: 1500000, LastRun: time.Unix(1_800_000_000, 0), NextRun: time.Unix(1_800_000_002, 0)}
 			if c.TLS != nil && c.TLS.ExpiryWarning > 0 {
 				k.Expiry, k.ExpiringSince = time.Unix(1_900_000_000, 0), time.Unix(1_700_000_000, 0)
 			}

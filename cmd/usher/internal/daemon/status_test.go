@@ -2,12 +2,15 @@ package daemon_test
 
 import (
 	"encoding/json"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/events"
+	"usher/healthcheck"
 	"usher/vrrp"
 )
 
@@ -38,7 +41,7 @@ func TestStatusDocument(t *testing.T) {
 	v := has("virtual server", first(s, "virtual_servers"), "name", "address", "protocol", "scheduler", "forward_method", "up", "quorum", "real_servers")
 	r := has("real server", first(v, "real_servers"), "address", "forward_method", "weight", "effective_weight", "state", "reason",
 		"active_connections", "inactive_connections", "checks")
-	c := has("check", first(r, "checks"), "type", "state", "last_error", "latency_ms", "since")
+	c := has("check", first(r, "checks"), "type", "state", "last_error", "latency_ms", "since", "last_run", "next_run")
 	if i["state"] != "backup" || i["active_router"] != "192.0.2.7" || r["state"] != "up" || c["latency_ms"] != 1.5 {
 		b, _ := json.MarshalIndent(s, "", " ")
 		t.Errorf("values: %s", b)
@@ -79,6 +82,34 @@ func TestCertificateWarning(t *testing.T) {
 		return w.Kind == "certificate" && w.Subject == "web 10.0.0.1:80" && w.Text == "the certificate that the https check sees ends 2030-03-17T17:46:40Z"
 	}) {
 		t.Errorf("warnings %+v", s.Warnings)
+	}
+}
+
+// TestCheckEvents: what happens to the checks themselves is an event; an overload is
+// a warning for a while, too.
+func TestCheckEvents(t *testing.T) {
+	f := newFixture(t)
+	d, _ := f.start()
+	id := healthcheck.ID{VirtualServer: "web", RealServer: netip.MustParseAddrPort("10.0.0.1:80")}
+	for _, e := range []healthcheck.Event{
+		{Kind: healthcheck.EventOverload, At: time.Now(), Message: "3 probes started late"},
+		{Kind: healthcheck.EventExpiry, At: time.Now(), ID: id, Check: "https", Message: "the certificate ends soon"},
+	} {
+		f.world.hooks.Events(e)
+	}
+	list, _, _ := d.Events().List(events.Filter{})
+	var got []string
+	for _, e := range list {
+		if e.Severity == events.Warning {
+			got = append(got, strings.Join([]string{e.Kind, e.VirtualServer, e.RealServer, e.Reason}, "|"))
+		}
+	}
+	want := []string{"check_overload|||3 probes started late", "certificate_expiry|web|10.0.0.1:80|the certificate ends soon"}
+	if !slices.Equal(got, want) {
+		t.Errorf("events %q, want %q", got, want)
+	}
+	if !slices.ContainsFunc(d.Status().Warnings, func(w api.Warning) bool { return w.Kind == "overload" && w.Text == "3 probes started late" }) {
+		t.Errorf("warnings %+v", d.Status().Warnings)
 	}
 }
 

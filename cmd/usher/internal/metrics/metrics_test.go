@@ -80,6 +80,7 @@ func TestNames(t *testing.T) {
 		`usher_check_results_total{result="pass"} 1`,
 		`usher_check_results_total{result="fail"} 1`,
 		`usher_check_certificate_expiry_timestamp_seconds{real_server="10.0.0.1:80",type="https",virtual_server="web"} 1.9e+09`,
+		`usher_checks_late_total 4`,
 		`usher_ipvs_connections_total{virtual_server="web"} 1.099511627776e+12`,
 		`usher_ipvs_bytes_total{direction="in",virtual_server="web"} 5`,
 		`usher_ipvs_bytes_total{direction="out",virtual_server="web"} 6`,
