@@ -197,6 +197,8 @@ func (b *builder) typed(n *node, c *healthcheck.Check) {
 		if c.SMTP.StartTLS {
 			c.TLS = tlsOf(n)
 		}
+	case healthcheck.TypePing:
+		b.useless(n, []string{"bind_port"})
 	case healthcheck.TypeGRPC:
 		c.GRPC = &healthcheck.GRPC{Service: n.text("service"), Authority: n.text("authority"), UseTLS: n.flag("tls")}
 		if c.GRPC.UseTLS {
@@ -206,6 +208,7 @@ func (b *builder) typed(n *node, c *healthcheck.Check) {
 		c.Database = &healthcheck.Database{User: n.text("user"), Database: n.text("database"), Password: credential(n, "password", "")}
 	case healthcheck.TypeExec:
 		b.command(n)
+		b.useless(n, []string{"bind_address", "bind_port", "interface", "mark"})
 		c.Exec = &healthcheck.Exec{Command: n.texts("command"), User: n.text("user"), Weight: n.text("dynamic_weight"), WarningDown: n.text("warning") == "down"}
 		for _, name := range sortedKeys(n.pairs("environment")) {
 			c.Exec.Env = append(c.Exec.Env, name+"="+n.pairs("environment")[name])
@@ -214,21 +217,22 @@ func (b *builder) typed(n *node, c *healthcheck.Check) {
 		c.Agent = &healthcheck.Agent{Send: n.text("send")}
 	case healthcheck.TypeFile:
 		c.File = &healthcheck.File{Path: n.path("path"), Mode: n.text("mode")}
+		b.useless(n, []string{"address", "bind_address", "bind_port", "interface", "mark"})
 	case healthcheck.TypeBFD:
 		c.BFD = bfdOf(n)
-		b.unprobed(n, append(probeTimes, "bind_address", "bind_port"))
+		b.useless(n, append(probeTimes, "bind_address", "bind_port"))
 	case healthcheck.TypePassive:
 		c.Passive = &healthcheck.Passive{Threshold: n.number("threshold")}
-		b.unprobed(n, append(probeTimes, "address", "bind_address", "bind_port", "interface", "mark"))
+		b.useless(n, append(probeTimes, "address", "bind_address", "bind_port", "interface", "mark"))
 	}
 }
 
 // probeTimes are the keys that say when probes run and how their results count.
 var probeTimes = []string{"interval", "fast_interval", "timeout", "rise", "fall", "jitter", "slow", "slow_weight"}
 
-// unprobed complains of keys that a check has no use for, because nothing is sent
-// at intervals.
-func (b *builder) unprobed(n *node, keys []string) {
+// useless complains of keys that a check has no use for, because it sends nothing of
+// its own, or not at intervals.
+func (b *builder) useless(n *node, keys []string) {
 	for _, name := range keys {
 		if !n.given(name) {
 			continue

@@ -55,5 +55,14 @@ virtual_server "sessions" {
     rise = 2
     mark = 3
   }
+  health_check "ping" { bind_port = 1000 }
+  health_check "exec" {
+    command   = ["/bin/true"]
+    interface = "eth0"
+  }
+  health_check "file" {
+    path = "/run/maintenance"
+    mark = 3
+  }
   real_server "192.0.2.2:80" {}
 }
