@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -49,8 +50,8 @@ func TestChecksAgainstRealServers(t *testing.T) {
 				wantResult(t, b.check, healthcheck.Fail, b.words)
 			}
 			for _, c := range good {
-				if c.Type == healthcheck.TypeDNS && !c.DNS.TCP {
-					continue
+				if c.Type == healthcheck.TypeUDP || c.Type == healthcheck.TypeDNS && !c.DNS.TCP {
+					continue // not by connections
 				}
 				for _, fault := range []string{"dripping", "cut off", "silent"} {
 					spoilt := faulty(t, c, fault)
@@ -86,7 +87,7 @@ func at(kind healthcheck.Type, port uint16) healthcheck.Check {
 func nginxServer(t *testing.T) (*server, []healthcheck.Check, []badCheck) {
 	dir, cert, key := openDir(t), "", ""
 	cert, key = certificate(t, "www.example.org", time.Hour)
-	plain, secure, proxied := freePort(t), freePort(t), freePort(t)
+	plain, secure, proxied, old := freePort(t), freePort(t), freePort(t), freePort(t)
 	conf := filepath.Join(dir, "nginx.conf")
 	labtest.Must(t, os.WriteFile(conf, fmt.Appendf(nil, `
 worker_processes 1; daemon off; pid %s/pid; error_log stderr;
@@ -103,15 +104,30 @@ http {
         location /json { return 200 '{"status":{"db":["ok",3]}}'; }
         location /missing { return 404; }
         location /moved { return 302 /json; }
+        location /posted { set $told "$request_method $http_x_probe"; if ($told != "POST yes") { return 405; } return 200 "thank you\n"; }
         location /private { if ($http_authorization != "Basic cHJvYmU6c2VjcmV0") { return 401; } return 200; }
     }
-}`, dir, dir, dir, dir, dir, dir, plain, secure, proxied, cert, key), 0o600))
+    server {
+        listen 127.0.0.1:%d ssl;
+        ssl_protocols TLSv1.2;
+        ssl_certificate %s; ssl_certificate_key %s;
+        ssl_client_certificate %s; ssl_verify_client on;
+        location / { return 200 "to $ssl_client_s_dn by $ssl_protocol\n"; }
+    }
+}`, dir, dir, dir, dir, dir, dir, plain, secure, proxied, cert, key, old, cert, key, cert), 0o600))
 	http := func(kind healthcheck.Type, port uint16, h healthcheck.HTTP, tls *healthcheck.TLS) healthcheck.Check {
 		c := at(kind, port)
 		c.HTTP, c.TLS = &h, tls
 		return c
 	}
+	talk := func(port uint16, tcp healthcheck.TCP, tls *healthcheck.TLS) healthcheck.Check {
+		c := at(healthcheck.TypeTCP, port)
+		tcp.Send = "GET / HTTP/1.0\r\n\r\n"
+		c.TCP, c.TLS = &tcp, tls
+		return c
+	}
 	trust := &healthcheck.TLS{CAFile: cert, ServerName: "www.example.org"}
+	known := &healthcheck.TLS{CAFile: cert, ServerName: "www.example.org", CertFile: cert, KeyFile: key}
 	s := startServer(t, "", at(healthcheck.TypeHTTP, plain), "nginx", "-c", conf)
 	return s, []healthcheck.Check{
 			http(healthcheck.TypeHTTP, plain, healthcheck.HTTP{Host: "a.example", ExpectBody: "host a.example over HTTP/1.1"}, nil),
@@ -126,7 +142,14 @@ http {
 			http(healthcheck.TypeHTTPS, secure, healthcheck.HTTP{Version: "2", ExpectBody: "over HTTP/2.0"}, trust),
 			http(healthcheck.TypeHTTPS, secure, healthcheck.HTTP{Paths: []string{"/json"},
 				ExpectJSON: []healthcheck.JSONExpect{{Path: "status.db[1]", Value: "3"}}}, trust),
+			http(healthcheck.TypeHTTP, plain, healthcheck.HTTP{Method: "POST", Paths: []string{"/posted"}, Body: "body", Headers: []healthcheck.Header{{Name: "X-Probe", Value: "yes"}},
+				ExpectBodySHA256: "19a04fe0ad58b5f866f33719d402285565fd8e1b00095ecbe4f928de04ab8f52", ExpectBodyRegex: "^thank .ou"}, nil),
+			http(healthcheck.TypeHTTPS, old, healthcheck.HTTP{ExpectBody: "to CN=www.example.org by TLSv1.2"}, known),
 			http(healthcheck.TypeTLS, secure, healthcheck.HTTP{}, trust),
+			talk(plain, healthcheck.TCP{Expect: "over HTTP/1.0"}, nil),
+			talk(proxied, healthcheck.TCP{Proxy: 1, Expect: "from 127[.]0[.]0[.]1\n$", ExpectRegex: true}, nil),
+			talk(proxied, healthcheck.TCP{Proxy: 2, Expect: "from 127.0.0.1"}, nil),
+			talk(secure, healthcheck.TCP{TLS: true, Expect: "over HTTP/1.0"}, trust),
 		}, []badCheck{
 			{http(healthcheck.TypeHTTP, plain, healthcheck.HTTP{Paths: []string{"/missing"}}, nil), "GET /missing answered status 404, want 200-299"},
 			{http(healthcheck.TypeHTTP, plain, healthcheck.HTTP{Paths: []string{"/moved"}}, nil), "status 302"},
@@ -135,6 +158,13 @@ http {
 			{http(healthcheck.TypeHTTPS, plain, healthcheck.HTTP{}, trust), "does not speak TLS"},
 			{http(healthcheck.TypeHTTPS, secure, healthcheck.HTTP{}, &healthcheck.TLS{CAFile: cert}), "the certificate is for another name"},
 			{http(healthcheck.TypeTLS, secure, healthcheck.HTTP{}, &healthcheck.TLS{ServerName: "www.example.org"}), "unknown authority"},
+			{http(healthcheck.TypeTLS, old, healthcheck.HTTP{}, &healthcheck.TLS{CAFile: cert, ServerName: "www.example.org", MinVersion: "1.3"}), "protocol version not supported"},
+			{http(healthcheck.TypeHTTPS, old, healthcheck.HTTP{}, trust), "status 400"}, // no certificate of ours
+			{http(healthcheck.TypeHTTP, plain, healthcheck.HTTP{ExpectBodySHA256: strings.Repeat("0", 64)}, nil), "has SHA-256"},
+			{http(healthcheck.TypeHTTPS, secure, healthcheck.HTTP{Paths: []string{"/json"}, ExpectJSON: []healthcheck.JSONExpect{{Path: "status.db[0]", Value: "no"}}}, trust), `is "ok"`},
+			{talk(plain, healthcheck.TCP{Expect: "another"}, nil), `does not hold "another"`},
+			{talk(secure, healthcheck.TCP{TLS: true, Expect: "over"}, &healthcheck.TLS{CAFile: cert}), "the certificate is for another name"},
+			{talk(proxied, healthcheck.TCP{Expect: "over"}, nil), "the server"}, // closes, or resets
 		}
 }
 
@@ -160,14 +190,25 @@ server:
 		c.DNS = &d
 		return c
 	}
+	// The same question by hand: an answer with one record, whatever its flags.
+	udp := at(healthcheck.TypeUDP, port)
+	udp.UDP = &healthcheck.UDP{
+		Payload: []byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x07example\x03org\x00\x00\x01\x00\x01"),
+		Expect:  []byte("\x12\x34\x80\x00\x00\x01\x00\x01"), Mask: []byte("\xff\xff\x80\x0f\xff\xff\xff\xff"), RequireReply: true,
+	}
+	none := udp
+	none.UDP = &healthcheck.UDP{Payload: udp.UDP.Payload, Expect: []byte("\x12\x34\x80\x00\x00\x01\x00\x02"), Mask: udp.UDP.Mask, RequireReply: true}
 	good := []healthcheck.Check{
 		dns(healthcheck.DNS{Question: "www.example.org", Type: "A", Expect: []string{"192.0.2.7"}}),
 		dns(healthcheck.DNS{Question: "www.example.org", Type: "AAAA", TCP: true, Expect: []string{"2001:db8::7"}}),
 		dns(healthcheck.DNS{Question: "nobody.example.org", Type: "A", RCode: "NXDOMAIN"}),
+		udp,
 	}
 	return startServer(t, "", good[0], "unbound", "-d", "-c", conf), good, []badCheck{
 		{dns(healthcheck.DNS{Question: "www.example.org", Type: "A", Expect: []string{"192.0.2.8"}}), `does not hold "192.0.2.8"; it holds ["192.0.2.7"]`},
 		{dns(healthcheck.DNS{Question: "nobody.example.org", Type: "A"}), "is NXDOMAIN, want NOERROR"},
+		{dns(healthcheck.DNS{Question: "nobody.example.org", Type: "A", TCP: true}), "is NXDOMAIN, want NOERROR"},
+		{none, "byte 7 of the reply is 01, want 02"},
 	}
 }
 
