@@ -101,6 +101,9 @@ func judgeDNS(d *healthcheck.DNS, answer *dns.Msg) error {
 	}
 	for _, want := range d.Expect {
 		if !slices.ContainsFunc(records, func(r string) bool { return sameRecord(r, want) }) {
+			if answer.Truncated {
+				return judge("the answer to %s %s is cut off before %q; ask with tcp = true", d.Question, d.Type, want)
+			}
 			return judge("the answer to %s %s does not hold %q; it holds %q", d.Question, d.Type, want, records)
 		}
 	}

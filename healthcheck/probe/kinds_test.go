@@ -103,6 +103,8 @@ func TestDNSOverUDP(t *testing.T) {
 			return []byte("garbage that is no message")
 		case "other.":
 			answer.Id++
+		case "long.":
+			answer.Truncated = true
 		default:
 			answer.Rcode = dns.RcodeNameError
 		}
@@ -123,6 +125,7 @@ func TestDNSOverUDP(t *testing.T) {
 		{"not among them", healthcheck.DNS{Question: "www.example.org", Type: "TXT", Expect: []string{"nobody"}}, healthcheck.Fail, `does not hold "nobody"; it holds ["\"Hello World\"" "web.Example.net."]`},
 		{"no such name", healthcheck.DNS{Question: "nowhere.example", Type: "A"}, healthcheck.Fail, "is NXDOMAIN, want NOERROR"},
 		{"no such name, as wanted", healthcheck.DNS{Question: "nowhere.example", Type: "A", RCode: "NXDOMAIN"}, healthcheck.Pass, ""},
+		{"cut off", healthcheck.DNS{Question: "long", Type: "TXT", Expect: []string{"hello"}}, healthcheck.Fail, `is cut off before "hello"; ask with tcp = true`},
 		{"garbage", healthcheck.DNS{Question: "garbage", Type: "A"}, healthcheck.Fail, "no answer within"},
 		{"to another question", healthcheck.DNS{Question: "other", Type: "A"}, healthcheck.Fail, "no answer within"},
 	} {
