@@ -2,6 +2,7 @@ package ipvs
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -207,9 +208,11 @@ func TestDirectorServices(t *testing.T) {
 	expect("running", 0)
 	status, err := l.A.Control(t.Context(), "/api/v1/status")
 	labtest.Must(t, err)
-	for name := range settings {
-		if !strings.Contains(string(status), name) {
-			t.Errorf("status lacks %s", name)
+	shown := maps.Clone(settings)
+	maps.Copy(shown, map[string][2]string{"tcp_timeout": {"1000s", "900s"}, "tcp_fin_timeout": {"100s", "120s"}, "udp_timeout": {"200s", "300s"}})
+	for name, value := range shown {
+		if want := fmt.Sprintf(`{"name":%q,"value":%q,"was":%q}`, name, value[0], value[1]); !strings.Contains(string(status), want) {
+			t.Errorf("status lacks %s", want)
 		}
 	}
 	// One that was killed has left all of it, and the next knows what was before.

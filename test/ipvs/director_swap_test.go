@@ -198,7 +198,7 @@ func TestDirectorSwap(t *testing.T) {
 	set(true, "one", "two", "three", "sorry")
 	labtest.Must(t, l.A.IP(t.Context(), "address", "add", "192.168.60.240/32", "dev", "eth0"))
 	file := labtest.File(t, l.A, "usher.hcl", swapConfig(dir, one+two))
-	labtest.Start(t, l.A, "-c", file)
+	p := labtest.Start(t, l.A, "-c", file)
 	serving := func(want ...string) {
 		t.Helper()
 		labtest.Must(t, lab.Until(t.Context(), fmt.Sprintf("%q serve", want), func() error {
@@ -220,6 +220,10 @@ func TestDirectorSwap(t *testing.T) {
 
 	set(false, "one") // 20 is not below 20
 	serving("10.1.4.5:8000 20")
+	labtest.Must(t, p.Kill())
+	labtest.Start(t, l.A, "-c", file)
+	labtest.Must(t, l.A.AwaitServers(t.Context(), "web", "down", "10.1.2.3:8000"))
+	serving("10.1.4.5:8000 20") // the quorum is as it was
 	set(false, "two")
 	serving("10.1.3.8:8001 1")
 	set(false, "sorry")

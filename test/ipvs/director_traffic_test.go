@@ -313,8 +313,12 @@ func TestDirectorTraffic(t *testing.T) {
 	t.Run("thresholds", func(t *testing.T) { thresholds(t, l) })
 	t.Run("hashed", func(t *testing.T) { hashes(t, l) })
 	t.Run("schedulers", func(t *testing.T) {
+		shown := unchanged(t, l.A)
 		for _, port := range ports {
 			names(t, l.Client, netip.Addr{}, fmt.Sprintf("192.168.60.231:%d", port), 3)
+			if want := fmt.Sprintf("-A -t 192.168.60.231:%d -s %s\n", port, director.Schedulers()[port-8100]); !strings.Contains(shown, want) {
+				t.Errorf("ipvsadm -Sn lacks %s", want)
+			}
 		}
 	})
 	t.Run("tunnels", func(t *testing.T) { throughTunnels(t, l) })

@@ -161,6 +161,11 @@ type RealServer struct {
 	Reason              string `json:"reason"`
 	ActiveConnections   int    `json:"active_connections"`
 	InactiveConnections int    `json:"inactive_connections"`
+	Override            *struct {
+		Mode   string `json:"mode"`
+		Weight int    `json:"weight"`
+		By     string `json:"by"`
+	} `json:"override"`
 }
 
 // Status asks the node's usher over its control socket.
