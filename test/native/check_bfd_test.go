@@ -150,20 +150,32 @@ bfd "core" {
   multiplier = 3
 `
 
-// TestTrackBFD: an instance waits for its BFD neighbour, here the session of another
-// usher's health check over IPv6 with 50 ms intervals, and gives its address up when
-// that is killed.
+// TestTrackBFD: an instance waits for its BFD neighbour, over IPv6 with 50 ms
+// intervals, and gives its address up when that is killed: the session of another
+// usher's health check, and FRR's bfdd.
 func TestTrackBFD(t *testing.T) {
-	l := suite.New(t, "")
-	start(t, l.A, 150, trackedBFD)
-	labtest.Await(t, l.A, "web", "fault")
-	peer := startCheck(t, l.B, "bfd.hcl", fmt.Sprintf(bfdCheck, "[fd00:99::9]", "[fd00:60::2]"))
-	awaitSaid(t, peer, "bfd: the session with fd00:60::2 is up")
-	labtest.Await(t, l.A, "web", "active")
-	labtest.Must(t, l.A.AwaitVIP(t.Context(), true))
-	died := time.Now()
-	labtest.Must(t, peer.Kill())
-	labtest.Await(t, l.A, "web", "fault")
-	t.Logf("the neighbour's death held the instance after at most %s", time.Since(died).Round(time.Millisecond))
-	labtest.Must(t, l.A.AwaitVIP(t.Context(), false))
+	for name, neighbour := range map[string]func(*testing.T, *lab.Lab) *lab.Process{
+		"usher": func(t *testing.T, l *lab.Lab) *lab.Process {
+			p := startCheck(t, l.B, "bfd.hcl", fmt.Sprintf(bfdCheck, "[fd00:99::9]", "[fd00:60::2]"))
+			awaitSaid(t, p, "bfd: the session with fd00:60::2 is up")
+			return p
+		},
+		"FRR": func(t *testing.T, l *lab.Lab) *lab.Process {
+			return bfdd(t, l.B, fmt.Sprintf(bfddConf, "fd00:60::2 local-address fd00:60::3"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := suite.New(t, "")
+			start(t, l.A, 150, trackedBFD)
+			labtest.Await(t, l.A, "web", "fault")
+			peer := neighbour(t, l)
+			labtest.Await(t, l.A, "web", "active")
+			labtest.Must(t, l.A.AwaitVIP(t.Context(), true))
+			died := time.Now()
+			labtest.Must(t, peer.Kill())
+			labtest.Await(t, l.A, "web", "fault")
+			t.Logf("the neighbour's death held the instance after at most %s", time.Since(died).Round(time.Millisecond))
+			labtest.Must(t, l.A.AwaitVIP(t.Context(), false))
+		})
+	}
 }
