@@ -150,16 +150,28 @@ func TestServersHaveAPast(t *testing.T) {
 	}
 }
 
+// verdict is the page's first line.
+const verdict = `document.getElementById('verdict').textContent`
+
 // TestAServerDies: red without a reload, the warning on top, the event below, and
 // the page says so when the daemon is gone.
 func TestAServerDies(t *testing.T) {
 	f := open(t, status(3, 4))
 	f.do(t, chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool1] [data-rs="10.0.1.2:80"][data-state=up]`)))
 	browser.Shoot(t, f.ctx, "calm")
+	if got := f.text(t, verdict); got != "All is well: nothing needs attention" {
+		t.Errorf("verdict %q", got)
+	}
 	f.Change(func(s *api.Status) {
 		r := &s.VirtualServers[1].RealServers[1]
 		r.State, r.EffectiveWeight, r.Since, r.Reason = "down", 0, time.Now(), "http: connection refused"
 		r.Checks = []api.Check{{Type: "http", State: "down", LastError: "connection refused"}}
+	})
+	f.do(t, chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool1] [data-rs="10.0.1.2:80"][data-state=down]`)))
+	if got := f.text(t, verdict); got != "1 real server is down; every service goes on" {
+		t.Errorf("verdict %q", got)
+	}
+	f.Change(func(s *api.Status) {
 		s.VirtualServers[2].Up = false
 		for i := range s.VirtualServers[2].RealServers {
 			s.VirtualServers[2].RealServers[i].State = "down"
@@ -185,7 +197,7 @@ func TestAServerDies(t *testing.T) {
 	if got := f.text(t, `document.title`); got != "(3) lb1: active for web" {
 		t.Errorf("title %q", got)
 	}
-	if got := f.text(t, `document.getElementById('verdict').textContent`); got != "2 errors and 1 warning need attention" {
+	if got := f.text(t, verdict); got != "2 errors and 1 warning need attention" {
 		t.Errorf("verdict %q", got)
 	}
 	// The one that is down stands first, then the one with a server down.

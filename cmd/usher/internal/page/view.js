@@ -25,22 +25,26 @@ function list(names) {
 const shownWarnings = 30;
 let warningsKey = "";
 function showWarnings(s) {
-  const key = JSON.stringify(s.warnings.map(w => [w.severity, w.kind, w.subject, w.text]));
+  let down = 0;
+  for (const row of pools.values()) if (row.pool) for (const r of row.pool.real_servers) if (r.state === "down") down++;
+  const key = JSON.stringify([down, s.warnings.map(w => [w.severity, w.kind, w.subject, w.text])]);
   if (key === warningsKey) return;
   warningsKey = key;
   const errors = s.warnings.filter(w => w.severity === "error").length;
-  showVerdict(errors, s.warnings.length - errors);
+  showVerdict(errors, s.warnings.length - errors, down);
   const rows = s.warnings.slice(0, shownWarnings).map(warningRow);
   if (s.warnings.length > shownWarnings) rows.push(el("p", { class: "quiet" }, `and ${s.warnings.length - shownWarnings} more: usher status`));
   $("warnings").replaceChildren(...rows);
 }
 
-// showVerdict says in one line, to eyes and ears, whether a person is needed.
-function showVerdict(errors, others) {
+// showVerdict says in one line, to eyes and ears, whether a person is needed. A server
+// that is down is no warning while its service has its quorum, but all is not well.
+function showVerdict(errors, others, down) {
   const count = (n, word) => n ? [`${n} ${word}${n > 1 ? "s" : ""}`] : [];
   const said = [...count(errors, "error"), ...count(others, "warning")].join(" and ");
-  dress($("verdict"), errors ? "bad" : others ? "warn" : "good");
-  put($("verdict"), said ? said + (errors + others > 1 ? " need attention" : " needs attention") : "All is well: nothing needs attention");
+  dress($("verdict"), errors ? "bad" : others || down ? "warn" : "good");
+  const calm = down ? count(down, "real server")[0] + (down > 1 ? " are" : " is") + " down; every service goes on" : "All is well: nothing needs attention";
+  put($("verdict"), said ? said + (errors + others > 1 ? " need attention" : " needs attention") : calm);
 }
 
 function warningRow(w) {
