@@ -3,6 +3,7 @@ package ipvs
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"os/exec"
 	"strings"
@@ -76,6 +77,7 @@ virtual_server "six" {
   address        = "[fd00:60::200]:9376"
   forward_method = "fullnat"
   scheduler      = "rr"
+  snat_addresses = ["fd00:10::200:0/127"]
   real_server "[fd00:10::13]:80" {}
 }
 virtual_server "datagrams" {
@@ -106,6 +108,10 @@ func TestDirectorFullNATPool(t *testing.T) {
 	for _, a := range []string{"10.1.200.0/32", "10.1.200.1/32", "10.1.200.2/32", "10.1.200.3/32", "10.1.201.1/32"} {
 		labtest.Must(t, s.A.IP(t.Context(), "address", "add", a, "dev", "eth1"))
 	}
+	// Deprecated: the kernel takes none of them by itself (RFC 6724, section 5, rule 3).
+	for _, a := range []string{"fd00:10::200:0/128", "fd00:10::200:1/128"} {
+		labtest.Must(t, s.A.IP(t.Context(), "address", "add", a, "dev", "eth1", "nodad", "preferred_lft", "0"))
+	}
 	labtest.Must(t, s.A.IP(t.Context(), "address", "add", "fd00:60::200/128", "dev", "eth0", "nodad"))
 	labtest.Start(t, s.A, "-c", s.file)
 	labtest.Await(t, s.A, "web", "active")
@@ -133,6 +139,16 @@ func TestDirectorFullNATPool(t *testing.T) {
 	peers := labtest.Run(t, s.Real[0], "ss", "-Htan", "src", "10.1.2.3:80")
 	if !strings.Contains(peers, " 10.1.200.") && !strings.Contains(peers, " 10.1.201.1:") {
 		t.Errorf("the server's connections come from\n%s", peers)
+	}
+	labtest.Must(t, s.Client.Do(func() error {
+		c, err := net.DialTimeout("tcp", "[fd00:60::200]:9376", patience)
+		if err == nil {
+			t.Cleanup(func() { c.Close() })
+		}
+		return err
+	}))
+	if peers := labtest.Run(t, s.Real[2], "ss", "-Htan", "src", "[fd00:10::13]:80"); !strings.Contains(peers, "[fd00:10::200:") {
+		t.Errorf("the server's connections by IPv6 come from\n%s", peers)
 	}
 	if !strings.Contains(labtest.Run(t, s.A, "nft", "list", "table", "inet", "usher_fullnat"), "10.1.200.0/30") {
 		t.Error("the rules lack the pool")

@@ -19,6 +19,7 @@ global {
     expire_nodest_conn = true
     conn_reuse_mode    = 0
     sloppy_tcp         = true
+    conntrack          = true
   }
 }
 virtual_server "ports" {
@@ -196,6 +197,7 @@ func TestDirectorServices(t *testing.T) {
 	settings := map[string][2]string{
 		"net.ipv4.vs.expire_nodest_conn": {"1", "0"}, "net.ipv4.vs.conn_reuse_mode": {"0", "1"}, "net.ipv4.vs.sloppy_tcp": {"1", "0"},
 		"net.ipv4.vs.expire_quiescent_template": {"1", "0"}, "net.ipv4.ip_forward": {"1", "0"},
+		"net.ipv4.vs.conntrack": {"1", "0"},
 	}
 	expect := func(when string, i int) {
 		t.Helper()
