@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -16,23 +17,42 @@ const tick = 10 * time.Millisecond
 
 // rest waits until a program and its children use next to no processor.
 func rest(ctx context.Context, p *lab.Process) error {
+	err := lull(ctx, p.Done(), 5*tick, func() (time.Duration, error) { return usage(p.PID()) })
+	if err != nil {
+		return fmt.Errorf("wait until it rests: %w; the last that it said:\n%s", err, p.Tail(20))
+	}
+	return nil
+}
+
+// calm waits until this machine has next to nothing to do: what the trial before has
+// left in the kernel is taken down in the background.
+func calm(ctx context.Context) error {
+	if err := lull(ctx, nil, 10*tick, busy); err != nil {
+		return fmt.Errorf("wait until the machine is calm: %w", err)
+	}
+	return nil
+}
+
+// lull waits until used grows by little at the most in a second. It is an error if
+// over is closed before.
+func lull(ctx context.Context, over <-chan struct{}, little time.Duration, used func() (time.Duration, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	last := time.Duration(-1)
 	for {
-		used, err := usage(p.PID())
+		now, err := used()
 		if err != nil {
 			return err
 		}
-		if last >= 0 && used-last <= 5*tick {
+		if last >= 0 && now-last <= little {
 			return nil
 		}
-		last = used
+		last = now
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait until it rests: %w; the last that it said:\n%s", ctx.Err(), p.Tail(20))
-		case <-p.Done():
-			return fmt.Errorf("it ended:\n%s", p.Tail(20))
+			return ctx.Err()
+		case <-over:
+			return errors.New("it ended")
 		case <-time.After(time.Second):
 		}
 	}
@@ -70,29 +90,6 @@ func usage(pid int) (time.Duration, error) {
 		sum += below
 	}
 	return sum, nil
-}
-
-// calm waits until this machine has next to nothing to do: what the trial before has
-// left in the kernel is taken down in the background.
-func calm(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	last := time.Duration(-1)
-	for {
-		busy, err := busy()
-		if err != nil {
-			return err
-		}
-		if last >= 0 && busy-last <= 10*tick {
-			return nil
-		}
-		last = busy
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait until the machine is calm: %w", ctx.Err())
-		case <-time.After(time.Second):
-		}
-	}
 }
 
 // busy is the time that all processors together did not idle (proc_stat(5)).
