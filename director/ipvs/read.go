@@ -135,12 +135,16 @@ func (k *Kernel) named(keys []ServiceKey) ([]serviceRecord, error) {
 // rereads bounds how often a table that others keep changing is read again.
 const rereads = 20
 
+// agreed is how many dumps in parts must have the same services.
+const agreed = 3
+
 // services gives all services. The kernel counts its way through those of all
 // network namespaces together, so where one comes or goes anywhere between two parts
 // of a dump, that dump leaves some out or repeats them. A dump in parts is believed
-// once the next one has the same services.
+// once the next two have the same services: two in a row may leave out the same one.
 func (k *Kernel) services() ([]serviceRecord, error) {
 	var before map[ServiceKey]bool
+	same := 0
 	for range rereads {
 		all, parts, err := k.dumpServices()
 		if err != nil {
@@ -150,7 +154,10 @@ func (k *Kernel) services() ([]serviceRecord, error) {
 		for _, s := range all {
 			keys[s.key] = true
 		}
-		if parts == 1 || len(keys) == len(all) && maps.Equal(keys, before) {
+		if len(keys) < len(all) || !maps.Equal(keys, before) {
+			same = 0
+		}
+		if same++; parts == 1 || same == agreed {
 			return all, nil
 		}
 		before = keys

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -296,6 +297,11 @@ func (l *Loop) end(c *conn, err error) {
 	l.timers.Remove(&c.timer)
 	c.busy, c.exchange, c.out = false, nil, nil
 	l.rest(c, err == nil)
+	// A connection that is refused is so whenever it is looked at; what a server ends
+	// later, it may have ended because nothing came.
+	if phase == Connecting && errors.Is(err, unix.ECONNREFUSED) {
+		lost = false
+	}
 	exchange.Ended(phase, lost, err)
 }
 
