@@ -47,7 +47,10 @@ type Result struct {
 	Outcome Outcome
 	// Reason says in words what went wrong, for the person who has to mend it.
 	// A pass may carry one too, as an agent's message.
-	Reason  string
+	Reason string
+	// Certain says of a failure that it would have been found at any time: no lateness
+	// of this machine can have brought it about.
+	Certain bool
 	Latency time.Duration
 	// Expiry is when the server's certificate ends; zero where there is none.
 	Expiry time.Time

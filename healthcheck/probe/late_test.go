@@ -2,39 +2,46 @@ package probe
 
 import (
 	"context"
+	"io"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"usher/healthcheck"
+	"usher/healthcheck/probe/loop"
 )
 
 // TestFailureSeenLate: a failure counts where the probe ended at its timeout or soon
-// after. Seen long after, it says that this process did not get to run. A success is
-// one however late it is seen.
+// after. Seen long after, it says that this process did not get to run; a connection that
+// is refused, or a success, is one however late it is seen.
 func TestFailureSeenLate(t *testing.T) {
 	const timeout = time.Second
+	c := &healthcheck.Check{Timeout: timeout}
+	silent := broken(c, "reading", loop.ErrTimeout)
 	for _, tc := range []struct {
-		took    time.Duration
-		outcome healthcheck.Outcome
-		want    healthcheck.Outcome
+		took   time.Duration
+		result healthcheck.Result
+		want   healthcheck.Outcome
 	}{
-		{timeout / 10, healthcheck.Fail, healthcheck.Fail},
-		{timeout, healthcheck.Fail, healthcheck.Fail},
-		{timeout * 14 / 10, healthcheck.Fail, healthcheck.Fail},
-		{timeout * 16 / 10, healthcheck.Fail, healthcheck.Inconclusive},
-		{timeout * 100, healthcheck.Fail, healthcheck.Inconclusive},
-		{timeout * 100, healthcheck.Pass, healthcheck.Pass},
+		{timeout / 10, silent, healthcheck.Fail},
+		{timeout, silent, healthcheck.Fail},
+		{timeout * 14 / 10, silent, healthcheck.Fail},
+		{timeout * 16 / 10, silent, healthcheck.Inconclusive},
+		{timeout * 100, silent, healthcheck.Inconclusive},
+		{timeout * 100, broken(c, "reading", io.EOF), healthcheck.Inconclusive},
+		{timeout * 100, broken(c, "connecting", syscall.ECONNREFUSED), healthcheck.Fail},
+		{timeout * 100, pass(), healthcheck.Pass},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			probe := func(context.Context, *healthcheck.Check) healthcheck.Result {
 				time.Sleep(tc.took)
-				return healthcheck.Result{Outcome: tc.outcome, Reason: "no answer"}
+				return tc.result
 			}
-			r := run(t.Context(), probe, healthcheck.Job{Check: &healthcheck.Check{Timeout: timeout}})
+			r := run(t.Context(), probe, healthcheck.Job{Check: c})
 			if late := strings.HasPrefix(r.Reason, tooLate); r.Outcome != tc.want || late != (tc.want == healthcheck.Inconclusive) || r.Latency != tc.took {
-				t.Errorf("%s after %s is %+v", tc.outcome, tc.took, r)
+				t.Errorf("%+v after %s is %+v", tc.result, tc.took, r)
 			}
 		})
 	}

@@ -42,7 +42,10 @@ func broken(c *healthcheck.Check, doing string, err error) healthcheck.Result {
 	case errors.Is(err, loop.ErrTimeout), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		return failf("no answer within %s, while %s (%s)", round(c.Timeout), doing, target(c))
 	}
-	return failf("%s: %s", doing, words(c, err))
+	r := failf("%s: %s", doing, words(c, err))
+	// What a server ends later, it may have ended because nothing came.
+	r.Certain = errors.Is(err, syscall.ECONNREFUSED)
+	return r
 }
 
 // tooLate is what a failure says of the server if this process stood still meanwhile.
@@ -51,7 +54,7 @@ const tooLate = "looked too late to tell"
 // judgedLate makes a failure inconclusive if it was found after this process had stood
 // still for too long.
 func judgedLate(r healthcheck.Result, lost bool) healthcheck.Result {
-	if lost && r.Outcome == healthcheck.Fail {
+	if lost && r.Outcome == healthcheck.Fail && !r.Certain {
 		r.Outcome, r.Reason = healthcheck.Inconclusive, tooLate+": "+r.Reason
 	}
 	return r

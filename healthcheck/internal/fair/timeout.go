@@ -6,12 +6,14 @@ import "time"
 
 // Timeout runs in slices, and whoever keeps it looks at the end of each. One that is
 // looked at in time is used up. After one that is looked at late this process stood
-// still, the answer may wait in a socket, and the slice is granted once more. The zero
-// value has not begun.
+// still, the answer may wait in a socket, and the slice is granted once more; but only
+// once, so that on a machine that is late all the time silence is found out too. The
+// zero value has not begun.
 type Timeout struct {
 	whole time.Duration
 	left  time.Duration
-	lost  time.Duration // in which this process stood still
+	worst time.Duration // for so long this process stood still at once
+	again bool          // the slice was granted once more
 	until time.Time     // the end of the slice
 }
 
@@ -33,12 +35,13 @@ func (t *Timeout) Begin(now time.Time, d time.Duration) time.Time {
 // that the timeout is over: at its end if all slices were looked at in time, and soon
 // after a stall of more than half of it.
 func (t *Timeout) Look(now time.Time) (again time.Time, over bool) {
-	switch late := t.late(now); {
-	case t.Lost(t.until):
+	if t.Lost(t.until) {
 		return t.until, true
-	case late > 0:
-		t.lost += late
-	default:
+	}
+	late := t.late(now)
+	t.worst = max(t.worst, late)
+	t.again = late > 0 && !t.again
+	if !t.again {
 		t.left -= t.length()
 	}
 	if t.left <= 0 {
@@ -47,9 +50,9 @@ func (t *Timeout) Look(now time.Time) (again time.Time, over bool) {
 	return t.slice(now), false
 }
 
-// Lost says that this process has stood still for more than half of the timeout: that
-// a probe failed says nothing of the server.
-func (t *Timeout) Lost(now time.Time) bool { return t.lost+t.late(now) > t.whole/2 }
+// Lost says that this process has stood still for more than half of the timeout, at
+// once: that a probe failed says nothing of the server.
+func (t *Timeout) Lost(now time.Time) bool { return max(t.worst, t.late(now)) > t.whole/2 }
 
 // late is how much later than at its end the slice is looked at; 0 if in time.
 func (t *Timeout) late(now time.Time) time.Duration {

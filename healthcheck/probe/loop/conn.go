@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -153,7 +152,7 @@ func (l *Loop) look() {
 		open := l.fresh[:0]
 		for i, c := range l.fresh {
 			if l.polls[i].Revents != 0 {
-				l.ready(c)
+				l.ready(c, l.polls[i].Revents&unix.POLLERR != 0)
 			}
 			if c.busy {
 				open = append(open, c)
@@ -185,6 +184,11 @@ func (l *Loop) watch(c *conn) {
 		return
 	}
 	interest := uint32(c.awaits())
+	if c.phase != Receiving {
+		// What is awaited is tried until it has to wait again, so one word is enough;
+		// and a descriptor that is ready without having come further spins nothing.
+		interest |= unix.EPOLLET
+	}
 	if c.watched && c.interest == interest {
 		return
 	}
@@ -199,16 +203,31 @@ func (l *Loop) watch(c *conn) {
 	c.watched, c.interest = true, interest
 }
 
-// ready goes on with a connection on which something happened.
-func (l *Loop) ready(c *conn) {
+// ready goes on with a connection on which something happened, perhaps an error.
+func (l *Loop) ready(c *conn, failed bool) {
 	switch c.phase {
 	case Connecting:
+		if failed && l.failed(c) {
+			return
+		}
 		l.connected(c)
 	case Sending:
 		l.send(c)
 	case Receiving:
 		l.receive(c)
 	}
+}
+
+// failed ends a connection attempt that the network has refused. Where its word comes
+// while the connect is still on its way, from this machine's own firewall or IPVS, the
+// kernel keeps it as a soft error (tcp(7), "Error handling") and goes on asking, with
+// the first repeat a second later; anywhere else the same word ends the attempt at once.
+func (l *Loop) failed(c *conn) bool {
+	err := pendingError(c.fd)
+	if err != nil {
+		l.end(c, err)
+	}
+	return err != nil
 }
 
 func (l *Loop) connected(c *conn) {
@@ -297,11 +316,6 @@ func (l *Loop) end(c *conn, err error) {
 	l.timers.Remove(&c.timer)
 	c.busy, c.exchange, c.out = false, nil, nil
 	l.rest(c, err == nil)
-	// A connection that is refused is so whenever it is looked at; what a server ends
-	// later, it may have ended because nothing came.
-	if phase == Connecting && errors.Is(err, unix.ECONNREFUSED) {
-		lost = false
-	}
 	exchange.Ended(phase, lost, err)
 }
 

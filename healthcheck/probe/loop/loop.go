@@ -179,7 +179,7 @@ func (l *Loop) collect() int {
 	}
 	for _, ev := range l.events[:n] {
 		if c := l.conns[ev.Fd]; c != nil && c.busy {
-			l.ready(c)
+			l.ready(c, ev.Events&unix.EPOLLERR != 0)
 		}
 	}
 	return n
@@ -188,7 +188,8 @@ func (l *Loop) collect() int {
 // expire ends what has had its time. What has come in goes first, so that the end of a
 // time that this process slept through is believed only of servers that are silent still.
 func (l *Loop) expire(ctx context.Context, now time.Time) {
-	for l.collect() > 0 {
+	// Within so many rounds each that is ready has had its turn, even if one always is.
+	for rounds := l.size()/len(l.events) + 1; rounds > 0 && l.collect() > 0; rounds-- {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -207,6 +208,13 @@ func (l *Loop) expire(ctx context.Context, now time.Time) {
 	if ctx.Err() == nil {
 		l.arm(next)
 	}
+}
+
+// size is how many descriptors there are at most.
+func (l *Loop) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
 }
 
 // shut closes everything; what was under way ends with ErrStopped.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // result is one line of the table, or one round of it.
@@ -35,37 +37,25 @@ func (r result) String() string {
 // usage is a process's use of CPU and memory.
 type usage struct {
 	user, system time.Duration
-	rss          int
+	rss          int // KiB
 }
 
 // tick is the unit of /proc/PID/stat (USER_HZ).
 const tick = 10 * time.Millisecond
 
 func use(pid int) (u usage, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	proc, err := procfs.NewProc(pid)
 	if err != nil {
 		return u, err
 	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return u, fmt.Errorf("/proc/%d/stat is too short", pid)
-	}
-	var user, system int
-	if _, err := fmt.Sscan(fields[11], &user); err != nil {
-		return u, err
-	}
-	if _, err := fmt.Sscan(fields[12], &system); err != nil {
-		return u, err
-	}
-	u.user, u.system = time.Duration(user)*tick, time.Duration(system)*tick
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	stat, err := proc.Stat()
 	if err != nil {
 		return u, err
 	}
-	_, after, _ := strings.Cut(string(status), "VmRSS:")
-	_, err = fmt.Sscan(after, &u.rss)
-	return u, err
+	return usage{
+		user: time.Duration(stat.UTime) * tick, system: time.Duration(stat.STime) * tick,
+		rss: stat.ResidentMemory() >> 10,
+	}, nil
 }
 
 // pause waits, or ends early with the context.

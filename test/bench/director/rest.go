@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/prometheus/procfs"
 
 	"usher/test/lab"
 )
 
-// tick is the unit of /proc/PID/stat (USER_HZ).
+// tick is the unit in which the kernel counts processor time (USER_HZ).
 const tick = 10 * time.Millisecond
 
 // rest waits until a program and its children use next to no processor.
@@ -60,20 +61,15 @@ func lull(ctx context.Context, over <-chan struct{}, little time.Duration, used 
 
 // usage is the processor time of a process and all below it.
 func usage(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	proc, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0, err
 	}
-	_, after, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(after)
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("/proc/%d/stat is too short", pid)
-	}
-	var user, system int
-	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+	stat, err := proc.Stat()
+	if err != nil {
 		return 0, err
 	}
-	sum := time.Duration(user+system) * tick
+	sum := seconds(stat.CPUTime())
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {
 		return 0, err
@@ -94,22 +90,16 @@ func usage(pid int) (time.Duration, error) {
 
 // busy is the time that all processors together did not idle (proc_stat(5)).
 func busy() (time.Duration, error) {
-	stat, err := os.ReadFile("/proc/stat")
+	all, err := procfs.NewDefaultFS()
 	if err != nil {
 		return 0, err
 	}
-	line, _, _ := strings.Cut(string(stat), "\n")
-	const idle, iowait = 4, 5
-	var sum time.Duration
-	for i, word := range strings.Fields(line) {
-		if i == 0 || i == idle || i == iowait {
-			continue
-		}
-		n, err := strconv.ParseUint(word, 10, 63)
-		if err != nil {
-			return 0, fmt.Errorf("/proc/stat: %w", err)
-		}
-		sum += time.Duration(n) * tick
+	stat, err := all.Stat()
+	if err != nil {
+		return 0, err
 	}
-	return sum, nil
+	t := stat.CPUTotal
+	return seconds(t.User + t.Nice + t.System + t.IRQ + t.SoftIRQ + t.Steal), nil
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
