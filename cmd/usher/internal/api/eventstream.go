@@ -11,11 +11,12 @@ import (
 	"usher/cmd/usher/internal/events"
 )
 
-// How long a reader may be kept waiting, and how often a silent stream says that it
-// is alive.
+// How long a reader may be kept waiting, how long writing the answer to one who waited
+// may take, and how often a silent stream says that it is alive.
 const (
-	maxWait   = time.Minute
-	keepAlive = 15 * time.Second
+	maxWait     = time.Minute
+	answerLimit = 30 * time.Second
+	keepAlive   = 15 * time.Second
 )
 
 func (h *handlers) events(w http.ResponseWriter, r *http.Request) {
@@ -28,6 +29,9 @@ func (h *handlers) events(w http.ResponseWriter, r *http.Request) {
 		h.eventStream(w, r, f)
 		return
 	}
+	// The server's limit for writing an answer is not to run out while there is none. The
+	// error only says that this writer has no limit.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + answerLimit))
 	limit := time.NewTimer(wait)
 	defer limit.Stop()
 	for {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/api/apitest"
@@ -42,6 +43,25 @@ func TestLongPoll(t *testing.T) {
 	b.Events().Add(events.Event{Instance: "web", Kind: "state"})
 	if l := <-answers; len(l.Events) != 1 || l.Events[0].Seq != 2 || l.Last != 2 {
 		t.Errorf("the poll gave %+v", l)
+	}
+}
+
+// TestLongPollOutlastsTheWriteLimit: a server that bounds the writing of an answer
+// does not take the waiting for it; one that has waited in vain is told so.
+func TestLongPollOutlastsTheWriteLimit(t *testing.T) {
+	const limit = 50 * time.Millisecond
+	server := httptest.NewUnstartedServer(api.Handler(apitest.New(api.Status{}), metricsDouble(), false, nil))
+	server.Config.WriteTimeout = limit
+	server.Start()
+	defer server.Close()
+	resp, err := http.Get(server.URL + "/api/v1/events?wait=" + (3 * limit).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var l api.EventList
+	if err := json.NewDecoder(resp.Body).Decode(&l); err != nil || resp.StatusCode != http.StatusOK || l.Events == nil {
+		t.Errorf("%s, %v, %+v", resp.Status, err, l)
 	}
 }
 
