@@ -26,7 +26,7 @@ const jsonMedia = "application/json"
 
 func routes() []route {
 	filter := []parameter{
-		{"since", "integer", "only events with a greater sequence number"},
+		{"since", "integer", "only events with a greater sequence number; numbers go on rising when the daemon is started anew"},
 		{"limit", "integer", "at most so many, the newest"},
 		{"instance", "string", "only those of this instance"},
 		{"virtual_server", "string", "only those of this virtual server"},

@@ -30,6 +30,9 @@ changes of each real server. With -f it goes on with those to come.`,
   usher events --json | jq -r 'select(.severity == "error") | .reason'`,
 		Args: cobra.NoArgs,
 		RunE: do(func(cmd *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return &usageError{fmt.Errorf("--lines %d is no number of events", limit)}
+			}
 			c, err := a.client()
 			if err != nil {
 				return err
@@ -87,8 +90,8 @@ func (a *app) showEvent(e events.Event, asJSON bool) error {
 // retry is the pause before a daemon that went away is asked again.
 const retry = time.Second
 
-// followEvents goes on across restarts of the daemon, whose sequence numbers begin
-// anew.
+// followEvents goes on where it was when the daemon has been started anew, or the
+// connection was lost.
 func followEvents(ctx context.Context, c *api.Client, q url.Values, show func(events.Event) error) error {
 	connected := false
 	for {
@@ -101,6 +104,8 @@ func followEvents(ctx context.Context, c *api.Client, q url.Values, show func(ev
 			if err := json.Unmarshal(data, &e); err != nil {
 				return err
 			}
+			q.Set("since", strconv.FormatUint(e.Seq, 10))
+			q.Del("limit")
 			return show(e)
 		})
 		switch {

@@ -25,23 +25,28 @@ import (
 // daemon is the double of one, behind a control socket.
 func daemon(t *testing.T, s api.Status) (socket string, b *apitest.Backend) {
 	t.Helper()
-	socket = filepath.Join(t.TempDir(), "u.sock")
+	socket, b = filepath.Join(t.TempDir(), "u.sock"), apitest.New(s)
+	t.Cleanup(serve(t, socket, b))
+	return socket, b
+}
+
+// serve is b behind a control socket, until stop.
+func serve(t *testing.T, socket string, b *apitest.Backend) (stop func()) {
+	t.Helper()
 	l, err := control.Listen(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b = apitest.New(s)
 	server := &http.Server{Handler: api.Handler(b, http.NotFoundHandler(), true, nil), ConnContext: control.WithPeer}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
 		server.Serve(l)
 	}()
-	t.Cleanup(func() {
+	return func() {
 		server.Close()
 		<-served
-	})
-	return socket, b
+	}
 }
 
 func TestStatusTable(t *testing.T) {
@@ -97,6 +102,41 @@ func TestEventsFollow(t *testing.T) {
 		}
 		if !lines.Scan() || !strings.Contains(lines.Text(), want) {
 			t.Fatalf("line %d: %q lacks %s", i, lines.Text(), want)
+		}
+	}
+	cancel()
+	if code := <-ended; code != 0 {
+		t.Errorf("interrupted: status %d", code)
+	}
+}
+
+// TestEventsFollowOn: what has been shown is not shown again when the connection was
+// lost, and what happened meanwhile is.
+func TestEventsFollowOn(t *testing.T) {
+	socket, b := filepath.Join(t.TempDir(), "u.sock"), apitest.New(api.Status{})
+	for _, reason := range []string{"old", "one"} {
+		b.Events().Add(events.Event{Kind: "reload", Reason: reason})
+	}
+	stop := serve(t, socket, b)
+	ctx, cancel := context.WithCancel(t.Context())
+	in, stdout := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- cli.Run(ctx, []string{"events", "-f", "-n", "1", "--control", socket}, cli.System{
+			Stdin: strings.NewReader(""), Stdout: stdout, Stderr: io.Discard, Getenv: func(string) string { return "" },
+		})
+	}()
+	lines := bufio.NewScanner(in)
+	for _, want := range []string{"one", "two", "three"} {
+		if want == "two" {
+			stop()
+			for _, reason := range []string{"two", "three"} {
+				b.Events().Add(events.Event{Kind: "reload", Reason: reason})
+			}
+			t.Cleanup(serve(t, socket, b))
+		}
+		if !lines.Scan() || !strings.HasSuffix(lines.Text(), want) {
+			t.Fatalf("%q, not %s", lines.Text(), want)
 		}
 	}
 	cancel()

@@ -83,7 +83,7 @@ type reloadOutcome struct {
 // New makes a Daemon. Nothing runs before Run.
 func New(o Options) *Daemon {
 	return &Daemon{
-		opts: o, log: o.Log, ring: events.NewRing(0), metrics: metrics.New(o.Version),
+		opts: o, log: o.Log, ring: events.NewRing(0, events.Numbering(time.Now())), metrics: metrics.New(o.Version),
 		failed: make(chan error, 4), quorum: make(chan struct{}, 1), history: newHistory(),
 		alerts: o.Parts.Alerts(),
 	}

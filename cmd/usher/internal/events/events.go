@@ -33,7 +33,7 @@ const (
 // Event is one thing that happened, with its reason. Exactly one of Instance,
 // VirtualServer or neither (the daemon itself) says what it happened to.
 type Event struct {
-	Seq           uint64    `json:"seq"` // rises by one with each event of this process
+	Seq           uint64    `json:"seq"` // rises by one with each event; a daemon started later counts on from a greater number
 	Time          time.Time `json:"time"`
 	Severity      Severity  `json:"severity"`
 	Kind          string    `json:"kind"` // vrrp.EventKind, director.EventKind, or reload, start, stop, maintenance
@@ -109,13 +109,21 @@ type Ring struct {
 
 type server struct{ virtual, real string }
 
-// NewRing makes a ring of so many events, DefaultSize where size is 0.
-func NewRing(size int) *Ring {
+// NewRing makes a ring of so many events, DefaultSize where size is 0. The first event
+// is numbered last+1.
+func NewRing(size int, last uint64) *Ring {
 	if size <= 0 {
 		size = DefaultSize
 	}
-	return &Ring{size: size, servers: map[server][]Event{}, fresh: make(chan struct{})}
+	return &Ring{size: size, last: last, servers: map[server][]Event{}, fresh: make(chan struct{})}
 }
+
+// Numbering is the last for a ring that begins at a time: its events have greater
+// numbers than those of every ring that began before, as long as there is less than one
+// in a microsecond. So a reader who gives the last number that it knows misses nothing
+// when the daemon is started anew. (Programs that keep numbers as floating point hold it
+// exactly.)
+func Numbering(begin time.Time) uint64 { return uint64(max(begin.UnixMicro(), 0)) }
 
 // Add numbers an event and remembers it. An event without time or severity gets
 // the present and Info.
@@ -149,7 +157,7 @@ func appendLimited(list []Event, e Event, limit int) []Event {
 
 // Filter chooses events. Empty fields choose all.
 type Filter struct {
-	Since         uint64 // only those with a greater sequence number
+	Since         uint64 // only those with a greater sequence number; all where no event has come so far
 	Limit         int    // at most so many, the newest; 0 for all
 	Instance      string
 	VirtualServer string
@@ -169,6 +177,9 @@ func (f Filter) match(e Event) bool {
 func (r *Ring) List(f Filter) (chosen []Event, last uint64, more <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if f.Since > r.last { // of a daemon before this one, when the clock was ahead
+		f.Since = 0
+	}
 	chosen = []Event{}
 	choose := func(from []Event) {
 		for _, e := range from {

@@ -14,7 +14,7 @@ import (
 )
 
 func TestNewestStayInOrder(t *testing.T) {
-	r := events.NewRing(3)
+	r := events.NewRing(3, 0)
 	for i := range 5 {
 		r.Add(events.Event{Reason: fmt.Sprint(i)})
 	}
@@ -33,7 +33,7 @@ func TestNewestStayInOrder(t *testing.T) {
 // TestQuietServerKeepsItsHistory: a flapping server must not wipe out what happened
 // to another one.
 func TestQuietServerKeepsItsHistory(t *testing.T) {
-	r := events.NewRing(10)
+	r := events.NewRing(10, 0)
 	quiet := events.Event{VirtualServer: "web", RealServer: "10.0.0.1:80", Reason: "once"}
 	r.Add(quiet)
 	for range 100 {
@@ -60,7 +60,7 @@ func TestQuietServerKeepsItsHistory(t *testing.T) {
 }
 
 func TestWaitersWake(t *testing.T) {
-	r := events.NewRing(0)
+	r := events.NewRing(0, 0)
 	_, _, more := r.List(events.Filter{})
 	select {
 	case <-more:
@@ -69,6 +69,27 @@ func TestWaitersWake(t *testing.T) {
 	}
 	r.Add(events.Event{})
 	<-more
+}
+
+// TestAcrossARestart: who knows the number of the last event of the daemon before
+// this one is given all of this one's, also where the clock was put back between.
+func TestAcrossARestart(t *testing.T) {
+	start := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	before := events.NewRing(0, events.Numbering(start))
+	known := before.Add(events.Event{}).Seq
+	for _, again := range []time.Time{start.Add(time.Second), start.Add(-time.Hour)} {
+		r := events.NewRing(0, events.Numbering(again))
+		for range 3 {
+			r.Add(events.Event{})
+		}
+		list, last, _ := r.List(events.Filter{Since: known})
+		if len(list) != 3 || list[2].Seq != last {
+			t.Errorf("started %v: %+v, last %d", again, list, last)
+		}
+		if list, _, _ = r.List(events.Filter{Since: last}); len(list) != 0 {
+			t.Errorf("started %v: again %+v", again, list)
+		}
+	}
 }
 
 func TestTranslation(t *testing.T) {

@@ -130,7 +130,7 @@ function listen() {
   const events = new EventSource("/api/v1/events?limit=" + eventsShown);
   events.addEventListener("event", e => {
     const event = JSON.parse(e.data);
-    if (event.seq <= lastEvent) { // a restarted daemon counts anew
+    if (event.seq <= lastEvent) { // a daemon started anew, after the clock was put back
       $("events").replaceChildren();
       lastEvent = 0;
     }

@@ -24,7 +24,7 @@ type Backend struct {
 
 // New makes a healthy daemon with this status.
 func New(s api.Status) *Backend {
-	return &Backend{status: s, health: api.Health{OK: true, Problems: []string{}}, ring: events.NewRing(0)}
+	return &Backend{status: s, health: api.Health{OK: true, Problems: []string{}}, ring: events.NewRing(0, 0)}
 }
 
 // Change changes the status.
