@@ -105,6 +105,12 @@ func TestExitStatuses(t *testing.T) {
 		err  string
 	}{
 		{[]string{"frob"}, 2, `unknown command "frob"`},
+		{[]string{"frob", "--help"}, 2, `unknown command "frob"`},
+		{[]string{"help", "frob"}, 2, `unknown command "frob"`},
+		{[]string{"help", "status", "frob"}, 2, `unknown command "frob" for "usher status"`},
+		{[]string{"stauts"}, 2, "Did you mean this?\n\tstatus\n"},
+		{[]string{"completion", "frob"}, 2, `unknown command "frob" for "usher completion"`},
+		{[]string{"events", "-n", "-1"}, 2, "--lines -1 is no number of events"},
 		{[]string{"drain", "web"}, 2, "accepts 2 arg(s)"},
 		{[]string{"weight", "web", "10.0.0.1:80", "many"}, 2, "not a number in 0..65535"},
 		{[]string{"maintenance", "maybe"}, 2, `invalid argument "maybe"`},

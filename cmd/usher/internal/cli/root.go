@@ -26,9 +26,6 @@ func Run(ctx context.Context, args []string, s System) int {
 	a := &app{System: s, style: terminal.Style{On: terminal.Colours(s.Stdout, s.Getenv)}}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(s.Stdin)
-	root.SetOut(s.Stdout)
-	root.SetErr(s.Stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	return a.finish(cmd, err)
 }
@@ -126,11 +123,11 @@ Exit status: 0 done, 1 failed, 2 the command line makes no sense; validate and
 plan have their own, told by their help.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return cmd.Help()
-		},
+		RunE:          help,
 	}
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w (see usher %s --help)", err, strings.TrimPrefix(cmd.CommandPath(), "usher "))}
 	})
@@ -156,6 +153,33 @@ func (a *app) groups(root *cobra.Command) {
 		}
 	}
 	root.AddCommand(a.version(), a.child(), a.man(root))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Run, c.RunE = nil, helpAbout
+		case "completion":
+			c.RunE = help // its arguments are looked at only if it does something
+		}
+	}
+}
+
+// help shows a command's help.
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// helpAbout shows the help of the command that the arguments name. The library's own
+// takes a command that is not there for none at all.
+func helpAbout(cmd *cobra.Command, args []string) error {
+	c, rest, err := cmd.Root().Find(args)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("unknown command %q for %q", rest[0], c.CommandPath())
+	}
+	if err != nil {
+		return err
+	}
+	c.InitDefaultHelpFlag() // else only a command that runs has it
+	return c.Help()
 }
 
 // steered adds the flags by which a command finds its daemon.
