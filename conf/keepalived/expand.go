@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
@@ -26,6 +25,13 @@ func (r *reader) expand(body, comment, path string, number, depth int) error {
 	}
 	for one := range strings.SplitSeq(replaced, "\n") {
 		one = strings.TrimSpace(one)
+		if strings.HasPrefix(one, "@") { // in a variable; those of the file itself are decided
+			if kept, rest := r.condition(one); kept {
+				one = rest
+			} else {
+				one = ""
+			}
+		}
 		switch {
 		case one == "":
 			continue
@@ -39,6 +45,10 @@ func (r *reader) expand(body, comment, path string, number, depth int) error {
 			r.vars[m[1]] = m[2]
 			continue
 		}
+		if strings.Contains(one, "${_RANDOM") {
+			word, _ := cutWord(one)
+			r.warn(path, number, word, "${_RANDOM} stays as it is: usher has no random values in its configuration")
+		}
 		if len(r.lines) > r.limit {
 			return fmt.Errorf("keepalived: %s:%d: the configuration becomes too long", path, number)
 		}
@@ -48,164 +58,8 @@ func (r *reader) expand(body, comment, path string, number, depth int) error {
 	return nil
 }
 
-// repeat expands one ~SEQ or ~LST at the start of a line.
-func (r *reader) repeat(body, comment, path string, number, depth int) error {
-	fail := func(problem string) error {
-		return fmt.Errorf("keepalived: %s:%d: %s: %s", path, number, body, problem)
-	}
-	head, rest, ok := cutParentheses(body)
-	if !ok {
-		return fail("the parentheses are not closed")
-	}
-	name, args, _ := strings.Cut(head, "(")
-	fields := splitArgs(r.substitute(args, path))
-	if len(fields) < 2 {
-		return fail("a variable and its values are needed")
-	}
-	var names []string
-	var rounds [][]string
-	if strings.HasPrefix(name, "~LST") {
-		names = group(fields[0])
-		for _, f := range fields[1:] {
-			rounds = append(rounds, group(f))
-		}
-	} else {
-		names = []string{fields[0]}
-		numbers, problem := sequence(fields[1:])
-		if problem != "" {
-			return fail(problem)
-		}
-		format := "%d"
-		if name == "~SEQx" {
-			format = "%x"
-		}
-		for _, n := range numbers {
-			rounds = append(rounds, []string{fmt.Sprintf(format, n)})
-		}
-	}
-	saved := map[string]string{}
-	for _, n := range names {
-		if v, ok := r.vars[n]; ok {
-			saved[n] = v
-		}
-	}
-	for _, values := range rounds {
-		for i, n := range names {
-			r.vars[n] = ""
-			if i < len(values) {
-				r.vars[n] = values[i]
-			}
-		}
-		if err := r.expand(strings.TrimSpace(rest), comment, path, number, depth+1); err != nil {
-			return err
-		}
-		comment = ""
-	}
-	for _, n := range names {
-		delete(r.vars, n)
-		if v, ok := saved[n]; ok {
-			r.vars[n] = v
-		}
-	}
-	return nil
-}
-
-// sequence is what (end), (start, end) or (start, step, end) count.
-func sequence(fields []string) (numbers []int, problem string) {
-	var given []int
-	for _, f := range fields {
-		n, err := strconv.Atoi(f)
-		if err != nil || n < -1<<31 || n > 1<<31 {
-			return nil, strconv.Quote(f) + " is not a number"
-		}
-		given = append(given, n)
-	}
-	start, step, end := 1, 1, given[len(given)-1]
-	switch len(given) {
-	case 1:
-	case 2, 3:
-		start = given[0]
-	default:
-		return nil, "more than start, step and end are given"
-	}
-	if start > end {
-		step = -1
-	}
-	if len(given) == 3 {
-		step = given[1]
-	}
-	switch {
-	case step == 0 || (end-start)*step < 0:
-		return nil, "it never reaches its end"
-	case (end-start)/step >= 65536:
-		return nil, "it is longer than 65536"
-	}
-	for n := start; step > 0 && n <= end || step < 0 && n >= end; n += step {
-		numbers = append(numbers, n)
-	}
-	return numbers, ""
-}
-
-// cutParentheses splits "name(args)rest" behind the parenthesis that closes the
-// first one.
-func cutParentheses(s string) (head, rest string, ok bool) {
-	depth := 0
-	for i, c := range s {
-		switch c {
-		case '(':
-			depth++
-		case ')':
-			if depth--; depth == 0 {
-				return s[:i], s[i+1:], true
-			}
-			if depth < 0 {
-				return "", "", false
-			}
-		}
-	}
-	return "", "", false
-}
-
-// splitArgs splits at commas outside braces and quotes.
-func splitArgs(s string) []string {
-	var all []string
-	depth, start := 0, 0
-	var quote rune
-	for i, c := range s {
-		switch {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '{':
-			depth++
-		case c == '}':
-			depth--
-		case c == ',' && depth == 0:
-			all = append(all, strings.TrimSpace(s[start:i]))
-			start = i + 1
-		}
-	}
-	return append(all, strings.TrimSpace(s[start:]))
-}
-
-// group is {a, b} as a list, or one value.
-func group(s string) []string {
-	inner, ok := strings.CutPrefix(s, "{")
-	if !ok {
-		return []string{strings.Trim(s, `"'`)}
-	}
-	var all []string
-	for _, f := range splitArgs(strings.TrimSuffix(inner, "}")) {
-		all = append(all, strings.Trim(f, `"'`))
-	}
-	return all
-}
-
-// substitute replaces $NAME and ${NAME}, again in what comes of it. What is not
-// defined stays as it is.
+// substitute replaces ${NAME}, and $NAME before a space or the end of the line, again
+// in what comes of it. What is not defined stays as it is.
 func (r *reader) substitute(s, path string) string {
 	for range maxDepth {
 		next := r.once(s, path)
@@ -251,7 +105,7 @@ func variable(s string) (name string, length int) {
 	for n < len(s) && (s[n] == '_' || s[n] >= 'A' && s[n] <= 'Z' || s[n] >= 'a' && s[n] <= 'z' || n > 1 && s[n] >= '0' && s[n] <= '9') {
 		n++
 	}
-	if n == 1 {
+	if n == 1 || n < len(s) && !strings.ContainsRune(" \t\n", rune(s[n])) {
 		return "", 0
 	}
 	return s[1:n], n

@@ -27,8 +27,8 @@ func (w Warning) String() string {
 
 // Options of an import.
 type Options struct {
-	// ID is the config-id that @id conditions are compared with; the host name
-	// where empty, as for keepalived.
+	// ID is the config-id that @id conditions are compared with; the first
+	// part of the host name where empty, as for keepalived.
 	ID string
 	// Instance is what ${_INSTANCE} stands for.
 	Instance string
@@ -41,7 +41,8 @@ func Import(path string, o Options) (hcl []byte, warnings []Warning, err error) 
 	t := &translator{}
 	r := newReader(o.ID, o.Instance, t.warnAt)
 	if r.id == "" {
-		r.id, _ = os.Hostname()
+		host, _ := os.Hostname()
+		r.id, _, _ = strings.Cut(host, ".") // its first part, as keepalived
 	}
 	if err := r.file(path); err != nil {
 		return nil, t.warnings, err

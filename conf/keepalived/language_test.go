@@ -87,7 +87,8 @@ func TestSequence(t *testing.T) {
 		want []int
 	}{
 		{[]string{"3"}, []int{1, 2, 3}},
-		{[]string{"-2"}, []int{1, 0, -1, -2}},
+		{[]string{"-2"}, []int{-1, -2}},
+		{[]string{"0x90", "0x10", "0xb0"}, []int{144, 160, 176}},
 		{[]string{"2", "4"}, []int{2, 3, 4}},
 		{[]string{"9", "7"}, []int{9, 8, 7}},
 		{[]string{"0", "5", "12"}, []int{0, 5, 10}},
@@ -127,14 +128,18 @@ func TestLanguage(t *testing.T) {
 		{"condition", "@lb1 a\n@lb2 b\n@^lb1 c\n@^lb2 d # x\n@lb2 $V=1\n@lb1 $V=2\ne $V", []string{"a", "d# x", "e 2"}},
 		{"tabs", "@lb1\ta\n@lb2\tb\n\tc\td", []string{"a", "c\td"}},
 		{"condition on lines that go on", "@lb2 $V=a \\\n b\nc", []string{"c"}},
-		{"variables", "$A=1\n$B=${A}2\nx $B $A$B ${UNKNOWN} $ $9", []string{"x 12 112 ${UNKNOWN} $ $9"}},
+		{"variables", "$A=1\n$B=${A}2\nx $B ${A}$B ${UNKNOWN} $ $9", []string{"x 12 112 ${UNKNOWN} $ $9"}},
+		{"only before a space or the end", "$A=1\nx $A.100 $A$A a$A|$A b/$A", []string{"x $A.100 $A1 a$A|1 b/1"}},
+		{"no space before the equals sign", "$A =1\n$A", []string{"$A =1", "$A"}},
+		{"conditions in a variable", "$M=@lb1\n$M a\n$N=@lb2\n$N b\n$BODY= \\\n @lb1 c \\\n @lb2 d \\\n @^lb2 $V=7 \\\n e\n$BODY\n$V", []string{"a", "c", "e", "7"}},
 		{"use after definition", "x $A\n$A=1\nx $A", []string{"x $A", "x 1"}},
-		{"several lines", "$A= \\\n one \\ # first\n two\n$A", []string{"one", "two"}},
-		{"nested", "~SEQ(A,1,2) ~LST(B,x,y) z$A$B", []string{"z1x", "z1y", "z2x", "z2y"}},
-		{"several variables", "~LST({A,B},{1,\"x\"},{2}) $A-$B", []string{"1-x", "2-"}},
+		{"several lines", "$A= \\\n one \\ # first\n two # second \\\n three\n$A", []string{"# first", "# second", "one", "two", "three"}},
+		{"nested", "~SEQ(A,1,2) ~LST(B,x,y) z${A}$B", []string{"z1x", "z1y", "z2x", "z2y"}},
+		{"several variables", "~LST({A,B},{1,\"x\"},{2}) ${A}-$B", []string{"1-x", "2-"}},
 		{"hexadecimal", "~SEQx(A,9,11) $A", []string{"9", "a", "b"}},
 		{"a variable comes back", "$A=old\n~SEQ(A,1,1) $A\n$A", []string{"1", "old"}},
 		{"repetition in a variable", "$R=~SEQ(A,1,2) r$A\n$R", []string{"r1", "r2"}},
+		{"a random number", "router_id ${_RANDOM 1 9}", []string{"router_id ${_RANDOM 1 9}"}},
 		{"predefined", "${_HASH}${_BANG} ${_ENV USHER_TEST_NAME} ${_INSTANCE}", []string{"#! value ${_INSTANCE}"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -143,6 +148,14 @@ func TestLanguage(t *testing.T) {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 		})
+	}
+}
+
+// TestRandom: what is another at each start cannot be carried over, and is told.
+func TestRandom(t *testing.T) {
+	_, warnings := importText(t, "global_defs {\n router_id lb${_RANDOM 1 9}\n}\n")
+	if len(warnings) != 1 || warnings[0].Line != 2 || !strings.Contains(warnings[0].Reason, "random") {
+		t.Errorf("%v", warnings)
 	}
 }
 
@@ -157,7 +170,7 @@ func TestUnreadable(t *testing.T) {
 		"~SEQ(A,1,0,2) x":                      "it never reaches its end",
 		"$A=~SEQ(B,1,1) $A\n$A":                "nested too deep",
 		"$E=\n~SEQ(A,1,9999)~SEQ(B,1,9999) $E": "too long",
-		"$A=$A$A\n$A":                          "too long",
+		"$A=${A}${A}\n$A":                      "too long",
 	} {
 		_, err := lines(t, "x", text)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {

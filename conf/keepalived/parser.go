@@ -130,7 +130,7 @@ func words(s string) (all []token, ok bool) {
 		if !started {
 			return
 		}
-		text := b.String()
+		text, _ := unicode([]byte(b.String())) // an escape can be any byte
 		if name, found := strings.CutSuffix(text, "{"); found && !quoted && name != "" && !strings.ContainsAny(name, "${}") {
 			all = append(all, token{text: name}, token{text: "{"})
 		} else {

@@ -1,6 +1,8 @@
 package keepalived
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -42,8 +44,8 @@ func newReader(id, instance string, warn func(string, int, string, string)) *rea
 	return &reader{id: id, instance: instance, vars: map[string]string{}, limit: maxLines, warn: warn}
 }
 
-// definition is $NAME=value.
-var definition = regexp.MustCompile(`^\$([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$`)
+// definition is $NAME=value, with nothing before the equals sign.
+var definition = regexp.MustCompile(`^\$([A-Za-z_][A-Za-z0-9_]*)=\s*(.*)$`)
 
 // file reads one file and what it includes.
 func (r *reader) file(path string) error {
@@ -54,7 +56,14 @@ func (r *reader) file(path string) error {
 	if err != nil {
 		return fmt.Errorf("keepalived: %w", err)
 	}
-	return r.text(string(text), path)
+	if at := bytes.IndexByte(text, 0); at >= 0 {
+		return fmt.Errorf("keepalived: %s is not a text file: there is a zero byte in line %d", path, 1+bytes.Count(text[:at], []byte("\n")))
+	}
+	unmarked, at := unicode(bytes.TrimPrefix(text, []byte("\ufeff")))
+	if at >= 0 {
+		r.warn(path, 1+strings.Count(unmarked[:at], "\n"), "text", "not UTF-8; its bytes are taken for ISO 8859-1 (Latin-1)")
+	}
+	return r.text(unmarked, path)
 }
 
 // text reads the lines of one file.
@@ -69,18 +78,16 @@ func (r *reader) text(text, path string) error {
 			kept, body = r.condition(body)
 		}
 		if m := definition.FindStringSubmatch(body); m != nil {
-			value := m[2]
-			for strings.HasSuffix(value, `\`) && i+1 < len(physical) {
-				i++
-				more, _ := cutComment(physical[i])
-				value = strings.TrimSpace(strings.TrimSuffix(value, `\`)) + "\n" + strings.TrimSpace(more)
-				if len(value) > maxLine {
-					return fmt.Errorf("keepalived: %s:%d: the definition of $%s is too long", path, number, m[1])
-				}
+			value, comments, used, err := r.definition(m[2], comment, physical[i:])
+			if err != nil {
+				return fmt.Errorf("keepalived: %s:%d: the definition of $%s %w", path, number, m[1], err)
 			}
+			i += used
 			if kept {
-				r.vars[m[1]] = strings.TrimPrefix(value, "\n")
-				r.note(comment, path, number)
+				r.vars[m[1]] = value
+				for n, c := range comments {
+					r.note(c, path, number+n)
+				}
 			}
 			continue
 		}
@@ -109,6 +116,30 @@ func (r *reader) text(text, path string) error {
 		}
 	}
 	return nil
+}
+
+// definition is the value of a variable, which goes on in further lines while they end
+// in a backslash, be it before or behind a comment; how many further lines it took,
+// and the comment of each.
+func (r *reader) definition(value, comment string, physical []string) (whole string, comments []string, used int, err error) {
+	goesOn := func(body, raw string) bool {
+		return strings.HasSuffix(body, `\`) || strings.HasSuffix(strings.TrimSpace(raw), `\`)
+	}
+	comments = []string{strings.TrimRight(strings.TrimSuffix(comment, `\`), " \t")}
+	more := goesOn(value, physical[0])
+	whole = strings.TrimSpace(strings.TrimSuffix(value, `\`))
+	for more && used+1 < len(physical) {
+		used++
+		body, comment := cutComment(physical[used])
+		body = strings.TrimSpace(body)
+		more = goesOn(body, physical[used])
+		whole += "\n" + strings.TrimSpace(strings.TrimSuffix(body, `\`))
+		comments = append(comments, strings.TrimRight(strings.TrimSuffix(comment, `\`), " \t"))
+		if len(whole) > maxLine {
+			return "", nil, 0, errors.New("is too long")
+		}
+	}
+	return strings.TrimPrefix(whole, "\n"), comments, used, nil
 }
 
 // note keeps a comment that stands alone.

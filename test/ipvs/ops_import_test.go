@@ -21,9 +21,14 @@ global_defs {
     vrrp_version 2
 }
 
-$WEB = \
+$WEB= \
     TCP_CHECK { \
         connect_timeout 2 \
+    }
+
+$SERVER= \
+    real_server $IP 80 { \
+        $WEB \
     }
 
 vrrp_sync_group edge {
@@ -68,7 +73,7 @@ virtual_server 192.168.60.200 9376 {
     persistence_timeout 600
     persistence_granularity 255.255.255.0
     protocol TCP
-    ~LST(IP, 10.1.2.3, 10.1.4.5, 10.1.3.8) real_server $IP 80 { $WEB }
+    ~LST(IP, 10.1.2.3, 10.1.4.5, 10.1.3.8) $SERVER
 }
 
 virtual_server 192.168.60.201 80 {
@@ -105,8 +110,12 @@ virtual_server 192.168.60.202 9376 {
     lb_kind TUN
     protocol TCP
     inhibit_on_failure
-    real_server 10.1.2.3 9376 { $WEB }
-    real_server 10.1.3.8 9376 { $WEB }
+    real_server 10.1.2.3 9376 {
+        $WEB
+    }
+    real_server 10.1.3.8 9376 {
+        $WEB
+    }
     # nobody listens on that port: weight 0
     real_server 10.1.4.5 9376 {
         TCP_CHECK {

@@ -54,7 +54,7 @@ no sense.`,
 	f := cmd.Flags()
 	f.BoolVar(&strict, "strict", false, "exit with 1 if anything was not carried over")
 	f.BoolVar(&asJSON, "json", false, "print HCL and warnings as one JSON document")
-	f.StringVar(&o.ID, "id", "", "config-id that @id conditions are compared with, as keepalived -i; the host name where not given")
+	f.StringVar(&o.ID, "id", "", "config-id that @id conditions are compared with, as keepalived -i; the first part of the host name where not given")
 	f.StringVar(&o.Instance, "instance", "", "what ${_INSTANCE} stands for")
 	return cmd
 }
