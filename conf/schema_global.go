@@ -15,7 +15,7 @@ func globalBlock() *block {
 			{name: "level", kind: kindText, value: "info", oneOf: []string{"debug", "info", "warn", "error"}, doc: "Least important message that is written."},
 			{name: "format", kind: kindText, value: "text", oneOf: []string{"text", "json"}, doc: "Form of a line."},
 		}},
-		{name: "remote", doc: "The control API over TLS, for those with a client certificate.", keys: []key{
+		{name: "remote", doc: "The control API over TLS, for those with a client certificate. A reload reads the files again.", keys: []key{
 			{name: "listen", kind: kindText, required: true, doc: "`host:port`."},
 			{name: "cert_file", kind: kindText, required: true, doc: "The server's certificate chain, PEM."},
 			{name: "key_file", kind: kindText, required: true, doc: "Its key, PEM."},

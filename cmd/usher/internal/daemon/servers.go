@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"usher/cmd/usher/internal/api"
@@ -41,6 +42,8 @@ type server struct {
 	listener net.Listener
 	http     *http.Server
 	done     chan struct{} // nil until it serves
+	// credentials are those of a TLS listener, for connections to come; nil for others.
+	credentials *atomic.Pointer[tls.Config]
 }
 
 func openServers(d *Daemon, g conf.Global) (*servers, error) {
@@ -76,6 +79,25 @@ func (d *Daemon) openRemote(r *conf.Remote) (*server, error) {
 	if r == nil {
 		return nil, nil
 	}
+	secrets, err := credentials(r)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", r.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("global.remote: %w", err)
+	}
+	present := &atomic.Pointer[tls.Config]{}
+	present.Store(secrets)
+	s := d.server(tls.NewListener(l, &tls.Config{
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return present.Load(), nil },
+	}), true)
+	s.credentials = present
+	return s, nil
+}
+
+// credentials reads the certificate, its key and who is let in.
+func credentials(r *conf.Remote) (*tls.Config, error) {
 	cert, err := tls.LoadX509KeyPair(r.CertFile, r.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("global.remote: %w", err)
@@ -88,15 +110,11 @@ func (d *Daemon) openRemote(r *conf.Remote) (*server, error) {
 	if !authority.AppendCertsFromPEM(text) {
 		return nil, fmt.Errorf("global.remote: %s holds no PEM certificate", r.ClientCAFile)
 	}
-	l, err := net.Listen("tcp", r.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("global.remote: %w", err)
-	}
-	return d.server(tls.NewListener(l, &tls.Config{
+	return &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority,
 		NextProtos: []string{"http/1.1"},
-	}), true), nil
+	}, nil
 }
 
 func (d *Daemon) server(l net.Listener, steer bool) *server {
@@ -127,49 +145,6 @@ func (s *server) serve(d *Daemon) {
 			d.log.Error("the API stopped", "address", s.listener.Addr(), "error", err)
 		}
 	}()
-}
-
-// rebind moves the page and remote steering to where the new configuration has
-// them. On an error nothing has moved.
-func (s *servers) rebind(d *Daemon, was, now conf.Global) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	page, remote := s.page, s.remote
-	var err error
-	if now.HTTP != was.HTTP {
-		if page, err = d.openPage(now.HTTP); err != nil {
-			return err
-		}
-	}
-	if !sameRemote(was.Remote, now.Remote) {
-		if remote, err = d.openRemote(now.Remote); err != nil {
-			if page != s.page {
-				err = errors.Join(err, page.close())
-			}
-			return err
-		}
-	}
-	if page != s.page {
-		err = errors.Join(err, s.page.close())
-		s.page = page
-		page.serve(d)
-	}
-	if remote != s.remote {
-		err = errors.Join(err, s.remote.close())
-		s.remote = remote
-		remote.serve(d)
-	}
-	if err != nil {
-		d.log.Warn("an old listener did not close well", "error", err)
-	}
-	return nil
-}
-
-func sameRemote(a, b *conf.Remote) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return *a == *b
 }
 
 // close ends every server: requests under way are let finish for a moment, streams
