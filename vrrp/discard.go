@@ -23,3 +23,9 @@ const (
 	DiscardUnknownPeer  Discard = "unknown_peer"
 	DiscardPeerTTL      Discard = "peer_ttl_error"
 )
+
+// Discards are all reasons, for metrics that show zeros too.
+var Discards = [...]Discard{
+	DiscardTTL, DiscardVersion, DiscardLength, DiscardChecksum, DiscardVRID, DiscardType, DiscardAuthType, DiscardAuthMismatch,
+	DiscardAuthFailure, DiscardInterval, DiscardAddressList, DiscardOwnSource, DiscardUnknownPeer, DiscardPeerTTL,
+}

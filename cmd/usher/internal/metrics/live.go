@@ -1,11 +1,12 @@
 package metrics
 
 import (
-	"maps"
 	"slices"
 
 	"usher/cmd/usher/internal/api"
 	"usher/director"
+	"usher/director/ipvs"
+	"usher/vrrp"
 )
 
 // live writes what is computed at each scrape.
@@ -49,8 +50,8 @@ func (t *text) instances(all []api.Instance) {
 	each(func(i api.Instance) float64 { return float64(i.Statistics.AdvertsReceived) })
 	t.counter("vrrp_adverts_discarded_total", "Advertisements discarded, by the reasons of RFC 8347.")
 	for _, i := range all {
-		for _, reason := range slices.Sorted(maps.Keys(i.Statistics.Discarded)) {
-			t.sample(labels("instance", i.Name, "reason", reason), float64(i.Statistics.Discarded[reason]))
+		for _, reason := range vrrp.Discards {
+			t.sample(labels("instance", i.Name, "reason", string(reason)), float64(i.Statistics.Discarded[string(reason)]))
 		}
 	}
 	t.gauge("vrrp_split_brain", "1 while another active router is heard though this one is active.")
@@ -98,7 +99,7 @@ func (t *text) realServers(pools []api.VirtualServer) {
 			t.sample(r.labels, value(r))
 		}
 	}
-	t.gauge("real_server_up", "1 while all checks of the real server pass.")
+	t.gauge("real_server_up", "1 while the real server is up, 0 while it is down, draining, disabled or not yet checked.")
 	each(func(r realServer) float64 { return truth(r.State == "up") })
 	t.gauge("real_server_weight", "Weight of the real server in the kernel, 0 while it is out.")
 	each(func(r realServer) float64 { return float64(r.EffectiveWeight) })
@@ -125,13 +126,9 @@ func (t *text) certificates(r realServer) {
 }
 
 func (t *text) director(stats director.Stats) {
-	ops := map[string]uint64{}
-	for op, n := range stats.Ops {
-		ops[op.String()] = n
-	}
 	t.counter("ipvs_sync_operations_total", "Changes made to the kernel's IPVS table, by operation.")
-	for _, op := range slices.Sorted(maps.Keys(ops)) {
-		t.sample(labels("op", op), float64(ops[op]))
+	for _, op := range ipvs.OpKinds {
+		t.sample(labels("op", op.String()), float64(stats.Ops[op]))
 	}
 	t.counter("ipvs_sync_errors_total", "Changes of the IPVS table that the kernel refused.")
 	t.sample("", float64(stats.Errors))

@@ -49,6 +49,9 @@ func New(version string) *Metrics {
 		}),
 	}
 	m.build.Set(1)
+	for _, o := range []healthcheck.Outcome{healthcheck.Pass, healthcheck.Fail, healthcheck.Inconclusive} {
+		m.results.WithLabelValues(o.String()) // 0 from the start, so that the first one is an increase
+	}
 	return m
 }
 
