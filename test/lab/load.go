@@ -10,21 +10,59 @@ import (
 	"time"
 )
 
-// Patience of a Load's clients: TCP sends a lost SYN again after 1, 3, 7 and 15 s.
+// Patience of those who connect: TCP sends a lost SYN again after 1, 3, 7 and 15 s.
 // One that was sent again has taken longer than slow.
 const (
 	loadPatience = 20 * time.Second
 	loadSlow     = 900 * time.Millisecond
 )
 
-// Load is clients that open one connection after the other.
-type Load struct {
-	stop    context.CancelFunc
-	clients sync.WaitGroup
-	start   time.Time
-
+// Tally counts connection attempts.
+type Tally struct {
+	start                       time.Time
 	attempts, failed, slow, cut atomic.Int64
 	why                         atomic.Pointer[string]
+}
+
+// ended counts an attempt that was begun at some time.
+func (c *Tally) ended(begun time.Time, err error) {
+	took := time.Since(begun)
+	switch {
+	case err != nil:
+		c.failed.Add(1)
+		c.why.CompareAndSwap(nil, new(fmt.Sprintf("%v: after %v: %v", begun.Format("05.000"), took, err)))
+	case took > loadSlow:
+		c.slow.Add(1)
+	}
+}
+
+// Await waits until so many more attempts were made.
+func (c *Tally) Await(ctx context.Context, more int64) error {
+	want := c.attempts.Load() + more
+	return Until(ctx, fmt.Sprintf("%d more connection attempts", more), func() error {
+		if n := c.attempts.Load(); n < want {
+			return fmt.Errorf("%d are missing", want-n)
+		}
+		return nil
+	})
+}
+
+// told returns how many attempts were lost, and a line that tells what was seen.
+func (c *Tally) told(took time.Duration) (lost int64, story string) {
+	lost = c.failed.Load()
+	story = fmt.Sprintf("%d attempts, %.0f a second: %d lost, %d whose SYN was sent again; %d connections were cut when they were open",
+		c.attempts.Load(), float64(c.attempts.Load())/took.Seconds(), lost, c.slow.Load(), c.cut.Load())
+	if why := c.why.Load(); why != nil {
+		story += "; the first lost: " + *why
+	}
+	return lost, story
+}
+
+// Load is clients that open one connection after the other.
+type Load struct {
+	Tally
+	stop    context.CancelFunc
+	clients sync.WaitGroup
 }
 
 // Load starts so many clients on the node, each of which opens a connection at
@@ -32,7 +70,7 @@ type Load struct {
 // open; an error is one that was cut, not an attempt that was lost.
 func (n *Node) Load(to netip.AddrPort, clients int, step time.Duration, use func(net.Conn) error) *Load {
 	ctx, stop := context.WithCancel(context.Background())
-	l := &Load{stop: stop, start: time.Now()}
+	l := &Load{Tally: Tally{start: time.Now()}, stop: stop}
 	for range clients {
 		l.clients.Go(func() {
 			n.Do(func() error { //nolint:errcheck // failures are counted
@@ -50,19 +88,14 @@ func (n *Node) Load(to netip.AddrPort, clients int, step time.Duration, use func
 }
 
 func (l *Load) attempt(to netip.AddrPort, use func(net.Conn) error) {
-	start := time.Now()
+	begun := time.Now()
 	l.attempts.Add(1)
 	c, err := net.DialTimeout("tcp", to.String(), loadPatience)
-	took := time.Since(start)
+	l.ended(begun, err)
 	if err != nil {
-		l.failed.Add(1)
-		l.why.CompareAndSwap(nil, new(fmt.Sprintf("%v: after %v: %v", start.Format("05.000"), took, err)))
 		return
 	}
 	defer c.Close()
-	if took > loadSlow {
-		l.slow.Add(1)
-	}
 	if err := c.SetDeadline(time.Now().Add(loadPatience)); err != nil || use(c) != nil {
 		l.cut.Add(1)
 	}
@@ -70,27 +103,10 @@ func (l *Load) attempt(to netip.AddrPort, use func(net.Conn) error) {
 	c.(*net.TCPConn).SetLinger(0) //nolint:errcheck // it is over
 }
 
-// Await waits until so many more attempts were made.
-func (l *Load) Await(ctx context.Context, more int64) error {
-	want := l.attempts.Load() + more
-	return Until(ctx, fmt.Sprintf("%d more connection attempts", more), func() error {
-		if n := l.attempts.Load(); n < want {
-			return fmt.Errorf("%d are missing", want-n)
-		}
-		return nil
-	})
-}
-
 // Stop ends the clients, and returns how many connection attempts were lost and a
 // line that tells what they saw.
 func (l *Load) Stop() (lost int64, story string) {
 	l.stop()
 	l.clients.Wait()
-	lost = l.failed.Load()
-	story = fmt.Sprintf("%d attempts, %.0f a second: %d lost, %d whose SYN was sent again; %d connections were cut when they were open",
-		l.attempts.Load(), float64(l.attempts.Load())/time.Since(l.start).Seconds(), lost, l.slow.Load(), l.cut.Load())
-	if why := l.why.Load(); why != nil {
-		story += "; the first lost: " + *why
-	}
-	return lost, story
+	return l.told(time.Since(l.start))
 }

@@ -15,7 +15,7 @@ daemon off;
 worker_processes 1;
 pid %[1]s/nginx.pid;
 error_log %[1]s/nginx-error.log;
-events { worker_connections 512; }
+events { worker_connections 4096; }
 http {
 	access_log off;
 	keepalive_requests 1000000000;
