@@ -2,6 +2,7 @@ package metrics_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +59,35 @@ func TestAlertRules(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("promtool %v: %v\n%s", args, err, out)
 		}
+	}
+}
+
+// TestDashboardQueries: promtool understands every query of the dashboard, with
+// Grafana's variables filled in.
+func TestDashboardQueries(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(examples, "grafana-dashboard.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`"expr": ("(?:[^"\\]|\\.)*")`).FindAllSubmatch(text, -1)
+	if len(found) < 20 {
+		t.Errorf("%d queries", len(found))
+	}
+	rules := "groups:\n  - name: dashboard\n    rules:\n"
+	for i, m := range found {
+		var query string
+		if err := json.Unmarshal(m[1], &query); err != nil {
+			t.Fatal(err)
+		}
+		query = strings.NewReplacer("$job", "usher", "$__rate_interval", "1m").Replace(query)
+		rules += fmt.Sprintf("      - record: query:%d\n        expr: %q\n", i, query)
+	}
+	name := filepath.Join(t.TempDir(), "dashboard.yml")
+	if err := os.WriteFile(name, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("promtool", "check", "rules", name).CombinedOutput(); err != nil {
+		t.Errorf("promtool check rules: %v\n%s", err, out)
 	}
 }
 
