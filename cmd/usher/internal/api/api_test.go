@@ -1,6 +1,9 @@
 package api_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"net/http"
@@ -99,6 +102,17 @@ func TestOverTheSocketWithCurl(t *testing.T) {
 	b.Sicken("IPVS: no memory")
 	if got := curl("http://usher/healthz"); got != "IPVS: no memory\n 503" {
 		t.Errorf("sick: %q", got)
+	}
+}
+
+// TestAskerByCertificate: who steers from afar is named by the certificate.
+func TestAskerByCertificate(t *testing.T) {
+	b := apitest.New(status())
+	r := httptest.NewRequest(http.MethodPost, "/api/v1/drain", strings.NewReader(`{"virtual_server":"web","real_server":"10.0.0.1:80"}`))
+	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Subject: pkix.Name{CommonName: "anna"}}}}
+	api.Handler(b, metricsDouble(), true, nil).ServeHTTP(httptest.NewRecorder(), r)
+	if s, ok := b.Asked()[0].(api.Steer); !ok || s.By != "certificate CN=anna" {
+		t.Errorf("asked %+v", b.Asked()[0])
 	}
 }
 

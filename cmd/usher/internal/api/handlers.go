@@ -126,14 +126,14 @@ func (h *handlers) steer(w http.ResponseWriter, r *http.Request, mode string) {
 		fail(w, http.StatusBadRequest, errors.New(`"weight" is missing`))
 		return
 	}
-	s.Mode, s.By = mode, control.Peer(r.Context())
+	s.Mode, s.By = mode, asker(r)
 	done(w, h.backend.Steer(r.Context(), s), fmt.Sprintf("%s: %s %s", mode, s.VirtualServer, s.RealServer))
 }
 
 func (h *handlers) failover(w http.ResponseWriter, r *http.Request) {
 	var n Name
 	if read(w, r, &n) {
-		done(w, h.backend.Failover(r.Context(), n.Instance, control.Peer(r.Context())), n.Instance+" handed over")
+		done(w, h.backend.Failover(r.Context(), n.Instance, asker(r)), n.Instance+" handed over")
 	}
 }
 
@@ -146,7 +146,16 @@ func (h *handlers) maintenance(w http.ResponseWriter, r *http.Request) {
 	if s.On {
 		word = "on"
 	}
-	done(w, h.backend.Maintenance(r.Context(), s.On, control.Peer(r.Context())), "maintenance "+word)
+	done(w, h.backend.Maintenance(r.Context(), s.On, asker(r)), "maintenance "+word)
+}
+
+// asker names who is at the other end: the user of the control socket, or whom the
+// client certificate was made for.
+func asker(r *http.Request) string {
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		return "certificate " + r.TLS.PeerCertificates[0].Subject.String()
+	}
+	return control.Peer(r.Context())
 }
 
 // read decodes a body, strictly: a field that is not known is an error, since a
