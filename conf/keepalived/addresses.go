@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -72,6 +71,13 @@ func (t *translator) address(a *directive, b *out, s instanceState, excluded boo
 	if attributes["scope"] == "global" {
 		delete(attributes, "scope")
 	}
+	if !excluded && advertised(b) >= carried(s.six) {
+		excluded = true
+		if !t.full[s.d] {
+			t.full[s.d] = true
+			t.warn(a, fmt.Sprintf("an advertisement carries %d addresses: from here on they are excluded from it, as keepalived does", carried(s.six)))
+		}
+	}
 	if len(attributes) == 0 && !excluded {
 		b.add("virtual_addresses", p.String(), a)
 		return
@@ -85,6 +91,29 @@ func (t *translator) address(a *directive, b *out, s instanceState, excluded boo
 	if excluded {
 		v.flag("excluded", true, a)
 	}
+}
+
+// carried is how many addresses keepalived puts into an advertisement: what the count
+// can say, and what fits into 1500 bytes.
+func carried(six bool) int {
+	if six {
+		return 89
+	}
+	return 255
+}
+
+// advertised is how many addresses of an instance are in its advertisements so far.
+func advertised(b *out) int {
+	n := 0
+	for _, i := range b.items {
+		switch {
+		case i.key == "virtual_addresses":
+			n += i.value.LengthInt()
+		case i.block == "virtual_address" && i.body.find("excluded") == nil:
+			n++
+		}
+	}
+	return n
 }
 
 // defaultInterface is where keepalived puts what names no interface.
@@ -122,129 +151,5 @@ func (t *translator) linkLocal(b *out, s instanceState) {
 		own := fmt.Sprintf("fe80::5e00:2:%x/64", s.vrid)
 		i.value = cty.TupleVal(slices.Insert(values, first, cty.StringVal(own)))
 		t.warn(s.d, "RFC 9568 section 5.2.9 wants a link-local address first; "+own+" is added")
-	}
-}
-
-// route translates one line of virtual_routes.
-func (t *translator) route(d *directive, b *out) {
-	args := slices.Clone(d.words)
-	kind := ""
-	if slices.Contains([]string{"unicast", "blackhole", "unreachable", "prohibit"}, args[0]) {
-		kind, args = args[0], args[1:]
-	}
-	if len(args) > 2 && args[0] == "src" { // an old form: the source first
-		args = append(slices.Clone(args[2:]), args[0], args[1])
-	}
-	if len(args) > 1 && args[0] == "to" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
-		t.warn(d, "no destination is given")
-		return
-	}
-	to := args[0]
-	args = args[1:]
-	if to == "default" && slices.ContainsFunc(args, func(s string) bool { return strings.Contains(s, ":") }) {
-		to = "default6"
-	}
-	if _, err := prefix(to); err != nil && to != "default" && to != "default6" {
-		t.warn(d, strconv.Quote(to)+" is not a destination that usher knows")
-		return
-	}
-	if slices.Contains(args, "nexthop") || slices.Contains(args, "or") {
-		t.warn(d, "a route with several next hops is not carried over")
-		return
-	}
-	if p, err := prefix(to); err == nil && otherFamily(args, p.Addr().Is6()) || to == "default" && slices.Contains(args, "inet6") {
-		t.warn(d, "a gateway of the other family (RFC 5549) is not carried over, nor is the route")
-		return
-	}
-	r := b.open("virtual_route", d, to)
-	if kind != "" && kind != "unicast" {
-		r.text("type", kind, d)
-	}
-	texts := map[string]string{"via": "via", "gw": "via", "src": "source", "dev": "interface", "scope": "scope"}
-	numbers := map[string]string{"table": "table", "metric": "metric", "mtu": "mtu"}
-	for len(args) > 0 {
-		word := args[0]
-		args = args[1:]
-		value := ""
-		if len(args) > 0 {
-			value = args[0]
-		}
-		switch {
-		case word == "no_track":
-			continue
-		case word == "via" && (value == "inet" || value == "inet6") && len(args) > 1:
-			r.text("via", args[1], d)
-			args = args[1:]
-		case texts[word] != "":
-			r.text(texts[word], value, d)
-		case numbers[word] != "":
-			if n, ok := t.integer(d, value); ok {
-				r.number(numbers[word], n, d)
-			}
-		default:
-			t.warn(d, word+" of a route is not carried over")
-			continue
-		}
-		args = args[min(1, len(args)):]
-	}
-}
-
-// otherFamily says whether a route's gateway is of another family than the route.
-func otherFamily(args []string, six bool) bool {
-	for i, word := range args {
-		if i == 0 || args[i-1] != "via" && args[i-1] != "gw" && args[i-1] != "inet" && args[i-1] != "inet6" {
-			continue
-		}
-		if a, err := netip.ParseAddr(word); err == nil && a.Is6() != six {
-			return true
-		}
-	}
-	return false
-}
-
-// rule translates one line of virtual_rules.
-func (t *translator) rule(d *directive, b *out) {
-	r := b.open("virtual_rule", d)
-	args := slices.Clone(d.words)
-	for len(args) > 1 {
-		word, value := args[0], args[1]
-		args = args[2:]
-		switch word {
-		case "from", "to":
-			if value != "all" && value != "any" {
-				r.text(word, value, d)
-			}
-		case "iif", "dev":
-			r.text("interface", value, d)
-		case "table", "lookup", "priority", "preference", "pref", "order":
-			key := "priority"
-			if word == "table" || word == "lookup" {
-				key = "table"
-				value = map[string]string{"main": "254", "default": "253", "local": "255"}[value] + strings.Trim(value, "abcdefghijklmnopqrstuvwxyz")
-			}
-			if n, ok := t.integer(d, value); ok {
-				r.number(key, n, d)
-			}
-		case "fwmark":
-			mark, mask, masked := strings.Cut(value, "/")
-			for _, f := range []struct{ key, text string }{{"mark", mark}, {"mask", mask}} {
-				if f.key == "mask" && !masked {
-					continue
-				}
-				if n, err := strconv.ParseUint(f.text, 0, 32); err == nil {
-					r.number(f.key, int(n), d)
-				} else {
-					t.warn(d, strconv.Quote(f.text)+" is not a mark")
-				}
-			}
-		default:
-			t.warn(d, word+" of a rule is not carried over")
-		}
-	}
-	if len(args) == 1 && args[0] != "no_track" {
-		t.warn(d, args[0]+" of a rule is not carried over")
 	}
 }

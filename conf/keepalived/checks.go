@@ -254,18 +254,15 @@ func (t *translator) typedPart(c *directive, b *out, k checker) {
 	case "dns name":
 		b.text("question", c.arg(0), c)
 	case "exec misc_path":
-		argv, user := t.script(c, 0)
-		b.texts("command", argv, c)
-		if find(k.d, "user") == nil {
-			t.user(c, b, user)
-		}
+		b.texts("command", t.command(c), c)
+		t.user(c, b, t.runsAs(find(k.d, "user")))
 		if find(k.d, "misc_dynamic") == nil {
 			b.text("warning", "down", c) // exit status 1 is a failure for keepalived
 		}
 	case "exec misc_dynamic":
 		b.text("dynamic_weight", "exit", c)
 	case "exec user":
-		b.text("user", c.arg(0), c)
+		// at the command
 	case "udp payload":
 		t.hexKey(c, b, "payload_hex", false)
 	case "udp require_reply":

@@ -1,9 +1,5 @@
 package keepalived
 
-import (
-	"strconv"
-)
-
 // garp writes how addresses are announced. keepalived refreshes nothing unless
 // asked to, usher does.
 func (t *translator) garp(d *directive, b *out) {
@@ -18,21 +14,23 @@ func (t *translator) garp(d *directive, b *out) {
 	if c := t.setting(d, "min_garp"); c != nil && t.truth(c) {
 		repeat, delay = "1", "0"
 	}
-	from := d
-	for name, into := range map[string]*string{"garp_master_repeat": &repeat, "garp_master_delay": &delay, "garp_master_refresh": &refresh} {
-		if v, c := setting(name); c != nil {
-			*into, from = v, c
+	for _, k := range []struct{ key, name, value string }{
+		{"repeat", "garp_master_repeat", repeat}, {"delay", "garp_master_delay", delay}, {"refresh", "garp_master_refresh", refresh},
+	} {
+		from := d
+		if v, c := setting(k.name); c != nil {
+			k.value, from = v, c
 		}
-	}
-	if n, err := strconv.Atoi(repeat); err == nil {
-		g.number("repeat", max(n, 1), from) // keepalived takes 0 for 1
-	}
-	for _, k := range []struct{ key, value string }{{"delay", delay}, {"refresh", refresh}} {
-		if k.value == "" {
-			continue
-		}
-		if v, ok := t.seconds(from, k.value); ok {
-			g.text(k.key, v, from)
+		switch {
+		case k.value == "":
+		case k.key == "repeat":
+			if n, ok := t.integer(from, k.value); ok {
+				g.number("repeat", max(n, 1), from) // keepalived takes 0 for 1
+			}
+		default:
+			if v, ok := t.seconds(from, k.value); ok {
+				g.text(k.key, v, from)
+			}
 		}
 	}
 	pace, c := setting("garp_interval")

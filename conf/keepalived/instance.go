@@ -8,8 +8,6 @@ import (
 	"time"
 )
 
-func msec(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-
 // instanceState is what must be known of the whole instance before its parts are
 // translated.
 type instanceState struct {
@@ -76,7 +74,7 @@ func (t *translator) instance(d *directive, o *out) {
 	if g := t.memberOf[d.arg(0)]; g != nil {
 		for _, c := range g.body {
 			if strings.HasPrefix(c.name(), "track_") {
-				t.tracks(c, b, true)
+				t.tracks(c, b, ofGroup)
 			}
 		}
 	}
@@ -150,9 +148,9 @@ func (t *translator) instancePart(c *directive, b *out, s instanceState) {
 	case "garp_master_delay", "garp_master_repeat", "garp_master_refresh", "garp_interval", "gna_interval", "min_garp", "mcast_group4", "mcast_group6":
 		// all together at the end
 	case "track_interface", "track_script", "track_file", "track_process", "track_bfd":
-		t.tracks(c, b, false)
+		t.tracks(c, b, t.tracker(s.d))
 	case "notify", "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify_master_rx_lower_pri":
-		t.notify(c, b, 0)
+		t.notify(c, b)
 	default:
 		t.unknown(c, instanceReasons())
 	}

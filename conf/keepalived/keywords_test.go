@@ -25,7 +25,7 @@ func keywordFrames() map[string]string {
 		"top":                defined + "AT\n" + instance + "}\n",
 		"global_defs":        defined + "global_defs {\nAT\n}\n" + instance + "track_script {\ns\n}\n}\n" + six,
 		"vrrp_instance":      defined + mail + instance + "AT\n}\n",
-		"vrrp_sync_group":    defined + mail + instance + "}\n" + other + "vrrp_sync_group q {\ngroup {\na\n}\nAT\n}\n",
+		"vrrp_sync_group":    defined + mail + instance + "track_interface {\neth3 weight 5\n}\n}\n" + other + "vrrp_sync_group q {\ngroup {\na\n}\nAT\n}\n",
 		"vrrp_script":        mail + "vrrp_script s {\nscript /bin/true\nAT\n}\n" + instance + "track_script {\ns\n}\n}\n",
 		"vrrp_track_process": "vrrp_track_process p {\nprocess haproxy\nAT\n}\n" + instance + "track_process {\np\n}\n}\n",
 		"track_file":         "track_file f {\nfile /run/f\nAT\n}\n" + instance + "track_file {\nf\n}\n}\n",

@@ -1,6 +1,7 @@
 package keepalived
 
 import (
+	"net/netip"
 	"strings"
 )
 
@@ -22,6 +23,9 @@ func (m *mail) read(d *directive) {
 			m.from = strings.Join(c.args(), " ")
 		case "smtp_server":
 			m.server = c.arg(0)
+			if a, err := netip.ParseAddr(m.server); err == nil && a.Is6() {
+				m.server = "[" + m.server + "]"
+			}
 			if m.server != "" && c.arg(1) != "" {
 				m.server += ":" + c.arg(1)
 			}

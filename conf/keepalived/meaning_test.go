@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +49,43 @@ func TestMeaning(t *testing.T) {
 		{"weight of the script and of its use", "vrrp_script s {\nscript /bin/true\nweight 5\n}\n" + instance("track_script {\ns weight -7\n}"),
 			func(c *conf.Config) any { return first(c).Track[0].Weight }, -7},
 
+		{"weights of a sync group's members", "vrrp_script s {\nscript /bin/true\nweight 5\n}\ntrack_file f {\nfile /run/f\n}\nvrrp_sync_group g {\ngroup {\na\n}\n}\n" +
+			instance("track_script {\ns\n}\ntrack_file {\nf\n}\ntrack_interface {\neth1 weight 7\n}"), tracked, "[interface eth1 0 false]"},
+		{"and of those that may have them", "vrrp_script s {\nscript /bin/true\nweight 5\n}\nvrrp_sync_group g {\nsync_group_tracking_weight\ngroup {\na\n}\n}\n" +
+			instance("track_script {\ns\n}"), tracked, "[script s 5 false]"},
+		{"weights of a sync group", "vrrp_script s {\nscript /bin/true\nweight 5\n}\ntrack_file f {\nfile /run/f\nweight 3\n}\nvrrp_sync_group g {\ngroup {\na\n}\ntrack_script {\ns weight 7\n}\ntrack_file {\nf\n}\ntrack_interface {\neth1 weight 4\n}\n}\n" +
+			instance(""), tracked, "[interface eth1 4 false][script s 7 false][file /run/f 3 false]"},
+		{"reverse of a definition", "bfd_instance b {\nneighbour_ip 192.0.2.9\nweight -10 reverse\n}\n" + instance("track_bfd {\nb\n}"), tracked, "[bfd b -10 true]"},
+		{"noreverse", "vrrp_script s {\nscript /bin/true\nweight 5 reverse\n}\n" + instance("track_script {\ns weight 7 noreverse\n}"), tracked, "[script s 7 false]"},
+		{"BFD in fractions", "bfd_instance b {\nneighbor_ip 192.0.2.9\nmin_rx 3.5\n}\n" + instance("track_bfd {\nb\n}"),
+			func(c *conf.Config) any { return c.BFD[0].MinRX }, 3500 * time.Microsecond},
+		{"more addresses than are carried", instance("virtual_ipaddress {\n" + many(300) + "}"), func(c *conf.Config) any {
+			excluded := 0
+			for _, a := range first(c).Addresses {
+				if a.Excluded {
+					excluded++
+				}
+			}
+			return fmt.Sprint(len(first(c).Addresses), " ", excluded)
+		}, "301 46"},
+		{"rules and routes of names and options", instance("virtual_routes {\n10.1.0.0/16 via 192.0.2.9 table local\n10.2.0.0/16 via 192.0.2.9 table blue\n10.3.0.0/16 via 192.0.2.9 tos 4\n10.4.0.0/16 via 192.0.2.9 proto static mtu lock 1400 metric 3\n}\n" +
+			"virtual_rules {\nfrom 10.1.0.0/16 table main\nfrom 10.2.0.0/16 table 9 suppress_prefixlength 0\nnot from 10.3.0.0/16 table 9\nfrom 10.4.0.0/16 table blue\nfrom 10.5.0.0/16 goto 7\n}"), func(c *conf.Config) any {
+			told := ""
+			for _, r := range first(c).Routes {
+				told += fmt.Sprint(r.To, r.Table, r.Metric, " ")
+			}
+			for _, r := range first(c).Rules {
+				told += fmt.Sprint(r.From, r.Table, " ")
+			}
+			return told
+		}, "10.1.0.0/16 255 0 10.4.0.0/16 0 3 10.1.0.0/16 254 "},
+		{"arguments without quotes", "vrrp_script s {\nscript /usr/bin/pgrep haproxy\n}\n" + instance("track_script {\ns\n}"),
+			func(c *conf.Config) any { return fmt.Sprint(first(c).Track[0].Command, first(c).Track[0].User) }, "[/usr/bin/pgrep]"},
+		{"the mail server's address", "global_defs {\nsmtp_server 2001:db8::25 587\nnotification_email_from a@b.example\nnotification_email {\nx@b.example\n}\n}\n",
+			func(c *conf.Config) any { return c.Global.Emails[0].Server }, "[2001:db8::25]:587"},
+		{"inhibit_on_failure off", server("inhibit_on_failure off"), func(c *conf.Config) any { return string(pool(c).OnFailure) }, "remove"},
+		{"inhibit_on_failure off for all", "virtual_server 192.0.2.1 80 {\nprotocol TCP\ninhibit_on_failure\nreal_server 10.0.0.1 80 {\ninhibit_on_failure off\n}\n}\n",
+			func(c *conf.Config) any { return string(pool(c).OnFailure) }, "remove"},
 		{"no interface", unbound, func(c *conf.Config) any {
 			i := first(c)
 			return fmt.Sprintf("%q %s %s %s %v", i.Interface, i.VRF, i.Source4, i.Unicast.Peers[0].Address, i.Addresses)
@@ -100,6 +138,24 @@ func TestMeaning(t *testing.T) {
 			}
 		})
 	}
+}
+
+// many are so many addresses, one a line.
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "10.9.%d.%d\n", i/200, i%200+1)
+	}
+	return b.String()
+}
+
+// tracked is what the first instance tracks.
+func tracked(c *conf.Config) any {
+	told := ""
+	for _, t := range c.Instances[0].Track {
+		told += fmt.Sprint("[", t.Kind, " ", t.Name, " ", t.Weight, " ", t.Reverse, "]")
+	}
+	return told
 }
 
 const unbound = `global_defs {

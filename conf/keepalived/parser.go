@@ -76,7 +76,7 @@ func (p *parser) line(l line) {
 	}
 	tokens, ok := words(l.text)
 	if !ok {
-		p.warn(l.file, l.number, l.text, "a quote is not closed; it is taken to end with the line")
+		p.warn(l.file, l.number, printable(l.text), "a quote is not closed; it is taken to end with the line")
 	}
 	var cur, last *directive
 	for _, t := range tokens {
@@ -130,7 +130,7 @@ func words(s string) (all []token, ok bool) {
 		if !started {
 			return
 		}
-		text, _ := unicode([]byte(b.String())) // an escape can be any byte
+		text, _ := asUTF8([]byte(b.String())) // an escape can be any byte
 		if name, found := strings.CutSuffix(text, "{"); found && !quoted && name != "" && !strings.ContainsAny(name, "${}") {
 			all = append(all, token{text: name}, token{text: "{"})
 		} else {

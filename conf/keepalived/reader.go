@@ -59,7 +59,7 @@ func (r *reader) file(path string) error {
 	if at := bytes.IndexByte(text, 0); at >= 0 {
 		return fmt.Errorf("keepalived: %s is not a text file: there is a zero byte in line %d", path, 1+bytes.Count(text[:at], []byte("\n")))
 	}
-	unmarked, at := unicode(bytes.TrimPrefix(text, []byte("\ufeff")))
+	unmarked, at := asUTF8(bytes.TrimPrefix(text, []byte("\ufeff")))
 	if at >= 0 {
 		r.warn(path, 1+strings.Count(unmarked[:at], "\n"), "text", "not UTF-8; its bytes are taken for ISO 8859-1 (Latin-1)")
 	}

@@ -29,7 +29,7 @@ func topReasons() map[string]string {
 		"reload_check_config": always, "reload_file": "usher validates before it applies; there is nothing to lock",
 		"reload_time_file": "usher has no timed reload: an address list that differs for a while does no harm", "reload_repeat": "usher has no timed reload",
 		"tmp_config_directory": oneDaemon, "config_save_dir": oneDaemon, "child_wait_time": oneDaemon, "random_seed": "usher has no random values in its configuration",
-		"umask": oneDaemon,
+		"umask": oneDaemon, "linkbeat_use_polling": "usher hears the carrier from the kernel",
 	}
 }
 
@@ -52,7 +52,7 @@ func globalReasons() map[string]string {
 		"nftables": firewall, "nftables_priority": firewall, "nftables_counters": firewall, "nftables_ifindex": firewall,
 		"vrrp_iptables": firewall, "vrrp_ipsets": firewall, "disable_local_igmp": firewall,
 		"iproute_usr_dir": "tables and scopes are numbers and names of the kernel", "iproute_etc_dir": "tables and scopes are numbers and names of the kernel",
-		"log_unknown_vrids": "advertisements of other virtual routers are counted in metrics", "linkbeat_use_polling": "usher hears the carrier from the kernel",
+		"log_unknown_vrids": "advertisements of other virtual routers are counted in metrics",
 		"default_interface": "each block names its interface", "dynamic_interfaces": always,
 		"vrrp_strict":         "usher keeps to RFC 9568 by itself; its hidden drop of packets to the VIP is carried over as accept = false",
 		"vrrp_rx_bufs_policy": buffers, "vrrp_rx_bufs_multiplier": buffers, "kernel_rx_buf_size": buffers,
@@ -97,7 +97,7 @@ func instanceReasons() map[string]string {
 		"garp_master_refresh_repeat": "a refresh is one announcement of each address", "garp_extra_if": "usher announces on the interface of each address",
 		"kernel_rx_buf_size": buffers, "notify_priority_changes": "priorities are in status and metrics", "notify_deleted": "an instance that a reload removes is reported as stop",
 		"native_ipv6": "families are told apart by the addresses", "dynamic_interfaces": always, "lvs_sync_daemon_interface": "use lvs_sync_daemon in global_defs",
-		"debug": "usher has one log level for all", "sync_group_tracking_weight": "weights of a group's members are their own", "global_tracking": "each member tracks by itself",
+		"debug":       "usher has one log level for all",
 		"track_group": trackGroup,
 	}
 }
@@ -115,6 +115,7 @@ func serverReasons() map[string]string {
 func checkReasons() map[string]string {
 	return map[string]string{
 		"log_all_failures": "usher shows each failure in status, and logs changes of state", "fast_recovery": always,
+		"dynamic":       "mode = \"weight\" takes a file's number for the weight itself",
 		"tls_compliant": "usher takes the end of a connection for its end",
 		"regex_stack":   "Go's expressions need no stack", "regex_min_offset": "the whole body is searched",
 		"regex_max_offset": "the whole body is searched", "enable_sni": "the name is sent if there is one: virtualhost or sni_name",

@@ -129,22 +129,21 @@ func (t *translator) weightOf(d, server *directive) int {
 
 // quiesce translates inhibit_on_failure, which is the virtual server's in usher.
 func (t *translator) quiesce(p *pool, b *out) {
-	if find(p.d, "inhibit_on_failure") != nil {
-		return
-	}
-	var have []*directive
+	all := find(p.d, "inhibit_on_failure")
+	standard := all != nil && t.truth(all)
+	var said []*directive // by servers, otherwise than the virtual server says
 	for _, s := range p.servers {
-		if c := find(s, "inhibit_on_failure"); c != nil {
-			have = append(have, c)
+		if c := find(s, "inhibit_on_failure"); c != nil && t.truth(c) != standard {
+			said = append(said, c)
 		}
 	}
 	switch {
-	case len(have) == 0:
-	case len(have) == len(p.servers):
-		b.text("on_failure", "quiesce", have[0])
+	case len(said) == 0:
+	case len(said) == len(p.servers):
+		b.text("on_failure", map[bool]string{true: "remove", false: "quiesce"}[standard], said[0])
 	default:
-		for _, c := range have {
-			t.warn(c, "in usher it is the virtual server's: on_failure = \"quiesce\"; not all of its servers have it")
+		for _, c := range said {
+			t.warn(c, "in usher it is the virtual server's: on_failure = \"quiesce\" or \"remove\"; not all of its servers say the same")
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (t *translator) serverPart(c *directive, b *out, p *pool) {
 			b.number("hysteresis", n, c)
 		}
 	case "quorum_up", "quorum_down":
-		t.notify(c, b, 0)
+		t.notify(c, b)
 	case "inhibit_on_failure":
 		if t.truth(c) {
 			b.text("on_failure", "quiesce", c)
@@ -240,7 +240,7 @@ func (t *translator) realPart(k *directive, s, vs *out) {
 // usher its arguments say which server it is.
 func (t *translator) notifyServer(k *directive, vs *out) {
 	made := &out{}
-	t.notify(k, made, 0)
+	t.notify(k, made)
 	if len(made.items) == 0 {
 		return
 	}

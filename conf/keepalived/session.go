@@ -1,5 +1,10 @@
 package keepalived
 
+import (
+	"strconv"
+	"time"
+)
+
 // session translates bfd_instance.
 func (t *translator) session(d *directive, o *out) {
 	b := o.open("bfd", d, d.arg(0))
@@ -10,13 +15,16 @@ func (t *translator) session(d *directive, o *out) {
 func (t *translator) sessionKeys(d *directive, b *out, named bool) {
 	minTX, minRX, multiplier := "10ms", "10ms", 5 // keepalived's defaults
 	millis := func(c *directive, into *string) {
-		if n, ok := t.integer(c, c.arg(0)); ok {
-			*into = duration(msec(n))
+		v, err := strconv.ParseFloat(c.arg(0), 64)
+		if err != nil || v < 0 || v > 1e7 {
+			t.warn(c, strconv.Quote(c.arg(0))+" is not a number of milliseconds")
+			return
 		}
+		*into = duration(time.Duration(v*1e3+0.5) * time.Microsecond)
 	}
 	t.each(d, b, func(c *directive) {
 		switch c.name() {
-		case "neighbor_ip":
+		case "neighbor_ip", "neighbour_ip":
 			if named {
 				b.text("address", c.arg(0), c)
 			}

@@ -1,38 +1,87 @@
 package keepalived
 
-// tracks translates a track_ block; one of a sync group is written into each of
-// its instances, where weights are 0.
-func (t *translator) tracks(c *directive, b *out, group bool) {
+import (
+	"slices"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// tracker says for whom a track_ block is written.
+type tracker int
+
+const (
+	alone   tracker = iota
+	member          // a member of a sync group, whose own weights keepalived passes over
+	ofGroup         // the block is the sync group's, written into each of its members
+)
+
+// tracker is that of an instance's own blocks.
+func (t *translator) tracker(d *directive) tracker {
+	if g := t.memberOf[d.arg(0)]; g != nil && find(g, "sync_group_tracking_weight") == nil && find(g, "global_tracking") == nil {
+		return member
+	}
+	return alone
+}
+
+// tracks translates a track_ block.
+func (t *translator) tracks(c *directive, b *out, who tracker) {
 	t.each(c, b, func(e *directive) {
 		o := options(e)
 		for _, word := range o.unknown {
 			t.warn(e, word+" is no option that usher knows")
 		}
-		if group {
-			o.weight = ""
-		}
+		made := &out{}
 		switch c.name() {
 		case "track_interface":
-			t.weight(e, b.open("track_interface", e, e.name()), o, "0")
+			if o.standard = "0"; who == member && o.weight != "" && o.weight != "0" {
+				t.warn(e, memberReason+"; it counts as weight 0, as there: fault while the interface is down")
+				o.weight = "0"
+			}
+			t.weight(e, made.open("track_interface", e, e.name()), o)
 		case "track_bfd":
-			t.trackSession(e, b, o)
+			t.trackSession(e, made, o)
 		case "track_script":
-			t.trackScript(e, b, o, group)
+			t.trackScript(e, made, o)
 		case "track_file":
-			t.trackFile(e, b, o, group)
+			t.trackFile(e, made, o)
 		case "track_process":
-			t.trackProcess(e, b, o, group)
+			t.trackProcess(e, made, o)
 		default:
 			t.unknown(e, instanceReasons())
+		}
+		for _, i := range made.items {
+			if i.block == "" {
+				b.items = append(b.items, i)
+				continue
+			}
+			weight := i.body.find("weight")
+			weighs := weight != nil && !weight.value.RawEquals(cty.NumberIntVal(0))
+			switch {
+			case b.tracksAlready(i):
+				t.warn(e, i.block+" "+strings.Join(i.labels, " ")+" is tracked already; the first holds")
+			case who == member && weighs && c.name() != "track_process":
+				t.warn(e, memberReason+", and tracks it not at all, nor does the import")
+			default:
+				b.items = append(b.items, i)
+			}
 		}
 	})
 }
 
-// trackOptions are the words behind what is tracked.
+const memberReason = "keepalived passes over weights of a sync group's members (sync_group_tracking_weight)"
+
+// tracksAlready says whether a body has a block of the same type and label.
+func (o *out) tracksAlready(i *item) bool {
+	return slices.ContainsFunc(o.items, func(have *item) bool { return have.block == i.block && slices.Equal(have.labels, i.labels) })
+}
+
+// trackOptions are the words behind what is tracked, and those of its definition,
+// which hold where they say nothing.
 type trackOptions struct {
-	weight  string
-	reverse bool
-	unknown []string
+	weight, standard  string
+	reverse, straight bool
+	unknown           []string
 }
 
 func options(e *directive) trackOptions {
@@ -44,8 +93,8 @@ func options(e *directive) trackOptions {
 			o.weight = e.arg(i)
 		case "reverse":
 			o.reverse = true
-		case "noreverse":
-			o.reverse = false
+		case "noreverse", "no_reverse":
+			o.straight = true
 		default:
 			o.unknown = append(o.unknown, e.arg(i))
 		}
@@ -53,11 +102,17 @@ func options(e *directive) trackOptions {
 	return o
 }
 
-// weight writes weight and reverse; standard is the weight where none is given.
-func (t *translator) weight(e *directive, b *out, o trackOptions, standard string) {
+// defined takes over the weight of a definition.
+func (o *trackOptions) defined(weight *directive) {
+	o.standard = weight.arg(0)
+	o.reverse = o.reverse || weight.arg(1) == "reverse" && !o.straight
+}
+
+// weight writes weight and reverse.
+func (t *translator) weight(e *directive, b *out, o trackOptions) {
 	text := o.weight
 	if text == "" {
-		text = standard
+		text = o.standard
 	}
 	if n, ok := t.integer(e, text); ok {
 		b.number("weight", n, e)
@@ -74,14 +129,14 @@ func (t *translator) trackSession(e *directive, b *out, o trackOptions) {
 		return
 	}
 	t.used[d] = true
-	standard := "0"
+	o.standard = "0"
 	if w := find(d, "weight"); w != nil {
-		standard = w.arg(0)
+		o.defined(w)
 	}
-	t.weight(e, b.open("track_bfd", e, e.name()), o, standard)
+	t.weight(e, b.open("track_bfd", e, e.name()), o)
 }
 
-func (t *translator) trackScript(e *directive, b *out, o trackOptions, group bool) {
+func (t *translator) trackScript(e *directive, b *out, o trackOptions) {
 	d := t.scripts[e.name()]
 	if d == nil {
 		t.warn(e, "there is no vrrp_script of this name")
@@ -89,15 +144,12 @@ func (t *translator) trackScript(e *directive, b *out, o trackOptions, group boo
 	}
 	t.used[d] = true
 	s := b.open("track_script", e, e.name())
-	standard := "0"
+	o.standard = "0"
 	for _, c := range d.body {
 		switch c.name() {
 		case "script":
-			argv, user := t.script(c, 0)
-			s.texts("command", argv, c)
-			t.user(c, s, user)
-		case "user":
-			s.text("user", c.arg(0), c)
+			s.texts("command", t.command(c), c)
+			t.user(c, s, t.runsAs(find(d, "user")))
 		case "interval", "timeout":
 			if v, ok := t.seconds(c, c.arg(0)); ok {
 				s.text(c.name(), v, c)
@@ -107,46 +159,29 @@ func (t *translator) trackScript(e *directive, b *out, o trackOptions, group boo
 				s.number(c.name(), n, c)
 			}
 		case "weight":
-			if !group {
-				standard = c.arg(0)
-			}
-			o.reverse = o.reverse || c.arg(1) == "reverse"
+			o.defined(c)
 		case "init_fail":
 			s.text("initial", "down", c)
 		}
 	}
-	t.weight(e, s, o, standard)
+	t.weight(e, s, o)
 }
 
-// user is the one given, else that of script_user, else usher's own.
-func (t *translator) user(c *directive, b *out, user string) {
-	switch {
-	case b.find("user") != nil:
-	case user != "":
-		b.text("user", user, c)
-	case t.defaults.user != "":
-		b.text("user", t.defaults.user, c)
-	case !t.userTold:
-		t.userTold = true
-		t.warn(c, "no user is given here or in script_user: keepalived takes keepalived_script where there is one, usher runs commands as itself")
-	}
-}
-
-func (t *translator) trackFile(e *directive, b *out, o trackOptions, group bool) {
+func (t *translator) trackFile(e *directive, b *out, o trackOptions) {
 	d := t.files[e.name()]
 	if d == nil {
 		t.warn(e, "there is no track_file of this name")
 		return
 	}
 	t.used[d] = true
-	path, standard := "", "1"
+	path := ""
+	o.standard = "1"
 	for _, c := range d.body {
 		switch c.name() {
 		case "file":
 			path = c.arg(0)
 		case "weight":
-			standard = c.arg(0)
-			o.reverse = o.reverse || c.arg(1) == "reverse"
+			o.defined(c)
 		case "init_file":
 			t.warn(c, "usher does not write the file: one that is not there counts as 0")
 		}
@@ -155,20 +190,18 @@ func (t *translator) trackFile(e *directive, b *out, o trackOptions, group bool)
 		t.warn(d, "no file is given")
 		return
 	}
-	if group {
-		standard = "0"
-	}
-	t.weight(e, b.open("track_file", e, path), o, standard)
+	t.weight(e, b.open("track_file", e, path), o)
 }
 
-func (t *translator) trackProcess(e *directive, b *out, o trackOptions, group bool) {
+func (t *translator) trackProcess(e *directive, b *out, o trackOptions) {
 	d := t.processes[e.name()]
 	if d == nil {
 		t.warn(e, "there is no vrrp_track_process of this name")
 		return
 	}
 	t.used[d] = true
-	name, standard := "", "0"
+	name := ""
+	o.standard = "0"
 	p := &out{}
 	for _, c := range d.body {
 		switch c.name() {
@@ -178,10 +211,7 @@ func (t *translator) trackProcess(e *directive, b *out, o trackOptions, group bo
 				t.warn(c, "usher tells processes by their name, not by their arguments")
 			}
 		case "weight":
-			if !group {
-				standard = c.arg(0)
-			}
-			o.reverse = o.reverse || c.arg(1) == "reverse"
+			o.defined(c)
 		case "quorum":
 			if n, ok := t.integer(c, c.arg(0)); ok {
 				p.number("quorum", n, c)
@@ -195,25 +225,8 @@ func (t *translator) trackProcess(e *directive, b *out, o trackOptions, group bo
 		return
 	}
 	body := b.open("track_process", e, name)
-	t.weight(e, body, o, standard)
+	t.weight(e, body, o)
 	body.items = append(body.items, p.items...)
-}
-
-// notify translates a notify directive; at is where its command begins.
-func (t *translator) notify(c *directive, b *out, at int) {
-	on := map[string][]string{
-		"notify": {"active", "backup", "fault", "stop"}, "notify_master": {"active"}, "notify_backup": {"backup"}, "notify_fault": {"fault"},
-		"notify_stop": {"stop"}, "notify_master_rx_lower_pri": {"split_brain"}, "quorum_up": {"up"}, "quorum_down": {"down"},
-		"notify_up": {"server_up"}, "notify_down": {"server_down"},
-	}[c.name()]
-	argv, user := t.script(c, at)
-	if argv == nil {
-		return
-	}
-	n := b.open("notify", c)
-	n.texts("command", argv, c)
-	n.texts("on", on, c)
-	t.user(c, n, user)
 }
 
 // syncGroup translates vrrp_sync_group.
@@ -233,11 +246,13 @@ func (t *translator) syncGroup(d *directive, o *out) {
 			}
 			b.texts("instances", names, c)
 		case "notify", "notify_master", "notify_backup", "notify_fault", "notify_stop":
-			t.notify(c, b, 0)
+			t.notify(c, b)
 		case "smtp_alert":
 			t.alert(c, b, t.mail.vrrp, []string{"active", "backup", "fault", "stop"})
 		case "track_interface", "track_script", "track_file", "track_process", "track_bfd":
 			// in each of the instances, see there
+		case "sync_group_tracking_weight", "global_tracking":
+			// in each of the instances: their weights count
 		default:
 			t.unknown(c, instanceReasons())
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // translator turns the tree of directives into the tree of HCL.
@@ -23,7 +24,8 @@ type translator struct {
 	used     map[*directive]bool // definitions that something refers to
 	sync     *directive          // lvs_sync_daemon
 	ssl      *directive
-	userTold bool // that commands without a user run as usher
+	full     map[*directive]bool // instances whose advertisements carry no more addresses
+	userTold bool                // that commands without a user run as usher
 }
 
 func (t *translator) warn(d *directive, reason string) { t.warnAt(d.file, d.number, shown(d), reason) }
@@ -45,7 +47,15 @@ func shown(d *directive) string {
 	case "auth_pass", "password", "key":
 		return d.name()
 	}
-	return strings.Join(d.words[:min(len(d.words), 4)], " ")
+	return printable(strings.Join(d.words[:min(len(d.words), 4)], " "))
+}
+
+// printable keeps what is not meant for a terminal out of messages.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // sorted are the warnings in the order of files and lines.
@@ -73,13 +83,18 @@ func (t *translator) each(d *directive, o *out, handle func(*directive)) {
 func (t *translator) one(c *directive, o *out, handle func(*directive)) {
 	o.note(c.lead...)
 	before := len(o.items)
+	told := len(t.warnings)
 	handle(c)
+	leftOut := len(o.items) == before && len(t.warnings) > told
 	switch {
 	case c.trail == "":
-	case len(o.items) > before && o.items[len(o.items)-1].trail == "":
+	case len(o.items) > before && o.items[len(o.items)-1].trail == "" && o.items[len(o.items)-1].comment == "":
 		o.items[len(o.items)-1].trail = c.trail
 	default:
 		o.note(c.trail)
+	}
+	if leftOut {
+		o.note(notes(c)...)
 	}
 }
 
@@ -95,7 +110,7 @@ func (t *translator) translate(root *directive) *out {
 	t.scripts, t.files, t.processes = map[string]*directive{}, map[string]*directive{}, map[string]*directive{}
 	t.sessions, t.groups, t.names = map[string]*directive{}, map[string]*directive{}, map[string]bool{}
 	t.instances, t.memberOf = map[string]*directive{}, map[string]*directive{}
-	t.used = map[*directive]bool{}
+	t.used, t.full = map[*directive]bool{}, map[*directive]bool{}
 	t.defaults = newDefaults()
 	t.collect(root)
 	o := &out{}
@@ -216,7 +231,11 @@ func (t *translator) definition(d *directive, o *out) {
 // is one to give.
 func (t *translator) unknown(d *directive, reasons map[string]string) {
 	reason, known := reasons[d.name()]
-	if !known {
+	switch {
+	case known:
+	case strings.HasPrefix(d.name(), "$"):
+		reason = "a variable that is not defined, or a definition with a space before its equals sign, which keepalived does not take for one"
+	default:
 		reason = "usher does not know this directive here"
 	}
 	t.warn(d, reason)
@@ -263,28 +282,4 @@ func (t *translator) truth(d *directive) bool {
 	}
 	t.warn(d, "neither true nor false; taken as true")
 	return true
-}
-
-// script reads the command of a script directive: program and arguments, and the
-// user that may follow them.
-func (t *translator) script(d *directive, at int) (argv []string, user string) {
-	args := d.args()[min(at, len(d.args())):]
-	if len(args) == 0 || args[0] == "" {
-		t.warn(d, "no command is given")
-		return nil, ""
-	}
-	parts, ok := words(args[0])
-	if !ok {
-		t.warn(d, "a quote within the command is not closed")
-	}
-	for _, p := range parts {
-		argv = append(argv, p.text)
-	}
-	if len(args) > 1 {
-		user = args[1]
-		if len(args) > 2 {
-			t.warn(d, "the group "+strings.Join(args[2:], " ")+" is not carried over: usher runs it with the groups of "+user)
-		}
-	}
-	return argv, user
 }

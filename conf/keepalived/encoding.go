@@ -5,10 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// unicode is text with each byte that is no UTF-8 taken for a letter of ISO 8859-1,
+// asUTF8 is text with each byte that is no UTF-8 taken for a letter of ISO 8859-1,
 // as older files have them in comments; at is where the first of them is in the
 // result, -1 for none.
-func unicode(text []byte) (s string, at int) {
+func asUTF8(text []byte) (s string, at int) {
 	if utf8.Valid(text) {
 		return string(text), -1
 	}
