@@ -88,13 +88,17 @@ func (a *app) watch(ctx context.Context, interval time.Duration, show func(conte
 		if ctx.Err() != nil {
 			return nil
 		}
+		out := a.Stdout
 		if err != nil {
 			text = a.style.Bad(err.Error()) + "\n"
+			if !screen {
+				out = a.Stderr // a program that reads takes lines of the document alone
+			}
 		}
 		if screen {
 			text = frame(text, terminal.Height(a.Stdout))
 		}
-		if _, err := fmt.Fprint(a.Stdout, text); err != nil {
+		if _, err := fmt.Fprint(out, text); err != nil {
 			return err
 		}
 		select {

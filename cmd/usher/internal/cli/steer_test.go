@@ -79,6 +79,56 @@ func TestStatusTable(t *testing.T) {
 	}
 }
 
+// TestWatchJSON: a line for each view, and nothing else while no daemon answers.
+func TestWatchJSON(t *testing.T) {
+	socket, b := filepath.Join(t.TempDir(), "u.sock"), apitest.New(api.Status{RouterID: "lb1"})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out, stdout := io.Pipe()
+	complaints, stderr := io.Pipe()
+	defer stdout.Close()
+	defer stderr.Close()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- cli.Run(ctx, []string{"status", "--watch", "--json", "--interval", "100ms", "--control", socket}, cli.System{
+			Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr, Getenv: func(string) string { return "" },
+		})
+	}()
+	lines, said := make(chan string), make(chan string)
+	for from, to := range map[io.Reader]chan<- string{out: lines, complaints: said} {
+		go func() {
+			for s := bufio.NewScanner(from); s.Scan(); {
+				select {
+				case to <- s.Text():
+				case <-ctx.Done(): // what is still written is let go by
+				}
+			}
+		}()
+	}
+	select {
+	case line := <-lines:
+		t.Errorf("stdout has %q", line)
+	case text := <-said:
+		if !strings.Contains(text, "no usher answers") {
+			t.Errorf("stderr has %q", text)
+		}
+	}
+	t.Cleanup(serve(t, socket, b))
+	for got := 0; got < 2; {
+		select {
+		case line := <-lines:
+			if got++; !strings.HasPrefix(line, `{"router_id":"lb1",`) {
+				t.Errorf("stdout has %q", line)
+			}
+		case <-said: // one more from before
+		}
+	}
+	cancel()
+	if code := <-ended; code != 0 {
+		t.Errorf("interrupted: status %d", code)
+	}
+}
+
 // TestEventsFollow sees what was, then what comes, each as it happens.
 func TestEventsFollow(t *testing.T) {
 	socket, b := daemon(t, api.Status{})
