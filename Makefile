@@ -70,7 +70,7 @@ env:
 		GOMODCACHE "$$GOMODCACHE" GOCACHE "$$GOCACHE" HOME "$$HOME" XDG_CONFIG_HOME "$$XDG_CONFIG_HOME" XDG_CACHE_HOME "$$XDG_CACHE_HOME"
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o build/usher ./cmd/usher
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o build/usher ./cmd/usher
 
 package:
 	$(GO) run ./cmd/usher/packaging/build -out build/packages

@@ -91,7 +91,7 @@ func TestPackages(t *testing.T) {
 		t.Errorf("rpm: %s", got)
 	}
 
-	if got := tool(t, filepath.Join(root, "usr/bin/usher"), "version"); !strings.HasPrefix(got, "usher 1.2.3\n") {
+	if got := tool(t, filepath.Join(root, "usr/bin/usher"), "version"); !strings.HasPrefix(got, "usher 1.2.3\nrevision "+strings.TrimSpace(tool(t, "git", "rev-parse", "HEAD"))+" of ") {
 		t.Errorf("version: %s", got)
 	}
 	if got, err := exec.Command("ldd", filepath.Join(root, "usr/bin/usher")).CombinedOutput(); err == nil || !strings.Contains(string(got), "not a dynamic executable") {

@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func (b *builder) program(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath",
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=true", // whatever GOFLAGS says
 		"-ldflags=-s -w -buildid= -X usher/cmd/usher/internal/cli.stamp="+b.version, "-o", filepath.Join(b.stage, "usher"), "./cmd/usher")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+b.arch)
 	cmd.Stderr = b.stderr
