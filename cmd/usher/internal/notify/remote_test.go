@@ -68,6 +68,38 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
+// TestWebhookThatMoved: a change is delivered where its document has arrived, not where
+// the client was sent on without it.
+func TestWebhookThatMoved(t *testing.T) {
+	var code int
+	var arrived []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/old" {
+			http.Redirect(w, r, "/new", code)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		arrived = append(arrived, r.Method+" "+r.Header.Get("X-Usher-Signature")+" "+string(body))
+	}))
+	defer server.Close()
+	w, err := newWebhook(conf.Webhook{URL: server.URL + "/old", Secret: "key", Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := json.Marshal(change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code = range map[int]bool{301: true, 302: true, 303: true, 307: true, 308: true} {
+		arrived = nil
+		err := w.deliver(t.Context(), change)
+		whole := len(arrived) == 1 && arrived[0] == "POST sha256="+sign("key", body)+" "+string(body)
+		if kept := code >= 307; kept != (err == nil) || kept != whole || !kept && !errors.Is(err, errPermanent) {
+			t.Errorf("%d: %v, %q arrived", code, err, arrived)
+		}
+	}
+}
+
 // TestSignature: the example of RFC 4231 section 4.3.
 func TestSignature(t *testing.T) {
 	if got := sign("Jefe", []byte("what do ya want for nothing?")); got != "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843" {

@@ -37,13 +37,24 @@ func newWebhook(c conf.Webhook) (*webhook, error) {
 		return nil, err
 	}
 	return &webhook{c, &http.Client{
-		Timeout: max(c.Timeout, 100*time.Millisecond),
+		Timeout:       max(c.Timeout, 100*time.Millisecond),
+		CheckRedirect: samePost,
 		Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots},
 			// Changes are rare: a connection kept open would only be dead by then.
 			DisableKeepAlives: true,
 		},
 	}, append(secretsIn(c.URL), c.Secret)}, nil
+}
+
+// samePost follows only what sends the same document again (307, 308). After the
+// others a client asks for the new place with GET and without the document, which a
+// server may well answer with 200: nobody would have been told, and all would seem fine.
+func samePost(next *http.Request, before []*http.Request) error {
+	if next.Method != http.MethodPost || len(before) >= 10 {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // secretsIn are the parts of a webhook's URL that may be secret: its path and query,
