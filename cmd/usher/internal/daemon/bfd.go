@@ -33,8 +33,26 @@ type session struct {
 }
 
 // apply watches the peers of c, those that have not changed undisturbed, and calls
-// changed whenever one of them does.
+// changed whenever one of them does. One goroutine at a time calls it.
 func (s *sessions) apply(engine BFD, c *conf.Config, changed func()) {
+	gone, begun := s.replace(c)
+	// Not under the lock: the engine reports under its own, and a report takes this one.
+	for _, id := range gone {
+		engine.Forget(id)
+	}
+	for _, one := range begun {
+		engine.Watch(one.id, peerOf(one.peer), func(change bfd.Change) {
+			s.mu.Lock()
+			one.change, one.heard = change, true
+			s.mu.Unlock()
+			changed()
+		})
+	}
+}
+
+// replace makes the peers of c the known ones, and gives the numbers of those that are
+// to be forgotten and the sessions that are to begin.
+func (s *sessions) replace(c *conf.Config) (gone []uint64, begun []*session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil {
@@ -46,24 +64,19 @@ func (s *sessions) apply(engine BFD, c *conf.Config, changed func()) {
 	}
 	for name, have := range s.known {
 		if p, ok := wanted[name]; !ok || p != have.peer {
-			engine.Forget(have.id)
+			gone = append(gone, have.id)
 			delete(s.known, name)
 		}
 	}
 	for name, p := range wanted {
-		if s.known[name] != nil {
-			continue
+		if s.known[name] == nil {
+			s.last++
+			one := &session{id: s.last, peer: p}
+			s.known[name] = one
+			begun = append(begun, one)
 		}
-		s.last++
-		one := &session{id: s.last, peer: p}
-		s.known[name] = one
-		engine.Watch(one.id, peerOf(p), func(change bfd.Change) {
-			s.mu.Lock()
-			one.change, one.heard = change, true
-			s.mu.Unlock()
-			changed()
-		})
 	}
+	return gone, begun
 }
 
 func peerOf(p conf.BFD) bfd.Peer {
