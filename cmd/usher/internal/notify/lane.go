@@ -28,6 +28,9 @@ type delivery struct {
 	to     way
 }
 
+// thing is what a later delivery of the same thing supersedes this one in.
+func (d delivery) thing() string { return d.to.String() + " " + d.change.slot() }
+
 // way is one way out.
 type way interface {
 	// deliver makes one attempt. An error that wraps errPermanent is final.
@@ -40,47 +43,71 @@ type way interface {
 // lane delivers in order, one at a time.
 type lane struct {
 	failed func(delivery, error) // tells of a failure
+	end    func() bool           // asked when nothing waits: whether the lane is to end
 
 	mu      sync.Mutex
-	pending []delivery
+	pending []waiting
+	things  map[string]int // how often each is in pending
+	retired bool           // the configuration has no use for it any more
 	wake    chan struct{}
 }
 
-func newLane(failed func(delivery, error)) *lane {
-	return &lane{failed: failed, wake: make(chan struct{}, 1)}
+// waiting is a delivery with its thing.
+type waiting struct {
+	delivery
+	thing string
 }
 
-// put appends a delivery; it never blocks.
+func newLane(failed func(delivery, error)) *lane {
+	return &lane{failed: failed, end: func() bool { return false }, things: map[string]int{}, wake: make(chan struct{}, 1)}
+}
+
+// put appends a delivery; it never blocks. Behind a backlog the oldest that it
+// supersedes is left out; where there is none, all are of different things, and each is
+// the last of its own.
 func (l *lane) put(d delivery) {
 	l.mu.Lock()
-	l.pending = append(l.pending, d)
-	if len(l.pending) > backlog {
-		l.thin()
+	w := waiting{d, d.thing()}
+	if len(l.pending) >= backlog && l.things[w.thing] > 0 {
+		i := slices.IndexFunc(l.pending, func(p waiting) bool { return p.thing == w.thing })
+		l.pending = slices.Delete(l.pending, i, i+1)
+		l.things[w.thing]--
 	}
+	l.pending = append(l.pending, w)
+	l.things[w.thing]++
 	l.mu.Unlock()
+	l.rouse()
+}
+
+func (l *lane) rouse() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
 }
 
-// thin drops the oldest delivery that a later one supersedes. Where none is, all
-// stay: they are of different things, and each is the last of its own.
-func (l *lane) thin() {
-	for i, d := range l.pending {
-		if l.superseded(d, i+1) {
-			l.pending = slices.Delete(l.pending, i, i+1)
-			return
-		}
-	}
+// retire says whether the configuration has no use for the lane any more. Then it
+// delivers what waits, without going on for ever with the last state, and ends.
+func (l *lane) retire(retired bool) {
+	l.mu.Lock()
+	l.retired = retired
+	l.mu.Unlock()
+	l.rouse()
 }
 
-// superseded says whether a later change of the same thing waits for the same way
-// out, from position i on; the lane is locked.
-func (l *lane) superseded(d delivery, i int) bool {
-	return slices.ContainsFunc(l.pending[i:], func(p delivery) bool {
-		return p.to.String() == d.to.String() && p.change.slot() == d.change.slot()
-	})
+// over says whether the lane is retired and nothing waits.
+func (l *lane) over() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.retired && len(l.pending) == 0
+}
+
+// stale says whether more attempts than those configured are pointless: a later change
+// of the same thing waits, or nobody wants to be told any more.
+func (l *lane) stale(d delivery) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.retired || l.things[d.thing()] > 0
 }
 
 func (l *lane) take() (delivery, bool) {
@@ -89,9 +116,13 @@ func (l *lane) take() (delivery, bool) {
 	if len(l.pending) == 0 {
 		return delivery{}, false
 	}
-	d := l.pending[0]
+	w := l.pending[0]
+	l.pending[0] = waiting{}
 	l.pending = l.pending[1:]
-	return d, true
+	if l.things[w.thing]--; l.things[w.thing] == 0 {
+		delete(l.things, w.thing)
+	}
+	return w.delivery, true
 }
 
 // idle says whether nothing waits.
@@ -101,14 +132,17 @@ func (l *lane) idle() bool {
 	return len(l.pending) == 0
 }
 
-// run delivers until the context ends. When closing ends before, it delivers what
-// is waiting, with one attempt each, and returns.
+// run delivers until the context ends, or the lane is at its end. When closing ends
+// before, it delivers what is waiting, with one attempt each, and returns.
 func (l *lane) run(ctx, closing context.Context) {
 	for ctx.Err() == nil {
 		d, ok := l.take()
 		if ok {
 			l.deliver(ctx, closing, d)
 			continue
+		}
+		if l.end() {
+			return
 		}
 		select {
 		case <-l.wake:
@@ -128,10 +162,7 @@ func (l *lane) deliver(ctx, closing context.Context, d delivery) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		l.mu.Lock()
-		old := l.superseded(d, 0)
-		l.mu.Unlock()
-		final := errors.Is(err, errPermanent) || closing.Err() != nil || (old && attempt >= d.to.retries())
+		final := errors.Is(err, errPermanent) || closing.Err() != nil || attempt >= d.to.retries() && l.stale(d)
 		if final || attempt == d.to.retries() {
 			l.failed(d, err)
 		}
@@ -148,8 +179,8 @@ func (l *lane) deliver(ctx, closing context.Context, d delivery) {
 	}
 }
 
-// rest waits before another attempt. It reports false where a newer change has
-// made the attempt pointless.
+// rest waits before another attempt. It reports false where the attempt has become
+// pointless.
 func (l *lane) rest(closing context.Context, d delivery, pause time.Duration, attempt int) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -160,10 +191,7 @@ func (l *lane) rest(closing context.Context, d delivery, pause time.Duration, at
 		case <-closing.Done():
 			return true // the last attempt, at once
 		case <-l.wake:
-			l.mu.Lock()
-			old := l.superseded(d, 0)
-			l.mu.Unlock()
-			if old && attempt >= d.to.retries() {
+			if attempt >= d.to.retries() && l.stale(d) {
 				return false
 			}
 		}

@@ -175,3 +175,32 @@ func TestLaneClosing(t *testing.T) {
 		}
 	})
 }
+
+// named counts how often it is looked at.
+type named struct {
+	fake
+	looks int
+}
+
+func (n *named) String() string {
+	n.looks++
+	return "fake"
+}
+
+// TestLaneOfManyThings: a rack of servers that fails at once is told of one by one, and
+// whoever reports the last is not held up by those that wait.
+func TestLaneOfManyThings(t *testing.T) {
+	const many = 200
+	l := newLane(nil)
+	f := &named{}
+	for i := range many {
+		l.put(delivery{Change{Kind: RealServer, Name: fmt.Sprint(i), State: "down"}, f})
+	}
+	if f.looks > 10*many {
+		t.Errorf("%d looks at what waits to put %d: the work grows with the square of it, or more", f.looks, many)
+	}
+	l.put(delivery{Change{Kind: RealServer, Name: "0", State: "up"}, f})
+	if d, _ := l.take(); d.change.Name != "1" || len(l.pending) != many-1 {
+		t.Errorf("first is %+v, %d wait; what a later change supersedes should be left out, and nothing else", d.change, len(l.pending))
+	}
+}

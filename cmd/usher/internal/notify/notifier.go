@@ -72,6 +72,15 @@ func (n *Notifier) Apply(c *conf.Config) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.routerID, n.alerts = c.Global.RouterID, b.alerts
+	used := map[string]bool{}
+	for _, routes := range b.alerts {
+		for _, r := range routes {
+			used[r.lane] = true
+		}
+	}
+	for name, l := range n.lanes {
+		l.retire(!used[name])
+	}
 	return b.err()
 }
 
@@ -100,6 +109,7 @@ func (n *Notifier) put(o object, c Change) {
 		l := n.lanes[r.lane]
 		if l == nil {
 			l = newLane(n.failed)
+			l.end = func() bool { return n.ended(r.lane, l) }
 			n.lanes[r.lane] = l
 			if n.ctx != nil {
 				n.start(l)
@@ -111,6 +121,18 @@ func (n *Notifier) put(o object, c Change) {
 
 func (n *Notifier) failed(d delivery, err error) {
 	n.log.Error("notification not delivered", "to", d.to.String(), "kind", d.change.Kind, "name", d.change.Name, "state", d.change.State, "error", err)
+}
+
+// ended forgets a lane that is over, and says whether it is. Nothing is put into it
+// meanwhile.
+func (n *Notifier) ended(name string, l *lane) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !l.over() {
+		return false
+	}
+	delete(n.lanes, name)
+	return true
 }
 
 // start runs a lane; n is locked.
