@@ -15,6 +15,7 @@ import (
 	"net/smtp"
 	"net/textproto"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,10 +89,9 @@ func (m *mail) send(ctx context.Context, c Change) error {
 	if err := client.Mail(m.From); err != nil {
 		return err
 	}
-	for _, to := range m.To {
-		if err := client.Rcpt(to); err != nil {
-			return fmt.Errorf("recipient %s: %w", to, err)
-		}
+	refused, err := m.recipients(client)
+	if err != nil {
+		return err
 	}
 	w, err := client.Data()
 	if err != nil {
@@ -103,7 +103,26 @@ func (m *mail) send(ctx context.Context, c Change) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	return client.Quit()
+	_ = client.Quit() // the message is the server's by now, however this ends
+	if refused != nil {
+		return fmt.Errorf("%w: the others have it: %w", errPermanent, refused)
+	}
+	return nil
+}
+
+// recipients names who is to have the message. Those whom the server refuses do not
+// keep it from the others; where it refuses all, that is the error.
+func (m *mail) recipients(client *smtp.Client) (refused, err error) {
+	var all []error
+	for _, to := range m.To {
+		if err := client.Rcpt(to); err != nil {
+			all = append(all, fmt.Errorf("recipient %s: %w", to, err))
+		}
+	}
+	if len(all) == len(m.To) {
+		return nil, errors.Join(all...)
+	}
+	return errors.Join(all...), nil
 }
 
 // encrypt starts TLS as configured (RFC 3207).
@@ -118,13 +137,17 @@ func (m *mail) encrypt(client *smtp.Client) error {
 	return client.StartTLS(&tls.Config{ServerName: m.host, RootCAs: m.roots})
 }
 
-// authenticate proves who is sending (RFC 4954), by the best way offered.
+// authenticate proves who is sending (RFC 4954): by the first way offered that is known,
+// in the clear by one that does not show the password, if there is one.
 func (m *mail) authenticate(client *smtp.Client) error {
 	if m.User == "" {
 		return nil
 	}
 	_, offered := client.Extension("AUTH")
 	ways := strings.Fields(strings.ToUpper(offered))
+	if _, encrypted := client.TLSConnectionState(); !encrypted && slices.Contains(ways, "CRAM-MD5") {
+		ways = []string{"CRAM-MD5"}
+	}
 	for _, way := range ways {
 		switch way {
 		case "PLAIN":

@@ -111,6 +111,7 @@ func TestSignature(t *testing.T) {
 type post struct {
 	offers    []string
 	refuses   bool // to authenticate anybody, with the words that he came with
+	hangsUp   bool // as soon as it has the message
 	cert      tls.Certificate
 	encrypted bool
 	auth      []string
@@ -146,6 +147,11 @@ func (p *post) serve(conn net.Conn) {
 			conn, r, p.encrypted = secure, bufio.NewReader(secure), true
 		case "AUTH":
 			p.auth = append(p.auth, rest)
+			if rest == "CRAM-MD5" {
+				say("334 " + base64.StdEncoding.EncodeToString([]byte("<1@mail.example.org>")))
+				answer, _ := r.ReadString('\n')
+				p.auth = append(p.auth, strings.TrimSpace(answer))
+			}
 			if rest == "LOGIN" {
 				for _, q := range []string{"Username:", "Password:"} {
 					say("334 " + base64.StdEncoding.EncodeToString([]byte(q)))
@@ -178,6 +184,9 @@ func (p *post) serve(conn net.Conn) {
 				p.data += l
 			}
 			say("250 queued")
+			if p.hangsUp {
+				return
+			}
 		case "QUIT":
 			say("221 bye")
 			return
@@ -273,6 +282,10 @@ func TestMailAuthentication(t *testing.T) {
 	if want := "LOGIN dXNoZXI= c2VjcmV0"; strings.Join(p.auth, " ") != want {
 		t.Errorf("auth %q; want %q", p.auth, want)
 	}
+	p = &post{offers: []string{"AUTH PLAIN LOGIN CRAM-MD5"}}
+	if err := mailTo(t, p, conf.Email{StartTLS: "never", User: "usher", Password: "secret"}); err != nil || p.auth[0] != "CRAM-MD5" {
+		t.Errorf("in the clear: %v, auth %q; the one way that does not show the password is offered", err, p.auth)
+	}
 	p = &post{offers: []string{"AUTH XOAUTH2"}}
 	if err := mailTo(t, p, conf.Email{StartTLS: "never", User: "usher", Password: "secret"}); !errors.Is(err, errPermanent) {
 		t.Errorf("nothing that is known is offered: %v", err)
@@ -282,5 +295,56 @@ func TestMailAuthentication(t *testing.T) {
 func TestMailRefused(t *testing.T) {
 	if err := mailTo(t, &post{}, conf.Email{StartTLS: "never", To: []string{"nobody@example.org"}}); !errors.Is(err, errPermanent) || !strings.Contains(err.Error(), "nobody") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestMailIsSentOnce: a message that the server has taken is delivered, however the
+// conversation ends.
+func TestMailIsSentOnce(t *testing.T) {
+	p := &post{hangsUp: true}
+	if err := mailTo(t, p, conf.Email{StartTLS: "never"}); err != nil || p.data == "" {
+		t.Errorf("%v: it would be sent again; data %q", err, p.data)
+	}
+}
+
+// TestMailOfOneBadAddress: the others hear of it all the same, and the bad one is told.
+func TestMailOfOneBadAddress(t *testing.T) {
+	p := &post{}
+	err := mailTo(t, p, conf.Email{StartTLS: "never", To: []string{"nobody@example.org", "ops@example.org"}})
+	if p.data == "" {
+		t.Error("nobody was told")
+	}
+	if !errors.Is(err, errPermanent) || !strings.Contains(err.Error(), "nobody@example.org") {
+		t.Errorf("error %v; want one that names the address, and no second message to the other", err)
+	}
+}
+
+// TestWebhookElsewhere: a redirect that would turn the POST into a GET without the
+// document is no delivery; one that keeps it is followed.
+func TestWebhookElsewhere(t *testing.T) {
+	for status, delivered := range map[int]bool{301: false, 302: false, 303: false, 307: true, 308: true} {
+		var posts, others int
+		mux := http.NewServeMux()
+		mux.Handle("/old", http.RedirectHandler("/new", status))
+		mux.HandleFunc("/new", func(_ http.ResponseWriter, r *http.Request) {
+			if body, _ := io.ReadAll(r.Body); r.Method == http.MethodPost && len(body) > 0 {
+				posts++
+			} else {
+				others++
+			}
+		})
+		server := httptest.NewServer(mux)
+		w, err := newWebhook(conf.Webhook{URL: server.URL + "/old", Timeout: 10 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = w.deliver(t.Context(), change)
+		server.Close()
+		if (err == nil) != delivered || (posts == 1) != delivered || others != 0 {
+			t.Errorf("%d: %v, %d documents arrived, %d requests without", status, err, posts, others)
+		}
+		if !delivered && !errors.Is(err, errPermanent) {
+			t.Errorf("%d: %v; want it permanent", status, err)
+		}
 	}
 }
