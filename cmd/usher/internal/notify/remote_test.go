@@ -318,33 +318,3 @@ func TestMailOfOneBadAddress(t *testing.T) {
 		t.Errorf("error %v; want one that names the address, and no second message to the other", err)
 	}
 }
-
-// TestWebhookElsewhere: a redirect that would turn the POST into a GET without the
-// document is no delivery; one that keeps it is followed.
-func TestWebhookElsewhere(t *testing.T) {
-	for status, delivered := range map[int]bool{301: false, 302: false, 303: false, 307: true, 308: true} {
-		var posts, others int
-		mux := http.NewServeMux()
-		mux.Handle("/old", http.RedirectHandler("/new", status))
-		mux.HandleFunc("/new", func(_ http.ResponseWriter, r *http.Request) {
-			if body, _ := io.ReadAll(r.Body); r.Method == http.MethodPost && len(body) > 0 {
-				posts++
-			} else {
-				others++
-			}
-		})
-		server := httptest.NewServer(mux)
-		w, err := newWebhook(conf.Webhook{URL: server.URL + "/old", Timeout: 10 * time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = w.deliver(t.Context(), change)
-		server.Close()
-		if (err == nil) != delivered || (posts == 1) != delivered || others != 0 {
-			t.Errorf("%d: %v, %d documents arrived, %d requests without", status, err, posts, others)
-		}
-		if !delivered && !errors.Is(err, errPermanent) {
-			t.Errorf("%d: %v; want it permanent", status, err)
-		}
-	}
-}

@@ -24,9 +24,6 @@ import (
 // hexadecimal, as GitHub's X-Hub-Signature-256 does.
 const signatureHeader = "X-Usher-Signature"
 
-// redirects is how many are followed.
-const redirects = 10
-
 // webhook is a URL that gets each change as a JSON document by POST.
 type webhook struct {
 	conf.Webhook
@@ -46,14 +43,6 @@ func newWebhook(c conf.Webhook) (*webhook, error) {
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots},
 			// Changes are rare: a connection kept open would only be dead by then.
 			DisableKeepAlives: true,
-		},
-		// A redirect that makes a GET of the POST loses the document: its answer would say
-		// nothing.
-		CheckRedirect: func(req *http.Request, via []*http.Request) error {
-			if req.Method != http.MethodPost || len(via) >= redirects {
-				return http.ErrUseLastResponse
-			}
-			return nil
 		},
 	}, append(secretsIn(c.URL), c.Secret)}, nil
 }
