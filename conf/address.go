@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -25,6 +26,9 @@ func parseEndpoints(s string) (endpoints, error) {
 		return endpoints{}, err
 	}
 	if port == "" {
+		if why := spaced(s); why != notLookedUp {
+			return endpoints{}, errors.New(why)
+		}
 		return endpoints{}, fmt.Errorf("a port is missing; port 0 stands for every port")
 	}
 	var e endpoints
@@ -72,11 +76,26 @@ func cutPort(s string) (host, port string, err error) {
 	return "", "", fmt.Errorf("an IPv6 address with a port needs brackets, as in [2001:db8::1]:80")
 }
 
+const notLookedUp = "names are not looked up"
+
+// spaced says what is wrong with something that is no address: a space between address
+// and port, as keepalived has it, or a name.
+func spaced(s string) string {
+	if f := strings.Fields(s); len(f) == 2 {
+		if a, err := netip.ParseAddr(f[0]); err == nil {
+			if p, err := port(f[1]); err == nil {
+				return fmt.Sprintf("a colon stands before the port: %q", netip.AddrPortFrom(a, p).String())
+			}
+		}
+	}
+	return notLookedUp
+}
+
 func addressRange(s string) ([]netip.Addr, error) {
 	from, to, ranged := strings.Cut(s, "-")
 	first, err := netip.ParseAddr(from)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not an IP address; names are not looked up", from)
+		return nil, fmt.Errorf("%q is not an IP address; %s", from, spaced(s))
 	}
 	if first.Zone() != "" {
 		return nil, fmt.Errorf("a zone has no place in %q", from)
@@ -157,7 +176,7 @@ func parseServer(s string) (addr netip.AddrPort, ported bool, err error) {
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
-		return netip.AddrPort{}, false, fmt.Errorf("%q is not an IP address; names are not looked up", host)
+		return netip.AddrPort{}, false, fmt.Errorf("%q is not an IP address; %s", host, spaced(host))
 	}
 	if text == "" {
 		return netip.AddrPortFrom(ip, 0), false, nil

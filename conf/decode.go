@@ -29,7 +29,7 @@ func decode(k key, attr *hcl.Attribute, ctx *hcl.EvalContext) (*value, hcl.Diagn
 	v, diags := attr.Expr.Value(ctx)
 	if diags.HasErrors() {
 		out.bad = true
-		return out, diags
+		return out, quoteIt(diags)
 	}
 	v, marks := v.UnmarkDeep()
 	if v.IsNull() {

@@ -64,7 +64,7 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 	var sources []*source
 	for _, t := range texts {
 		s, more := parse(t.name, t.bytes)
-		diags = append(diags, more...)
+		diags = append(diags, foreign(s, t.bytes, more)...)
 		sources = append(sources, s)
 	}
 	if diags.HasErrors() {

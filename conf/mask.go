@@ -29,8 +29,8 @@ func masked(s *source) []byte {
 }
 
 // secretLine is a line that gives something a value whose name says that it is
-// secret, wherever it stands; the value is the group.
-var secretLine = regexp.MustCompile(`(?mi)(?:password|secret|token|authorization|cookie|api[-_]key)"?[ \t]*[=:][ \t]*([^\r\n]+)`)
+// secret, wherever it stands, with or without the equals sign; the value is the group.
+var secretLine = regexp.MustCompile(`(?mi)(?:password|auth_pass|secret|token|authorization|cookie|api[-_]key)"?[ \t]*[=: \t][ \t]*([^\r\n]+)`)
 
 func maskBody(text []byte, secret map[string]bool, kind string, body *hclsyntax.Body) {
 	_, sensitive := body.Attributes["sensitive"]

@@ -14,6 +14,10 @@ func TestNoSecretInADiagnostic(t *testing.T) {
 	for name, config := range map[string]string{
 		"password, no end of the string": "global {\n email {\n  password = \"obsidian\n }\n}\n",
 		"password, no assignment":        "global {\n email {\n  password: \"obsidian\"\n }\n}\n",
+		"password, no equals sign":       "vrrp_instance \"a\" {\n authentication {\n  password \"obsidian\"\n }\n}\n",
+		"password, bare":                 "vrrp_instance \"a\" {\n authentication {\n  password obsidian\n }\n}\n",
+		"password, keepalived's word":    "vrrp_instance \"a\" {\n authentication {\n  auth_pass = \"obsidian\"\n }\n}\n",
+		"password, keepalived's way":     "vrrp_instance \"a\" {\n authentication {\n  auth_pass obsidian\n }\n}\n",
 		"password, two on a line":        "vrrp_instance \"a\" {\n authentication { password = \"obsidian\" type = \"pass\" }\n}\n",
 		"password, too long":             "vrrp_instance \"a\" {\n interface = \"eth0\"\n virtual_router_id = 1\n version = 2\n virtual_addresses = [\"192.0.2.1\"]\n authentication {\n  type = \"pass\"\n  password = \"obsidian7\"\n }\n}\n",
 		"password, a heredoc":            "global {\n email {\n  server = \"m\"\n  from = \"f\"\n  to = [\"t\"]\n  password = [<<X\nobsidian\nX\n]\n }\n}\n",

@@ -30,7 +30,9 @@ func (r *reader) read(sources []*source) *node {
 			body = dynblock.Expand(body, ctx)
 		}
 		content, diags := body.Content(&want)
-		r.diags = append(r.diags, diags...)
+		for _, d := range diags {
+			r.diags = append(r.diags, r.improve(d, root))
+		}
 		r.children(root, content.Blocks, ctx, filepath.Dir(src.name))
 	}
 	r.unique(root)
@@ -124,11 +126,20 @@ func (r *reader) body(n *node, body hcl.Body, ctx *hcl.EvalContext) {
 
 // improve tells where a key does belong that HCL found out of place.
 func (r *reader) improve(d *hcl.Diagnostic, n *node) *hcl.Diagnostic {
-	if d.Summary != "Unsupported argument" && d.Summary != "Unsupported block type" || strings.Contains(d.Detail, "Did you mean") || d.Subject == nil {
+	if d.Summary != "Unsupported argument" && d.Summary != "Unsupported block type" || d.Subject == nil {
 		return d
 	}
 	_, rest, _ := strings.Cut(d.Detail, `"`)
 	name, _, _ := strings.Cut(rest, `"`)
+	if hint := instead(n.spec.name, strings.ToLower(name)); hint != "" {
+		better := *d
+		better.Detail, _, _ = strings.Cut(d.Detail, " Did you mean")
+		better.Detail += hint
+		return &better
+	}
+	if strings.Contains(d.Detail, "Did you mean") {
+		return d
+	}
 	var near []string
 	for _, k := range n.spec.keys {
 		near = append(near, k.name)

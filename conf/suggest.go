@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // fieldWords are what users of keepalived, ipvsadm and HAProxy call things, and
@@ -18,6 +21,22 @@ func fieldWords() map[string]string {
 		"vrrp_script": "track_script", "unicast_peer": "unicast", "unicast_src_ip": "unicast", "mcast_src_ip": "source4", "ops": "one_packet",
 		"inter": "interval", "http_get": "http", "ssl_get": "https", "tcp_check": "tcp", "misc_check": "exec", "dns_check": "dns", "smtp_check": "smtp",
 	}
+}
+
+// quoteIt adds to errors of unknown variables that are a bare word what the word may
+// be: a text.
+func quoteIt(diags hcl.Diagnostics) hcl.Diagnostics {
+	out := slices.Clone(diags)
+	for i, d := range out {
+		e, ok := d.Expression.(*hclsyntax.ScopeTraversalExpr)
+		if d.Summary != "Unknown variable" || !ok || len(e.Traversal) != 1 {
+			continue
+		}
+		better := *d
+		better.Detail += fmt.Sprintf(" A text stands in quotes: %q.", e.Traversal.RootName())
+		out[i] = &better
+	}
+	return out
 }
 
 // didYouMean gives " Did you mean ...?" for the nearest of some names, or "" when
