@@ -57,8 +57,10 @@ type Daemon struct {
 
 	mu          sync.Mutex // the fields below
 	config      *conf.Config
-	passive     bool   // a check of config counts unanswered connections
-	neighbours  [2]int // servers of config in this machine's own networks, IPv4 and IPv6
+	passive     bool            // a check of config counts unanswered connections
+	neighbours  [2]int          // servers of config in this machine's own networks, IPv4 and IPv6
+	active      map[string]bool // instances that are active
+	onStop      string          // of config, or of the one that is being started
 	vrrp        VRRP
 	checks      Checks
 	director    Director
@@ -85,7 +87,7 @@ func New(o Options) *Daemon {
 	return &Daemon{
 		opts: o, log: o.Log, ring: events.NewRing(0, events.Numbering(time.Now())), metrics: metrics.New(o.Version),
 		failed: make(chan error, 4), quorum: make(chan struct{}, 1), history: newHistory(),
-		alerts: o.Parts.Alerts(),
+		active: map[string]bool{}, alerts: o.Parts.Alerts(),
 	}
 }
 
@@ -169,6 +171,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) e
 	d.mu.Lock()
 	d.checks, d.bfd = d.opts.Parts.Checks(ChecksHooks{Results: d.health, Events: d.checkEvent, Observe: d.metrics.Observe})
 	d.maintenance = d.state.maintenance()
+	d.onStop = c.Global.OnStop
 	d.mu.Unlock()
 
 	d.parts.alerts = d.run(ctx, "alerts", d.alerts.Run)
@@ -262,7 +265,7 @@ func (d *Daemon) notKept(err error) {
 func (d *Daemon) onStopKeep() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.keep || d.config != nil && d.config.Global.OnStop == "keep"
+	return d.keep || d.onStop == "keep"
 }
 
 // route runs a VRRP process from now on: a configuration without instances has
@@ -276,10 +279,13 @@ func (d *Daemon) route(ctx context.Context, c *conf.Config) VRRP {
 	return process
 }
 
-// direct runs a director from now on.
+// direct runs a director from now on. It may be a reload's: instances may be active.
 func (d *Daemon) direct(ctx context.Context, director Director) {
 	d.mu.Lock()
 	d.director = director
+	for instance := range d.active {
+		director.SetActive(instance, true)
+	}
 	d.mu.Unlock()
 	d.parts.director = d.run(ctx, "director", director.Run)
 }

@@ -24,10 +24,14 @@ func (d *Daemon) vrrpEvent(e vrrp.Event) {
 		return
 	}
 	d.mu.Lock()
-	dir := d.director
-	d.mu.Unlock()
-	if dir != nil {
-		dir.SetActive(e.Instance, e.To == vrrp.Active)
+	defer d.mu.Unlock() // a director that comes just now is told each role once, in order
+	if e.To == vrrp.Active {
+		d.active[e.Instance] = true
+	} else {
+		delete(d.active, e.Instance)
+	}
+	if d.director != nil {
+		d.director.SetActive(e.Instance, e.To == vrrp.Active)
 	}
 }
 

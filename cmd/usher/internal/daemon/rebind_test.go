@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -169,5 +170,38 @@ func TestPageMoves(t *testing.T) {
 	}
 	if !answers("127.0.0.1") {
 		t.Error("the page is gone")
+	}
+}
+
+// TestListenersGoBack: where the director refuses a configuration, the page is where the
+// one before has it, and the same address can be asked for again.
+func TestListenersGoBack(t *testing.T) {
+	f := newFixture(t)
+	before, after := port(t), port(t)
+	configure := func(port int) {
+		f.write(strings.Replace(f.both("eth0", "web"), `http = ""`, fmt.Sprintf("http = \"127.0.0.1:%d\"", port), 1))
+	}
+	answers := func(port int) bool {
+		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/healthz", port))
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return true
+	}
+	configure(before)
+	d, _ := f.start()
+	f.world.mu.Lock()
+	f.world.refuse = errors.New("no such scheduler")
+	f.world.mu.Unlock()
+	configure(after)
+	if err := d.Reload(t.Context()); err == nil {
+		t.Fatal("it was not refused")
+	}
+	if !answers(before) || answers(after) {
+		t.Errorf("the page answers at the address before: %t, at the refused one: %t", answers(before), answers(after))
+	}
+	if err := d.Reload(t.Context()); err != nil || answers(before) || !answers(after) {
+		t.Errorf("once more: %v; the page answers at the address before: %t, at the new one: %t", err, answers(before), answers(after))
 	}
 }

@@ -86,7 +86,8 @@ func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
 		return nil, &refusedError{err.Error() + "; nothing was changed"}
 	}
 	if err := d.apply(ctx, c); err != nil {
-		if back := d.apply(ctx, running); back != nil {
+		back := errors.Join(d.apply(ctx, running), d.servers.rebind(d, c.Global, running.Global))
+		if back != nil {
 			return nil, fmt.Errorf("%w; and the configuration before it could not be put back: %w", err, back)
 		}
 		return nil, fmt.Errorf("%w; the configuration before it is back", err)
@@ -132,7 +133,7 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 		return err
 	}
 	d.mu.Lock()
-	d.config, d.passive = c, passive(c)
+	d.config, d.passive, d.onStop = c, passive(c), c.Global.OnStop
 	d.mu.Unlock()
 	if process == nil && len(c.Instances) > 0 {
 		process = d.route(ctx, c)

@@ -13,6 +13,7 @@ import (
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/events"
+	"usher/vrrp"
 )
 
 func TestReload(t *testing.T) {
@@ -74,6 +75,30 @@ func TestKernelRefusesReload(t *testing.T) {
 	}
 	if s := d.Status(); s.VirtualServers[0].RealServers[1].Address != "10.0.0.2:80" {
 		t.Errorf("after the refusal: %+v", s.VirtualServers[0].RealServers)
+	}
+}
+
+// TestDirectorThatComesLater is told which instances are active: the synchronisation
+// daemon of a director that gets its first virtual servers follows them.
+func TestDirectorThatComesLater(t *testing.T) {
+	f := newFixture(t)
+	alone := strings.Replace(instanceOn("eth0"), `  track_virtual_server "web" { weight = -20 }`, "", 1)
+	f.write(f.global("") + alone + strings.NewReplacer("edge", "other", "51", "52", ".200", ".201").Replace(alone))
+	d, _ := f.start()
+	change := func(instance string, from, to vrrp.State) {
+		f.world.vrrpEvents(vrrp.Event{Kind: vrrp.EventState, Instance: instance, From: from, To: to})
+	}
+	change("edge", vrrp.Backup, vrrp.Active)
+	change("other", vrrp.Backup, vrrp.Active)
+	change("other", vrrp.Active, vrrp.Backup)
+	f.write(f.both("eth0", "web"))
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := f.world.noted()
+	active, applied := slices.Index(got, "active edge"), slices.Index(got, "director apply")
+	if active < 0 || applied < active || slices.Contains(got, "active other") {
+		t.Errorf("asked %q; want the director told of the active instance before it is configured, and of no other", got)
 	}
 }
 

@@ -36,6 +36,20 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestFailedStartKeeps: a daemon that cannot take over what the one before it left, to
+// be kept, leaves it, too.
+func TestFailedStartKeeps(t *testing.T) {
+	f := newFixture(t)
+	f.write(f.global("  on_stop = \"keep\"\n") + instanceOn("eth0") + pool("web"))
+	f.world.refuse = errors.New("no such scheduler")
+	if err := f.daemon().Run(t.Context()); err == nil || !strings.Contains(err.Error(), "no such scheduler") {
+		t.Fatalf("start: %v", err)
+	}
+	if got := f.world.noted(); got[len(got)-1] != "ipvs kept" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestStopThatKeeps: for an upgrade IPVS stays, though on_stop is clean.
 func TestStopThatKeeps(t *testing.T) {
 	f := newFixture(t)
