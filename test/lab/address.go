@@ -5,11 +5,13 @@ import (
 	"fmt"
 
 	"github.com/vishvananda/netlink"
+
+	"usher/vrrp/dump"
 )
 
 // holds looks in the namespace of the calling thread.
 func holds(address string) (bool, error) {
-	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	list, err := dump.Read(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return false, err
 	}

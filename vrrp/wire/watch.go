@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -13,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"usher/vrrp/dump"
 	"usher/vrrp/engine"
 )
 
@@ -120,27 +120,13 @@ func (w *watcher) refresh() error {
 	return nil
 }
 
-// maxDumps is how often a list is read that changes while it is being read.
-const maxDumps = 20
-
-// dump reads a list until it did not change meanwhile. What changes without end is
-// taken as it was read last: the notification of the change has yet to be handled.
-func dump[T any](list func() ([]T, error)) (all []T, err error) {
-	for range maxDumps {
-		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return all, err
-		}
-	}
-	return all, nil
-}
-
 // readLinks gives all interfaces of this network namespace by name.
 func readLinks() (map[string]engine.Link, error) {
-	links, err := dump(netlink.LinkList)
+	links, err := dump.Latest(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("vrrp: list interfaces: %w", err)
 	}
-	addrs, err := dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
+	addrs, err := dump.Latest(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("vrrp: list addresses: %w", err)
 	}

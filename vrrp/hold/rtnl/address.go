@@ -9,10 +9,10 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"usher/vrrp/dump"
 	"usher/vrrp/hold"
 )
 
@@ -116,11 +116,12 @@ func (k *Kernel) Warm() {
 
 // Addresses implements hold.Kernel.
 func (k *Kernel) Addresses() ([]hold.Found, error) {
-	req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
-	req.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
-	msgs, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWADDR)
-	// An interrupted dump lacks at most what is changing this moment.
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	msgs, err := dump.Read(func() ([][]byte, error) {
+		req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
+		req.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
+		return req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWADDR)
+	})
+	if err != nil {
 		return nil, err
 	}
 	names := map[uint32]string{}

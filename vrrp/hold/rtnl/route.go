@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"usher/vrrp/dump"
 	"usher/vrrp/hold"
 )
 
@@ -71,7 +72,9 @@ func (k *Kernel) removeRoute(r hold.Route) error {
 // hasRoute says whether one of our routes has the identity of r.
 func (k *Kernel) hasRoute(_ string, r *netlink.Route) (bool, error) {
 	filter := &netlink.Route{Dst: r.Dst, Table: r.Table, Protocol: mark, Type: r.Type}
-	all, err := k.handle.RouteListFiltered(r.Family, filter, netlink.RT_FILTER_DST|netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
+	all, err := dump.Read(func() ([]netlink.Route, error) {
+		return k.handle.RouteListFiltered(r.Family, filter, netlink.RT_FILTER_DST|netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
+	})
 	return len(all) > 0, err
 }
 
@@ -142,7 +145,7 @@ func ruleOf(r hold.Rule) *netlink.Rule {
 // hasRule says whether the kernel has the rule from us.
 func (k *Kernel) hasRule(r hold.Rule) (bool, error) {
 	want := ruleOf(r)
-	all, err := k.handle.RuleList(want.Family)
+	all, err := dump.Read(func() ([]netlink.Rule, error) { return k.handle.RuleList(want.Family) })
 	if err != nil {
 		return false, err
 	}

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
 
 	"usher/vrrp"
@@ -47,10 +46,6 @@ type ChildOptions struct {
 	// Loop makes the loop, which sets and announces through the manager.
 	Loop func(m *hold.Manager, events func(vrrp.Event)) Loop
 }
-
-// applyTries is how often the interfaces are read at a change of configuration,
-// where they change themselves meanwhile.
-const applyTries = 10
 
 // minProcs is how many goroutines of the child can run at once, at least.
 const minProcs = 6
@@ -234,9 +229,6 @@ func (c *child) apply(ctx context.Context, d vrrp.Desired) error {
 		}
 	}
 	err := c.loop.Apply(ctx, d)
-	for tries := 1; errors.Is(err, netlink.ErrDumpInterrupted) && tries < applyTries; tries++ {
-		err = c.loop.Apply(ctx, d) // interfaces changed while they were read, a macvlan perhaps
-	}
 	for name := range c.have {
 		if _, ok := want[name]; !ok {
 			c.hold.Remove(name)
