@@ -71,7 +71,7 @@ type Status struct {
 // SplitBrain is another active router heard while this one is active.
 type SplitBrain struct {
 	Address  netip.Addr `json:"address"`
-	Priority uint8      `json:"priority"`
+	Priority uint8      `json:"priority"` // 0 where it was not heard before it gave way
 	Since    time.Time  `json:"since"`
 }
 

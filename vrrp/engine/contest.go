@@ -60,6 +60,12 @@ func (in *instance) stubborn(now time.Time) (all []netip.Addr) {
 	return all
 }
 
+// outlasted says that an advert is the resignation of a router that was active beside
+// this one: one that this router has just preempted resigns at its first advert.
+func (in *instance) outlasted(now time.Time, input vrrp.Input) bool {
+	return input.Priority == 0 && !in.m.Leaving() && in.split == nil && now.Sub(in.since) > in.m.AdvertInterval()
+}
+
 // contested records that another active router was heard while this one is active. It
 // is an event at its beginning, and for each other router that joins in, once a minute;
 // a router that speaks in both families goes by one name.
@@ -82,9 +88,17 @@ func (e *Engine) contested(now time.Time, in *instance, input vrrp.Input) {
 	e.ports.Event(vrrp.Event{
 		Time: now, Instance: in.cfg.Name, Kind: vrrp.EventSplitBrain, From: in.m.State(), To: in.m.State(),
 		Priority: in.m.Priority(), Peer: input.From,
-		Reason: fmt.Sprintf("another active router: %v with priority %d, here %d, since %s",
-			input.From, input.Priority, in.m.Priority(), in.split.since(input.From).Format(time.RFC3339)),
+		Reason: fmt.Sprintf("another active router: %v %s, here %d, since %s",
+			input.From, standing(input.Priority), in.m.Priority(), in.split.since(input.From).Format(time.RFC3339)),
 	})
+}
+
+// standing says how another active router stood when it was heard.
+func standing(priority uint8) string {
+	if priority == 0 {
+		return "which gave way"
+	}
+	return fmt.Sprintf("with priority %d", priority)
 }
 
 // checkContest ends a contest whose other side has fallen silent, and announces

@@ -192,7 +192,7 @@ func (e *Engine) accept(now time.Time, in *instance, f *family, msg Incoming, a 
 func (e *Engine) hearActive(now time.Time, in *instance, input vrrp.Input) {
 	next, _ := in.m.Step(input)
 	if next.State() == vrrp.Active {
-		if in.m.Contests(input.Priority) {
+		if in.m.Contests(input.Priority) || in.outlasted(now, input) {
 			e.contested(now, in, input)
 		}
 		e.step(now, in, input, "")
@@ -201,7 +201,9 @@ func (e *Engine) hearActive(now time.Time, in *instance, input vrrp.Input) {
 	reason := fmt.Sprintf("%v is active with priority %d", input.From, input.Priority)
 	if in.m.Leaving() {
 		reason = fmt.Sprintf("handed over to %v", input.From)
-	} else if in.m.Seized() {
+	} else if input.Priority == in.m.Priority() {
+		// A higher priority preempts, as after a restart of its router: nothing is split.
+		// An equal one does not, it has been active without hearing this one.
 		e.contested(now, in, input)
 	}
 	in.active, in.activePriority, in.resigned = input.From, input.Priority, false

@@ -60,9 +60,45 @@ func TestRFC9568_6_4_3_HigherPriority(t *testing.T) {
 	// Its silence: this router takes over, having been cut off as far as it knows...
 	b.run(8 * time.Second)
 	b.wants("no advertisement from 192.0.2.7 for 3.609375s")
-	// ...so that its defeat is a split brain that is reported, and the winner is told.
+	// ...so that the winner is told, which knows whether it was active all along. Here it
+	// looks like any preemption, as by a router that was started again.
 	b.hear("192.0.2.7", advertOf(web(), false, 150))
-	b.wants("split_brain: web: another active router: 192.0.2.7 with priority 150, here 100", "web sends priority 0", "web holds false", "split_brain_end")
+	b.is("web", vrrp.Backup)
+	said := b.said
+	b.wants("web sends priority 0", "web holds false")
+	b.said = said
+	b.never("split_brain")
+}
+
+// TestRFC9568_6_4_3_EqualPriority: an equal one does not preempt (section 6.4.2), so that
+// it has been active without hearing this router.
+func TestRFC9568_6_4_3_EqualPriority(t *testing.T) {
+	b := newBench(t)
+	b.e.Apply(b.now, desired(web()))
+	b.run(4 * time.Second)
+	b.hear("192.0.2.7", advertOf(web(), false, 100))
+	b.wants("split_brain: web: another active router: 192.0.2.7 with priority 100, here 100", "web holds false", "split_brain_end")
+	b.is("web", vrrp.Backup)
+}
+
+// TestRFC9568_6_4_3_Resignation: a router that gives way and resigns when it is preempted
+// is no split brain; one that does so later was active beside this one until then.
+func TestRFC9568_6_4_3_Resignation(t *testing.T) {
+	b := newBench(t)
+	b.e.Apply(b.now, desired(web()))
+	b.run(3610 * time.Millisecond)
+	b.is("web", vrrp.Active)
+	b.run(3700 * time.Millisecond)
+	b.hear("192.0.2.7", advertOf(web(), false, 0))
+	b.never("split_brain")
+	b.run(30 * time.Second)
+	b.hear("192.0.2.7", advertOf(web(), false, 0))
+	b.wants("split_brain: web: another active router: 192.0.2.7 which gave way, here 100, since 2026-01-01T00:00:30Z", "web sends priority 100", "web announces")
+	if s := b.status("web"); s.SplitBrain == nil || s.SplitBrain.Address != netip.MustParseAddr("192.0.2.7") {
+		t.Errorf("split brain %+v", s.SplitBrain)
+	}
+	b.run(40 * time.Second)
+	b.wants("split_brain_end: web: two active routers")
 }
 
 // TestRFC9568_6_4_2_PriorityZero: a resignation is answered after Skew_Time.

@@ -42,7 +42,7 @@ type Instance struct {
 // SplitBrain is another active router, heard while this one is active.
 type SplitBrain struct {
 	Address  string    `json:"address"`
-	Priority int       `json:"priority"`
+	Priority int       `json:"priority"` // 0 where it was not heard before it gave way
 	Since    time.Time `json:"since"`
 }
 

@@ -27,7 +27,11 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 	for _, i := range s.Instances {
 		switch {
 		case i.SplitBrain != nil:
-			add(events.Error, "split_brain", i.Name, fmt.Sprintf("split brain: %s (priority %d) is active, too", i.SplitBrain.Address, i.SplitBrain.Priority), i.SplitBrain.Since)
+			text := fmt.Sprintf("split brain: %s (priority %d) is active, too", i.SplitBrain.Address, i.SplitBrain.Priority)
+			if i.SplitBrain.Priority == 0 {
+				text = fmt.Sprintf("split brain: %s was active, too, and gave way", i.SplitBrain.Address)
+			}
+			add(events.Error, "split_brain", i.Name, text, i.SplitBrain.Since)
 		case i.State == vrrp.Fault.String():
 			add(events.Error, "instance_fault", i.Name, "in fault: "+i.Reason, i.Since)
 		case i.State == vrrp.Active.String() && !i.Held:

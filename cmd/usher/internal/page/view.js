@@ -97,7 +97,7 @@ function instanceCard(name) {
     put(reason, i.reason ? ": " + i.reason : "");
     put(addresses, i.addresses.join("  "));
     fact("Active router", i.active_router ? i.active_router + (i.state === "active" ? ", this director" : "") : "nobody known");
-    fact("Active, too", i.split_brain ? `${i.split_brain.address}, priority ${i.split_brain.priority}` : "");
+    fact("Active, too", i.split_brain ? `${i.split_brain.address}, ${i.split_brain.priority ? `priority ${i.split_brain.priority}` : "which gave way"}` : "");
     fact("Priority", i.effective_priority === i.priority ? String(i.priority) : `${i.effective_priority}, configured ${i.priority}`);
     fact("Router ID", `${i.virtual_router_id} on ${i.interface}, version ${i.version}`);
     fact("Sync group", i.group || "");
