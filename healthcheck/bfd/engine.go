@@ -210,6 +210,26 @@ func (e *Engine) settle(now time.Time, s *session) {
 	e.queue.Set(&s.timer, next)
 }
 
+// hears takes in whether anything can be received: nil, or why not. What was told of
+// sessions while nothing could says nothing of the neighbours, so those that are not up
+// have the time of a new session once something can.
+func (e *Engine) hears(now time.Time, fault error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	over := e.fault != nil && fault == nil
+	e.fault = fault
+	if !over {
+		return
+	}
+	for _, s := range e.byID {
+		if s.State != Up {
+			s.reported, s.begun = false, now
+			e.settle(now, s)
+		}
+	}
+	e.rouse()
+}
+
 // reason says in words why a session is as it is.
 func (s *session) reason(fault error) string {
 	switch {

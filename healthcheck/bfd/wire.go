@@ -103,9 +103,7 @@ func (e *Engine) hear(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			e.mu.Lock()
-			e.fault = err
-			e.mu.Unlock()
+			e.hears(time.Now(), err)
 		}
 		select {
 		case <-ctx.Done():
@@ -124,9 +122,24 @@ func (e *Engine) wanted() bool {
 
 // listen serves both families until ctx ends or a socket fails.
 func (e *Engine) listen(ctx context.Context) error {
+	v4, err := open(ctx, "udp4")
+	if err != nil {
+		return err
+	}
+	defer v4.Close()
+	v6, err := open(ctx, "udp6")
+	switch {
+	case err == nil:
+		defer v6.Close()
+	case !errors.Is(err, syscall.EAFNOSUPPORT): // a machine without IPv6
+		return err
+	}
+	e.hears(time.Now(), nil)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return e.listen4(ctx) })
-	g.Go(func() error { return e.listen6(ctx) })
+	g.Go(func() error { return e.listen4(ctx, v4) })
+	if err == nil {
+		g.Go(func() error { return e.listen6(ctx, v6) })
+	}
 	return g.Wait()
 }
 
@@ -138,12 +151,7 @@ func open(ctx context.Context, network string) (net.PacketConn, error) {
 	return conn, nil
 }
 
-func (e *Engine) listen4(ctx context.Context) error {
-	under, err := open(ctx, "udp4")
-	if err != nil {
-		return err
-	}
-	defer under.Close()
+func (e *Engine) listen4(ctx context.Context, under net.PacketConn) error {
 	defer context.AfterFunc(ctx, func() { under.Close() })()
 	conn := ipv4.NewPacketConn(under)
 	if err := conn.SetControlMessage(ipv4.FlagTTL|ipv4.FlagInterface, true); err != nil {
@@ -161,16 +169,7 @@ func (e *Engine) listen4(ctx context.Context) error {
 	}
 }
 
-func (e *Engine) listen6(ctx context.Context) error {
-	under, err := open(ctx, "udp6")
-	if errors.Is(err, syscall.EAFNOSUPPORT) {
-		<-ctx.Done() // a machine without IPv6
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer under.Close()
+func (e *Engine) listen6(ctx context.Context, under net.PacketConn) error {
 	defer context.AfterFunc(ctx, func() { under.Close() })()
 	conn := ipv6.NewPacketConn(under)
 	if err := conn.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true); err != nil {
