@@ -197,6 +197,9 @@ global {
 		}
 		return nil
 	}))
+	if out := usher(t, l.A, "events"); !strings.Contains(out, "asked for by certificate CN=client") {
+		t.Errorf("the events do not say who asked:\n%s", out)
+	}
 	code, out, err = l.A.Shell(t.Context(), fmt.Sprintf("curl -s --cacert %s/ca.pem https://127.0.0.1:9766/api/v1/status", l.A.Dir))
 	labtest.Must(t, err)
 	if code == 0 || strings.Contains(out, "router_id") {
