@@ -17,6 +17,9 @@ import (
 	"syscall"
 )
 
+// ErrAbsent is for a daemon that does not run: nobody serves its socket or address.
+var ErrAbsent = errors.New("no usher answers")
+
 // Client speaks to a daemon.
 type Client struct {
 	where string // for errors: the socket's path or the URL
@@ -162,7 +165,7 @@ func failure(resp *http.Response) error {
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no usher answers at %s: is it running? (--control names another socket)", c.where)
+		return fmt.Errorf("%w at %s: is it running? (--control names another socket)", ErrAbsent, c.where)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("the control socket %s is closed to you: become root or a member of its group", c.where)
 	}

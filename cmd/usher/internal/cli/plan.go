@@ -28,7 +28,8 @@ func (a *app) plan() *cobra.Command {
 and VRRP, and which changes drop connections. IPVS is compared with what the kernel
 holds now; instances, addresses and the health of servers with what the daemon at the
 configuration's control socket runs, or at another one (--control), if one does. It
-needs no daemon, and root only where virtual servers are configured.
+needs no daemon, and root only where virtual servers are configured; one that runs
+must be open to you, as for the other commands.
 
 Exit status: 0 no change, 2 changes, 1 error.`,
 		Example: `  usher plan -c /etc/usher
@@ -98,8 +99,11 @@ func runningNow(ctx context.Context, running *api.Client) (*conf.Config, string,
 	var shown struct {
 		Global struct{ State string }
 	}
-	if err := running.Get(ctx, "/api/v1/config", &shown); err != nil {
+	switch err := running.Get(ctx, "/api/v1/config", &shown); {
+	case errors.Is(err, api.ErrAbsent):
 		return nil, "", nil
+	case err != nil:
+		return nil, "", fmt.Errorf("the daemon to compare with: %w", err)
 	}
 	state := shown.Global.State
 	c, err := daemon.LoadLastGood(state)

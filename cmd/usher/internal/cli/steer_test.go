@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -253,6 +255,36 @@ func TestSteering(t *testing.T) {
 }
 
 // TestCompletion offers the daemon's own names.
+// TestWithdrawFromALiveDaemon is refused, though the daemon does not do all its work: its
+// instances may be active.
+func TestWithdrawFromALiveDaemon(t *testing.T) {
+	socket, b := daemon(t, api.Status{})
+	b.Sicken("IPVS: no buffer space available")
+	state := t.TempDir()
+	good := fmt.Sprintf(`{"Global": {"Control": %q, "State": %q}}`, socket, state)
+	if err := os.WriteFile(filepath.Join(state, "last-good.json"), []byte(good), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := usher(t, "withdraw", "--state", state); code != 1 || !strings.Contains(stderr, "stop it first") {
+		t.Errorf("exit status %d: %s", code, stderr)
+	}
+}
+
+// TestPlanBesideADaemonThatIsNotUnderstood: what cannot be compared with is an error, for
+// a plan from nothing would be wrong.
+func TestPlanBesideADaemonThatIsNotUnderstood(t *testing.T) {
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go http.Serve(l, http.NotFoundHandler())
+	defer l.Close()
+	f := file(t, "global { http = \"\" }\n")
+	if code, stdout, stderr := usher(t, "plan", "-c", f, "--control", l.Addr().String()); code != 1 || !strings.Contains(stderr, "404") {
+		t.Errorf("exit status %d: %s%s", code, stdout, stderr)
+	}
+}
+
 func TestCompletion(t *testing.T) {
 	socket, _ := daemon(t, api.Status{
 		Instances:      []api.Instance{{Name: "edge", State: "active"}},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -75,9 +76,8 @@ func (w *withdrawn) all(ctx context.Context, state string) error {
 	if err != nil {
 		return err
 	}
-	var h api.Health
-	if err := api.Socket(c.Global.Control).Get(ctx, "/api/v1/health", &h); err == nil {
-		return fmt.Errorf("a daemon answers at %s: stop it first", c.Global.Control)
+	if err := absent(ctx, c.Global.Control); err != nil {
+		return err
 	}
 	kernel, err := rtnl.Open()
 	if err != nil {
@@ -92,6 +92,24 @@ func (w *withdrawn) all(ctx context.Context, state string) error {
 		w.Restored = append(w.Restored, fmt.Sprint(setting))
 	}
 	return errors.Join(err, recoverErr, kernel.Close())
+}
+
+// answerLimit is how long a daemon may take to show that it runs.
+const answerLimit = 5 * time.Second
+
+// absent gives an error unless it is certain that nobody serves a control socket: a
+// daemon that is not well may have active instances all the same.
+func absent(ctx context.Context, socket string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	var h api.Health
+	switch err := api.Socket(socket).Get(ctx, "/api/v1/health", &h); {
+	case err == nil:
+		return fmt.Errorf("a daemon answers at %s: stop it first", socket)
+	case !errors.Is(err, api.ErrAbsent):
+		return fmt.Errorf("a daemon may run at %s: stop it first (%w)", socket, err)
+	}
+	return nil
 }
 
 // lines says the same for people.
