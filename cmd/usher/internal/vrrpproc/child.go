@@ -177,11 +177,22 @@ func (c *child) serve(ctx context.Context, conn net.Conn) error {
 		if err != nil {
 			answer.Error = err.Error()
 		}
-		if m.ID != 0 {
+		switch {
+		case m.ID != 0:
 			c.out.put(message{ID: m.ID, Reply: &answer})
+		case errors.As(err, new(*idleError)):
+			return err // nobody hears of it: the next process may have more luck
+		case err != nil:
+			c.log.Error("vrrp: a message of the main process", "error", err)
 		}
 	}
 }
+
+// idleError says that a configuration is not in force: no instance follows it.
+type idleError struct{ err error }
+
+func (e *idleError) Error() string { return e.err.Error() }
+func (e *idleError) Unwrap() error { return e.err }
 
 // handle does what one message asks for.
 func (c *child) handle(ctx context.Context, m message) (answer reply, err error) {
@@ -235,6 +246,9 @@ func (c *child) apply(ctx context.Context, d vrrp.Desired) error {
 		}
 	}
 	c.have = want
+	if err != nil {
+		err = &idleError{err}
+	}
 	return errors.Join(append(errs, err)...)
 }
 

@@ -153,6 +153,32 @@ func TestOwnAddressStays(t *testing.T) {
 	})
 }
 
+// TestConfigurationThatDoesNotTakeEffect: a child that was started anew, with nobody who
+// waits for its answer, does not live on without instances when it cannot run them, as
+// where the interfaces cannot be read just now.
+func TestConfigurationThatDoesNotTakeEffect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, crash(0))
+		go func() { _ = w.Apply(desired("web")) }() // answered by nobody
+		w.mu.Lock()
+		w.wrong = []error{errors.New("list interfaces: no buffer space available")}
+		w.mu.Unlock()
+		pass(20 * time.Second)
+		if s := w.state("web"); s != vrrp.Active {
+			t.Errorf("web is %v", s)
+		}
+		var told []string
+		for len(w.events) > 0 {
+			if e := <-w.events; e.Kind == vrrp.EventProcess {
+				told = append(told, e.Reason)
+			}
+		}
+		if len(told) != 2 {
+			t.Errorf("told %q; want both deaths", told)
+		}
+	})
+}
+
 // TestCrashLoop: a child that dies again and again is started with growing pauses.
 func TestCrashLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

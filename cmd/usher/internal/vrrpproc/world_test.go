@@ -24,6 +24,7 @@ type loop struct {
 	events func(vrrp.Event)
 	queue  chan func(time.Time, *engine.Engine)
 	sent   chan uint8 // priorities of all adverts
+	refuse func() error
 }
 
 func (l *loop) Send(_ string, out engine.Outgoing) error {
@@ -51,6 +52,9 @@ func (l *loop) Call(ctx context.Context, f func(time.Time, *engine.Engine)) erro
 }
 
 func (l *loop) Apply(ctx context.Context, d vrrp.Desired) error {
+	if err := l.refuse(); err != nil {
+		return err
+	}
 	return l.Call(ctx, func(now time.Time, e *engine.Engine) { e.Apply(now, d) })
 }
 
@@ -85,9 +89,11 @@ type world struct {
 	events chan vrrp.Event
 	starts []starter // used up first; then sound children are started
 	stop   func()
+	log    *slog.Logger // of the children
 
 	mu    sync.Mutex
 	begun int
+	wrong []error    // what the loops' next calls of Apply say; used up
 	conns []net.Conn // the children's ends
 	loop  *loop      // of the last sound child
 	kills []time.Time
@@ -95,7 +101,7 @@ type world struct {
 
 func newWorld(t *testing.T, starts ...starter) *world {
 	t.Helper()
-	w := &world{kernel: &holdtest.Kernel{}, sent: make(chan uint8, 10_000), events: make(chan vrrp.Event, 10_000), starts: starts}
+	w := &world{log: slog.New(slog.DiscardHandler), kernel: &holdtest.Kernel{}, sent: make(chan uint8, 10_000), events: make(chan vrrp.Event, 10_000), starts: starts}
 	w.kernel.AddLink("eth0")
 	w.Parent = New(Options{Events: func(e vrrp.Event) { w.events <- e }, Kernel: w.kernel, Start: w.start})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -125,11 +131,11 @@ func (w *world) start() (Process, error) {
 	go func() {
 		defer func() { _ = theirs.Close() }()
 		done <- RunChild(context.Background(), theirs, ChildOptions{
-			Log: slog.New(slog.DiscardHandler), Kernel: w.kernel,
+			Log: w.log, Kernel: w.kernel,
 			Loop: func(m *hold.Manager, events func(vrrp.Event)) Loop {
 				w.mu.Lock()
 				defer w.mu.Unlock()
-				w.loop = &loop{m: m, events: events, queue: make(chan func(time.Time, *engine.Engine), 100), sent: w.sent}
+				w.loop = &loop{m: m, events: events, queue: make(chan func(time.Time, *engine.Engine), 100), sent: w.sent, refuse: w.refusal}
 				return w.loop
 			},
 		})
@@ -141,6 +147,18 @@ func (w *world) start() (Process, error) {
 		_ = ours.Close()
 	}
 	return Process{Conn: ours, Wait: func() error { return <-done }, Kill: kill}, nil
+}
+
+// refusal is what a loop's Apply says this time.
+func (w *world) refusal() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.wrong) == 0 {
+		return nil
+	}
+	err := w.wrong[0]
+	w.wrong = w.wrong[1:]
+	return err
 }
 
 // hang is a child that reads and never answers, until it is killed.
