@@ -192,7 +192,9 @@ func (b *builder) tracks(n *node, p *places) []vrrp.Track {
 		out.Rise, out.Fall = t.number("rise"), t.number("fall")
 	})
 	add("track_file", vrrp.TrackFile, func(t *node, out *vrrp.Track) { out.Name = absolute(t.dir, t.label()) })
-	add("track_process", vrrp.TrackProcess, func(t *node, out *vrrp.Track) { out.Quorum = t.number("quorum") })
+	add("track_process", vrrp.TrackProcess, func(t *node, out *vrrp.Track) {
+		out.Quorum, out.UpDelay, out.DownDelay = t.number("quorum"), t.duration("up_delay"), t.duration("down_delay")
+	})
 	add("track_virtual_server", vrrp.TrackVirtualServer, func(t *node, _ *vrrp.Track) {
 		b.reference("virtual_server", t.label(), b.servers, t.own())
 	})

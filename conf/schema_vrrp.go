@@ -114,6 +114,8 @@ func trackBlocks() []*block {
 		{name: "track_process", labels: []string{"process"}, many: true, doc: "A process, by its name; heard from the kernel, not polled.", keys: []key{
 			weight(0), reverse,
 			{name: "quorum", kind: kindNumber, value: 1, bounds: bounds{1, 65535}, doc: "How many must run."},
+			{name: "up_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, time.Hour), doc: "They count as running only when they have run for so long."},
+			{name: "down_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, time.Hour), doc: "They count as gone only when they have been gone for so long: a restart is none."},
 		}},
 		{name: "track_virtual_server", labels: []string{"virtual_server"}, many: true, doc: "Whether a virtual server has its quorum: without it, let the other director have the VIP.", keys: []key{weight(0), reverse}},
 		{name: "track_bfd", labels: []string{"bfd"}, many: true, doc: "A BFD session, by the name of its `bfd` block.", keys: []key{weight(0), reverse}},

@@ -140,6 +140,10 @@ type Track struct {
 	User     string        `json:"user,omitempty"`
 	Initial  string        `json:"initial,omitempty"` // "up", "down" or "" (held in fault until the first result, where the weight is 0)
 	Quorum   int           `json:"quorum,omitempty"`  // processes that must run; 1 where not given
+
+	// A process's change counts once it has lasted so long: a restart is none.
+	UpDelay   time.Duration `json:"up_delay,omitempty"`
+	DownDelay time.Duration `json:"down_delay,omitempty"`
 }
 
 // Key identifies a track within its instance.

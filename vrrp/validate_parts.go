@@ -138,6 +138,9 @@ func (c Config) checkTracks(f *faults) {
 			checkScript(f, key, t)
 		case TrackProcess:
 			f.in(key+".quorum", max(t.Quorum, 1), 1, 1<<20)
+			if min(t.UpDelay, t.DownDelay) < 0 {
+				f.add(key+".delay", "", "%v is negative", min(t.UpDelay, t.DownDelay))
+			}
 		case TrackFile, TrackVirtualServer, TrackBFD:
 		default:
 			f.add(key, "", "there is no such thing to track as %q", t.Kind)

@@ -216,8 +216,16 @@ func (t *translator) trackProcess(e *directive, b *out, o trackOptions) {
 			if n, ok := t.integer(c, c.arg(0)); ok {
 				p.number("quorum", n, c)
 			}
+		case "delay", "fork_delay", "terminate_delay":
+			v, ok := t.seconds(c, c.arg(0))
+			if ok && c.name() != "terminate_delay" {
+				p.text("up_delay", v, c)
+			}
+			if ok && c.name() != "fork_delay" {
+				p.text("down_delay", v, c)
+			}
 		default:
-			t.warn(c, "usher knows process, weight and quorum of a process")
+			t.warn(c, "usher knows process, weight, quorum and delays of a process")
 		}
 	}
 	if name == "" {

@@ -72,6 +72,7 @@ func (c *census) scan() error {
 func (t *Tracker) process(tr vrrp.Track) watch {
 	quorum := max(1, tr.Quorum)
 	return func(ctx context.Context, publish func(result)) {
+		publish = settled(ctx, tr.UpDelay, tr.DownDelay, publish)
 		c := &census{name: tr.Name}
 		var last *result
 		tell := func() {

@@ -243,14 +243,15 @@ func TestProcess(t *testing.T) {
 		return cmd
 	}
 	first := run() // there before anybody watches
-	tr := start(t, instance("one", vrrp.Track{Kind: vrrp.TrackProcess, Name: name}), instance("two", vrrp.Track{Kind: vrrp.TrackProcess, Name: name, Quorum: 2}))
+	tr := start(t, instance("one", vrrp.Track{Kind: vrrp.TrackProcess, Name: name}), instance("two", vrrp.Track{Kind: vrrp.TrackProcess, Name: name, Quorum: 2}),
+		instance("patient", vrrp.Track{Kind: vrrp.TrackProcess, Name: name, Quorum: 2, UpDelay: time.Hour})) // never told of what follows
 	got := map[string]bool{}
-	for range 2 {
+	for range 3 {
 		s := tr.next(t)
 		got[s.instance] = s.Fault
 	}
-	if got["one"] || !got["two"] {
-		t.Fatalf("faults %v; want two's alone", got)
+	if got["one"] || !got["two"] || !got["patient"] {
+		t.Fatalf("faults %v; want those of two and patient", got)
 	}
 	run()
 	if s := tr.next(t); s.instance != "two" || s.Fault {
