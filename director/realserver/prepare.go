@@ -1,6 +1,7 @@
 package realserver
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,13 +15,15 @@ import (
 type Item struct {
 	Step    Step   `json:"step"`
 	Done    bool   `json:"done"`
-	Found   string `json:"found"` // before anything was done
-	Changed bool   `json:"changed"`
+	Found   string `json:"found"`   // before anything was done; of what is undone, before Prepare
+	Changed bool   `json:"changed"` // by this run
 }
 
 // String gives one line for people.
 func (i Item) String() string {
 	switch {
+	case i.Changed && !i.Done:
+		return fmt.Sprintf("undone   %s (before: %s)", i.Step, i.Found)
 	case i.Changed:
 		return fmt.Sprintf("set      %s (was %s)", i.Step, i.Found)
 	case i.Done:
@@ -100,16 +103,16 @@ func Undo(state string) ([]Item, error) {
 	var left []memo
 	var errs []error
 	for _, m := range slices.Backward(memos) {
-		done, _, err := look(m.Step)
+		done, found, err := look(m.Step)
 		if err == nil && done {
-			err = undo(m.Step, m.Found)
+			found, err = m.Found, undo(m.Step, m.Found)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("realserver: undo that %s: %w", m.Step, err))
 			left = append([]memo{m}, left...)
 			continue
 		}
-		items = append(items, Item{Step: m.Step, Found: m.Step.String(), Changed: done})
+		items = append(items, Item{Step: m.Step, Found: cmp.Or(found, absent), Changed: done})
 	}
 	errs = append(errs, save(state, left))
 	return items, errors.Join(errs...)

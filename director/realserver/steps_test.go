@@ -108,3 +108,22 @@ net.ipv4.conf.` + own("tnl", rip6) + `.rp_filter = 0
 		}
 	}
 }
+
+// TestUndoSays what it took back and what was found instead.
+func TestUndoSays(t *testing.T) {
+	step := Step{Kind: Address, Device: "usher-none", Address: netip.MustParseAddr("192.0.2.1")}
+	if got, want := (Item{Step: step, Found: absent, Changed: true}).String(), "undone   192.0.2.1/32 on usher-none (before: not there)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	state := t.TempDir()
+	if err := save(state, []memo{{Step: step, Found: absent}}); err != nil {
+		t.Fatal(err)
+	}
+	items, err := Undo(state)
+	if err != nil || len(items) != 1 {
+		t.Fatalf("%v, %v", items, err)
+	}
+	if got, want := items[0].String(), "missing  192.0.2.1/32 on usher-none (is not there)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
