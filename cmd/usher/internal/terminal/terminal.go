@@ -169,7 +169,7 @@ func Amount(n uint64) string {
 	}
 	v := float64(n)
 	i := -1
-	for v >= 1000 && i < len(units)-1 {
+	for v >= 999.5 && i < len(units)-1 { // three digits of more are a thousand
 		v /= 1000
 		i++
 	}

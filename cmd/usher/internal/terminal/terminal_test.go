@@ -48,7 +48,7 @@ func TestAgo(t *testing.T) {
 }
 
 func TestAmount(t *testing.T) {
-	for n, want := range map[uint64]string{0: "0", 9999: "9999", 12345: "12.3k", 4_000_000: "4M", 18446744073709551615: "18.4E"} {
+	for n, want := range map[uint64]string{0: "0", 9999: "9999", 12345: "12.3k", 99_949: "99.9k", 999_499: "999k", 999_500: "1M", 999_999: "1M", 4_000_000: "4M", 18446744073709551615: "18.4E"} {
 		if got := terminal.Amount(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
