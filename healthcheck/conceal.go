@@ -58,11 +58,12 @@ func overlap(text, s string) int {
 	return 0
 }
 
-// Secret says whether the header carries a credential.
+// secretWords are those of headers that carry credentials.
+var secretWords = []string{"authorization", "cookie", "token", "secret", "password", "credential"}
+
+// Secret says whether the header carries a credential, as far as its name tells.
 func (h Header) Secret() bool {
-	switch strings.ToLower(h.Name) {
-	case "authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token":
-		return true
-	}
-	return false
+	name := strings.ToLower(h.Name)
+	return strings.HasSuffix(name, "key") || strings.HasSuffix(name, "auth") ||
+		slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
 }

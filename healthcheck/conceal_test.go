@@ -31,3 +31,16 @@ func TestConceal(t *testing.T) {
 		}
 	}
 }
+
+// TestSecretHeaders: names that are in use for credentials, whoever made them up.
+func TestSecretHeaders(t *testing.T) {
+	for name, want := range map[string]bool{
+		"Authorization": true, "proxy-authorization": true, "Cookie": true, "X-API-Key": true, "Api-Key": true, "X-Auth-Token": true, "X-Auth": true,
+		"X-Vault-Token": true, "PRIVATE-TOKEN": true, "X-Client-Secret": true, "X-Password": true,
+		"Accept": false, "Host": false, "User-Agent": false, "X-Probe": false, "Cache-Control": false, "X-Author": false,
+	} {
+		if got := (healthcheck.Header{Name: name, Value: "v"}).Secret(); got != want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
