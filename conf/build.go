@@ -230,8 +230,13 @@ func (b *builder) secret(n *node, name string) string {
 		return unread
 	default:
 		b.complain(n.at(fileKey), "File cannot be read", "%s: %s.", fileKey, err)
+		return ""
 	}
-	return strings.TrimRight(string(text), "\r\n")
+	secret := strings.TrimRight(string(text), "\r\n")
+	if secret == "" {
+		b.complain(n.at(fileKey), "Empty file", "%s: %s holds no secret; without one, leave the key out.", fileKey, path)
+	}
+	return secret
 }
 
 // opener reads a whole file, as os.ReadFile.

@@ -193,6 +193,10 @@ vrrp_instance "old" {
 	if len(c.Files) != 2 || c.Files[1] != filepath.Join(dir, "pass") {
 		t.Errorf("files to watch: %v", c.Files)
 	}
+	dir = write(t, map[string]string{"pass": "\n", "a.hcl": strings.NewReplacer("VERSION", "2", "KEY", `password_file = "pass"`).Replace(instance)})
+	if _, diags := Load([]string{dir}, nil); !diags.HasErrors() || !strings.Contains(diags.Text(false), "pass holds no secret") {
+		t.Errorf("a file with nothing in it, which would mean no authentication: %s", diags.Text(false))
+	}
 	for _, key := range []string{`password = "much too long"`, `password = ["much too long"]`, "password = var.p\n  }\n}\nvariable \"p\" {\n  default   = \"much too long\"\n  sensitive = true\n  type = number\n }\nlocals {\n a = {"} {
 		dir = write(t, map[string]string{"a.hcl": strings.NewReplacer("VERSION", "2", "KEY", key).Replace(instance)})
 		_, diags := Load([]string{dir}, nil)
