@@ -75,6 +75,7 @@ func TestOverTheSocketWithCurl(t *testing.T) {
 		{[]string{"-X", "POST", "-d", `{"virtual_server":"web","real_server":"10.0.0.1:80"}`, "http://usher/api/v1/weight"}, []string{`"weight\" is missing`, " 400"}},
 		{[]string{"-X", "POST", "-d", `{"virtualserver":"web"}`, "http://usher/api/v1/drain"}, []string{"unknown field", " 400"}},
 		{[]string{"-X", "POST", "-d", `{}{}`, "http://usher/api/v1/drain"}, []string{"more than one JSON value", " 400"}},
+		{[]string{"-X", "POST", "-d", `{}`, "http://usher/api/v1/maintenance"}, []string{`"on\" is missing`, " 400"}},
 		{[]string{"-X", "POST", "http://usher/api/v1/reload"}, []string{"configuration reloaded", " 200"}},
 		{[]string{"http://usher/api/v1/reload"}, []string{" 405"}},
 		{[]string{"http://usher/api/v1/nothing"}, []string{"there is no /api/v1/nothing", " 404"}},

@@ -138,15 +138,21 @@ func (h *handlers) failover(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handlers) maintenance(w http.ResponseWriter, r *http.Request) {
-	var s Switch
+	var s struct {
+		On *bool `json:"on"` // of a Switch, but told from none
+	}
 	if !read(w, r, &s) {
 		return
 	}
+	if s.On == nil {
+		fail(w, http.StatusBadRequest, errors.New(`"on" is missing`))
+		return
+	}
 	word := "off"
-	if s.On {
+	if *s.On {
 		word = "on"
 	}
-	done(w, h.backend.Maintenance(r.Context(), s.On, asker(r)), "maintenance "+word)
+	done(w, h.backend.Maintenance(r.Context(), *s.On, asker(r)), "maintenance "+word)
 }
 
 // asker names who is at the other end: the user of the control socket, or whom the

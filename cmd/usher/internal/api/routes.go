@@ -51,7 +51,7 @@ func routes() []route {
 		{method: http.MethodGet, path: "/api/v1/events", summary: "What happened, newest last; a long poll with wait, a stream of server-sent events where the client accepts text/event-stream",
 			query:  append(filter, parameter{"wait", "string", "with no event to give, wait so long for one, as in 30s; at most 60s"}),
 			answer: EventList{}, media: jsonMedia, handle: (*handlers).events},
-		{method: http.MethodGet, path: "/api/v1/stream", summary: "The status as server-sent events: status once, then patch with what changed, and event",
+		{method: http.MethodGet, path: "/api/v1/stream", summary: "The status as server-sent events: status once, then patch with what changed",
 			media: "text/event-stream", handle: (*handlers).stream},
 		{method: http.MethodGet, path: "/api/v1/openapi.json", summary: "This document",
 			answer: map[string]any{}, media: jsonMedia, handle: (*handlers).openapi},

@@ -14,7 +14,6 @@ import (
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/plan"
 	"usher/conf"
-	"usher/director"
 )
 
 func (a *app) plan() *cobra.Command {
@@ -71,7 +70,6 @@ func planFor(ctx context.Context, c *conf.Config, socket string) (plan.Plan, err
 		return plan.Plan{}, err
 	}
 	p := plan.Compare(c, running)
-	p.IPVS.Changes = []director.Change{}
 	if len(c.VirtualServers) == 0 && (running == nil || len(running.VirtualServers) == 0) {
 		return p, nil
 	}

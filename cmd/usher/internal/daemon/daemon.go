@@ -54,6 +54,7 @@ type Daemon struct {
 	keep    bool          // IPVS outlives this process, whatever on_stop says
 
 	changing sync.Mutex // one reload, or other change, at a time
+	idle     Director   // opened, and not run before a reload needs it; nil before
 
 	mu          sync.Mutex // the fields below
 	config      *conf.Config

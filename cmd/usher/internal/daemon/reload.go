@@ -76,9 +76,9 @@ func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
 		return nil, &refusedError{strings.ReplaceAll(err.Error(), "\n", "; ") + "; nothing was changed"}
 	}
 	if d.parts.director == nil && len(c.VirtualServers) > 0 {
-		director, err := d.opts.Parts.Director(c.Global.State, d.directorEvent)
+		director, err := d.idleDirector(c)
 		if err != nil {
-			return nil, &refusedError{fmt.Sprintf("virtual servers are configured: %v; nothing was changed", err)}
+			return nil, err
 		}
 		d.direct(ctx, director)
 	}
@@ -93,6 +93,19 @@ func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
 		return nil, fmt.Errorf("%w; the configuration before it is back", err)
 	}
 	return c, nil
+}
+
+// idleDirector is a director for the first virtual servers of a daemon that had none:
+// to plan them, and then to run. The daemon is locked by changing.
+func (d *Daemon) idleDirector(c *conf.Config) (Director, error) {
+	if d.idle != nil {
+		return d.idle, nil
+	}
+	var err error
+	if d.idle, err = d.opts.Parts.Director(c.Global.State, d.directorEvent); err != nil {
+		return nil, &refusedError{fmt.Sprintf("virtual servers are configured: %v; nothing was changed", err)}
+	}
+	return d.idle, nil
 }
 
 // fixed names what cannot change while the daemon runs.

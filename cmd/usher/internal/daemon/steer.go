@@ -79,12 +79,20 @@ func (d *Daemon) Plan(ctx context.Context) (any, error) {
 	if diags.HasErrors() {
 		return nil, &api.DetailedError{Err: &refusedError{(&InvalidError{diags}).Error()}, Text: diags.Text(false)}
 	}
+	d.changing.Lock() // what runs stays the same while it is compared with
+	defer d.changing.Unlock()
 	p := plan.Compare(c, d.running())
 	d.mu.Lock()
 	dir := d.director
 	d.mu.Unlock()
 	if dir == nil {
-		return p, nil
+		if len(c.VirtualServers) == 0 {
+			return p, nil
+		}
+		var err error
+		if dir, err = d.idleDirector(c); err != nil {
+			return nil, err
+		}
 	}
 	err := p.AddIPVS(ctx, dir, c)
 	return p, err

@@ -9,7 +9,9 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/daemon"
+	"usher/cmd/usher/internal/plan"
 	"usher/director"
+	"usher/director/ipvstest"
 	"usher/healthcheck"
 	"usher/healthcheck/bfd"
 	"usher/vrrp"
@@ -173,5 +175,46 @@ func TestPlanForADaemonElsewhere(t *testing.T) {
 		if out := command(t.Context(), append([]string{"plan", "-c", next}, tc.args...)...); !strings.Contains(out, tc.want) {
 			t.Errorf("usher plan %v does not say %q:\n%s", tc.args, tc.want, out)
 		}
+	}
+}
+
+// TestPlanOfTheFirstVirtualServer: a daemon that has had none says what a reload would
+// add, as any other does, and the reload adds it.
+func TestPlanOfTheFirstVirtualServer(t *testing.T) {
+	f := newFixture(t)
+	kernel := ipvstest.New()
+	f.parts = f.world.parts()
+	f.parts.Director = func(state string, events func(director.Event)) (daemon.Director, error) {
+		return director.New(director.Options{Kernel: kernel, State: state, Events: events}), nil
+	}
+	router := strings.Replace(instanceOn("eth0"), `  track_virtual_server "web" { weight = -20 }`, "", 1)
+	f.write(f.global("") + router)
+	d, _ := f.start()
+	client := api.Socket(f.socket())
+	planned := func() plan.Plan {
+		t.Helper()
+		var p plan.Plan
+		if err := client.Post(t.Context(), "/api/v1/plan", nil, &p); err != nil || p.IPVS.Changes == nil {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		return p
+	}
+	if p := planned(); !p.Empty() {
+		t.Errorf("nothing has changed, and the plan is\n%s", p)
+	}
+	f.write(f.global("") + router + pool("web"))
+	for range 2 {
+		if p := planned(); !strings.Contains(p.String(), "+ service wlc") {
+			t.Errorf("the plan is\n%s", p)
+		}
+	}
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if table, err := kernel.Read(); err != nil || len(table) != 1 {
+		t.Errorf("the kernel has %v, %v", table, err)
+	}
+	if p := planned(); strings.Contains(p.String(), "+ service") || len(p.VRRP) > 0 {
+		t.Errorf("after the reload the plan is\n%s", p)
 	}
 }

@@ -122,7 +122,7 @@ func Compare(want, from *conf.Config) Plan {
 	if from == nil {
 		from = &conf.Config{}
 	}
-	p := Plan{VRRP: []Change{}, Addresses: []Change{}}
+	p := Plan{IPVS: director.PlanReport{Changes: []director.Change{}}, VRRP: []Change{}, Addresses: []Change{}}
 	olds := map[string]vrrp.Config{}
 	for _, i := range from.Instances {
 		olds[i.Name] = i.Config
