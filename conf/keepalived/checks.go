@@ -1,8 +1,6 @@
 package keepalived
 
 import (
-	"encoding/hex"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -267,6 +265,9 @@ func (t *translator) typedPart(c *directive, b *out, k checker) {
 		t.hexKey(c, b, "payload_hex", false)
 	case "udp require_reply":
 		b.flag("require_reply", true, c)
+		if find(k.d, "max_reply_length") == nil {
+			b.number("max_reply", 255, c) // keepalived's default
+		}
 		if c.arg(0) != "" {
 			t.hexKey(c, b, "expect_hex", true)
 		}
@@ -279,19 +280,4 @@ func (t *translator) typedPart(c *directive, b *out, k checker) {
 	default:
 		t.unknown(c, checkReasons())
 	}
-}
-
-// hexKey writes a payload; keepalived has spaces in it, and x for any digit of an
-// answer.
-func (t *translator) hexKey(c *directive, b *out, key string, wild bool) {
-	text := strings.ToLower(strings.Join(c.args(), ""))
-	digits := text
-	if wild {
-		digits = strings.ReplaceAll(text, "x", "0")
-	}
-	if _, err := hex.DecodeString(digits); err != nil {
-		t.warn(c, fmt.Sprintf("%q is not hexadecimal", text))
-		return
-	}
-	b.text(key, text, c)
 }

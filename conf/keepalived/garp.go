@@ -1,5 +1,7 @@
 package keepalived
 
+import "time"
+
 // garp writes how addresses are announced. keepalived refreshes nothing unless
 // asked to, usher does.
 func (t *translator) garp(d *directive, b *out) {
@@ -33,13 +35,22 @@ func (t *translator) garp(d *directive, b *out) {
 			}
 		}
 	}
-	pace, c := setting("garp_interval")
-	if c == nil {
-		pace, c = setting("gna_interval")
-	}
-	if c != nil {
-		if v, ok := t.seconds(c, pace); ok && v != "0s" {
-			g.text("pace", v, c)
+	var pace time.Duration
+	for _, name := range []string{"garp_interval", "gna_interval"} {
+		text, c := setting(name)
+		if c == nil {
+			continue
+		}
+		v, ok := t.seconds(c, text)
+		d, err := time.ParseDuration(v)
+		switch {
+		case !ok || err != nil || d == pace:
+		case pace != 0:
+			t.warn(c, "usher has one pace for both families: the longer of "+duration(pace)+" and "+duration(d)+" is written")
+			fallthrough
+		default:
+			pace = max(pace, d)
+			g.text("pace", duration(pace), c)
 		}
 	}
 }

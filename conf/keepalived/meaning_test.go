@@ -36,6 +36,7 @@ func TestMeaning(t *testing.T) {
 		{"nopreempt", instance("nopreempt"), func(c *conf.Config) any { return first(c).Preempt }, false},
 		{"nopreempt of a MASTER", instance("state MASTER\npriority 150\nnopreempt"), func(c *conf.Config) any { return first(c).Preempt }, true},
 		{"no refresh", instance(""), func(c *conf.Config) any { return first(c).Announce.Refresh }, time.Duration(0)},
+		{"pace of both families", instance("garp_interval 0.01\ngna_interval 0.5"), func(c *conf.Config) any { return first(c).Announce.Pace }, 500 * time.Millisecond},
 		{"min_garp", "global_defs {\nvrrp_min_garp\n}\n" + instance(""), func(c *conf.Config) any { return fmt.Sprint(first(c).Announce) }, "{1 0s 0s 0s}"},
 		{"strict drops", "global_defs {\nvrrp_strict\n}\n" + instance(""), func(c *conf.Config) any { return first(c).Accept }, false},
 		{"strict, but accept", "global_defs {\nvrrp_strict\n}\n" + instance("accept"), func(c *conf.Config) any { return first(c).Accept }, true},
@@ -104,6 +105,10 @@ func TestMeaning(t *testing.T) {
 				k := c.Targets()[0].Checks[0]
 				return fmt.Sprint(k.Interval, k.Timeout, k.Fall)
 			}, "6s 2s 3"},
+		{"bytes in hexadecimal", server("UDP_CHECK {\npayload Ab12f 3 456 546443123\nrequire_reply 0X1 x\n}"), func(c *conf.Config) any {
+			u := c.Targets()[0].Checks[0].UDP
+			return fmt.Sprintf("%x %v %d", u.Payload, u.Expect, u.MaxReply)
+		}, "ab120f0345065464431203 [0 1 0] 255"},
 		{"DNS retries three times", server("DNS_CHECK {\n}"), func(c *conf.Config) any { return c.Targets()[0].Checks[0].Fall }, 4},
 		{"MISC does not retry", server("MISC_CHECK {\nmisc_path /bin/true\n}"), func(c *conf.Config) any {
 			k := c.Targets()[0].Checks[0]

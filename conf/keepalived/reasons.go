@@ -59,7 +59,7 @@ func globalReasons() map[string]string {
 		"vrrp_lower_prio_no_advert": "usher always answers a lower priority, and announces again", "vrrp_higher_prio_send_advert": "usher gives way at once",
 		"vrrp_owner_ignore_adverts": "two owners are told apart by their addresses", "vrrp_garp_lower_prio_delay": "after a contest usher announces as after a takeover",
 		"vrrp_garp_lower_prio_repeat": "after a contest usher announces as after a takeover", "vrrp_garp_master_refresh_repeat": "a refresh is one announcement of each address",
-		"vrrp_garp_extra_if": "usher announces on the interface of each address", "vrrp_delay_after_boot": "use startup_delay",
+		"vrrp_garp_extra_if": "usher announces each address on its own interface: give garp a refresh", "vrrp_delay_after_boot": "use startup_delay",
 		"vmac_prefix": "usher names its macvlan itself", "vmac_addr_prefix": "usher names its macvlan itself",
 		"vrrp_check_unicast_src": always, "vrrp_skip_check_adv_addr": "usher never discards for a differing address list",
 		"state_dump_file": "status is in usher status and the API", "stats_dump_file": "status is in usher status and the API", "json_dump_file": "status is in usher status --json",
@@ -83,7 +83,7 @@ func globalReasons() map[string]string {
 
 func instanceReasons() map[string]string {
 	return map[string]string{
-		"no_virtual_ipaddress": "an instance of usher has an address",
+		"no_virtual_ipaddress": "an advertisement of usher carries an address (RFC 9568 section 5.2.5): give the instance one, on lo if nobody shall reach it",
 		"promote_secondaries":  "usher puts an address that the kernel removed back by itself",
 		"auth_hmac":            "usher does not have keepalived's HMAC trailer: peers with it will not hear each other",
 		"track_src_ip":         "an instance without a source address is in fault by itself", "unicast_fault_no_peer": "unicast without peers is an error in usher",
@@ -94,7 +94,7 @@ func instanceReasons() map[string]string {
 		"dont_track_primary": "the instance's own interface is always tracked", "linkbeat_use_polling": "usher hears the carrier from the kernel",
 		"vmac_xmit_base": "adverts with the virtual MAC leave from the interface itself", "use_vmac_addr": "usher puts all addresses of the instance on its macvlan", "use_ipvlan": "usher has virtual_mac, not ipvlan",
 		"garp_lower_prio_repeat": "after a contest usher announces as after a takeover", "garp_lower_prio_delay": "after a contest usher announces as after a takeover",
-		"garp_master_refresh_repeat": "a refresh is one announcement of each address", "garp_extra_if": "usher announces on the interface of each address",
+		"garp_master_refresh_repeat": "a refresh is one announcement of each address", "garp_extra_if": "usher announces each address on its own interface: give garp a refresh",
 		"kernel_rx_buf_size": buffers, "notify_priority_changes": "priorities are in status and metrics", "notify_deleted": "an instance that a reload removes is reported as stop",
 		"native_ipv6": "families are told apart by the addresses", "dynamic_interfaces": always, "lvs_sync_daemon_interface": "use lvs_sync_daemon in global_defs",
 		"debug":       "usher has one log level for all",
