@@ -41,7 +41,7 @@ func collect(paths []string) ([]string, hcl.Diagnostics) {
 			names = append(names, path)
 			continue
 		}
-		found, err := folder(path)
+		found, err := Folder(path)
 		if err != nil {
 			diags = append(diags, placeless("Configuration cannot be read", err.Error()))
 		} else if len(found) == 0 {
@@ -60,8 +60,9 @@ func collect(paths []string) ([]string, hcl.Diagnostics) {
 	return names, diags
 }
 
-// folder lists the configuration files directly in a folder, in name order.
-func folder(path string) ([]string, error) {
+// Folder lists the configuration files that a folder means: every *.hcl directly in it
+// that is not hidden, in name order.
+func Folder(path string) ([]string, error) {
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return nil, err

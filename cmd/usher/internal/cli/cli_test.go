@@ -202,6 +202,24 @@ func TestFmt(t *testing.T) {
 	if text, _ := os.ReadFile(name); string(text) != pretty {
 		t.Errorf("rewritten: %q", text)
 	}
+	// A folder means what it means to run: neither an editor's hidden files, nor a
+	// pattern in its own name.
+	odd := filepath.Join(t.TempDir(), "a[b]")
+	if err := os.Mkdir(odd, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("somebody@somewhere.1", filepath.Join(odd, ".#lb.hcl")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(odd, "lb.hcl"), []byte(ugly), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := usher(t, "fmt", odd); code != 0 || out != filepath.Join(odd, "lb.hcl")+"\n" {
+		t.Errorf("an odd folder: %d, %q, %s", code, out, errs)
+	}
+	if code, _, errs := usher(t, "fmt", t.TempDir()); code != 1 || !strings.Contains(errs, "no file whose name ends in .hcl") {
+		t.Errorf("an empty folder: %d, %s", code, errs)
+	}
 	if code, _, errs := usher(t, "fmt", file(t, "x {")); code != 1 || !strings.Contains(errs, "line 1") {
 		t.Errorf("syntax error: %d, %s", code, errs)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -109,9 +108,12 @@ func filesOf(paths []string) ([]string, error) {
 			files = append(files, p)
 			continue
 		}
-		inside, err := filepath.Glob(filepath.Join(p, "*.hcl"))
+		inside, err := conf.Folder(p)
 		if err != nil {
 			return nil, err
+		}
+		if len(inside) == 0 {
+			return nil, fmt.Errorf("the folder %s holds no file whose name ends in .hcl", p)
 		}
 		files = append(files, inside...)
 	}

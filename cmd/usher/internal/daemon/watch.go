@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -60,10 +59,10 @@ func (d *Daemon) watch(ctx context.Context, paths []string, before string) error
 func fingerprint(paths []string, c *conf.Config) string {
 	var files []string
 	for _, p := range paths {
-		if names, err := filepath.Glob(filepath.Join(p, "*.hcl")); err == nil {
+		if names, err := conf.Folder(p); err == nil {
 			files = append(files, names...)
 		}
-		files = append(files, p)
+		files = append(files, p) // which may be no folder
 	}
 	if c != nil {
 		files = append(files, c.Files...) // and what the function file read
