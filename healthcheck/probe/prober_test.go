@@ -2,7 +2,6 @@ package probe_test
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"os"
 	"runtime"
@@ -10,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/procfs"
 
 	"usher/healthcheck"
 	"usher/healthcheck/probe"
@@ -65,7 +66,7 @@ func runAll(t *testing.T, checks ...healthcheck.Check) []healthcheck.Result {
 	settled(t, "goroutines", goroutines, runtime.NumGoroutine)
 	settled(t, "descriptors", descriptors, func() int { return openFiles(t) })
 	for i := range checks {
-		noTimeWait(t, checks[i].Address.Port())
+		noTimeWait(t, checks[i].Address)
 	}
 	return results
 }
@@ -91,19 +92,27 @@ func openFiles(t *testing.T) int {
 	return len(list)
 }
 
-// noTimeWait looks for connections to a port of this machine that wait their time
-// out on the client's side.
-func noTimeWait(t *testing.T, port uint16) {
+// noTimeWait looks for connections to a server that wait their time out on the client's
+// side.
+func noTimeWait(t *testing.T, server netip.AddrPort) {
 	t.Helper()
-	text, err := os.ReadFile("/proc/self/net/tcp")
+	fs, err := procfs.NewFS("/proc/self")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		const remote, state = 2, 3
-		f := strings.Fields(line)
-		if strings.HasSuffix(f[remote], fmt.Sprintf(":%04X", port)) && f[state] == "06" {
-			t.Errorf("TIME_WAIT: %s", line)
+	four, err := fs.NetTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	six, err := fs.NetTCP6()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range append(four, six...) {
+		const timeWait = 6
+		remote, _ := netip.AddrFromSlice(c.RemAddr)
+		if c.St == timeWait && netip.AddrPortFrom(remote.Unmap(), uint16(c.RemPort)) == server {
+			t.Errorf("TIME_WAIT: %+v", c)
 		}
 	}
 }

@@ -12,15 +12,12 @@ import (
 
 // Watch implements hold.Kernel.
 func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
-	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_LINK,
+	s, err := subscribe(unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_LINK,
 		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE)
 	if err != nil {
 		return fmt.Errorf("vrrp: watch addresses: %w", err)
 	}
 	defer s.Close()
-	if err := attach(s.GetFd()); err != nil {
-		return fmt.Errorf("vrrp: watch addresses: filter: %w", err)
-	}
 	stop := context.AfterFunc(ctx, s.Close)
 	defer stop()
 	for {
@@ -57,6 +54,26 @@ func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
 			}
 		}
 	}
+}
+
+// subscribe joins groups of rtnetlink once the filter is there, so that nothing comes
+// in before it.
+func subscribe(groups ...int) (*nl.NetlinkSocket, error) {
+	s, err := nl.Subscribe(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	if err := attach(s.GetFd()); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("filter: %w", err)
+	}
+	for _, g := range groups {
+		if err := unix.SetsockoptInt(s.GetFd(), unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, g); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("group %d: %w", g, err)
+		}
+	}
+	return s, nil
 }
 
 // changedLink takes a message about an interface. Where that is not what is
