@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/terminal"
 )
 
@@ -199,10 +200,22 @@ func (a *app) steered(cmd *cobra.Command) *cobra.Command {
 
 func (a *app) client() (*api.Client, error) {
 	if a.remote.url == "" {
-		return api.Socket(a.control), nil
+		return api.Socket(a.socket()), nil
 	}
 	if !strings.HasPrefix(a.remote.url, "https://") || a.remote.cert == "" || a.remote.key == "" {
 		return nil, &usageError{errors.New("--remote wants an https:// URL, --cert and --key")}
 	}
 	return api.Remote(a.remote.url, a.remote.cert, a.remote.key, a.remote.ca)
+}
+
+// socket is the control socket of the daemon. What the service manager runs beside it,
+// the unit's ExecReload= say, finds one that is not at the default place by the state
+// folder.
+func (a *app) socket() string {
+	if home := a.given(); a.control == defaultControl && home != "" {
+		if c, err := daemon.LoadLastGood(daemon.StateAt(home)); err == nil {
+			return c.Global.Control
+		}
+	}
+	return a.control
 }

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"usher/cmd/usher/internal/cli"
 	"usher/cmd/usher/internal/control"
 	"usher/cmd/usher/internal/events"
+	"usher/conf"
 )
 
 // daemon is the double of one, behind a control socket.
@@ -251,6 +253,28 @@ func TestSteering(t *testing.T) {
 	b.Refuse(&api.DetailedError{Err: errors.New("the file is bad"), Text: "line 7 is bad\n"})
 	if code, _, errs := usher(t, "reload", "--control", socket); code != 1 || !strings.Contains(errs, "usher: the file is bad\n\nline 7 is bad") {
 		t.Errorf("a refused reload: %d, %q", code, errs)
+	}
+}
+
+// TestReloadByTheServiceManager: systemctl reload reaches a daemon whose configuration
+// names another control socket.
+func TestReloadByTheServiceManager(t *testing.T) {
+	socket, b := daemon(t, api.Status{})
+	state := t.TempDir()
+	text, err := json.Marshal(conf.Config{Global: conf.Global{State: state, Control: socket}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(state, "last-good.json"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var errs strings.Builder
+	code := cli.Run(t.Context(), []string{"reload"}, cli.System{
+		Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &errs,
+		Getenv: func(name string) string { return map[string]string{"STATE_DIRECTORY": state}[name] },
+	})
+	if asked := b.Asked(); code != 0 || len(asked) != 1 || asked[0] != "reload" {
+		t.Errorf("status %d, asked %v; %s", code, asked, errs.String())
 	}
 }
 
