@@ -38,7 +38,7 @@ func virtualServerBlock() *block {
 			{name: "lower_threshold", kind: kindNumber, value: 0, bounds: bounds{0, 1<<32 - 1}, doc: "Connections below which it gets them again."},
 			{name: "initial", kind: kindText, value: "down", oneOf: []string{"down", "up"}, doc: "State of a server until its first probe has answered."},
 			{name: "checks_needed", kind: kindNumber, value: 0, bounds: bounds{0, 1000}, doc: "How many of a server's checks must be up; 0 for all."},
-			{name: "flap_threshold", kind: kindNumber, value: 0, bounds: bounds{0, 1000}, doc: "Changes of a server's state within `flap_window` that hold it down for `flap_hold`; 0 for never."},
+			{name: "flap_threshold", kind: kindNumber, value: 0, bounds: bounds{0, 100}, doc: "Changes of a server's state within `flap_window` that hold it down for `flap_hold`; 0 for never."},
 			{name: "flap_window", kind: kindDuration, value: time.Minute, bounds: span(time.Second, 24*time.Hour), doc: "Time over which they are counted."},
 			{name: "flap_hold", kind: kindDuration, value: time.Minute, bounds: span(time.Second, 24*time.Hour), doc: "Time that it is held."},
 		},
