@@ -2,10 +2,14 @@ package conf
 
 import (
 	"net"
+	"net/mail"
 	"net/url"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
 
 	"usher/director"
 	"usher/director/ipvs"
@@ -147,6 +151,16 @@ func (b *builder) email(n *node, on []string) Email {
 	}
 	if _, _, err := net.SplitHostPort(e.Server); err != nil && e.Server != "" {
 		e.Server = net.JoinHostPort(e.Server, "25")
+	} else {
+		b.hostPort(n, "server")
+	}
+	if v := n.values["from"]; v != nil && !v.bad {
+		b.mailbox(v.at, "from", e.From)
+	}
+	if v := n.values["to"]; v != nil && !v.bad {
+		for i, to := range e.To {
+			b.mailbox(v.item(i), "to", to)
+		}
 	}
 	if n.given("to") && len(e.To) == 0 && !n.values["to"].bad {
 		b.complain(n.at("to"), "Empty list", "to names no recipient.")
@@ -155,6 +169,14 @@ func (b *builder) email(n *node, on []string) Email {
 		b.complain(n.own(), "Password without a user", "Give user, whom the password belongs to.")
 	}
 	return e
+}
+
+// mailbox checks who sends or gets mail: an address, with a name or without, or the
+// name of a local user.
+func (b *builder) mailbox(at hcl.Range, name, who string) {
+	if _, err := mail.ParseAddress(who); err != nil && (who == "" || strings.ContainsAny(who, "<>@\", \t\r\n")) {
+		b.complain(at, "Not a mail address", "%s must be one address such as ops@example.org or Ops <ops@example.org>, not %q.", name, who)
+	}
 }
 
 // command checks the command of a block: a program by its path, since it is run

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -206,6 +207,25 @@ vrrp_instance "old" {
 		}
 		if !diags.HasErrors() || strings.Contains(diags.Text(true)+string(text), "much") {
 			t.Errorf("%s", diags.Text(false))
+		}
+	}
+}
+
+// TestMailAddresses: what no mail server would take is found before the first alert.
+func TestMailAddresses(t *testing.T) {
+	for _, tt := range []struct{ server, from, to, want string }{
+		{"mail.example.org", "usher@example.org", "ops@example.org", ""},
+		{"[2001:db8::1]:587", "Director <usher@example.org>", "root", ""},
+		{"2001:db8::1", "usher@example.org", "ops@example.org", ""},
+		{"mail.example.org:smtp", "usher@example.org", "ops@example.org", "Not a port"},
+		{"mail.example.org", "usher@example.org", "ops@example.org, boss@example.org", "Not a mail address"},
+		{"mail.example.org", "Director usher@example.org", "ops@example.org", "Not a mail address"},
+		{"mail.example.org", "usher@example.org", "", "Not a mail address"},
+	} {
+		text := fmt.Sprintf("global {\n  email {\n    server = %q\n    from = %q\n    to = [%q]\n  }\n}\n", tt.server, tt.from, tt.to)
+		_, diags := LoadText("usher.hcl", []byte(text), nil)
+		if diags.HasErrors() != (tt.want != "") || !strings.Contains(diags.Text(false), tt.want) {
+			t.Errorf("%s, from %q to %q: %s", tt.server, tt.from, tt.to, diags.Text(false))
 		}
 	}
 }

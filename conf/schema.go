@@ -116,8 +116,8 @@ func alertBlocks(words ...string) []*block {
 		}},
 		{name: "email", many: true, doc: "A message by SMTP at changes.", keys: []key{
 			{name: "server", kind: kindText, required: true, doc: "`host:port`; port 25 where not given."},
-			{name: "from", kind: kindText, required: true, doc: "Sender."},
-			{name: "to", kind: kindTexts, required: true, doc: "Recipients."},
+			{name: "from", kind: kindText, required: true, doc: "Sender, as `usher@example.org` or `Name <usher@example.org>`."},
+			{name: "to", kind: kindTexts, required: true, doc: "Recipients, likewise."},
 			on,
 			{name: "starttls", kind: kindText, value: "require", oneOf: []string{"require", "prefer", "never"}, doc: "Whether the connection must be encrypted."},
 			{name: "user", kind: kindText, doc: "User to authenticate as; no authentication where not given."},

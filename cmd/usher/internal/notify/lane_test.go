@@ -176,13 +176,13 @@ func TestLaneClosing(t *testing.T) {
 	})
 }
 
-// named counts how often it is looked at.
-type named struct {
+// countedFake counts how often it is looked at.
+type countedFake struct {
 	fake
 	looks int
 }
 
-func (n *named) String() string {
+func (n *countedFake) String() string {
 	n.looks++
 	return "fake"
 }
@@ -192,7 +192,7 @@ func (n *named) String() string {
 func TestLaneOfManyThings(t *testing.T) {
 	const many = 200
 	l := newLane(nil)
-	f := &named{}
+	f := &countedFake{}
 	for i := range many {
 		l.put(delivery{Change{Kind: RealServer, Name: fmt.Sprint(i), State: "down"}, f})
 	}

@@ -12,6 +12,7 @@ import (
 	"mime"
 	"mime/quotedprintable"
 	"net"
+	netmail "net/mail"
 	"net/smtp"
 	"net/textproto"
 	"os"
@@ -86,7 +87,7 @@ func (m *mail) send(ctx context.Context, c Change) error {
 	if err := m.authenticate(client); err != nil {
 		return err
 	}
-	if err := client.Mail(m.From); err != nil {
+	if err := client.Mail(addressOf(m.From)); err != nil {
 		return err
 	}
 	refused, err := m.recipients(client)
@@ -115,7 +116,7 @@ func (m *mail) send(ctx context.Context, c Change) error {
 func (m *mail) recipients(client *smtp.Client) (refused, err error) {
 	var all []error
 	for _, to := range m.To {
-		if err := client.Rcpt(to); err != nil {
+		if err := client.Rcpt(addressOf(to)); err != nil {
 			all = append(all, fmt.Errorf("recipient %s: %w", to, err))
 		}
 	}
@@ -194,8 +195,12 @@ func (m *mail) message(c Change) []byte {
 	}
 	var id [12]byte
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
-	header("From", m.From)
-	header("To", strings.Join(m.To, ", "))
+	to := make([]string, len(m.To))
+	for i := range m.To {
+		to[i] = named(m.To[i])
+	}
+	header("From", named(m.From))
+	header("To", strings.Join(to, ", "))
 	header("Subject", mime.QEncoding.Encode("utf-8", fmt.Sprintf("[usher %s] %s: %s", c.RouterID, c.subject(), c.State)))
 	header("Date", c.Time.Format(time.RFC1123Z))
 	header("Message-ID", "<"+hex.EncodeToString(id[:])+"@"+m.HELO+">")
@@ -218,6 +223,22 @@ func (m *mail) message(c Change) []byte {
 	}
 	_ = text.Close() // a bytes.Buffer takes everything
 	return b.Bytes()
+}
+
+// addressOf is the address alone of "Name <address>", which is all that a server is told.
+func addressOf(who string) string {
+	if a, err := netmail.ParseAddress(who); err == nil {
+		return a.Address
+	}
+	return who
+}
+
+// named is an address as a header has it, a name before it encoded where it must be.
+func named(who string) string {
+	if a, err := netmail.ParseAddress(who); err == nil && a.Name != "" {
+		return a.String()
+	}
+	return who
 }
 
 // subject names what changed, for people.

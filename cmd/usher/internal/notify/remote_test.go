@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/hmac"
 	"crypto/tls"
 	"encoding/base64"
@@ -218,7 +219,7 @@ func mailTo(t *testing.T, p *post, c conf.Email) error {
 			_ = conn.Close()
 		}
 	}()
-	c.Server, c.From, c.HELO, c.Timeout = l.Addr().String(), "usher@example.org", "lb1.example.org", 20*time.Second
+	c.Server, c.From, c.HELO, c.Timeout = l.Addr().String(), cmp.Or(c.From, "usher@example.org"), "lb1.example.org", 20*time.Second
 	if len(c.To) == 0 {
 		c.To = []string{"ops@example.org", "boss@example.org"}
 	}
@@ -316,5 +317,20 @@ func TestMailOfOneBadAddress(t *testing.T) {
 	}
 	if !errors.Is(err, errPermanent) || !strings.Contains(err.Error(), "nobody@example.org") {
 		t.Errorf("error %v; want one that names the address, and no second message to the other", err)
+	}
+}
+
+// TestMailNames: people may be named beside their addresses, which alone the server is
+// told.
+func TestMailNames(t *testing.T) {
+	p := &post{}
+	if err := mailTo(t, p, conf.Email{StartTLS: "never", From: "Director één <usher@example.org>", To: []string{"The Ops <ops@example.org>", "root"}}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(p.from, "FROM:<usher@example.org>") || p.to != "TO:<ops@example.org> TO:<root> " {
+		t.Errorf("from %q, to %q", p.from, p.to)
+	}
+	if from, to := "From: =?utf-8?q?Director_=C3=A9=C3=A9n?= <usher@example.org>\r\n", "To: \"The Ops\" <ops@example.org>, root\r\n"; !strings.Contains(p.data, from) || !strings.Contains(p.data, to) {
+		t.Errorf("message:\n%s", p.data)
 	}
 }
