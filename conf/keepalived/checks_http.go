@@ -3,6 +3,7 @@ package keepalived
 import (
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -20,6 +21,10 @@ func (t *translator) httpChecks(k checker, o *out) {
 	var pages []page
 	for _, c := range k.d.body {
 		if c.name() == "url" {
+			if p := find(c, "path"); p == nil || p.arg(0) == "" {
+				t.warn(c, "it has no path: keepalived passes over it, and so does the import")
+				continue
+			}
 			pages = append(pages, t.page(c, k))
 		}
 	}
@@ -83,7 +88,7 @@ func plain(o *out) map[string]string {
 
 // page reads one url block.
 func (t *translator) page(d *directive, k checker) page {
-	p := page{d: d, path: "/", rest: &out{}}
+	p := page{d: d, rest: &out{}}
 	if c := k.setting("virtualhost"); c != nil {
 		p.host = c.arg(0)
 	}
@@ -113,6 +118,9 @@ func (t *translator) page(d *directive, k checker) page {
 	}
 	if pattern != nil {
 		expr := pattern.arg(0)
+		if strings.Count(pattern.text, `\`) > 2*strings.Count(expr, `\`) {
+			t.warn(pattern, "keepalived takes away each backslash that stands alone, so it looks for "+strconv.Quote(expr)+", and so does the import")
+		}
 		if flags != "" {
 			expr = "(?" + flags + ")" + expr
 		}

@@ -12,7 +12,7 @@ func (t *translator) script(d *directive) (argv []string, user string) {
 		t.warn(d, "no command is given")
 		return nil, ""
 	}
-	parts, ok := words(args[0])
+	parts, ok := words(args[0], true)
 	if !ok {
 		t.warn(d, "a quote within the command is not closed")
 	}

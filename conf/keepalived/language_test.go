@@ -47,14 +47,15 @@ func TestWords(t *testing.T) {
 	}{
 		{`a b	c`, "a|b|c", true},
 		{`notify "/bin/x 'a b'" root`, "notify|/bin/x 'a b'|root", true},
-		{`a "b \"c\" \x41\102\n\cA \d" 'd \x'`, "a|b \"c\" AB\n\x01 \\d|d \\x", true},
-		{`regex ^a\.b$`, `regex|^a\.b$`, true},
+		{`script "b \"c\" \x41\102\n\cA \d \\d" 'd \x'`, "script|b \"c\" AB\n\x01 d \\d|d \\x", true},
+		{`auth_pass "a\d" b\x41`, `auth_pass|a\d|b\x41`, true},
+		{`regex ^a\\.b\d$`, `regex|^a\.bd$`, true},
 		{`path /a"b c"d`, "path|/ab cd", true},
 		{`group{ a }`, "group|{|a|}", true},
 		{`x "{" ""`, "x|{|", true},
 		{`x "open end`, "x|open end", false},
 	} {
-		tokens, ok := words(tc.in)
+		tokens, ok := words(tc.in, escapes(tc.in))
 		var got []string
 		for _, w := range tokens {
 			got = append(got, w.text)
@@ -72,6 +73,7 @@ func TestComment(t *testing.T) {
 		`a "# no" # yes`:   {`a "# no" `, `# yes`},
 		`a '! no' ! yes  `: {`a '! no' `, `! yes`},
 		`a "\" # no" # y`:  {`a "\" # no" `, `# y`},
+		`a\#b`:             {`a\`, `#b`},
 		`pass#word`:        {`pass`, `#word`},
 		``:                 {``, ``},
 	} {

@@ -119,6 +119,10 @@ func TestMeaning(t *testing.T) {
 			return fmt.Sprintln(x.Weight, x.Command)
 		}, "exit [/bin/true]\n"},
 		{"SSL_GET verifies nothing", server("SSL_GET {\nurl {\npath /\n}\n}"), func(c *conf.Config) any { return c.Targets()[0].Checks[0].TLS.Insecure }, true},
+		{"backslashes", server("HTTP_GET {\nurl {\npath \"/a\\d\"\nregex \"a\\d+ \\\\d\"\n}\n}"), func(c *conf.Config) any {
+			h := c.Targets()[0].Checks[0].HTTP
+			return fmt.Sprint(h.Paths, " ", h.ExpectBodyRegex)
+		}, `[/a\d] ad+ \d`},
 		{"several pages", server("HTTP_GET {\nurl {\npath /a\n}\nurl {\npath /b\n}\n}"), func(c *conf.Config) any { return fmt.Sprint(c.Targets()[0].Checks[0].HTTP.Paths) }, "[/a /b]"},
 		{"wlc by default", server(""), func(c *conf.Config) any { return pool(c).Service.Scheduler }, "wlc"},
 		{"persistence without a number", "virtual_server 192.0.2.1 80 {\nprotocol TCP\npersistence_timeout\nreal_server 10.0.0.1 80 {\n}\n}\n",

@@ -1,6 +1,7 @@
 package keepalived
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -8,6 +9,7 @@ import (
 // directive is one line of the language, with the block that follows it.
 type directive struct {
 	words  []string // the first is its name
+	text   string   // the whole line
 	block  bool
 	body   []*directive
 	file   string
@@ -74,7 +76,7 @@ func (p *parser) line(l line) {
 		p.pending = append(p.pending, l.comment)
 		return
 	}
-	tokens, ok := words(l.text)
+	tokens, ok := words(l.text, escapes(l.text))
 	if !ok {
 		p.warn(l.file, l.number, printable(l.text), "a quote is not closed; it is taken to end with the line")
 	}
@@ -103,7 +105,7 @@ func (p *parser) line(l line) {
 			p.stack = p.stack[:len(p.stack)-1]
 			cur, last = nil, top
 		case cur == nil:
-			cur = &directive{words: []string{t.text}, file: l.file, number: l.number, lead: p.pending}
+			cur = &directive{words: []string{t.text}, text: l.text, file: l.file, number: l.number, lead: p.pending}
 			p.pending = nil
 			top.body = append(top.body, cur)
 			last = cur
@@ -120,9 +122,18 @@ func (p *parser) line(l line) {
 	}
 }
 
-// words splits a line. Quotes of either kind hold words together; in double ones
-// backslashes escape. ok is false where a quote is not closed.
-func words(s string) (all []token, ok bool) {
+// escapes says whether backslashes escape on a line: where there is a command or an
+// expression. Elsewhere keepalived takes them as they are.
+func escapes(line string) bool {
+	name, _ := cutWord(line)
+	return slices.Contains([]string{"script", "misc_path", "regex", "process", "quorum_up", "quorum_down"}, name) ||
+		strings.HasPrefix(name, "notify") || strings.HasSuffix(name, "_script")
+}
+
+// words splits a line. Quotes of either kind hold words together; with escapes,
+// backslashes have a meaning outside single ones. ok is false where a quote is not
+// closed.
+func words(s string, escapes bool) (all []token, ok bool) {
 	var b strings.Builder
 	var quote byte
 	started, quoted := false, false
@@ -148,7 +159,7 @@ func words(s string) (all []token, ok bool) {
 			quote, started, quoted = c, true, true
 		case c == quote && quote != 0:
 			quote = 0
-		case c == '\\' && quote == '"' && i+1 < len(s):
+		case c == '\\' && escapes && quote != '\'' && i+1 < len(s):
 			text, used := escape(s[i+1:])
 			b.WriteString(text)
 			i += used
@@ -164,7 +175,7 @@ func words(s string) (all []token, ok bool) {
 
 // escape reads what follows a backslash and says how long it is.
 func escape(s string) (string, int) {
-	letters := map[byte]string{'n': "\n", 't': "\t", 'r': "\r", 'a': "\a", 'b': "\b", 'f': "\f", 'v': "\v", 'e': "\x1b"}
+	letters := map[byte]string{'E': "\x1b", 'n': "\n", 't': "\t", 'r': "\r", 'a': "\a", 'b': "\b", 'f': "\f", 'v': "\v", 'e': "\x1b"}
 	if text, ok := letters[s[0]]; ok {
 		return text, 1
 	}
@@ -179,10 +190,7 @@ func escape(s string) (string, int) {
 	case s[0] == 'c' && len(s) > 1:
 		return string([]byte{s[1] & 0x1f}), 2
 	}
-	if strings.IndexByte(`\"'`, s[0]) >= 0 {
-		return s[:1], 1
-	}
-	return `\` + s[:1], 1 // a regular expression's own
+	return s[:1], 1
 }
 
 // digits reads a number of at most so many digits.

@@ -173,7 +173,7 @@ func cutComment(s string) (body, comment string) {
 		case escaped:
 			escaped = false
 		case c == '\\':
-			escaped = quote != '\''
+			escaped = quote == '"'
 		case quote != 0:
 			if c == quote {
 				quote = 0

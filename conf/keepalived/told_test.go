@@ -16,6 +16,8 @@ func TestTold(t *testing.T) {
 		{"group of a check's user", "virtual_server 192.0.2.1 80 {\n protocol TCP\n real_server 10.0.0.1 80 {\n  MISC_CHECK {\n   misc_path /bin/true\n   user nobody adm\n  }\n }\n}\n", "the group adm is not carried over", 6},
 		{"arguments without quotes", "vrrp_script s {\n script /bin/pgrep haproxy\n}\n" + instance + " track_script {\n  s\n }\n}\n", "keepalived passes over haproxy", 2},
 		{"number of announcements", instance + " garp_master_repeat many\n}\n", `"many" is not a whole number`, 7},
+		{"backslashes", "virtual_server 192.0.2.1 80 {\n protocol TCP\n real_server 10.0.0.1 80 {\n  HTTP_GET {\n   url {\n    path /\n    regex \"a\\d+\"\n   }\n  }\n }\n}\n", `it looks for "ad+"`, 7},
+		{"url without a path", "virtual_server 192.0.2.1 80 {\n protocol TCP\n real_server 10.0.0.1 80 {\n  HTTP_GET {\n   url {\n    status_code 200\n   }\n  }\n }\n}\n", "no path", 5},
 		{"two paces", instance + " garp_interval 0.01\n gna_interval 0.5\n}\n", "one pace for both families", 8},
 		{"tracked twice", "vrrp_sync_group g {\n group {\n  a\n }\n track_interface {\n  eth1 weight 5\n }\n}\n" + instance + " track_interface {\n  eth1\n }\n}\n", "tracked already", 6},
 		{"what a terminal would obey", "\x1b[2Jnothing\n", `"\x1b[2Jnothing": usher does not know`, 1},
