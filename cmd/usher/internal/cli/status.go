@@ -70,7 +70,7 @@ func (a *app) render(ctx context.Context, c *api.Client, asJSON, line bool) (str
 }
 
 // watch shows a view again and again. On a terminal each takes the place of the
-// one before, cut at the terminal's height; elsewhere they follow each other. A
+// one before, cut at the terminal's size; elsewhere they follow each other. A
 // daemon that restarts is waited for.
 func (a *app) watch(ctx context.Context, interval time.Duration, show func(context.Context) (string, error)) error {
 	if interval < 100*time.Millisecond {
@@ -78,8 +78,8 @@ func (a *app) watch(ctx context.Context, interval time.Duration, show func(conte
 	}
 	screen := terminal.Is(a.Stdout)
 	if screen {
-		fmt.Fprint(a.Stdout, "\x1b[?25l\x1b[2J") // no cursor, empty screen
-		defer fmt.Fprint(a.Stdout, "\x1b[?25h")
+		fmt.Fprint(a.Stdout, "\x1b[?25l\x1b[?7l\x1b[2J") // no cursor, no wrapping, empty screen
+		defer fmt.Fprint(a.Stdout, "\x1b[?7h\x1b[?25h")
 	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()

@@ -43,7 +43,8 @@ func pty(t *testing.T, rows uint16) (master, terminal *os.File) {
 }
 
 // TestWatchOnATerminal: --watch refreshes in place, in colour, cut at the height of
-// the screen, and gives the cursor back at the end; NO_COLOR takes the colour away.
+// the screen and at its width, so that no line takes two and pushes the first ones out; it
+// gives cursor and wrapping back at the end; NO_COLOR takes the colour away.
 func TestWatchOnATerminal(t *testing.T) {
 	s := api.Status{RouterID: "lb1", Version: "1", Instances: []api.Instance{{Name: "web", State: "active", Since: time.Now()}}}
 	for n := range 30 {
@@ -73,7 +74,7 @@ func TestWatchOnATerminal(t *testing.T) {
 		}
 		until("more lines")
 		first := seen.String()
-		if !strings.HasPrefix(first, "\x1b[?25l\x1b[2J\x1b[H") || strings.Count(first, "\n") > 12 {
+		if !strings.HasPrefix(first, "\x1b[?25l\x1b[?7l\x1b[2J\x1b[H") || strings.Count(first, "\n") > 12 {
 			t.Errorf("the first view does not fill the screen from its top:\n%q", first)
 		}
 		if coloured := strings.Contains(first, "\x1b[32m"); coloured != (plain == "") {
@@ -86,13 +87,20 @@ func TestWatchOnATerminal(t *testing.T) {
 			t.Errorf("the next view does not take the place of the one before:\n%q", seen.String())
 		}
 		cancel()
+		drained := make(chan struct{})
 		go func() { // what the watcher still writes, so that it does not wait for a reader
+			defer close(drained)
 			for lines.Scan() {
 				seen.WriteString(lines.Text())
 			}
 		}()
 		if code := <-done; code != 0 {
 			t.Errorf("interrupted, it exits with %d", code)
+		}
+		terminal.Close()
+		<-drained
+		if !strings.HasSuffix(seen.String(), "\x1b[?7h\x1b[?25h") {
+			t.Errorf("the terminal is not as it was: %q", seen.String()[max(0, seen.Len()-40):])
 		}
 	}
 }

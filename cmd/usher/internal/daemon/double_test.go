@@ -32,6 +32,7 @@ type world struct {
 	told     []string         // to alerts
 	refuse   error            // what the director's next Apply says
 	noIPVS   error
+	silent   error // what VRRP says of maintenance
 
 	vrrpEvents     func(vrrp.Event)
 	directorEvents func(director.Event)
@@ -116,7 +117,9 @@ func (f *fakeVRRP) Maintenance(on bool) error {
 	} else {
 		(*world)(f).note("maintenance off")
 	}
-	return nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.silent
 }
 
 func (f *fakeVRRP) Track(instance, key string, a vrrp.Adjustment) {

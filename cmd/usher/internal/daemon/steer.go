@@ -158,6 +158,7 @@ func (d *Daemon) Maintenance(_ context.Context, on bool, by string) error {
 		return err
 	}
 	d.mu.Lock()
+	d.maintenance = on // even if VRRP does not confirm it: it holds for the next process as well
 	process := d.vrrp
 	d.mu.Unlock()
 	if process != nil {
@@ -165,9 +166,6 @@ func (d *Daemon) Maintenance(_ context.Context, on bool, by string) error {
 			return err
 		}
 	}
-	d.mu.Lock()
-	d.maintenance = on
-	d.mu.Unlock()
 	to := "off"
 	if on {
 		to = "on"

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -216,5 +217,21 @@ func TestPlanOfTheFirstVirtualServer(t *testing.T) {
 	}
 	if p := planned(); strings.Contains(p.String(), "+ service") || len(p.VRRP) > 0 {
 		t.Errorf("after the reload the plan is\n%s", p)
+	}
+}
+
+// TestMaintenanceThatIsNotConfirmed: what was asked for holds for the VRRP process and
+// for a restart, whatever became of the answer, and so the status says it.
+func TestMaintenanceThatIsNotConfirmed(t *testing.T) {
+	f := newFixture(t)
+	d, _ := f.start()
+	f.world.mu.Lock()
+	f.world.silent = errors.New("no answer within 5s")
+	f.world.mu.Unlock()
+	if err := d.Maintenance(t.Context(), true, "root"); err == nil {
+		t.Error("nobody is told")
+	}
+	if !d.Status().Maintenance {
+		t.Error("the status does not say that maintenance is on")
 	}
 }
