@@ -93,12 +93,9 @@ func spaced(s string) string {
 
 func addressRange(s string) ([]netip.Addr, error) {
 	from, to, ranged := strings.Cut(s, "-")
-	first, err := netip.ParseAddr(from)
+	first, err := parseIP(from, s)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not an IP address; %s", from, spaced(s))
-	}
-	if first.Zone() != "" {
-		return nil, fmt.Errorf("a zone has no place in %q", from)
+		return nil, err
 	}
 	if !ranged {
 		return []netip.Addr{first}, nil
@@ -130,6 +127,21 @@ func addressRange(s string) ([]netip.Addr, error) {
 		all = append(all, addr)
 	}
 	return all, nil
+}
+
+// parseIP reads an address as the kernel's table has it; whole is what stands in the
+// file, for what is wrong with it.
+func parseIP(s, whole string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	switch {
+	case err != nil:
+		return a, fmt.Errorf("%q is not an IP address; %s", s, spaced(whole))
+	case a.Zone() != "":
+		return a, fmt.Errorf("a zone has no place in %q", s)
+	case a.Is4In6():
+		return a, fmt.Errorf("%q is an IPv4 address in the guise of IPv6; write it as %s", s, a.Unmap())
+	}
+	return a, nil
 }
 
 func portRange(s string) ([]uint16, error) {
@@ -174,9 +186,9 @@ func parseServer(s string) (addr netip.AddrPort, ported bool, err error) {
 	if err != nil {
 		return netip.AddrPort{}, false, err
 	}
-	ip, err := netip.ParseAddr(host)
+	ip, err := parseIP(host, host)
 	if err != nil {
-		return netip.AddrPort{}, false, fmt.Errorf("%q is not an IP address; %s", host, spaced(host))
+		return netip.AddrPort{}, false, err
 	}
 	if text == "" {
 		return netip.AddrPortFrom(ip, 0), false, nil

@@ -99,3 +99,19 @@ virtual_server "web" {
 		t.Errorf("checks (-want +got):\n%s", diff)
 	}
 }
+
+// TestAddressesOfTheKernel: what the kernel's table cannot hold is an error, and not
+// another address than the one that is written.
+func TestAddressesOfTheKernel(t *testing.T) {
+	for _, tt := range []struct{ service, server, want string }{
+		{"[2001:db8::1]:80", "[fe80::1%eth0]:80", "a zone has no place"},
+		{"192.0.2.1:80", "[::ffff:10.0.0.1]:80", "write it as 10.0.0.1"},
+		{"[::ffff:192.0.2.1]:80", "10.0.0.1:80", "write it as 192.0.2.1"},
+		{"[::ffff:192.0.2.1-c800]:80", "10.0.0.1:80", "write it as 192.0.2.1"},
+	} {
+		text := "virtual_server \"a\" {\n  address = \"" + tt.service + "\"\n  real_server \"" + tt.server + "\" {}\n}\n"
+		if _, diags := LoadText("usher.hcl", []byte(text), nil); !strings.Contains(diags.Text(false), tt.want) {
+			t.Errorf("%s and %s: %s", tt.service, tt.server, diags.Text(false))
+		}
+	}
+}

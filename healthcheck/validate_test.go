@@ -45,6 +45,7 @@ func TestValidate(t *testing.T) {
 		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Paths: []string{"/", "/a b"}} }, `paths[1]: "/a b" has a space or a control character; escape it, as %20`},
 		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Host: "a\r\nX: y"} }, `host: "a\r\nX: y" is not a host; give a name`},
 		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Headers: []healthcheck.Header{{Name: "X", Value: "a\nb"}}} }, `headers: the value of X has a control character; write it in one line`},
+		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Headers: []healthcheck.Header{{Name: "X(Y", Value: "a"}}} }, `headers: "X(Y" is not the name of a header; give a name as in X-Probe`},
 		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Version: "3"} }, `http_version: there is no version "3"; give "1.0", "1.1" or "2"`},
 		{"http", func(c *check) {
 			c.HTTP = &healthcheck.HTTP{ExpectStatus: []healthcheck.StatusRange{{From: 300, To: 200}}}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // validateType looks at the settings of the check's own type.
@@ -82,7 +84,7 @@ func (c *Check) validateHTTP(v *mistakes) {
 	v.when(hasControl(h.Method) || strings.Contains(h.Method, " "), "method", "give one word, as GET", "%q is not a method", h.Method)
 	v.when(hasControl(h.Host) || strings.Contains(h.Host, " "), "host", "give a name", "%q is not a host", h.Host)
 	for _, x := range h.Headers {
-		v.when(x.Name == "" || hasControl(x.Name) || strings.ContainsAny(x.Name, ": "), "headers", "give a name as in X-Probe", "%q is not the name of a header", x.Name)
+		v.when(!httpguts.ValidHeaderFieldName(x.Name), "headers", "give a name as in X-Probe", "%q is not the name of a header", x.Name)
 		v.when(hasControl(x.Value), "headers", "write it in one line", "the value of %s has a control character", x.Name)
 	}
 	v.when(!oneOf(h.Version, "", "1.0", "1.1", "2"), "http_version", `give "1.0", "1.1" or "2"`, "there is no version %q", h.Version)
