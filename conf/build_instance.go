@@ -17,6 +17,7 @@ func (b *builder) instance(n *node) (Instance, *places) {
 		Priority: uint8(n.number("priority")), Version: uint8(n.number("version")),
 		Interval: n.duration("advert_interval"), DownAdverts: n.number("down_timer_adverts"),
 		Lease: n.duration("lease"), Preempt: n.flag("preempt"), PreemptDelay: n.duration("preempt_delay"), StartupDelay: n.duration("startup_delay"),
+		InterfaceUpDelay: n.duration("interface_up_delay"), InterfaceDownDelay: n.duration("interface_down_delay"),
 		Accept: n.flag("accept"), VirtualMAC: n.flag("virtual_mac"),
 		Group4: n.ip("multicast_group4"), Group6: n.ip("multicast_group6"), Source4: n.ip("source4"), Source6: n.ip("source6"),
 	}
@@ -181,7 +182,9 @@ func (b *builder) tracks(n *node, p *places) []vrrp.Track {
 			p.lists["track"] = append(p.lists["track"], spot{node: t, at: t.own()})
 		}
 	}
-	add("track_interface", vrrp.TrackInterface, func(*node, *vrrp.Track) {})
+	add("track_interface", vrrp.TrackInterface, func(t *node, out *vrrp.Track) {
+		out.UpDelay, out.DownDelay = t.duration("up_delay"), t.duration("down_delay")
+	})
 	add("track_script", vrrp.TrackScript, func(t *node, out *vrrp.Track) {
 		b.command(t)
 		out.Command, out.User, out.Initial = t.texts("command"), t.text("user"), t.text("initial")

@@ -23,6 +23,8 @@ func instanceBlock() *block {
 			{name: "preempt", kind: kindFlag, value: true, doc: "Take over from an active router of lower priority."},
 			{name: "preempt_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, 1000*time.Second), doc: "Wait before that."},
 			{name: "startup_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, 1000*time.Second), doc: "Stay out for so long after the start."},
+			{name: "interface_down_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, 1000*time.Second), doc: "The interface counts as down only when it has been for so long: less than `down_timer_adverts - 1` times `advert_interval`, so that no peer has taken over meanwhile."},
+			{name: "interface_up_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, 1000*time.Second), doc: "It counts as up again only when it has been for so long."},
 			{name: "accept", kind: kindFlag, value: true, doc: "RFC 9568's Accept_Mode: whether packets to a VIP are delivered on a router that does not own it."},
 			{name: "virtual_mac", kind: kindFlag, value: false, doc: "Use the virtual router MAC address 00:00:5e:00:01:VRID (IPv6: 02) on a macvlan."},
 			{name: "checksum", kind: kindText, value: "auto", oneOf: []string{"auto", "rfc9568", "pseudo_header"}, doc: "Form of the IPv4 version 3 checksum that is sent; both are accepted. `auto` sends the one with the pseudo-header until a peer is heard that does without."},
@@ -100,7 +102,11 @@ func trackBlocks() []*block {
 	fall := key{name: "fall", kind: kindNumber, value: 1, bounds: bounds{1, 1000}, doc: "Failures in a row that take it down."}
 	initial := key{name: "initial", kind: kindText, oneOf: []string{"up", "down"}, doc: "State until the first result. Where not given, an instance with weight 0 is held in fault until then."}
 	return []*block{
-		{name: "track_interface", labels: []string{"interface"}, many: true, doc: "The state of another interface.", keys: []key{weight(0), reverse}},
+		{name: "track_interface", labels: []string{"interface"}, many: true, doc: "The state of another interface.", keys: []key{
+			weight(0), reverse,
+			{name: "up_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, time.Hour), doc: "It counts as up only when it has been up for so long."},
+			{name: "down_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, time.Hour), doc: "It counts as down only when it has been down for so long."},
+		}},
 		{name: "track_script", labels: []string{"name"}, many: true, doc: "A command, run again and again; exit status 0 is up.", keys: []key{
 			{name: "command", kind: kindTexts, required: true, doc: "Program and arguments, run without a shell."},
 			{name: "interval", kind: kindDuration, value: time.Second, bounds: span(100*time.Millisecond, 24*time.Hour), doc: "Time between starts."},

@@ -40,6 +40,10 @@ type Config struct {
 	Preempt      bool          `json:"preempt"`
 	PreemptDelay time.Duration `json:"preempt_delay"`
 	StartupDelay time.Duration `json:"startup_delay"`
+	// A change of the interface counts once it has lasted so long; the delay of
+	// going down is less than the peers' patience.
+	InterfaceUpDelay   time.Duration `json:"interface_up_delay,omitempty"`
+	InterfaceDownDelay time.Duration `json:"interface_down_delay,omitempty"`
 	// Accept is RFC 9568's Accept_Mode: whether packets to a virtual address are
 	// delivered on a router that does not own it.
 	Accept     bool     `json:"accept"`
@@ -141,7 +145,7 @@ type Track struct {
 	Initial  string        `json:"initial,omitempty"` // "up", "down" or "" (held in fault until the first result, where the weight is 0)
 	Quorum   int           `json:"quorum,omitempty"`  // processes that must run; 1 where not given
 
-	// A process's change counts once it has lasted so long: a restart is none.
+	// A change of a process or an interface counts once it has lasted so long.
 	UpDelay   time.Duration `json:"up_delay,omitempty"`
 	DownDelay time.Duration `json:"down_delay,omitempty"`
 }

@@ -111,10 +111,13 @@ func (c Config) checkDelays(f *faults) {
 		key string
 		d   time.Duration
 		max time.Duration
-	}{{"preempt_delay", c.PreemptDelay, maxDelay}, {"startup_delay", c.StartupDelay, maxDelay}, {"lease", c.Lease, maxLease}} {
+	}{{"preempt_delay", c.PreemptDelay, maxDelay}, {"startup_delay", c.StartupDelay, maxDelay}, {"lease", c.Lease, maxLease}, {"interface_up_delay", c.InterfaceUpDelay, maxDelay}} {
 		if d.d < 0 || d.d > d.max {
 			f.add(d.key, "", "%v is not between 0s and %v", d.d, d.max)
 		}
+	}
+	if patience := time.Duration(c.DownAdverts-1) * c.Interval; c.InterfaceDownDelay < 0 || c.InterfaceDownDelay > 0 && c.InterfaceDownDelay >= patience {
+		f.add("interface_down_delay", fmt.Sprintf("give less than %v", patience), "with %v the peers would take over before this router believes that its interface is down", c.InterfaceDownDelay)
 	}
 	if c.Lease > 0 && c.Lease%time.Second != 0 {
 		f.add("lease", `give whole seconds, or "0s" for no lease`, "the kernel counts a lease in seconds, not %v", c.Lease)

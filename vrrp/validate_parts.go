@@ -134,13 +134,12 @@ func (c Config) checkTracks(f *faults) {
 		switch t.Kind {
 		case TrackInterface:
 			checkInterfaceName(f, key, t.Name)
+			checkTrackDelays(f, key, t)
 		case TrackScript:
 			checkScript(f, key, t)
 		case TrackProcess:
 			f.in(key+".quorum", max(t.Quorum, 1), 1, 1<<20)
-			if min(t.UpDelay, t.DownDelay) < 0 {
-				f.add(key+".delay", "", "%v is negative", min(t.UpDelay, t.DownDelay))
-			}
+			checkTrackDelays(f, key, t)
 		case TrackFile, TrackVirtualServer, TrackBFD:
 		default:
 			f.add(key, "", "there is no such thing to track as %q", t.Kind)
@@ -148,6 +147,12 @@ func (c Config) checkTracks(f *faults) {
 		if c.Priority == OwnerPriority && t.Weight != 0 {
 			f.add(key+".weight", "set weight = 0 or give a priority below 255", "the address owner's priority is never altered")
 		}
+	}
+}
+
+func checkTrackDelays(f *faults, key string, t Track) {
+	if least := min(t.UpDelay, t.DownDelay); least < 0 {
+		f.add(key+".down_delay", "", "a delay of %v is negative", least)
 	}
 }
 

@@ -78,6 +78,7 @@ func TestValidate(t *testing.T) {
 		{"lease 1.5 s", func(c *Config) { c.Lease = 1500 * time.Millisecond }, "lease", "in seconds"},
 		{"negative lease", func(c *Config) { c.Lease = -time.Second }, "lease", "not between"},
 		{"delay without preempt", func(c *Config) { c.Preempt, c.PreemptDelay = false, time.Second }, "preempt_delay", "preempt = false"},
+		{"interface down for longer than the peers wait", func(c *Config) { c.DownAdverts, c.Interval, c.InterfaceDownDelay = 3, time.Second, 2*time.Second }, "interface_down_delay", "give less than 2s"},
 		{"delay of the owner", func(c *Config) { c.Priority, c.PreemptDelay = 255, time.Second }, "preempt_delay", "always preempts"},
 		{"password in version 3", func(c *Config) { c.Password = "secret" }, "authentication", "no authentication"},
 		{"long password", func(c *Config) { c.Version, c.Password = 2, "secret789" }, "authentication.password", "9 bytes"},

@@ -67,6 +67,7 @@ func (t *translator) instance(d *directive, o *out) {
 	if s.master && find(d, "priority") == nil {
 		b.number("priority", 255, find(d, "state"))
 	}
+	t.debounce(s.iface, b, "interface_")
 	t.garp(d, b)
 	t.strict(d, b)
 	t.fromDefaults(d, b)

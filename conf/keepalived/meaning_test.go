@@ -57,6 +57,10 @@ func TestMeaning(t *testing.T) {
 		{"weights of a sync group", "vrrp_script s {\nscript /bin/true\nweight 5\n}\ntrack_file f {\nfile /run/f\nweight 3\n}\nvrrp_sync_group g {\ngroup {\na\n}\ntrack_script {\ns weight 7\n}\ntrack_file {\nf\n}\ntrack_interface {\neth1 weight 4\n}\n}\n" +
 			instance(""), tracked, "[interface eth1 4 false][script s 7 false][file /run/f 3 false]"},
 		{"reverse of a definition", "bfd_instance b {\nneighbour_ip 192.0.2.9\nweight -10 reverse\n}\n" + instance("track_bfd {\nb\n}"), tracked, "[bfd b -10 true]"},
+		{"delays of interfaces", "interface_up_down_delays {\neth0 0.5 2\neth1 1.5\n}\n" + instance("track_interface {\neth1\n}"), func(c *conf.Config) any {
+			i := first(c)
+			return fmt.Sprint(i.InterfaceDownDelay, i.InterfaceUpDelay, i.Track[0].DownDelay, i.Track[0].UpDelay)
+		}, "500ms 2s 1.5s 1.5s"},
 		{"delays of a process", "vrrp_track_process p {\nprocess haproxy\ndelay 2\nfork_delay 0.5\n}\n" + instance("track_process {\np\n}"),
 			func(c *conf.Config) any {
 				return fmt.Sprint(first(c).Track[0].UpDelay, " ", first(c).Track[0].DownDelay)

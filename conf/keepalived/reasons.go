@@ -17,14 +17,13 @@ const (
 
 func topReasons() map[string]string {
 	return map[string]string{
-		"static_ipaddress":         host + "give these addresses " + network + ", or as virtual_address in the vrrp_instance that they move with",
-		"static_routes":            host + "give these routes " + network + ", or as virtual_route in the vrrp_instance that they come and go with",
-		"static_rules":             host + "give these rules " + network + ", or as virtual_rule in the vrrp_instance that they come and go with",
-		"track_group":              trackGroup,
-		"garp_group":               "pace is set for each instance: see garp in its block",
-		"linkbeat_interfaces":      "usher hears the carrier from the kernel",
-		"interface_up_down_delays": "usher has no delay for interfaces that go up and down",
-		"net_namespace":            oneDaemon + ": run it by ip netns exec", "net_namespace_ipvs": oneDaemon, "namespace_with_ipsets": oneDaemon,
+		"static_ipaddress":    host + "give these addresses " + network + ", or as virtual_address in the vrrp_instance that they move with",
+		"static_routes":       host + "give these routes " + network + ", or as virtual_route in the vrrp_instance that they come and go with",
+		"static_rules":        host + "give these rules " + network + ", or as virtual_rule in the vrrp_instance that they come and go with",
+		"track_group":         trackGroup,
+		"garp_group":          "pace is set for each instance: see garp in its block",
+		"linkbeat_interfaces": "usher hears the carrier from the kernel",
+		"net_namespace":       oneDaemon + ": run it by ip netns exec", "net_namespace_ipvs": oneDaemon, "namespace_with_ipsets": oneDaemon,
 		"instance": oneDaemon, "use_pid_dir": oneDaemon,
 		"reload_check_config": always, "reload_file": "usher validates before it applies; there is nothing to lock",
 		"reload_time_file": "usher has no timed reload: an address list that differs for a while does no harm", "reload_repeat": "usher has no timed reload",
@@ -75,6 +74,7 @@ func globalReasons() map[string]string {
 	for _, s := range []string{"vrrp_netlink_cmd_rcv_bufs_force", "vrrp_netlink_monitor_rcv_bufs_force", "lvs_netlink_cmd_rcv_bufs", "lvs_netlink_monitor_rcv_bufs", "lvs_netlink_cmd_rcv_bufs_force", "lvs_netlink_monitor_rcv_bufs_force", "process_monitor_rcv_bufs", "process_monitor_rcv_bufs_force"} {
 		r[s] = buffers
 	}
+	r["interface_up_down_delays"] = "keepalived takes it outside of global_defs only"
 	for name, reason := range topReasons() {
 		r[name] = reason
 	}

@@ -24,8 +24,9 @@ type translator struct {
 	used     map[*directive]bool // definitions that something refers to
 	sync     *directive          // lvs_sync_daemon
 	ssl      *directive
-	full     map[*directive]bool // instances whose advertisements carry no more addresses
-	userTold bool                // that commands without a user run as usher
+	delays   map[string]*directive // interface_up_down_delays, by interface
+	full     map[*directive]bool   // instances whose advertisements carry no more addresses
+	userTold bool                  // that commands without a user run as usher
 }
 
 func (t *translator) warn(d *directive, reason string) { t.warnAt(d.file, d.number, shown(d), reason) }
@@ -110,6 +111,7 @@ func (t *translator) translate(root *directive) *out {
 	t.scripts, t.files, t.processes = map[string]*directive{}, map[string]*directive{}, map[string]*directive{}
 	t.sessions, t.groups, t.names = map[string]*directive{}, map[string]*directive{}, map[string]bool{}
 	t.instances, t.memberOf = map[string]*directive{}, map[string]*directive{}
+	t.delays = map[string]*directive{}
 	t.used, t.full = map[*directive]bool{}, map[*directive]bool{}
 	t.defaults = newDefaults()
 	t.collect(root)
@@ -130,6 +132,11 @@ func (t *translator) unused() {
 			if !t.used[d] {
 				t.warn(d, "nothing refers to it; usher writes it where it is used")
 			}
+		}
+	}
+	for _, c := range t.delays {
+		if !t.used[c] {
+			t.warn(c, "no instance is on this interface or tracks it")
 		}
 	}
 	if t.ssl != nil && !t.used[t.ssl] {
@@ -178,6 +185,10 @@ func (t *translator) collect(root *directive) {
 			}
 		case "SSL":
 			t.ssl = d
+		case "interface_up_down_delays":
+			for _, c := range d.body {
+				t.delays[c.name()] = c
+			}
 		}
 	}
 }
@@ -199,6 +210,8 @@ func (t *translator) top(d *directive, o *out) {
 		t.definition(d, o)
 	case "SSL":
 		t.sslBlock(d)
+	case "interface_up_down_delays":
+		o.note(notes(d)...)
 	default:
 		t.unknown(d, topReasons())
 	}

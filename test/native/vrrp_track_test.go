@@ -62,6 +62,35 @@ func TestTracking(t *testing.T) {
 	labtest.Must(t, l.A.AwaitVIP(t.Context(), false))
 }
 
+// An interface that is down for less than interface_down_delay costs an instance nothing,
+// while another on it goes into fault and has to win its addresses back.
+func TestInterfaceMayBounce(t *testing.T) {
+	l := suite.New(t, "")
+	start(t, l.A, 255, `
+  advert_interval      = "40s"
+  interface_down_delay = "60s"
+}
+vrrp_instance "other" {
+  interface         = "eth0"
+  virtual_router_id = 99
+  virtual_addresses = ["192.168.60.209/24"]
+`)
+	labtest.Await(t, l.A, "web", "active")
+	labtest.Await(t, l.A, "other", "active")
+	labtest.Must(t, l.Cut(l.A, "eth0"))
+	labtest.Await(t, l.A, "other", "fault")
+	s, err := l.A.Status(t.Context())
+	labtest.Must(t, err)
+	before := s.Instances[0]
+	labtest.Must(t, l.Mend(l.A, "eth0"))
+	labtest.Await(t, l.A, "other", "active")
+	s, err = l.A.Status(t.Context())
+	labtest.Must(t, err)
+	if now := s.Instances[0]; now.Name != "web" || now.State != "active" || before.State != "active" || now.Transitions != before.Transitions {
+		t.Errorf("%+v, and before %+v", now, before)
+	}
+}
+
 // Notify commands: keepalived's arguments, in order, the stop among them.
 func TestNotify(t *testing.T) {
 	l := suite.New(t, "")

@@ -144,7 +144,7 @@ func (e *Engine) Shutdown(now time.Time) {
 
 // Deadline is when Expire is to be called next; ok is false where nothing waits.
 func (e *Engine) Deadline() (at time.Time, ok bool) {
-	var first time.Duration
+	first, ok := e.linkDue()
 	for _, in := range e.instances {
 		if t, armed := in.m.Timer(); armed && !in.wants && (!ok || t < first) {
 			first, ok = t, true
@@ -169,8 +169,11 @@ func (e *Engine) Urgent(at time.Time) bool {
 // to be given to Receive before.
 func (e *Engine) Expire(now time.Time) {
 	at := e.since(now)
+	if due, ok := e.linkDue(); ok && due <= at {
+		e.evaluateAll(now)
+	}
 	for _, in := range e.instances {
-		if t, armed := in.m.Timer(); armed && !in.wants && t <= at {
+		if t, armed := in.m.Timer(); armed && !in.wants && t <= at && !e.deafened(now, in) {
 			e.expire(now, in, at-t)
 		}
 	}

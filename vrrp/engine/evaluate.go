@@ -19,8 +19,8 @@ func (e *Engine) evaluateAll(now time.Time) {
 	virtual := e.virtualAddresses()
 	own := make(map[*instance]string, len(e.instances))
 	for _, in := range e.instances {
-		e.trackInterfaces(in)
-		own[in] = e.locate(in, virtual)
+		e.trackInterfaces(now, in)
+		own[in] = e.locate(now, in, virtual)
 		if f := in.trackFault(); own[in] == "" {
 			own[in] = f
 		}
@@ -89,8 +89,8 @@ func (e *Engine) virtualAddresses() map[netip.Addr]bool {
 
 // locate finds the devices and source addresses of an instance, and says what is
 // missing.
-func (e *Engine) locate(in *instance, virtual map[netip.Addr]bool) string {
-	parent, addresses, fault := e.device(in.cfg)
+func (e *Engine) locate(now time.Time, in *instance, virtual map[netip.Addr]bool) string {
+	parent, addresses, fault := e.device(now, in)
 	for i := range in.families {
 		f := &in.families[i]
 		f.device, f.macvlan = parent, Link{}
@@ -116,7 +116,8 @@ func (e *Engine) locate(in *instance, virtual map[netip.Addr]bool) string {
 
 // device gives what an instance sends from and is heard on, the addresses that can be
 // its source, and what is wrong.
-func (e *Engine) device(cfg vrrp.Config) (l Link, sources []netip.Addr, fault string) {
+func (e *Engine) device(now time.Time, in *instance) (l Link, sources []netip.Addr, fault string) {
+	cfg := in.cfg
 	name := cfg.Interface
 	if cfg.Unbound() {
 		for _, l := range e.links {
@@ -129,11 +130,16 @@ func (e *Engine) device(cfg vrrp.Config) (l Link, sources []netip.Addr, fault st
 		}
 	}
 	l, there := e.links[name]
+	up, bounced := in.believeOwn(l, there, e.since(now))
 	switch {
 	case !there:
 		fault = fmt.Sprintf("interface %s is not there", name)
-	case !l.Up:
+	case !up && l.Up:
+		fault = fmt.Sprintf("interface %s has been up for less than %v", name, cfg.InterfaceUpDelay)
+	case !up:
 		fault = fmt.Sprintf("interface %s is down", name)
+	case bounced && in.m.State() == vrrp.Active:
+		e.ports.Announce(cfg.Name) // switches may have forgotten
 	}
 	if !cfg.Unbound() {
 		sources = l.Addresses
@@ -173,20 +179,24 @@ func noSource(cfg vrrp.Config, v6 bool) string {
 }
 
 // trackInterfaces brings the tracks of interfaces up to date.
-func (e *Engine) trackInterfaces(in *instance) {
+func (e *Engine) trackInterfaces(now time.Time, in *instance) {
 	for _, t := range in.cfg.Track {
 		if t.Kind != vrrp.TrackInterface {
 			continue
 		}
 		l, there := e.links[t.Name]
+		up := in.believeTrack(t, l.Up, e.since(now))
 		word := "up"
 		switch {
+		case up:
+		case l.Up:
+			word = fmt.Sprintf("up for less than %v", t.UpDelay)
 		case !there:
 			word = "not there"
-		case !l.Up:
+		default:
 			word = "down"
 		}
-		in.adjustments[t.Key()] = t.Adjustment(l.Up, fmt.Sprintf("interface %s is %s", t.Name, word))
+		in.adjustments[t.Key()] = t.Adjustment(up, fmt.Sprintf("interface %s is %s", t.Name, word))
 	}
 }
 

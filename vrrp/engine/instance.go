@@ -17,6 +17,7 @@ type instance struct {
 	group       *group
 	families    []family
 	adjustments map[string]vrrp.Adjustment
+	beliefs     map[string]belief // of interfaces
 	form        packet.Form
 
 	fault    string // what is in the way, "" for nothing
@@ -56,7 +57,7 @@ type family struct {
 }
 
 func newInstance(cfg vrrp.Config) *instance {
-	in := &instance{adjustments: map[string]vrrp.Adjustment{}, m: vrrp.NewMachine(cfg.Parameters())}
+	in := &instance{adjustments: map[string]vrrp.Adjustment{}, beliefs: map[string]belief{}, m: vrrp.NewMachine(cfg.Parameters())}
 	in.stats.Discarded = map[vrrp.Discard]uint64{}
 	in.form = packet.FormPseudoHeader
 	in.cfg.Checksum = cfg.Checksum // so that reconfigure sees no change in it
