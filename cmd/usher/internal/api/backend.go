@@ -78,6 +78,7 @@ type DetailedError struct {
 	Text string
 }
 
+// Error gives the one line.
 func (e *DetailedError) Error() string { return e.Err.Error() }
 
 // Unwrap gives what Err wraps.

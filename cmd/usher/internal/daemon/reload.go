@@ -16,6 +16,7 @@ import (
 // InvalidError is a configuration that cannot be run.
 type InvalidError struct{ Diagnostics conf.Diagnostics }
 
+// Error gives the first diagnostic that is an error, and how many more there are.
 func (e *InvalidError) Error() string {
 	return fmt.Sprintf("the configuration is invalid: %v", e.Diagnostics.Err())
 }
