@@ -47,6 +47,7 @@ func Import(path string, o Options) (hcl []byte, warnings []Warning, err error) 
 	if err := r.file(path); err != nil {
 		return nil, t.warnings, err
 	}
+	r.strange()
 	return t.finish(parse(r.lines, t.warnAt))
 }
 
@@ -74,6 +75,9 @@ func (t *translator) repair(tree *out, text []byte, owner []*item, diags conf.Di
 			continue
 		}
 		i := owner[d.Range.Start.Line-1]
+		if i != nil && i.within != nil && strings.HasPrefix(strings.TrimLeft(string(text[min(d.Range.End.Byte, len(text)):]), " "), "{") {
+			i = i.within // the place is the block's label
+		}
 		if i == nil || gone[i] {
 			continue
 		}

@@ -21,6 +21,7 @@ type item struct {
 	body    *out
 	trail   string // comment behind it
 	from    *directive
+	within  *item // the block that is written on one line with this argument
 }
 
 // note adds comments, as they are but for their sign.
@@ -148,6 +149,7 @@ func (p *printer) print(o *out, depth int) {
 			p.put(i, indent+header(i)+" {}"+trail)
 		case short(i.body):
 			one := i.body.items[0]
+			one.within = i
 			p.put(one, indent+header(i)+" { "+one.key+" = "+expression(one.value, indent)+" }"+trail)
 		default:
 			p.put(i, indent+header(i)+" {"+trail)

@@ -33,9 +33,12 @@ type reader struct {
 	vars     map[string]string
 	instance string
 	includes int
-	steps    int  // lines expanded so far
-	limit    int  // of them
-	strict   bool // include_check: a missing include is an error
+	steps    int      // lines expanded so far
+	limit    int      // of them
+	others   []string // ids of conditions, none of which has been this one's so far
+	first    line     // the first of them
+	met      bool     // one has been
+	strict   bool     // include_check: a missing include is an error
 	lines    []line
 	warn     func(file string, number int, directive, reason string)
 }
@@ -75,6 +78,7 @@ func (r *reader) text(text, path string) error {
 		body = strings.TrimSpace(body)
 		kept := true
 		if strings.HasPrefix(body, "@") {
+			r.heed(body, path, number)
 			kept, body = r.condition(body)
 		}
 		if m := definition.FindStringSubmatch(body); m != nil {
@@ -146,6 +150,28 @@ func (r *reader) definition(value, comment string, physical []string) (whole str
 func (r *reader) note(comment, path string, number int) {
 	if comment != "" {
 		r.lines = append(r.lines, line{comment: comment, file: path, number: number})
+	}
+}
+
+// heed remembers which ids conditions ask for.
+func (r *reader) heed(body, path string, number int) {
+	id, _ := cutWord(body[1:])
+	id, negated := strings.CutPrefix(id, "^")
+	switch {
+	case id == r.id:
+		r.met = true
+	case !negated && !slices.Contains(r.others, id):
+		if len(r.others) == 0 {
+			r.first = line{text: "@" + id, file: path, number: number}
+		}
+		r.others = append(r.others, id)
+	}
+}
+
+// strange warns where every condition is for somebody else.
+func (r *reader) strange() {
+	if len(r.others) > 0 && !r.met {
+		r.warn(r.first.file, r.first.number, r.first.text, fmt.Sprintf("no condition is for the config-id %q, so all their lines are left out; --id gives another, of %s", r.id, strings.Join(r.others, ", ")))
 	}
 }
 

@@ -96,6 +96,10 @@ func (t *translator) route(d *directive, b *out) {
 		number, err := strconv.Atoi(value)
 		switch {
 		case texts[word] != "":
+			if _, err := netip.ParseAddr(value); err != nil && (texts[word] == "via" || texts[word] == "source") {
+				t.warn(d, strconv.Quote(value)+" is not an address, so the route is left out")
+				return
+			}
 			r.text(texts[word], value, d)
 		case word == "table":
 			if number, err = table(value); err != nil {
@@ -157,9 +161,14 @@ func (t *translator) rule(d *directive, b *out) {
 		args = args[min(2, len(args)):]
 		switch word {
 		case "from", "to":
-			if value != "all" && value != "any" {
-				r.text(word, value, d)
+			if value == "all" || value == "any" {
+				continue
 			}
+			if _, err := prefix(value); err != nil {
+				t.warn(d, strconv.Quote(value)+" is not a network, so the rule is left out")
+				return
+			}
+			r.text(word, value, d)
 		case "iif", "dev":
 			r.text("interface", value, d)
 		case "table", "lookup":
