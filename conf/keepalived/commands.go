@@ -64,7 +64,7 @@ func (t *translator) user(c *directive, b *out, user string) {
 		b.text("user", t.defaults.user, c)
 	case !t.userTold:
 		t.userTold = true
-		t.warn(c, "no user is given here or in script_user: keepalived takes keepalived_script where there is one, usher runs commands as itself")
+		t.warn(c, "no user is given here or in script_user: keepalived takes keepalived_script where there is one, usher runs commands as itself, this one and each further one without a user")
 	}
 }
 
