@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/procfs"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"usher/healthcheck"
 	"usher/healthcheck/probe"
@@ -96,23 +97,16 @@ func openFiles(t *testing.T) int {
 // side.
 func noTimeWait(t *testing.T, server netip.AddrPort) {
 	t.Helper()
-	fs, err := procfs.NewFS("/proc/self")
-	if err != nil {
-		t.Fatal(err)
-	}
-	four, err := fs.NetTCP()
-	if err != nil {
-		t.Fatal(err)
-	}
-	six, err := fs.NetTCP6()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range append(four, six...) {
-		const timeWait = 6
-		remote, _ := netip.AddrFromSlice(c.RemAddr)
-		if c.St == timeWait && netip.AddrPortFrom(remote.Unmap(), uint16(c.RemPort)) == server {
-			t.Errorf("TIME_WAIT: %+v", c)
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		all, err := netlink.SocketDiagTCP(family)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range all {
+			remote, _ := netip.AddrFromSlice(c.ID.Destination)
+			if c.State == netlink.TCP_TIME_WAIT && netip.AddrPortFrom(remote.Unmap(), c.ID.DestinationPort) == server {
+				t.Errorf("TIME_WAIT: %+v", c)
+			}
 		}
 	}
 }
