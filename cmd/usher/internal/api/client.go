@@ -15,6 +15,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ErrAbsent is for a daemon that does not run: nobody serves its socket or address.
@@ -25,12 +26,18 @@ type Client struct {
 	where string // for errors: the socket's path or the URL
 	base  string
 	http  *http.Client
+
+	patience time.Duration // with a document that is read
 }
+
+// patience is that of a client: a thousand times as long as a daemon takes for the
+// largest document.
+const patience = 30 * time.Second
 
 // Socket is a client of the control socket at path.
 func Socket(path string) *Client {
 	var d net.Dialer
-	return &Client{where: path, base: "http://usher", http: &http.Client{Transport: &http.Transport{
+	return &Client{where: path, base: "http://usher", patience: patience, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return d.DialContext(ctx, "unix", path)
 		},
@@ -51,7 +58,7 @@ func Remote(url, certFile, keyFile, caFile string) (*Client, error) {
 		}
 	}
 	url = strings.TrimSuffix(url, "/")
-	return &Client{where: url, base: url, http: &http.Client{Transport: &http.Transport{TLSClientConfig: config}}}, nil
+	return &Client{where: url, base: url, patience: patience, http: &http.Client{Transport: &http.Transport{TLSClientConfig: config}}}, nil
 }
 
 func authorities(file string) (*x509.CertPool, error) {
@@ -66,9 +73,17 @@ func authorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// Get reads a document.
+// Get reads a document. A daemon that does not answer within half a minute is stuck,
+// which is an error.
 func (c *Client) Get(ctx context.Context, path string, out any) error {
-	return c.do(ctx, http.MethodGet, path, nil, out)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.patience,
+		fmt.Errorf("the daemon does not answer within %s: it is stopped or stuck (systemctl status usher, journalctl -u usher)", c.patience))
+	defer cancel()
+	err := c.do(ctx, http.MethodGet, path, nil, out)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%s: %w", c.where, context.Cause(ctx))
+	}
+	return err
 }
 
 // Post steers. in and out may be nil.
