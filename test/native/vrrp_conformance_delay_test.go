@@ -101,3 +101,20 @@ func TestConformance_StartupDelay(t *testing.T) {
 		})
 	}
 }
+
+// down_timer_adverts: so many intervals of silence in place of the three of RFC 9568
+// section 6.1.
+func TestConformance_DownTimerAdverts(t *testing.T) {
+	const interval, adverts = 100 * time.Millisecond, 7
+	s := timed(t, fmt.Sprintf(tenth, fmt.Sprintf("  down_timer_adverts = %d", adverts)))
+	s.await("active")
+	timely(t, "the first advert", adverts*interval+skewOf(interval), func() time.Duration {
+		s.say(message{priority: 200})
+		s.await("backup")
+		s.forget()
+		at := s.say(message{priority: 200})
+		h := s.advertAfter(at)
+		s.await("active")
+		return h.at.Sub(at)
+	})
+}

@@ -78,6 +78,18 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// TestParse_Reserved: RFC 9568 section 5.2.6: the Reserve field is ignored on reception.
+func TestParse_Reserved(t *testing.T) {
+	b := Append(nil, advert3(), src4, dst4, FormMessage)
+	b[4] |= 0xf0
+	b[6], b[7] = 0, 0
+	sum := checksum(b, 0)
+	b[6], b[7] = byte(sum>>8), byte(sum)
+	if got, _, reason := Parse(b, src4, dst4); reason != vrrp.DiscardNone || !same(got, advert3()) {
+		t.Errorf("read as %+v, reason %q", got, reason)
+	}
+}
+
 func same(a, b Advert) bool {
 	x, y := a.Addresses, b.Addresses
 	a.Addresses, b.Addresses = nil, nil
