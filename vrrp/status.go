@@ -89,11 +89,27 @@ type Stats struct {
 	PriorityZeroSent     uint64             `json:"priority_zero_sent"`
 	PriorityZeroReceived uint64             `json:"priority_zero_received"`
 	BecameActive         uint64             `json:"became_active"`
+	NewActiveReason      NewActiveReason    `json:"new_active_reason"`
 	Discarded            map[Discard]uint64 `json:"discarded,omitempty"`
 	AddressMismatches    uint64             `json:"address_mismatches"`  // counted, never a reason to discard in version 3
 	IntervalMismatches   uint64             `json:"interval_mismatches"` // adverts with another interval than ours; in version 2 they are discarded as well
 	LastDiscard          *DiscardRecord     `json:"last_discard,omitempty"`
 }
+
+// NewActiveReason is why a virtual router became active the last time (RFC 8347 section
+// 3, new-master-reason-type, with RFC 9568's word for a master).
+type NewActiveReason string
+
+// The reasons.
+const (
+	NotActive        NewActiveReason = "not_active"  // it never was
+	ActivePriority   NewActiveReason = "priority"    // its own was the highest: the owner's, or the peer's was 0, a resignation
+	ActivePreempted  NewActiveReason = "preempted"   // it preempted a router of a lower priority
+	ActiveNoResponse NewActiveReason = "no_response" // no active router was heard
+)
+
+// NewActiveReasons are all of them.
+var NewActiveReasons = [...]NewActiveReason{NotActive, ActivePriority, ActivePreempted, ActiveNoResponse}
 
 // DiscardRecord is the last packet that was thrown away.
 type DiscardRecord struct {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -28,7 +29,8 @@ type instance struct {
 	active   netip.Addr // the active router as far as known
 	resigned bool       // the last that was heard was a resignation
 
-	activePriority uint8 // of the last advert
+	activePriority uint8                // of the last advert
+	claim          vrrp.NewActiveReason // for which the machine is made active
 
 	split     *contest
 	strangers []netip.Addr // active before this router began to leave: no successors
@@ -139,6 +141,7 @@ func (e *Engine) transition(now time.Time, in *instance, from, to vrrp.State, re
 	in.wants = false
 	if to == vrrp.Active {
 		in.stats.BecameActive++
+		in.stats.NewActiveReason = cmp.Or(in.claim, vrrp.ActivePriority)
 		in.active, in.resigned = in.ownSource(), false
 	}
 	e.ports.Event(vrrp.Event{
@@ -191,15 +194,29 @@ func (e *Engine) expire(now time.Time, in *instance, late time.Duration) {
 
 func (e *Engine) takeOver(now time.Time, in *instance) {
 	reason := fmt.Sprintf("no advertisement for %v", in.m.DownInterval())
+	in.claim = vrrp.ActiveNoResponse
 	switch {
 	case in.resigned:
+		in.claim = vrrp.ActivePriority
 		reason = fmt.Sprintf("%v resigned", in.active)
-	case in.active.IsValid() && in.activePriority < in.m.Priority():
+	case in.active.IsValid() && in.activePriority < in.m.Priority() && now.Sub(in.heard()) < 2*in.m.AdvertInterval():
+		in.claim = vrrp.ActivePreempted
 		reason = fmt.Sprintf("preempted %v, which has priority %d", in.active, in.activePriority)
 	case in.active.IsValid():
 		reason = fmt.Sprintf("no advertisement from %v for %v", in.active, in.m.DownInterval())
 	}
 	e.step(now, in, vrrp.Input{Kind: vrrp.StepExpired}, reason)
+	in.claim = ""
+}
+
+// heard is when the last valid advert came, of either family.
+func (in *instance) heard() (last time.Time) {
+	for _, f := range in.families {
+		if f.heard.After(last) {
+			last = f.heard
+		}
+	}
+	return last
 }
 
 // A down timer that fires later than punctual shows that this machine, or its

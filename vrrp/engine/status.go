@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"time"
@@ -42,6 +43,7 @@ func (in *instance) status() vrrp.Status {
 	for _, t := range in.cfg.Track {
 		s.Tracks = append(s.Tracks, vrrp.TrackState{Key: t.Key(), Adjustment: in.adjustments[t.Key()]})
 	}
+	s.Stats.NewActiveReason = cmp.Or(in.stats.NewActiveReason, vrrp.NotActive)
 	s.Stats.Discarded = maps.Clone(in.stats.Discarded)
 	return s
 }

@@ -231,3 +231,46 @@ func TestTieBreak_TwoFamilies(t *testing.T) {
 	b.hear("fe80::9", advertOf(both, true, 100))
 	b.is("web", vrrp.Backup)
 }
+
+// TestNewActiveReason: why a router became active, in the words of RFC 8347; a router
+// that died was not preempted, whatever its priority was.
+func TestNewActiveReason(t *testing.T) {
+	const peer = "192.0.2.7"
+	for name, tc := range map[string]struct {
+		priority uint8
+		preempt  bool
+		peer     func(b *bench)
+		until    time.Duration
+		want     vrrp.NewActiveReason
+		says     string
+	}{
+		"never": {100, true, func(*bench) {}, time.Second, vrrp.NotActive, "started"},
+		"owner": {255, true, func(*bench) {}, time.Second, vrrp.ActivePriority, "started"},
+		"alone": {100, true, func(*bench) {}, 5 * time.Second, vrrp.ActiveNoResponse, "no advertisement for"},
+		"resignation": {100, true, func(b *bench) {
+			b.hear(peer, advertOf(web(), false, 150))
+			b.hear(peer, advertOf(web(), false, 0))
+		}, 5 * time.Second, vrrp.ActivePriority, peer + " resigned"},
+		"preemption": {100, true, func(b *bench) {
+			for b.status("web").State != vrrp.Active {
+				b.hear(peer, advertOf(web(), false, 50))
+				b.run(b.now.Sub(start) + time.Second)
+			}
+		}, 6 * time.Second, vrrp.ActivePreempted, "preempted " + peer},
+		"silence of a lower priority": {100, false, func(b *bench) {
+			b.hear(peer, advertOf(web(), false, 50))
+		}, 6 * time.Second, vrrp.ActiveNoResponse, "no advertisement from " + peer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			c := web()
+			c.Priority, c.Preempt = tc.priority, tc.preempt
+			b.e.Apply(b.now, desired(c))
+			tc.peer(b)
+			b.run(tc.until)
+			if s := b.status("web"); s.Stats.NewActiveReason != tc.want || !strings.Contains(s.Reason, tc.says) {
+				t.Errorf("%s: %q, want %s: %q", s.Stats.NewActiveReason, s.Reason, tc.want, tc.says)
+			}
+		})
+	}
+}

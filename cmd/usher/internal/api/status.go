@@ -61,7 +61,9 @@ type Statistics struct {
 	PriorityZeroSent     uint64            `json:"priority_zero_sent"`
 	PriorityZeroReceived uint64            `json:"priority_zero_received"`
 	BecameActive         uint64            `json:"became_active"`
+	NewActiveReason      string            `json:"new_active_reason"` // the last time: priority, preempted, no_response; not_active if never
 	AddressMismatches    uint64            `json:"address_mismatches"`
+	IntervalMismatches   uint64            `json:"interval_mismatches"`
 	Discarded            map[string]uint64 `json:"discarded,omitempty"` // by reason
 	LastDiscard          *Discard          `json:"last_discard,omitempty"`
 }

@@ -67,6 +67,7 @@ func instance(i vrrp.Status) api.Instance {
 			AdvertsSent: i.Stats.AdvertsSent, AdvertsReceived: i.Stats.AdvertsReceived,
 			PriorityZeroSent: i.Stats.PriorityZeroSent, PriorityZeroReceived: i.Stats.PriorityZeroReceived,
 			BecameActive: i.Stats.BecameActive, AddressMismatches: i.Stats.AddressMismatches,
+			NewActiveReason: string(i.Stats.NewActiveReason), IntervalMismatches: i.Stats.IntervalMismatches,
 		},
 	}
 	if out.Addresses == nil {

@@ -54,6 +54,25 @@ func (t *text) instances(all []api.Instance) {
 			t.sample(labels("instance", i.Name, "reason", string(reason)), float64(i.Statistics.Discarded[string(reason)]))
 		}
 	}
+	for _, c := range []struct {
+		name, help string
+		value      func(api.Statistics) uint64
+	}{
+		{"vrrp_priority_zero_sent_total", "Resignations sent: advertisements of priority 0.", func(s api.Statistics) uint64 { return s.PriorityZeroSent }},
+		{"vrrp_priority_zero_received_total", "Resignations received: advertisements of priority 0.", func(s api.Statistics) uint64 { return s.PriorityZeroReceived }},
+		{"vrrp_became_active_total", "Times that the instance became active.", func(s api.Statistics) uint64 { return s.BecameActive }},
+		{"vrrp_address_mismatches_total", "Advertisements of other addresses than those configured here.", func(s api.Statistics) uint64 { return s.AddressMismatches }},
+		{"vrrp_interval_mismatches_total", "Advertisements of another interval than the one configured here.", func(s api.Statistics) uint64 { return s.IntervalMismatches }},
+	} {
+		t.counter(c.name, c.help)
+		each(func(i api.Instance) float64 { return float64(c.value(i.Statistics)) })
+	}
+	t.gauge("vrrp_new_active_reason", "1 for the reason of RFC 8347 for which the instance became active the last time, 0 for the others.")
+	for _, i := range all {
+		for _, reason := range vrrp.NewActiveReasons {
+			t.sample(labels("instance", i.Name, "reason", string(reason)), truth(i.Statistics.NewActiveReason == string(reason)))
+		}
+	}
 	t.gauge("vrrp_split_brain", "1 while another active router is heard though this one is active.")
 	each(func(i api.Instance) float64 { return truth(i.SplitBrain != nil) })
 }

@@ -47,7 +47,10 @@ func full() api.Status {
 	return api.Status{
 		Reload: &api.Reload{OK: false},
 		Instances: []api.Instance{{Name: "edge", State: "active", EffectivePriority: 80, Transitions: 3, SplitBrain: &api.SplitBrain{},
-			Statistics: api.Statistics{AdvertsSent: 10, AdvertsReceived: 11, Discarded: map[string]uint64{"ip_ttl_error": 7}}}},
+			Statistics: api.Statistics{
+				AdvertsSent: 10, AdvertsReceived: 11, Discarded: map[string]uint64{"ip_ttl_error": 7},
+				PriorityZeroSent: 12, PriorityZeroReceived: 13, BecameActive: 14, NewActiveReason: "preempted", AddressMismatches: 15, IntervalMismatches: 16,
+			}}},
 		VirtualServers: []api.VirtualServer{{Name: "web", Up: true, Counters: api.Counters{Connections: 1 << 40, BytesIn: 5, BytesOut: 6},
 			RealServers: []api.RealServer{
 				{Address: "10.0.0.1:80", State: "up", EffectiveWeight: 5, ActiveConnections: 8, InactiveConnections: 9,
@@ -73,6 +76,13 @@ func TestNames(t *testing.T) {
 		`usher_vrrp_adverts_discarded_total{instance="edge",reason="ip_ttl_error"} 7`,
 		`usher_vrrp_adverts_discarded_total{instance="edge",reason="own_source"} 0`,
 		`usher_vrrp_split_brain{instance="edge"} 1`,
+		`usher_vrrp_priority_zero_sent_total{instance="edge"} 12`,
+		`usher_vrrp_priority_zero_received_total{instance="edge"} 13`,
+		`usher_vrrp_became_active_total{instance="edge"} 14`,
+		`usher_vrrp_new_active_reason{instance="edge",reason="preempted"} 1`,
+		`usher_vrrp_new_active_reason{instance="edge",reason="no_response"} 0`,
+		`usher_vrrp_address_mismatches_total{instance="edge"} 15`,
+		`usher_vrrp_interval_mismatches_total{instance="edge"} 16`,
 		`usher_real_server_up{real_server="10.0.0.1:80",virtual_server="web"} 1`,
 		`usher_real_server_up{real_server="10.0.0.2:80",virtual_server="web"} 0`,
 		`usher_real_server_weight{real_server="10.0.0.1:80",virtual_server="web"} 5`,
