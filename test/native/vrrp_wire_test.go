@@ -13,9 +13,14 @@ func TestAdvertsDecode(t *testing.T) {
 	l, a, _ := pair(t)
 	labtest.Must(t, a.Stop())
 	labtest.Await(t, l.B, "web", "active")
-	out := labtest.Run(t, l.LAN, "tshark", "-n", "-r", l.Pcap(), "-Y", "vrrp", "-T", "fields", "-E", "separator=;",
+	var out string
+	read := []string{"tshark", "-n", "-r", l.Pcap(), "-Y", "vrrp", "-T", "fields", "-E", "separator=;",
 		"-e", "ip.src", "-e", "eth.dst", "-e", "ip.dst", "-e", "ip.ttl", "-e", "vrrp.version", "-e", "vrrp.virt_rtr_id", "-e", "vrrp.prio",
-		"-e", "vrrp.short_adver_int", "-e", "vrrp.ip_addr", "-e", "vrrp.checksum.status", "-e", "_ws.expert.message")
+		"-e", "vrrp.short_adver_int", "-e", "vrrp.ip_addr", "-e", "vrrp.checksum.status", "-e", "_ws.expert.message"}
+	labtest.Must(t, untilOutput(t, l.LAN, "the last advert in the capture", func(text string) bool {
+		out = text
+		return strings.Contains(text, "192.168.60.3;")
+	}, read...))
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	seen := make(map[string]int)
 	for _, line := range lines {
