@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -39,44 +40,59 @@ func fileAdjustment(tr vrrp.Track, r result) vrrp.Adjustment {
 
 // readNumber reads the number in a file. A file that is not there, or is empty,
 // is 0, as in keepalived.
-func readNumber(path string) (int, error) {
+func readNumber(path string) (n int, empty bool, err error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, false, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	text, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	text = strings.TrimSpace(text)
 	if text == "" {
-		return 0, nil
+		return 0, true, nil
 	}
-	n, err := strconv.ParseInt(text, 10, 32)
+	number, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("not a number: %q", text)
+		return 0, false, fmt.Errorf("not a number: %q", text)
 	}
-	return int(n), nil
+	return int(number), false, nil
 }
+
+// writing is how long a file with a number may be empty before it counts as empty: who
+// writes it anew empties it first.
+const writing = 200 * time.Millisecond
 
 // file watches the number in a file. What is not a number is told and leaves the
 // last one in place: half a write must not move a VIP.
 func (t *Tracker) file(path string) watch {
 	return func(ctx context.Context, publish func(result)) {
 		var last *result
-		look := func() {
-			n, err := readNumber(path)
+		var emptied time.Time
+		look := func() (again time.Duration) {
+			n, empty, err := readNumber(path)
+			if empty && last != nil && last.value != 0 {
+				if emptied.IsZero() {
+					emptied = time.Now()
+				}
+				if left := t.writing - time.Since(emptied); left > 0 {
+					return left
+				}
+			}
+			emptied = time.Time{}
 			if err != nil {
 				t.o.Log.Warn("vrrp: tracked file cannot be read; its last number holds", "file", path, "error", err)
 				if last != nil {
-					return
+					return 0
 				}
 			}
 			if last != nil && last.value == n {
-				return
+				return 0
 			}
 			last = &result{value: n, up: n == 0, reason: fmt.Sprintf("file %s: %d", path, n)}
 			publish(*last)
+			return 0
 		}
 		if err := watchFile(ctx, path, look); err != nil {
 			t.o.Log.Error("vrrp: cannot watch a tracked file", "file", path, "error", err)
@@ -86,9 +102,9 @@ func (t *Tracker) file(path string) watch {
 }
 
 // watchFile calls look at once and after every change of a file, until the context
-// ends. The file's folder is watched, not the file, which may be replaced; where
+// ends; and again after the time that look asks for, unless that is 0. The file's folder is watched, not the file, which may be replaced; where
 // the folder is not there (yet), the nearest one above it is.
-func watchFile(ctx context.Context, path string, look func()) error {
+func watchFile(ctx context.Context, path string, look func() (again time.Duration)) error {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return fmt.Errorf("inotify: %w", err)
@@ -121,11 +137,18 @@ func watchFile(ctx context.Context, path string, look func()) error {
 				continue // it came while the one above was being watched
 			}
 		}
-		look()
-		if _, err := f.Read(buf); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		var again time.Time
+		if wait := look(); wait > 0 {
+			again = time.Now().Add(wait)
+		}
+		err := f.SetReadDeadline(again)
+		if err == nil {
+			_, err = f.Read(buf)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 			return fmt.Errorf("inotify: %w", err)
 		}
 		if info, err := os.Stat(folder); err != nil || !info.IsDir() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"usher/vrrp"
 )
@@ -23,7 +24,8 @@ type Options struct {
 
 // Tracker watches for many instances. New makes it, Run runs it.
 type Tracker struct {
-	o Options
+	o       Options
+	writing time.Duration // for so long an empty file may be about to be written
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before
@@ -68,7 +70,7 @@ func New(o Options) *Tracker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Tracker{o: o, sources: map[string]*source{}}
+	return &Tracker{o: o, writing: writing, sources: map[string]*source{}}
 }
 
 // Apply makes the tracks and witnesses of some instances what is watched.

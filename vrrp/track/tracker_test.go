@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,12 @@ type tracking struct {
 
 func start(t *testing.T, instances ...vrrp.Config) tracking {
 	t.Helper()
+	tr := stopped()
+	tr.begin(t, instances...)
+	return tr
+}
+
+func stopped() tracking {
 	tr := tracking{reports: make(chan said, 1000)}
 	tr.Tracker = New(Options{
 		Report: func(instance, key string, a vrrp.Adjustment) {
@@ -38,6 +45,11 @@ func start(t *testing.T, instances ...vrrp.Config) tracking {
 		},
 		Witness: func(instance string, ok bool) { tr.reports <- said{instance: instance, reachable: ok} },
 	})
+	return tr
+}
+
+func (tr tracking) begin(t *testing.T, instances ...vrrp.Config) {
+	t.Helper()
 	tr.Apply(instances)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -48,7 +60,6 @@ func start(t *testing.T, instances ...vrrp.Config) tracking {
 			t.Error(err)
 		}
 	})
-	return tr
 }
 
 func (tr tracking) next(t *testing.T) said {
@@ -163,6 +174,44 @@ func TestFile(t *testing.T) {
 	}
 	write(t, path, "3")
 	step("and back", 3, true)
+}
+
+// TestFileWrittenAnew: a file that is empty because somebody is writing it anew is not
+// yet 0, whatever else happens in its folder meanwhile.
+func TestFileWrittenAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "weight")
+	write(t, path, "1")
+	tr := stopped()
+	tr.writing = time.Hour
+	tr.begin(t, instance("web", vrrp.Track{Kind: vrrp.TrackFile, Name: path, Weight: 1}))
+	for weight := 1; weight < 100; weight++ {
+		if s := tr.next(t); s.Weight != weight {
+			t.Fatalf("%+v, want %d", s, weight)
+		}
+		f, err := os.Create(path) // as a shell's > does
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, path+".other", "") // the folder is looked at, soon
+		runtime.Gosched()
+		_, err = fmt.Fprint(f, weight+1)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestFileEmptied: a file that stays empty is 0.
+func TestFileEmptied(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "weight")
+	write(t, path, "5")
+	tr := start(t, instance("web", vrrp.Track{Kind: vrrp.TrackFile, Name: path, Weight: 1}))
+	for _, weight := range []int{5, 0} {
+		if s := tr.next(t); s.Weight != weight {
+			t.Fatalf("%+v, want %d", s, weight)
+		}
+		write(t, path, "")
+	}
 }
 
 func TestScript(t *testing.T) {
