@@ -3,6 +3,8 @@ package probe_test
 import (
 	"crypto/tls"
 	"net"
+	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -50,6 +52,24 @@ func TestCertificates(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestSystemAuthorities: without a ca_file those of the machine are trusted. A process
+// reads them once, so that one of its own plays a machine that trusts the test's.
+func TestSystemAuthorities(t *testing.T) {
+	const server = "USHER_TEST_TLS_SERVER"
+	if at := os.Getenv(server); at != "" {
+		serve(t, func(net.Conn) {}) // opens the descriptors of the runtime's poller
+		expect(t, run(t, healthcheck.Check{Type: healthcheck.TypeTLS, Address: addr(at), Timeout: 30 * time.Second}), healthcheck.Pass, "")
+		return
+	}
+	ca := newAuthority(t)
+	place := secureServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, "127.0.0.1", time.Hour)}})
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSystemAuthorities$")
+	cmd.Env = append(os.Environ(), server+"="+place.Address.String(), "SSL_CERT_FILE="+ca.file, "SSL_CERT_DIR="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
