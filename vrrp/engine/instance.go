@@ -19,6 +19,7 @@ type instance struct {
 	families    []family
 	adjustments map[string]vrrp.Adjustment
 	beliefs     map[string]belief // of interfaces
+	delays      bool              // a change of one may have to wait
 	form        packet.Form
 
 	fault    string // what is in the way, "" for nothing
@@ -103,6 +104,7 @@ func (e *Engine) reconfigure(now time.Time, in *instance, cfg vrrp.Config) {
 		adjustments[t.Key()] = a
 	}
 	in.adjustments = adjustments
+	in.keepBeliefs()
 	if old.Parameters() != cfg.Parameters() {
 		e.step(now, in, vrrp.Input{Kind: vrrp.StepParameters, Parameters: cfg.Parameters()}, "")
 	}

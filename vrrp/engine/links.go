@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"time"
 
 	"usher/vrrp"
@@ -30,6 +31,17 @@ func (in *instance) believe(key string, up bool, delay func(up bool) time.Durati
 	}
 	in.beliefs[key] = b
 	return b.up, bounced
+}
+
+// keepBeliefs drops what the configuration does not ask about any more.
+func (in *instance) keepBeliefs() {
+	in.delays = in.cfg.InterfaceUpDelay+in.cfg.InterfaceDownDelay > 0
+	asked := map[string]bool{ownLink: true}
+	for _, t := range in.cfg.Track {
+		asked[t.Key()] = true
+		in.delays = in.delays || t.Kind == vrrp.TrackInterface && t.UpDelay+t.DownDelay > 0
+	}
+	maps.DeleteFunc(in.beliefs, func(key string, _ belief) bool { return !asked[key] })
 }
 
 // ownLink is the key of the instance's own interface; others have their track's.
@@ -66,6 +78,9 @@ func (e *Engine) linkDue() (at time.Duration, ok bool) {
 		return 0, false
 	}
 	for _, in := range e.instances {
+		if !in.delays {
+			continue // asked before every wait
+		}
 		for _, b := range in.beliefs {
 			if b.waiting && (!ok || b.due < at) {
 				at, ok = b.due, true

@@ -86,3 +86,22 @@ func TestTrackedInterfaceBounces(t *testing.T) {
 	b.run(11100 * time.Millisecond)
 	b.wants("priority 90, was 100")
 }
+
+// TestTrackLeavesWhileItBounces: a reload that takes a track out while a change of it
+// waits to be believed leaves nothing behind that is due for ever.
+func TestTrackLeavesWhileItBounces(t *testing.T) {
+	b := newBench(t)
+	c := web()
+	c.Track = []vrrp.Track{{Kind: vrrp.TrackInterface, Name: "eth1", Weight: -10, DownDelay: time.Second}}
+	b.link("eth1", true)
+	b.e.Apply(b.now, desired(c))
+	b.run(5 * time.Second)
+	b.link("eth1", false)
+	c.Track = nil
+	b.e.Apply(b.now, desired(c))
+	b.now = start.Add(6100 * time.Millisecond)
+	b.e.Expire(b.now)
+	if at, ok := b.e.Deadline(); !ok || !at.After(b.now) {
+		t.Errorf("the next deadline is %v ago", b.now.Sub(at))
+	}
+}
