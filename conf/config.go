@@ -22,6 +22,9 @@ type Config struct {
 	// Files are the configuration files and those that the function file read, in
 	// the order of reading: what a watcher has to watch.
 	Files []string
+
+	// Blank says that there is nothing in the files, not even a global block.
+	Blank bool `json:"-"`
 }
 
 // Global is what concerns the program as a whole.

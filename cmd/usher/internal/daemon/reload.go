@@ -70,6 +70,9 @@ func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
 		}
 	}
 	d.warn(diags)
+	if c.Blank { // nobody wants that, and so is a file that somebody is writing anew
+		return nil, &refusedError{"there is nothing in the configuration; nothing was changed: stop usher to take everything out"}
+	}
 	d.mu.Lock()
 	running := d.config
 	d.mu.Unlock()

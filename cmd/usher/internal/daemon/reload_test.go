@@ -59,6 +59,21 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestBlankReload: a file that is empty, as one is that is being written anew, takes
+// nothing out.
+func TestBlankReload(t *testing.T) {
+	f := newFixture(t)
+	d, _ := f.start()
+	before := d.Status()
+	f.write("# nothing but this\n")
+	if err := d.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "nothing in the configuration; nothing was changed") {
+		t.Errorf("it says %v", err)
+	}
+	if s := d.Status(); len(s.Instances) != len(before.Instances) || len(s.VirtualServers) != len(before.VirtualServers) || len(s.VirtualServers) == 0 {
+		t.Errorf("%d instances and %d virtual servers are left", len(s.Instances), len(s.VirtualServers))
+	}
+}
+
 // TestKernelRefusesReload: what the director cannot do is rolled back, so that what
 // runs is one configuration and not half of two.
 func TestKernelRefusesReload(t *testing.T) {
