@@ -119,9 +119,7 @@ func TestDirectorConnectionsSurvive(t *testing.T) {
 			start()
 			same(t, l.A, before, "after the upgrade")
 			echo(t, c, "after the upgrade")
-			if shown := labtest.Run(t, l.A, "ipvsadm", "-Lcn"); !strings.Contains(shown, "ESTABLISHED") {
-				t.Errorf("ipvsadm -Lcn shows\n%s", shown)
-			}
+			listed(t, l.A, "the connection", func(shown string) bool { return strings.Contains(shown, "ESTABLISHED") })
 		})
 	}
 }
