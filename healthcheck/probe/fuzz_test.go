@@ -96,7 +96,7 @@ func FuzzPostgres(f *testing.F) {
 	f.Add([]byte("R\x00\x00\x00\x17\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00R\x00\x00\x00\x14\x00\x00\x00\x0br=x,s=eA==,i=1"))
 	f.Add([]byte("R\x00\x00\x00\x0c\x00\x00\x00\x0c v=x"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if err := postgresLogin(scripted(b), healthcheck.Database{User: "u", Password: new(healthcheck.Credential)}, "secret"); err == nil && !bytes.Contains(b, []byte("Z")) {
+		if err := postgresLogin(t.Context(), scripted(b), healthcheck.Database{User: "u", Password: new(healthcheck.Credential)}, "secret"); err == nil && !bytes.Contains(b, []byte("Z")) {
 			t.Fatal("in, and never ready for queries")
 		}
 	})
@@ -113,7 +113,7 @@ func FuzzSCRAM(f *testing.F) {
 		s := newScram("secret")
 		s.first()
 		challenge = "r=" + s.nonce + challenge
-		if final, err := s.final(challenge); err == nil && !strings.HasPrefix(final, "c=biws,r="+s.nonce) {
+		if final, err := s.final(t.Context(), challenge); err == nil && !strings.HasPrefix(final, "c=biws,r="+s.nonce) {
 			t.Fatalf("%q is answered with %q", challenge, final)
 		}
 		if s.verify(end) == nil {

@@ -28,7 +28,7 @@ func postgres(ctx context.Context, c *healthcheck.Check, d healthcheck.Database,
 	if _, err := conn.Write(postgresStartup(d)); err != nil {
 		return broken(c, "logging in", err)
 	}
-	if err := postgresLogin(conn, d, password); err != nil {
+	if err := postgresLogin(ctx, conn, d, password); err != nil {
 		return broken(c, "logging in", err)
 	}
 	farewell(conn, c, []byte{'X', 0, 0, 0, 4})
@@ -54,7 +54,7 @@ func postgresStartup(d healthcheck.Database) []byte {
 }
 
 // postgresLogin answers what the server asks.
-func postgresLogin(conn net.Conn, d healthcheck.Database, password string) error {
+func postgresLogin(ctx context.Context, conn net.Conn, d healthcheck.Database, password string) error {
 	var exchange *scram
 	for range 64 { // parameters and notices come between
 		kind, b, err := postgresRead(conn)
@@ -99,7 +99,7 @@ func postgresLogin(conn net.Conn, d healthcheck.Database, password string) error
 			answer = append([]byte("SCRAM-SHA-256\x00"), binary.BigEndian.AppendUint32(nil, uint32(len(first)))...)
 			answer = append(answer, first...)
 		case 11:
-			final, err := exchange.final(string(rest))
+			final, err := exchange.final(ctx, string(rest))
 			if err != nil {
 				return err
 			}

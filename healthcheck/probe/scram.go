@@ -1,12 +1,15 @@
 package probe
 
 import (
+	"bytes"
+	"context"
 	"crypto/hmac"
-	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
+	"errors"
 	"strconv"
 	"strings"
 )
@@ -34,20 +37,26 @@ func (s *scram) first() string {
 }
 
 // final is the client-final-message that answers the server-first-message.
-func (s *scram) final(challenge string) (string, error) {
+func (s *scram) final(ctx context.Context, challenge string) (string, error) {
 	if s == nil {
 		return "", judge("the server goes on with a login that was not begun")
 	}
 	fields := scramFields(challenge)
 	salt, err := base64.StdEncoding.DecodeString(fields["s"])
 	rounds, bad := strconv.Atoi(fields["i"])
-	if err != nil || bad != nil || len(salt) == 0 || rounds < 1 || rounds > scramRounds ||
+	if err != nil || bad != nil || len(salt) == 0 || rounds < 1 ||
 		!strings.HasPrefix(fields["r"], s.nonce) || fields["r"] == s.nonce {
 		return "", judge("the server's challenge %s is not SCRAM's", quote(challenge))
 	}
-	salted, err := pbkdf2.Key(sha256.New, s.password, salt, rounds, sha256.Size)
+	if rounds > scramRounds {
+		return "", judge("the server asks for %d iterations of SCRAM, more than the %d that a check does", rounds, scramRounds)
+	}
+	salted, err := saltedPassword(ctx, s.password, salt, rounds)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "", judge("the server asks for %d iterations of SCRAM, more than this machine does within the timeout", rounds)
+	}
 	if err != nil {
-		return "", mine("the password cannot be used: %v", err)
+		return "", err
 	}
 	without := "c=biws,r=" + fields["r"]
 	message := s.bare + "," + challenge + "," + without
@@ -57,6 +66,30 @@ func (s *scram) final(challenge string) (string, error) {
 	subtle.XORBytes(proof, proof, client)
 	s.server = sign(sign(salted, "Server Key"), message)
 	return without + ",p=" + base64.StdEncoding.EncodeToString(proof), nil
+}
+
+// stride is after how many iterations saltedPassword looks whether it is to end: a
+// fraction of a millisecond.
+const stride = 1 << 10
+
+// saltedPassword is SaltedPassword of RFC 5802 section 3: Hi of section 2.2, which is
+// PBKDF2 of one block. The standard library's goes on for as long as the server says;
+// this one ends with ctx.
+func saltedPassword(ctx context.Context, password string, salt []byte, rounds int) ([]byte, error) {
+	prf := hmac.New(sha256.New, []byte(password))
+	prf.Write(binary.BigEndian.AppendUint32(bytes.Clone(salt), 1))
+	u := prf.Sum(nil)
+	key := bytes.Clone(u)
+	for n := 1; n < rounds; n++ {
+		if n%stride == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		prf.Reset()
+		prf.Write(u)
+		u = prf.Sum(u[:0])
+		subtle.XORBytes(key, key, u)
+	}
+	return key, nil
 }
 
 // verify checks the server-final-message: the server knows the password too.
