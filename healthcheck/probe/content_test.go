@@ -22,7 +22,7 @@ func TestBodyAsKeepalivedJudgesIt(t *testing.T) {
 		{healthcheck.HTTP{RejectBodyRegex: "t[a-e].."}, `the body of / matches "t[a-e]..", which it must not, from byte 3 on`},
 	} {
 		tc.h.ExpectStatus = []healthcheck.StatusRange{{From: 200, To: 299}}
-		err := judgeAnswer(&tc.h, "/", 200, []byte("content"), false)
+		err := judgeAnswer(t.Context(), &tc.h, "/", 200, []byte("content"), false)
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%+v: %v, not %q", tc.h, err, tc.want)
 		}

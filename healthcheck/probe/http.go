@@ -13,10 +13,13 @@ import (
 )
 
 // simple says that an http check can run on the event loop: one plain request of
-// HTTP/1, with nothing to be read from files first.
+// HTTP/1, with nothing to be read from files first, and an answer that is judged at
+// once: what a server sends can keep a pattern or a parser busy for long, and the loop
+// and all other checks with it.
 func simple(c *healthcheck.Check) bool {
 	h := c.HTTP
-	return h == nil || (len(h.Paths) <= 1 && h.Version != "2" && !h.FollowRedirects && h.Credential == nil && h.Proxy == 0)
+	return h == nil || (len(h.Paths) <= 1 && h.Version != "2" && !h.FollowRedirects && h.Credential == nil && h.Proxy == 0 &&
+		h.ExpectBodyRegex == "" && h.RejectBodyRegex == "" && len(h.ExpectJSON) == 0)
 }
 
 // httpExchange is such a check on the event loop.
@@ -66,7 +69,7 @@ func (x *httpExchange) Ended(phase loop.Phase, lost bool, err error) {
 		err = x.err
 	}
 	if err == nil {
-		err = judgeAnswer(&x.set, x.set.Paths[0], x.answer.Status, x.answer.Body, x.answer.Cut)
+		err = judgeAnswer(context.Background(), &x.set, x.set.Paths[0], x.answer.Status, x.answer.Body, x.answer.Cut)
 	}
 	r := pass()
 	if err != nil {
@@ -148,7 +151,7 @@ func askOne(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, path
 		case bad != nil:
 			return expiry, reading(&answer), bad
 		case done:
-			return expiry, "", judgeAnswer(h, path, answer.Status, answer.Body, answer.Cut)
+			return expiry, "judging the answer", judgeAnswer(ctx, h, path, answer.Status, answer.Body, answer.Cut)
 		case err != nil:
 			return expiry, reading(&answer), err
 		}

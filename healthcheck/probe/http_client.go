@@ -145,5 +145,5 @@ func askClient(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, p
 		return expiry, "reading the answer", err
 	}
 	cut := len(body) > answerMost
-	return expiry, "", judgeAnswer(h, path, answer.StatusCode, body[:min(len(body), answerMost)], cut)
+	return expiry, "judging the answer", judgeAnswer(ctx, h, path, answer.StatusCode, body[:min(len(body), answerMost)], cut)
 }

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,8 +13,8 @@ import (
 	"usher/healthcheck"
 )
 
-// judgeAnswer says what is wrong with an answer; nil if nothing is.
-func judgeAnswer(h *healthcheck.HTTP, path string, status int, body []byte, cut bool) error {
+// judgeAnswer says what is wrong with an answer; nil if nothing is. It ends with ctx.
+func judgeAnswer(ctx context.Context, h *healthcheck.HTTP, path string, status int, body []byte, cut bool) error {
 	if !wanted(h.ExpectStatus, status) {
 		return judge("%s%s answered status %d, want %s", h.Method+" ", path, status, ranges(h.ExpectStatus))
 	}
@@ -29,7 +30,11 @@ func judgeAnswer(h *healthcheck.HTTP, path string, status int, body []byte, cut 
 		if err != nil {
 			return mine("expect_body_regex: %v", err)
 		}
-		if !pattern.Match(body) {
+		found, err := search(ctx, pattern, body)
+		if err != nil {
+			return err
+		}
+		if found == nil {
 			return judge("the body of %s does not match %s%s: it begins with %s", path, quote(h.ExpectBodyRegex), long, quote(body))
 		}
 	}
@@ -40,7 +45,11 @@ func judgeAnswer(h *healthcheck.HTTP, path string, status int, body []byte, cut 
 		}
 		// What a page is not to show is not shown here either: a pattern may be there
 		// to find a secret.
-		if found := pattern.FindIndex(body); found != nil {
+		found, err := search(ctx, pattern, body)
+		if err != nil {
+			return err
+		}
+		if found != nil {
 			return judge("the body of %s matches %s%s, which it must not, from byte %d on", path, quote(h.RejectBodyRegex), long, found[0])
 		}
 	}

@@ -70,12 +70,12 @@ func tcp(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 		return r
 	}
 	defer conn.Close()
-	r := talk(conn, c, t)
+	r := talk(ctx, conn, c, t)
 	r.Expiry = expiry
 	return r
 }
 
-func talk(conn net.Conn, c *healthcheck.Check, t healthcheck.TCP) healthcheck.Result {
+func talk(ctx context.Context, conn net.Conn, c *healthcheck.Check, t healthcheck.TCP) healthcheck.Result {
 	if t.Send != "" {
 		if _, err := io.WriteString(conn, t.Send); err != nil {
 			return broken(c, "sending", err)
@@ -84,22 +84,31 @@ func talk(conn net.Conn, c *healthcheck.Check, t healthcheck.TCP) healthcheck.Re
 	if t.Expect == "" {
 		return pass()
 	}
-	found := func(b []byte) bool { return bytes.Contains(b, []byte(t.Expect)) }
+	found := func(b []byte) (bool, error) { return bytes.Contains(b, []byte(t.Expect)), nil }
 	if t.ExpectRegex {
 		pattern, err := regexp.Compile(t.Expect)
 		if err != nil {
 			return healthcheck.Result{Reason: "expect_regex: " + err.Error()}
 		}
-		found = pattern.Match
+		found = func(b []byte) (bool, error) {
+			at, err := search(ctx, pattern, b)
+			return at != nil, err
+		}
 	}
 	var answer []byte
 	buf := make([]byte, 4096)
 	for {
 		n, err := conn.Read(buf)
-		answer = append(answer, buf[:n]...)
+		if answer = append(answer, buf[:n]...); n > 0 {
+			ok, bad := found(answer)
+			if bad != nil {
+				return broken(c, "judging the answer", bad)
+			}
+			if ok {
+				return pass()
+			}
+		}
 		switch {
-		case n > 0 && found(answer):
-			return pass()
 		case errors.Is(err, io.EOF):
 			return failf("the answer %s does not hold %s, and the server closed the connection", quote(answer), quote(t.Expect))
 		case err != nil && len(answer) > 0 && isTimeout(err):

@@ -1,0 +1,47 @@
+package probe
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"usher/healthcheck"
+)
+
+// TestSearch: what is found is what package regexp finds, and nothing once the context
+// has ended, not even an end of the text.
+func TestSearch(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	text := strings.Repeat("a", 2*searchStride) + "b\xff"
+	for _, p := range []string{"b", "^a+", "a$", "b.$", "\\Aa+\\z", "c"} {
+		pattern := regexp.MustCompile(p)
+		want := pattern.FindStringIndex(text)
+		if got, err := search(t.Context(), pattern, []byte(text)); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: at %v, %v; want %v", p, got, err, want)
+		}
+		if got, err := search(ended, pattern, []byte(text)); err != context.Canceled {
+			t.Errorf("%s after the end: at %v, %v", p, got, err)
+		}
+	}
+}
+
+// TestOffTheLoop: what may take long to judge holds no other check up.
+func TestOffTheLoop(t *testing.T) {
+	for _, tc := range []struct {
+		http healthcheck.HTTP
+		lean bool
+	}{
+		{healthcheck.HTTP{ExpectBody: "ok", ExpectBodySHA256: strings.Repeat("0", 64)}, true},
+		{healthcheck.HTTP{ExpectBodyRegex: "ok"}, false},
+		{healthcheck.HTTP{RejectBodyRegex: "ok"}, false},
+		{healthcheck.HTTP{ExpectJSON: []healthcheck.JSONExpect{{Path: "a", Value: "b"}}}, false},
+	} {
+		c := &healthcheck.Check{Type: healthcheck.TypeHTTP, HTTP: &tc.http}
+		if got := lean(healthcheck.Job{Check: c}) != nil; got != tc.lean {
+			t.Errorf("%+v on the loop: %t", tc.http, got)
+		}
+	}
+}
