@@ -35,6 +35,25 @@ func TestBodyAsKeepalivedJudgesIt(t *testing.T) {
 	}
 }
 
+// TestHeadersWithoutEnd: a server whose headers, interim answers or trailers do not
+// end is not listened to until the timeout.
+func TestHeadersWithoutEnd(t *testing.T) {
+	for name, text := range map[string]string{
+		"headers":         "HTTP/1.1 200 OK\r\n" + strings.Repeat("a: b\r\n", headersMost+1),
+		"interim answers": strings.Repeat("HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n", headersMost),
+		"trailers":        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("a: b\r\n", headersMost+1),
+	} {
+		done, err := new(httpAnswer).feed([]byte(text), false)
+		if err == nil || !strings.Contains(err.Error(), "more than 1000 lines before and after its body") {
+			t.Errorf("%s: %t, %v", name, done, err)
+		}
+	}
+	enough := "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + strings.Repeat("a: b\r\n", headersMost-3) + "\r\n"
+	if done, err := new(httpAnswer).feed([]byte(enough), false); !done || err != nil {
+		t.Errorf("%d lines: %t, %v", headersMost, done, err)
+	}
+}
+
 // TestFileThatHoldsZero is FILE_CHECK of weight 0.
 func TestFileThatHoldsZero(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "maintenance")

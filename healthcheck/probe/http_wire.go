@@ -18,6 +18,7 @@ type httpAnswer struct {
 
 	state   httpState
 	line    []byte // unfinished
+	lines   int    // before and after the body, those of interim answers too
 	length  int64  // of the body or chunk that is still to come; -1 until the end
 	chunked bool
 }
@@ -35,7 +36,8 @@ const (
 	complete
 )
 
-// lineMost is the longest line, and headersMost the most lines, that a server may send.
+// lineMost is the longest line, and headersMost the most lines before and after the
+// body, that a server may send.
 const (
 	lineMost    = 16 << 10
 	headersMost = 1000
@@ -119,6 +121,11 @@ func (a *httpAnswer) byLine(b []byte) ([]byte, error) {
 }
 
 func (a *httpAnswer) take1(line []byte) error {
+	if a.state == inStatus || a.state == inHeader || a.state == inTrailer {
+		if a.lines++; a.lines > headersMost {
+			return judge("the answer has more than %d lines before and after its body", headersMost)
+		}
+	}
 	switch a.state {
 	case inStatus:
 		return a.status(line)
