@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -104,10 +105,23 @@ func judgeDNS(d *healthcheck.DNS, answer *dns.Msg) error {
 			if answer.Truncated {
 				return judge("the answer to %s %s is cut off before %q; ask with tcp = true", d.Question, d.Type, want)
 			}
-			return judge("the answer to %s %s does not hold %q; it holds %q", d.Question, d.Type, want, records)
+			return judge("the answer to %s %s does not hold %q; it holds [%s]", d.Question, d.Type, want, some(records))
 		}
 	}
 	return nil
+}
+
+// some are the first records of an answer, for people.
+func some(records []string) string {
+	const most = 8
+	var shown []string
+	for _, r := range records[:min(len(records), most)] {
+		shown = append(shown, quote(r))
+	}
+	if more := len(records) - most; more > 0 {
+		shown = append(shown, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(shown, " ")
 }
 
 // sameRecord compares record data as people write it: case, a final dot and the
