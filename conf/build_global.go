@@ -3,11 +3,10 @@ package conf
 import (
 	"net"
 	"net/mail"
-	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -38,10 +37,10 @@ func (b *builder) global(n *node) Global {
 		}
 	}
 	if g.HTTP != "" {
-		b.hostPort(n, "http")
+		b.hostPort(n, "http", g.HTTP, true)
 	}
 	if r := n.one("remote"); r != nil {
-		b.hostPort(r, "listen")
+		b.hostPort(r, "listen", r.text("listen"), true)
 		g.Remote = &Remote{Listen: r.text("listen"), CertFile: r.path("cert_file"), KeyFile: r.path("key_file"), ClientCAFile: r.path("client_ca_file")}
 	}
 	if i := n.one("ipvs"); i != nil {
@@ -99,20 +98,6 @@ func (b *builder) sync(global *node) {
 	}
 }
 
-// hostPort checks an address to listen on or to connect to.
-func (b *builder) hostPort(n *node, name string) {
-	v := n.values[name]
-	if v == nil || v.bad {
-		return
-	}
-	_, port, err := net.SplitHostPort(n.text(name))
-	if err != nil {
-		b.complain(v.at, "Not an address and port", "%s must be host:port, such as 127.0.0.1:9765, not %q.", name, n.text(name))
-	} else if p, err := strconv.ParseUint(port, 10, 16); err != nil || p == 0 {
-		b.complain(v.at, "Not a port", "The port of %s must be 1 to 65535, not %q.", name, port)
-	}
-}
-
 // alerts reads who hears of changes; words are those of `on` for the object.
 func (b *builder) alerts(n *node, words []string) Alerts {
 	on := func(n *node) []string {
@@ -130,9 +115,7 @@ func (b *builder) alerts(n *node, words []string) Alerts {
 		a.Notify = append(a.Notify, Notify{Command: c.texts("command"), On: on(c), User: c.text("user"), Timeout: c.duration("timeout")})
 	}
 	for _, c := range n.all("webhook") {
-		if u, err := url.Parse(c.label()); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			b.complain(c.own(), "Not a URL", "The label of webhook must be a URL such as https://alerts.example.org/usher, not %q.", maskURL(c.label()))
-		}
+		b.url(c)
 		a.Webhooks = append(a.Webhooks, Webhook{
 			URL: c.label(), On: on(c), Secret: b.secret(c, "secret"), CAFile: c.path("ca_file"),
 			Timeout: c.duration("timeout"), Retries: c.number("retries"),
@@ -151,8 +134,10 @@ func (b *builder) email(n *node, on []string) Email {
 	}
 	if _, _, err := net.SplitHostPort(e.Server); err != nil && e.Server != "" {
 		e.Server = net.JoinHostPort(e.Server, "25")
-	} else {
-		b.hostPort(n, "server")
+	}
+	b.hostPort(n, "server", e.Server, false)
+	if strings.ContainsFunc(e.HELO, unicode.IsSpace) {
+		b.complain(n.at("helo"), "Not a name", "helo must be one name such as lb1.example.org, not %q.", e.HELO)
 	}
 	if v := n.values["from"]; v != nil && !v.bad {
 		b.mailbox(v.at, "from", e.From)

@@ -58,6 +58,8 @@ func TestValidate(t *testing.T) {
 		{"udp", func(c *check) { c.UDP = &healthcheck.UDP{Expect: []byte("x")} }, `require_reply: an answer is expected, but silence would be good; set it to true`},
 		{"udp", func(c *check) { c.Slow = time.Millisecond }, `slow: a udp check without require_reply waits its timeout out, and is always slow; set require_reply, or leave slow out`},
 		{"dns", func(c *check) { c.DNS = &healthcheck.DNS{Question: "a..b"} }, `question: "a..b" is not a name; give a name`},
+		{"smtp", func(c *check) { c.SMTP = &healthcheck.SMTP{HELO: "my host"} }, `helo: "my host" is not a name; give a name`},
+		{"grpc", func(c *check) { c.GRPC = &healthcheck.GRPC{Authority: "a\r\nb"} }, `authority: "a\r\nb" is not a name; give a name`},
 		{"exec", func(*check) {}, `command: there is no command; give the program and its arguments`},
 		{"file", func(c *check) { c.File = &healthcheck.File{Path: "x"} }, `path: "x" depends on where usher was started; give an absolute path`},
 		{"file", func(c *check) { c.File = &healthcheck.File{Path: "/x", Mode: "gone"} }, `mode: "gone" is not known; give exists, absent, zero or weight`},

@@ -47,7 +47,15 @@ func (c *Check) validateType(v *mistakes) {
 		c.validateBFD(v)
 	case TypePassive:
 		v.when(c.Passive == nil || c.Passive.Threshold < 1, "threshold", "give at least 1", "there is no number of connections to trigger at")
-	case TypeTLS, TypeSMTP, TypePing, TypeGRPC, TypeAgent:
+	case TypeSMTP:
+		if c.SMTP != nil {
+			v.when(hasControl(c.SMTP.HELO) || strings.Contains(c.SMTP.HELO, " "), "helo", "give a name", "%q is not a name", c.SMTP.HELO)
+		}
+	case TypeGRPC:
+		if c.GRPC != nil {
+			v.when(hasControl(c.GRPC.Authority) || strings.Contains(c.GRPC.Authority, " "), "authority", "give a name", "%q is not a name", c.GRPC.Authority)
+		}
+	case TypeTLS, TypePing, TypeAgent:
 	default:
 		v.when(true, "", "see the reference for those there are", "there is no check of type %q", c.Type)
 	}
