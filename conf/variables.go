@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
@@ -192,89 +191,6 @@ func parseVariable(text string, want cty.Type, standard cty.Value) (cty.Value, e
 		return v, nil
 	}
 	return convert.Convert(v, want)
-}
-
-// local is one attribute of a locals block, not evaluated yet.
-type local struct {
-	expr hcl.Expression
-	file string
-	name hcl.Range
-}
-
-// evaluateLocals evaluates all locals in an order that their references need.
-func (s *scope) evaluateLocals(sources []*source) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	pending := map[string]local{}
-	for _, src := range sources {
-		for _, b := range src.body.Blocks {
-			if b.Type != "locals" {
-				continue
-			}
-			attrs, more := b.Body.JustAttributes()
-			diags = append(diags, more...)
-			for name, attr := range attrs {
-				if earlier, twice := pending[name]; twice {
-					diags = append(diags, complain("Local value defined twice", fmt.Sprintf("The local value %q is defined at %s already.", name, earlier.name), attr.NameRange))
-					continue
-				}
-				pending[name] = local{attr.Expr, src.name, attr.NameRange}
-			}
-		}
-	}
-	for len(pending) > 0 {
-		var ready []string
-		for name, l := range pending {
-			if !slices.ContainsFunc(localsIn(l.expr), func(other string) bool { _, waits := pending[other]; return waits }) {
-				ready = append(ready, name)
-			}
-		}
-		if len(ready) == 0 {
-			return append(diags, s.circle(pending))
-		}
-		slices.Sort(ready)
-		s.forget()
-		for _, name := range ready {
-			l := pending[name]
-			v, more := l.expr.Value(s.context(l.file))
-			diags = append(diags, more...)
-			s.locals[name] = v
-		}
-		for _, name := range ready {
-			delete(pending, name)
-		}
-	}
-	s.forget()
-	return diags
-}
-
-// circle complains of locals that wait for each other and gives each a value
-// that stops further complaints.
-func (s *scope) circle(pending map[string]local) *hcl.Diagnostic {
-	names := slices.Sorted(maps.Keys(pending))
-	for _, name := range names {
-		s.locals[name] = cty.DynamicVal
-	}
-	s.forget()
-	return complain("Local values in a circle", "These refer to each other, so none can be evaluated: "+strings.Join(names, ", ")+".", pending[names[0]].name)
-}
-
-// localsIn are the locals that an expression refers to.
-func localsIn(expr hcl.Expression) []string {
-	var names []string
-	for _, t := range expr.Variables() {
-		if t.RootName() != "local" || len(t) < 2 {
-			continue
-		}
-		switch step := t[1].(type) {
-		case hcl.TraverseAttr:
-			names = append(names, step.Name)
-		case hcl.TraverseIndex:
-			if step.Key.Type() == cty.String {
-				names = append(names, step.Key.AsString())
-			}
-		}
-	}
-	return names
 }
 
 // complain is an error at a place.
