@@ -65,3 +65,13 @@ func BenchmarkLoadAgain(b *testing.B) {
 }
 
 func texts(b []byte) []text { return []text{{"bench.hcl", b}} }
+
+// BenchmarkLoadVia reads one whose servers are probed through their services.
+func BenchmarkLoadVia(b *testing.B) {
+	text := largeVia(10000, 1)
+	for b.Loop() {
+		if c, found := LoadText("bench.hcl", text, nil); c == nil {
+			b.Fatal(found.Text(false))
+		}
+	}
+}

@@ -30,7 +30,6 @@ type builder struct {
 	servers   map[string]*node
 	sessions  map[string]*node
 	places    map[string]*places       // of each virtual server, by name
-	marks     map[uint32]string        // firewall marks of true-path checks
 	seen      map[netip.AddrPort]*node // of the servers of one virtual server
 }
 
@@ -38,7 +37,7 @@ type builder struct {
 func newBuilder(told hcl.Diagnostics) *builder {
 	b := &builder{
 		bad: map[string]bool{}, told: map[string]bool{}, instances: map[string]*node{}, servers: map[string]*node{}, sessions: map[string]*node{},
-		places: map[string]*places{}, marks: map[uint32]string{}, seen: map[netip.AddrPort]*node{},
+		places: map[string]*places{}, seen: map[netip.AddrPort]*node{},
 	}
 	for _, d := range told {
 		if d.Subject != nil {
@@ -138,6 +137,7 @@ func (b *builder) config(root *node, ready []VirtualServer) *Config {
 		b.servers[n.label()] = n
 		c.VirtualServers = append(c.VirtualServers, b.virtualServer(n))
 	}
+	distinctMarks(c.VirtualServers)
 	all := map[string]*places{}
 	if c.Global.ManageSysctls && len(c.VirtualServers) > 0 {
 		c.Global.IPVS.setDefaults()

@@ -1,8 +1,6 @@
 package conf
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"maps"
 	"net/netip"
 	"slices"
@@ -142,23 +140,7 @@ func (s *serverBuilder) via(n *node, server netip.AddrPort, c *healthcheck.Check
 		s.complain(n.at("via"), "Service without an address", "via = \"service\" needs a service with an address and a port to send to.")
 		return
 	}
-	c.Via = &healthcheck.Via{Service: netip.AddrPortFrom(key.Address, key.Port), Mark: s.mark(s.n.label(), server)}
-}
-
-// mark is the firewall mark of the probes to one server through its service. It
-// depends on both names alone, so that it stays over reloads, unless two fall on
-// the same number.
-func (b *builder) mark(service string, server netip.AddrPort) uint32 {
-	name := service + " " + server.String()
-	sum := sha256.Sum256([]byte(name))
-	for n := binary.BigEndian.Uint32(sum[:]); ; n++ {
-		// The first byte is an unlikely one among marks that people choose.
-		mark := 0x75<<24 | n&0xffffff
-		if owner, taken := b.marks[mark]; !taken || owner == name {
-			b.marks[mark] = name
-			return mark
-		}
-	}
+	c.Via = &healthcheck.Via{Service: netip.AddrPortFrom(key.Address, key.Port), Mark: preferredMark(s.n.label(), server)}
 }
 
 // settings is a check but for the server that it is made of: the same for all

@@ -193,7 +193,6 @@ func (m *maker) take(p *piece, n *node, read []string) bool {
 	b := m.builder
 	b.read = nil
 	clear(b.places)
-	clear(b.marks)
 	v := b.virtualServer(n)
 	if len(b.diags) > 0 {
 		return false

@@ -52,7 +52,7 @@ func commonKeys() []key {
 		{name: "bind_port", kind: kindNumber, bounds: bounds{1, 65535}, doc: "Source port of the probe."},
 		{name: "interface", kind: kindText, doc: "Interface that the probe is bound to."},
 		{name: "mark", kind: kindNumber, value: 0, bounds: bounds{0, 1<<32 - 1}, doc: "Firewall mark of its packets (SO_MARK)."},
-		{name: "via", kind: kindText, oneOf: []string{"server", "service"}, value: "server", doc: "`service` sends the probe to the VIP, through IPVS, to this one server by its own forward method."},
+		{name: "via", kind: kindText, oneOf: []string{"server", "service"}, value: "server", doc: "`service` sends the probe to the VIP, through IPVS, to this one server by its own forward method, with a firewall mark from 0x75000000 to 0x75ffffff."},
 		{name: "interval", kind: kindDuration, value: healthcheck.DefaultInterval, bounds: span(10*time.Millisecond, 24*time.Hour), doc: "Time between probes."},
 		{name: "fast_interval", kind: kindDuration, bounds: span(10*time.Millisecond, 24*time.Hour), doc: "Time between probes while the state is changing; `interval` where not given."},
 		{name: "timeout", kind: kindDuration, value: healthcheck.DefaultTimeout, bounds: span(time.Millisecond, time.Hour), doc: "Overall deadline, from the connect to the last byte."},
