@@ -9,8 +9,9 @@ FORWARD ?= nat
 # modules that are there already are taken from there.
 CACHE  := $(CURDIR)/.cache
 CONFIG := $(or $(XDG_CONFIG_HOME),$(HOME)/.config)
-export GOENV             := $(or $(GOENV),$(CONFIG)/go/env)
-export GIT_CONFIG_GLOBAL := $(or $(GIT_CONFIG_GLOBAL),$(wildcard $(HOME)/.gitconfig),$(CONFIG)/git/config)
+export GOENV                 := $(or $(GOENV),$(CONFIG)/go/env)
+export NPM_CONFIG_USERCONFIG := $(or $(NPM_CONFIG_USERCONFIG),$(npm_config_userconfig),$(HOME)/.npmrc)
+export GIT_CONFIG_GLOBAL     := $(or $(GIT_CONFIG_GLOBAL),$(wildcard $(HOME)/.gitconfig),$(CONFIG)/git/config)
 GOFOUND := $(shell XDG_CONFIG_HOME=$(CACHE)/home/.config GOENV=$(GOENV) $(GO) env GOMODCACHE GOPROXY GOFLAGS)
 ifneq ($(word 1,$(GOFOUND)),$(CACHE)/mod)
 export GOPROXY := file://$(word 1,$(GOFOUND))/cache/download,$(word 2,$(GOFOUND))
@@ -44,7 +45,7 @@ demo:
 
 test: setup test-unit test-native test-ipvs
 
-# The packages that tests need, installed where they lack.
+# The packages and the browser that tests need, where they lack.
 setup:
 	@CGO_ENABLED=0 $(GO) run ./test/lab/cmd/setup
 
@@ -66,7 +67,7 @@ test-ipvs:
 
 # The environment of all these, for a shell: eval "$$(make env)"
 env:
-	@printf "export %s='%s'\n" GOENV "$$GOENV" GIT_CONFIG_GLOBAL "$$GIT_CONFIG_GLOBAL" GOPROXY "$$GOPROXY" GOFLAGS "$$GOFLAGS" \
+	@printf "export %s='%s'\n" GOENV "$$GOENV" NPM_CONFIG_USERCONFIG "$$NPM_CONFIG_USERCONFIG" GIT_CONFIG_GLOBAL "$$GIT_CONFIG_GLOBAL" GOPROXY "$$GOPROXY" GOFLAGS "$$GOFLAGS" \
 		GOMODCACHE "$$GOMODCACHE" GOCACHE "$$GOCACHE" HOME "$$HOME" XDG_CONFIG_HOME "$$XDG_CONFIG_HOME" XDG_CACHE_HOME "$$XDG_CACHE_HOME"
 
 build:

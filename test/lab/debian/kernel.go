@@ -46,7 +46,7 @@ func FetchKernel(ctx context.Context, w io.Writer, dir string) (Kernel, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Kernel{}, err
 	}
-	unlock, err := lock(filepath.Join(dir, "lock"))
+	unlock, err := Lock(filepath.Join(dir, "lock"))
 	if err != nil {
 		return Kernel{}, err
 	}
@@ -145,8 +145,8 @@ func download(ctx context.Context, w io.Writer, dir string) ([]string, error) {
 	return debs, nil
 }
 
-// lock waits for an exclusive lock on a file.
-func lock(path string) (unlock func(), err error) {
+// Lock waits for an exclusive lock on a file, which it makes.
+func Lock(path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err

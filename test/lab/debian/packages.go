@@ -13,8 +13,8 @@ import (
 
 // Tool is a program and the package that has it.
 type Tool struct {
-	Program string // looked up in PATH and in the sbin folders, or a pattern of full paths; "a|b" where distributions differ
-	Package string // in Debian, and after "|" in Ubuntu, where that has another
+	Program string // looked up in PATH and in the sbin folders, or a pattern of full paths
+	Package string
 }
 
 // lab is what the labs run.
@@ -39,10 +39,10 @@ var virtual = []Tool{
 }
 
 // suite is what the whole test suite uses in addition: the race detector's C
-// compiler, and other people's clients that look at what usher offers.
+// compiler, and other people's clients that look at what usher offers. What the
+// browser needs, package chromium knows.
 var suite = []Tool{
 	{"aiosmtpd", "python3-aiosmtpd"},
-	{"chromium|chromium-browser", "chromium|chromium-browser"}, // Ubuntu's brings the snap
 	{"crun", "crun"},
 	{"dpkg-deb", "dpkg"},
 	{"fc-list", "fontconfig"},
@@ -87,7 +87,8 @@ func Ensure(ctx context.Context, w io.Writer, tools []Tool) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	names := named(missing, known(ctx))
+	slices.Sort(missing)
+	names := slices.Compact(missing)
 	fmt.Fprintf(w, "installing Debian packages (apt-get install --no-install-recommends): %s\n", strings.Join(names, " "))
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("install %s: not root; install these packages or run as root", strings.Join(names, " "))
@@ -103,7 +104,6 @@ func Ensure(ctx context.Context, w io.Writer, tools []Tool) error {
 		if out2, err2 := apt(ctx, "update", "--quiet=2"); err2 != nil {
 			return fmt.Errorf("apt-get install: %w\n%s\napt-get update: %w\n%s", err, out, err2, out2)
 		}
-		names = named(missing, known(ctx))
 		if out, err = apt(ctx, append(install, names...)...); err != nil {
 			return fmt.Errorf("apt-get install %s: %w\n%s", strings.Join(names, " "), err, out)
 		}
@@ -116,41 +116,29 @@ func Ensure(ctx context.Context, w io.Writer, tools []Tool) error {
 	return nil
 }
 
-// named gives the packages' names in this distribution, sorted, each once.
-func named(packages []string, known func(string) bool) []string {
-	var names []string
-	for _, p := range packages {
-		choice := strings.Split(p, "|")
-		name := choice[0]
-		if i := slices.IndexFunc(choice, known); i > 0 {
-			name = choice[i]
+// Has says whether the distribution has a package. Where the machine was never
+// updated, and its lists are empty, it updates them.
+func Has(ctx context.Context, name string) (bool, error) {
+	if offered(ctx, name) {
+		return true, nil
+	}
+	// Every distribution has this one.
+	if !offered(ctx, "base-files") {
+		if out, err := apt(ctx, "update", "--quiet=2"); err != nil {
+			return false, fmt.Errorf("apt-get update: %w\n%s", err, out)
 		}
-		names = append(names, name)
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return offered(ctx, name), nil
 }
 
-// known says whether apt could install a package.
-func known(ctx context.Context) func(string) bool {
-	return func(name string) bool {
-		out, err := exec.CommandContext(ctx, "apt-cache", "policy", name).Output()
-		return err == nil && len(out) > 0 && !strings.Contains(string(out), "Candidate: (none)")
-	}
+// offered says whether apt's lists, without a look at what is installed, have a package.
+func offered(ctx context.Context, name string) bool {
+	out, err := exec.CommandContext(ctx, "apt-cache", "madison", name).Output()
+	return err == nil && len(out) > 0
 }
 
-// Look finds a program as a root shell would: users' PATH often lacks sbin. Of
-// programs separated by "|" it finds the first that is there.
+// Look finds a program as a root shell would: users' PATH often lacks sbin.
 func Look(program string) (string, bool) {
-	for name := range strings.SplitSeq(program, "|") {
-		if path, ok := look(name); ok {
-			return path, true
-		}
-	}
-	return "", false
-}
-
-func look(program string) (string, bool) {
 	if filepath.IsAbs(program) {
 		found, err := filepath.Glob(program)
 		if err != nil || len(found) == 0 {

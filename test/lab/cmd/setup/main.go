@@ -1,5 +1,6 @@
 // The command setup installs the Debian packages that the tests run and that this
-// machine lacks, and says what it installs. With all there it does nothing and
+// machine lacks, and says what it installs. Where the distribution has no package
+// of Chromium, it fetches one into the checkout. With all there it does nothing and
 // needs no network.
 package main
 
@@ -11,6 +12,7 @@ import (
 	"syscall"
 
 	"usher/test/lab"
+	"usher/test/lab/chromium"
 	"usher/test/lab/debian"
 )
 
@@ -32,5 +34,16 @@ func run(ctx context.Context) error {
 	if place == lab.Guest {
 		tools = append(tools, debian.Virtual()...)
 	}
-	return debian.Ensure(ctx, os.Stderr, tools)
+	root, err := lab.Root()
+	if err != nil {
+		return err
+	}
+	browser, err := chromium.Tools(ctx, root)
+	if err != nil {
+		return err
+	}
+	if err := debian.Ensure(ctx, os.Stderr, append(tools, browser...)); err != nil {
+		return err
+	}
+	return chromium.Fetch(ctx, os.Stderr, root)
 }
