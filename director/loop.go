@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"usher/director/ipvs"
+	"usher/director/statefile"
 )
 
 // How soon Run looks again.
@@ -70,12 +71,16 @@ func (d *Director) Run(ctx context.Context) error {
 }
 
 // remember loads the state folder once. What is damaged there is an error, or with
-// repair is set aside, so that a bad file does not keep traffic from its servers.
+// repair is set aside, so that a bad file does not keep traffic from its servers, and
+// what was left half written is cleared.
 func (d *Director) remember(repair bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.loaded {
 		return nil
+	}
+	if path := d.file(); repair && path != "" {
+		statefile.Clear(path)
 	}
 	m, err := loadMemory(d.file(), bootID())
 	var bad damaged

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"usher/director/ipvs"
+	"usher/director/statefile"
 )
 
 // memory is what is remembered across restarts: what usher owns in the kernel,
@@ -168,16 +169,7 @@ func (m *memory) save(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".director-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(append(data, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return statefile.Write(path, append(data, '\n'))
 }
 
 // bootID names this boot and network namespace as far as the machine tells.

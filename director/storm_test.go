@@ -2,6 +2,7 @@ package director_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -199,7 +200,7 @@ func TestUnwritableState(t *testing.T) {
 }
 
 // A damaged state is set aside and told: a bad file must not keep a director from
-// its work, nor be lost.
+// its work, nor be lost. What a killed process left half written goes.
 func TestDamagedState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -209,10 +210,17 @@ func TestDamagedState(t *testing.T) {
 		if err := os.WriteFile(path, []byte("{ half"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		leftover := filepath.Join(state, ".director.json12")
+		if err := os.WriteFile(leftover, []byte("{ half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		var events []director.Event
 		d := director.New(director.Options{Kernel: w.k, State: state, Events: func(e director.Event) { events = append(events, e) }})
 		if _, err := d.Plan(t.Context(), nil); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("Plan, which changes nothing, said %v", err)
+		}
+		if _, err := os.Stat(leftover); err != nil { // of a daemon that is writing, it may be
+			t.Errorf("Plan, which changes nothing: %v", err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
@@ -224,6 +232,9 @@ func TestDamagedState(t *testing.T) {
 		kept, err := os.ReadFile(path + ".damaged")
 		if err != nil || string(kept) != "{ half" {
 			t.Errorf("kept %q: %v", kept, err)
+		}
+		if _, err := os.Stat(leftover); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("what was left half written: %v", err)
 		}
 		if len(events) == 0 || events[0].Kind != director.EventError || !strings.Contains(events[0].Reason, path+".damaged") {
 			t.Errorf("events %v", events)

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"usher/director/statefile"
 )
 
 // Item is how one step stands.
@@ -118,7 +120,9 @@ func Undo(state string) ([]Item, error) {
 	return items, errors.Join(errs...)
 }
 
+// load reads what is remembered, for somebody who is about to change it.
 func load(state string) ([]memo, error) {
+	statefile.Clear(file(state))
 	data, err := os.ReadFile(file(state))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -145,12 +149,8 @@ func save(state string, memos []memo) error {
 	if err == nil {
 		err = os.MkdirAll(state, 0o750)
 	}
-	temporary := file(state) + ".new"
 	if err == nil {
-		err = os.WriteFile(temporary, append(data, '\n'), 0o640)
-	}
-	if err == nil {
-		err = os.Rename(temporary, file(state))
+		err = statefile.Write(file(state), append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("realserver: write the state: %w", err)

@@ -3,6 +3,8 @@ package realserver
 import (
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -119,9 +121,16 @@ func TestUndoSays(t *testing.T) {
 	if err := save(state, []memo{{Step: step, Found: absent}}); err != nil {
 		t.Fatal(err)
 	}
+	leftover := filepath.Join(state, ".real-server.json12")
+	if err := os.WriteFile(leftover, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	items, err := Undo(state)
 	if err != nil || len(items) != 1 {
 		t.Fatalf("%v, %v", items, err)
+	}
+	if left, err := os.ReadDir(state); err != nil || len(left) != 0 {
+		t.Errorf("left in the state folder: %v, %v", left, err)
 	}
 	if got, want := items[0].String(), "missing  192.0.2.1/32 on usher-none (is not there)"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

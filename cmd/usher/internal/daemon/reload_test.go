@@ -196,6 +196,38 @@ func TestLastGood(t *testing.T) {
 	}
 }
 
+// TestLeftovers: what a process that was killed in the middle of a write left in the
+// state folder, and in the service manager's, is gone once another runs.
+func TestLeftovers(t *testing.T) {
+	f := newFixture(t)
+	f.home = t.TempDir()
+	if err := os.Mkdir(f.state(), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	others := filepath.Join(f.state(), ".real-server.json12") // may be under way
+	left := []string{
+		filepath.Join(f.state(), ".last-good.json12"), filepath.Join(f.state(), "last-good.json.12"),
+		filepath.Join(f.state(), ".maintenance12"), filepath.Join(f.home, ".elsewhere12"),
+	}
+	for _, path := range append(left, others) {
+		if err := os.WriteFile(path, []byte("half of a fi"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, stop := f.start()
+	for _, path := range left {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left: %v", path, err)
+		}
+	}
+	if _, err := os.Stat(others); err != nil {
+		t.Error(err)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestWatch: a changed file is reloaded without being asked for, once.
 func TestWatch(t *testing.T) {
 	f := newFixture(t)

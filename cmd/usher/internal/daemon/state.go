@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/conf"
+	"usher/director/statefile"
 )
 
 // The daemon's own files in the state folder; the director keeps its beside them.
@@ -43,6 +44,9 @@ func openState(path string) (*stateFolder, error) {
 		f.Close()
 		return nil, fmt.Errorf("state folder %s is in use by another usher (several on one machine differ in state and control): %w", path, err)
 	}
+	for _, name := range []string{maintenanceFile, lastGoodFile} {
+		statefile.Clear(filepath.Join(path, name))
+	}
 	return &stateFolder{path: path, lock: f, good: make(chan *conf.Config, 1)}, nil
 }
 
@@ -56,6 +60,7 @@ func leaveWord(home, path string) error {
 		return nil
 	}
 	word := filepath.Join(home, elsewhereFile)
+	statefile.Clear(word)
 	if filepath.Clean(home) == filepath.Clean(path) {
 		if err := os.Remove(word); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("state folder: %w", err)
@@ -79,20 +84,9 @@ func StateAt(home string) string {
 	return strings.TrimSpace(string(path))
 }
 
-// write replaces one file at once: a reader sees the old or the new content,
-// whenever the machine stops.
+// write replaces one file at once.
 func (s *stateFolder) write(name string, content []byte) error {
-	f, err := os.CreateTemp(s.path, name+".*") // mode 0600: it may hold secrets
-	if err != nil {
-		return fmt.Errorf("state folder: %w", err)
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(s.path, name))
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := statefile.Write(filepath.Join(s.path, name), content); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
 	return nil
