@@ -84,6 +84,9 @@ type Stats struct {
 	Passes       uint64 // comparisons of the whole table
 	LastPass     time.Time
 	LastError    string // "" when the last pass succeeded
+	// Busy is when Run began what it is doing, a part of a pass that takes but moments
+	// where the kernel answers; zero while it waits for something to do.
+	Busy time.Time
 }
 
 // New gives a Director that does nothing until Run.

@@ -60,14 +60,28 @@ func (d *Director) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		d.step()
 		d.pass()
 		d.watchSNAT(ctx)
+		d.rest()
 		if at := l.next(d); at.IsZero() {
 			timer.Stop()
 		} else {
 			timer.Reset(time.Until(at))
 		}
 	}
+}
+
+// step notes that Run gets on to something that the kernel is asked for.
+func (d *Director) step() { d.busy(time.Now()) }
+
+// rest notes that Run has nothing to do.
+func (d *Director) rest() { d.busy(time.Time{}) }
+
+func (d *Director) busy(since time.Time) {
+	d.mu.Lock()
+	d.stats.Busy = since
+	d.mu.Unlock()
 }
 
 // remember loads the state folder once. What is damaged there is an error, or with
@@ -148,6 +162,7 @@ func (d *Director) pass() {
 			full, req = false, nil
 		}
 	}
+	d.step()
 	var errs []error
 	lingered := !l.syncStop.IsZero() && !now.Before(l.syncStop)
 	if full || set != nil || d.takeRoles() || lingered {
@@ -162,6 +177,7 @@ func (d *Director) pass() {
 	if !l.poll.IsZero() && !now.Before(l.poll) {
 		d.pollDrains(now, &events)
 	}
+	d.step()
 	want, have := d.desired(full || quick, now, &events)
 	if d.takeFiltered() || full || quick {
 		errs = append(errs, d.keepSNAT(&events))

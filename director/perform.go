@@ -41,18 +41,31 @@ func (d *Director) perform(ops []Op, want ipvs.Table, events *[]Event) []error {
 	return append(errs, d.do(shrink, events)...)
 }
 
+// atOnce is how many operations the kernel is asked for in one step.
+const atOnce = 2000
+
+// ask has the kernel do ops, and gives the error of each.
+func (d *Director) ask(ops []Op) []error {
+	results := make([]error, len(ops))
+	for from := 0; from < len(ops); from += atOnce {
+		d.step()
+		copy(results[from:], d.options.Kernel.Apply(ops[from:min(from+atOnce, len(ops))]))
+	}
+	return results
+}
+
 // do applies ops and takes note of what came of each.
 func (d *Director) do(ops []Op, events *[]Event) []error {
 	if len(ops) == 0 {
 		return nil
 	}
-	results := d.options.Kernel.Apply(ops)
+	results := d.ask(ops)
 	var errs []error
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	touched := map[ipvs.ServiceKey]bool{}
 	for i, op := range ops {
-		if results == nil || results[i] == nil {
+		if results[i] == nil {
 			// The plan's own view of the table shares its maps with the shadow.
 			if e, there := d.shadow[op.Key]; there && !touched[op.Key] {
 				e.Destinations = maps.Clone(e.Destinations)

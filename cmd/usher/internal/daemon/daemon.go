@@ -75,7 +75,7 @@ type Daemon struct {
 
 	state   *stateFolder
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, watcher *part }
+	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, watcher, hangups *part }
 }
 
 type reloadOutcome struct {
@@ -130,6 +130,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if len(d.opts.Watch) > 0 {
 		d.parts.watcher = d.run(ctx, "watch", func(ctx context.Context) error { return d.watch(ctx, d.opts.Watch, before) })
 	}
+	d.parts.hangups = d.run(ctx, "hangups", d.hangups)
 	return d.serve(ctx)
 }
 
@@ -214,14 +215,36 @@ func (d *Daemon) serve(ctx context.Context) error {
 		case <-d.opts.Keep:
 			d.keep = true
 			return nil
+		case <-watchdog:
+			if d.alive() {
+				d.tell(d.opts.Notifier.Watchdog())
+			}
+		}
+	}
+}
+
+// alive tells whether the director gets on with its work. A kernel that refuses
+// something is no reason to be killed; one that does not answer is, with servers that
+// die and stay in; and so is a lock that is never given back, where this does not return.
+func (d *Daemon) alive() bool {
+	since := d.DirectorStats().Busy
+	if since.IsZero() || time.Since(since) <= d.opts.Notifier.WatchdogInterval() {
+		return true
+	}
+	d.log.Error("the director gets no further", "since", since)
+	return false
+}
+
+// hangups reloads at each signal that asks for it. A large configuration takes its
+// time, in which others have to be heard.
+func (d *Daemon) hangups(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
 		case <-d.opts.Hangup:
 			// The outcome is logged and an event; there is nobody to return it to.
 			_ = d.Reload(ctx)
-		case <-watchdog:
-			// A kernel that refuses something is no reason to be killed; a lock that
-			// is never given back is, and then this is not reached.
-			d.Health()
-			d.tell(d.opts.Notifier.Watchdog())
 		}
 	}
 }
@@ -232,6 +255,7 @@ func (d *Daemon) stop() error {
 	d.tell(d.opts.Notifier.Stopping())
 	d.log.Info("stopping")
 	d.parts.watcher.stop()
+	d.parts.hangups.stop()
 	d.changing.Lock() // a reload under way ends first
 	defer d.changing.Unlock()
 	d.parts.vrrp.stop() // priority 0 is out and no address is left when it returns

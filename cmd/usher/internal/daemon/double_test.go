@@ -31,6 +31,9 @@ type world struct {
 	watched  map[string]watch // BFD peers
 	told     []string         // to alerts
 	refuse   error            // what the director's next Apply says
+	apply    func()           // called in the director's Apply, if there
+	busy     time.Time        // since when the director is at one step
+	asked    chan struct{}    // after each look at the director's figures
 	noIPVS   error
 	silent   error // what VRRP says of maintenance
 
@@ -41,7 +44,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{tracks: map[string]vrrp.Adjustment{}, up: map[string]bool{}, watched: map[string]watch{}, activated: make(chan string, 16)}
+	return &world{tracks: map[string]vrrp.Adjustment{}, up: map[string]bool{}, watched: map[string]watch{}, activated: make(chan string, 16), asked: make(chan struct{}, 1)}
 }
 
 func (w *world) note(what string) {
@@ -182,6 +185,12 @@ func (f *fakeDirector) Configure(context.Context, director.Settings) error { ret
 func (f *fakeDirector) Apply(_ context.Context, list []director.VirtualServer) error {
 	(*world)(f).note("director apply")
 	f.mu.Lock()
+	apply := f.apply
+	f.mu.Unlock()
+	if apply != nil {
+		apply()
+	}
+	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.refuse; err != nil {
 		f.refuse = nil
@@ -239,7 +248,15 @@ func (f *fakeDirector) Quorum(name string) (up bool, reason string, known bool) 
 	return false, "", false
 }
 
-func (f *fakeDirector) Stats() director.Stats { return director.Stats{} }
+func (f *fakeDirector) Stats() director.Stats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case f.asked <- struct{}{}:
+	default:
+	}
+	return director.Stats{Busy: f.busy}
+}
 
 func (f *fakeDirector) Settings() []director.SettingStatus {
 	return []director.SettingStatus{{Name: "net.ipv4.vs.conntrack", Value: "1", Before: "0"}}

@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"usher/cmd/usher/internal/control"
+	"usher/cmd/usher/internal/events"
 )
 
 // TestOrder holds start and stop against the order that loses least: room for the
@@ -167,41 +169,134 @@ func TestSecondUsherIsRefused(t *testing.T) {
 	}
 }
 
-// TestServiceManager: systemd hears of the start, a reload and the stop.
-func TestServiceManager(t *testing.T) {
-	f := newFixture(t)
+// manager is a service manager's side of sd_notify.
+type manager struct {
+	t    *testing.T
+	conn *net.UnixConn
+}
+
+// managed has a fixture's daemon tell a service manager, which wants to hear within
+// watchdog that it is alive; 0 for never.
+func (f *fixture) managed(watchdog time.Duration) *manager {
+	f.t.Helper()
 	path := filepath.Join(f.dir, "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	defer conn.Close()
+	f.t.Cleanup(func() { conn.Close() })
 	f.notify = func(key string) string {
-		if key == "NOTIFY_SOCKET" {
-			return path
-		}
-		return ""
+		return map[string]string{"NOTIFY_SOCKET": path, "WATCHDOG_USEC": fmt.Sprint(watchdog.Microseconds())}[key]
 	}
-	next := func(want string) {
-		t.Helper()
-		buf := make([]byte, 512)
-		if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		n, err := conn.Read(buf)
-		if err != nil || !strings.HasPrefix(string(buf[:n]), want) {
-			t.Fatalf("got %q, %v, want %s", buf[:n], err, want)
-		}
+	return &manager{f.t, conn}
+}
+
+// next awaits what is said next.
+func (m *manager) next(want string) {
+	m.t.Helper()
+	buf := make([]byte, 512)
+	if err := m.conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		m.t.Fatal(err)
 	}
+	n, err := m.conn.Read(buf)
+	if err != nil || !strings.HasPrefix(string(buf[:n]), want) {
+		m.t.Fatalf("got %q, %v, want %s", buf[:n], err, want)
+	}
+}
+
+// said is everything that was said and not heard yet.
+func (m *manager) said() (all []string) {
+	m.t.Helper()
+	raw, err := m.conn.SyscallConn()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	buf := make([]byte, 512)
+	raw.Control(func(fd uintptr) {
+		for {
+			n, _, err := unix.Recvfrom(int(fd), buf, unix.MSG_DONTWAIT)
+			if err != nil {
+				return
+			}
+			all = append(all, string(buf[:n]))
+		}
+	})
+	return all
+}
+
+// TestServiceManager: systemd hears of the start, a reload and the stop.
+func TestServiceManager(t *testing.T) {
+	f := newFixture(t)
+	m := f.managed(0)
 	d, stop := f.start()
-	next("READY=1\nSTATUS=1 instance, 1 virtual server")
+	m.next("READY=1\nSTATUS=1 instance, 1 virtual server")
 	if err := d.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	next("RELOADING=1\nMONOTONIC_USEC=")
-	next("READY=1")
+	m.next("RELOADING=1\nMONOTONIC_USEC=")
+	m.next("READY=1")
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	next("STOPPING=1")
+	m.next("STOPPING=1")
+}
+
+// TestAliveInAReload: a reload that takes long, asked for by a signal, does not keep
+// the service manager from hearing that usher is alive.
+func TestAliveInAReload(t *testing.T) {
+	f := newFixture(t)
+	m := f.managed(20 * time.Millisecond)
+	d, stop := f.start()
+	m.next("READY=1")
+	begun, finished := make(chan struct{}), make(chan struct{})
+	finish := sync.OnceFunc(func() { close(finished) })
+	t.Cleanup(finish)
+	f.world.mu.Lock()
+	f.world.apply = sync.OnceFunc(func() {
+		close(begun)
+		<-finished
+	})
+	f.world.mu.Unlock()
+	f.hangup <- unix.SIGHUP
+	<-begun
+	m.said()
+	m.next("WATCHDOG=1")
+	m.next("WATCHDOG=1")
+	finish()
+	f.await(d, func(e events.Event) bool { return e.Kind == "reload" && e.To == "done" }, nil)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNotAlive: a director that gets no further, for longer than the service manager
+// waits between two words, is not said to be alive, and again when it does.
+func TestNotAlive(t *testing.T) {
+	f := newFixture(t)
+	m := f.managed(20 * time.Millisecond)
+	f.start()
+	m.next("READY=1")
+	m.next("WATCHDOG=1")
+	busy := func(since time.Time) {
+		f.world.mu.Lock()
+		f.world.busy = since
+		f.world.mu.Unlock()
+	}
+	busy(time.Now().Add(-time.Minute))
+	looked := func() { // once and again, after what was under way
+		for range 3 {
+			<-f.world.asked
+		}
+	}
+	looked()
+	m.said()
+	looked()
+	if got := m.said(); len(got) > 0 {
+		t.Errorf("%q is said of a director that hangs", got)
+	}
+	if !strings.Contains(f.log.String(), "the director gets no further") {
+		t.Errorf("it is not told: %s", f.log)
+	}
+	busy(time.Time{})
+	m.next("WATCHDOG=1")
 }
