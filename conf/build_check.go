@@ -280,7 +280,7 @@ func (b *builder) needsTLS(n *node) {
 	if len(n.values) == 0 {
 		return
 	}
-	for _, k := range tlsKeys(false) {
+	for _, k := range tlsAlone {
 		if n.given(k.name) {
 			b.complain(n.at(k.name), "Key without effect", "%s needs tls = true.", k.name)
 		}

@@ -11,6 +11,9 @@ import (
 	"usher/healthcheck"
 )
 
+// poolAlias names the keys of the fields of a pool that are called otherwise.
+var poolAlias = map[string]string{"need": "checks_needed", "snat": "snat_addresses", "real": "real_server", "sorry": "sorry_server", "forward": "forward_method"}
+
 // virtualServer makes a pool and the targets of its checks.
 func (b *builder) virtualServer(n *node) VirtualServer {
 	v := director.VirtualServer{
@@ -21,7 +24,7 @@ func (b *builder) virtualServer(n *node) VirtualServer {
 	}
 	v.Keys, v.Address = b.keys(n)
 	v.Service = b.service(n, v.Keys)
-	p := &places{node: n, alias: map[string]string{"need": "checks_needed", "snat": "snat_addresses", "real": "real_server", "sorry": "sorry_server", "forward": "forward_method"}}
+	p := &places{node: n, alias: poolAlias}
 	p.lists = map[string][]spot{"real_server": make([]spot, 0, len(n.all("real_server")))}
 	b.places[n.label()] = p
 	if len(v.Keys) == 0 {
@@ -34,6 +37,7 @@ func (b *builder) virtualServer(n *node) VirtualServer {
 	v.Real = slices.Grow(v.Real, len(n.all("real_server")))
 	if len(s.checks) > 0 {
 		out.Targets = slices.Grow(out.Targets, len(n.all("real_server")))
+		s.room = make([]healthcheck.Check, 0, len(n.all("real_server"))*len(s.checks))
 	}
 	for _, r := range n.all("real_server") {
 		s.server(r, "real_server", &v.Real, s.checks, &out.Targets)
@@ -138,6 +142,8 @@ type serverBuilder struct {
 	checks []*node              // of the virtual server, which its real servers inherit
 	made   map[*node]*madeCheck // by its block
 	base   *healthcheck.Target  // what the targets of all servers have in common; nil before the first
+	room   []healthcheck.Check  // for the checks that all servers inherit, made at once
+	sound  []*node              // checks of which only the address may be wrong at another server
 }
 
 // madeCheck is a check but for the server that it is of.
@@ -247,11 +253,18 @@ func (s *serverBuilder) target(addr netip.AddrPort, checks []*node) healthcheck.
 	}
 	t := *s.base
 	t.ID.RealServer = addr
-	t.Checks = make([]healthcheck.Check, len(checks))
+	t.Checks = s.take(len(checks))
+	direct := true
 	for i, c := range checks {
 		s.check(&t.Checks[i], c, addr)
+		direct = direct && s.made[c].direct
 	}
-	all := t.Validate()
+	var all []error
+	if direct && slices.Equal(checks, s.sound) {
+		all = t.ValidateAddresses()
+	} else if all = t.Validate(); direct && len(all) == 0 {
+		s.sound = checks
+	}
 	if len(all) == 0 {
 		return t
 	}
@@ -269,4 +282,14 @@ func (s *serverBuilder) target(addr netip.AddrPort, checks []*node) healthcheck.
 		s.blame(err, s.places)
 	}
 	return t
+}
+
+// take is room for n checks.
+func (s *serverBuilder) take(n int) []healthcheck.Check {
+	if len(s.room)+n > cap(s.room) {
+		return make([]healthcheck.Check, n)
+	}
+	from := len(s.room)
+	s.room = s.room[:from+n]
+	return s.room[from : from+n : from+n]
 }

@@ -81,13 +81,15 @@ func (b *block) has(name string) bool { return b.named(name) != nil }
 
 // named is the key of a name, nil where the schema has none.
 func (b *block) named(name string) *key {
-	if b.index == nil {
-		b.index = make(map[string]*key, len(b.keys))
-		for i := range b.keys {
-			b.index[b.keys[i].name] = &b.keys[i]
+	if b.index != nil {
+		return b.index[name]
+	}
+	for i := range b.keys {
+		if b.keys[i].name == name {
+			return &b.keys[i]
 		}
 	}
-	return b.index[name]
+	return nil
 }
 
 func (n *node) text(name string) string             { return get[string](n, name) }

@@ -154,8 +154,8 @@ func build(servers []*piece, texts []text, s *scope) bool {
 	return !failed.Load()
 }
 
-// maker makes virtual servers one after the other. Nothing of it is shared: schemas
-// and scopes fill up as they are used.
+// maker makes virtual servers one after the other. Nothing of it is shared, as scopes
+// fill up as they are used.
 type maker struct {
 	scope   *scope
 	reader  *reader

@@ -14,14 +14,14 @@ import (
 // reader turns files into a tree of nodes, by the schema.
 type reader struct {
 	scope *scope
-	top   *block // the schema, of this reader alone
+	top   *block // the schema
 	diags hcl.Diagnostics
 }
 
 // read reads all files into one node whose blocks are the top-level ones.
 func (r *reader) read(sources []*source) *node {
 	root := &node{spec: r.top, blocks: map[string][]*node{}}
-	want := *bodySchema(r.top)
+	want := *r.top.body
 	want.Blocks = append(slices.Clone(want.Blocks), hcl.BlockHeaderSchema{Type: "locals"}, hcl.BlockHeaderSchema{Type: "variable", LabelNames: []string{"name"}})
 	for _, src := range sources {
 		ctx := r.scope.context(src.name)
@@ -43,22 +43,6 @@ func (r *reader) read(sources []*source) *node {
 // costs, and large configurations have none.
 func hasDynamic(b *hclsyntax.Body) bool {
 	return slices.ContainsFunc(b.Blocks, func(c *hclsyntax.Block) bool { return c.Type == "dynamic" || hasDynamic(c.Body) })
-}
-
-// bodySchema is HCL's view of a block's schema.
-func bodySchema(b *block) *hcl.BodySchema {
-	if b.body != nil {
-		return b.body
-	}
-	s := &hcl.BodySchema{}
-	for _, k := range b.keys {
-		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: k.name})
-	}
-	for _, c := range b.blocks {
-		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: c.name, LabelNames: c.labels})
-	}
-	b.body = s
-	return s
 }
 
 // children reads blocks into their parent.
@@ -98,7 +82,7 @@ func (r *reader) unknownVariant(spec *block, n *node) {
 
 // body reads arguments and blocks of one block.
 func (r *reader) body(n *node, body hcl.Body, ctx *hcl.EvalContext) {
-	content, diags := body.Content(bodySchema(n.spec))
+	content, diags := body.Content(n.spec.body)
 	for _, d := range diags {
 		r.diags = append(r.diags, r.improve(d, n))
 	}

@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -68,8 +70,8 @@ type block struct {
 	// variants, where there are any, are the block's schema by its first label.
 	variants []*block
 
-	index map[string]*key // of keys, made when first needed
-	body  *hcl.BodySchema // HCL's view, made when first needed
+	index map[string]*key // of keys, where they are many
+	body  *hcl.BodySchema // HCL's view
 }
 
 // variant finds the schema of a block with labels.
@@ -90,9 +92,34 @@ func (b *block) variant(labels []string) (*block, bool) {
 const forever = 31 * 24 * time.Hour
 
 // schema is the table of every block and key there is. What reads files, names
-// defaults and writes the reference has it from here alone.
-func schema() *block {
-	return &block{blocks: []*block{globalBlock(), instanceBlock(), groupBlock(), bfdBlock(), virtualServerBlock()}}
+// defaults and writes the reference has it from here alone. Nobody changes it.
+var schema = sync.OnceValue(func() *block {
+	top := &block{blocks: []*block{globalBlock(), instanceBlock(), groupBlock(), bfdBlock(), virtualServerBlock()}}
+	top.prepare()
+	return top
+})
+
+// few is how many keys are found sooner by a look at each than by their hash.
+const few = 12
+
+// prepare fills in what is derived, of the block and all within.
+func (b *block) prepare() {
+	b.body = &hcl.BodySchema{}
+	for _, k := range b.keys {
+		b.body.Attributes = append(b.body.Attributes, hcl.AttributeSchema{Name: k.name})
+	}
+	for _, c := range b.blocks {
+		b.body.Blocks = append(b.body.Blocks, hcl.BlockHeaderSchema{Type: c.name, LabelNames: c.labels})
+	}
+	if len(b.keys) > few {
+		b.index = make(map[string]*key, len(b.keys))
+		for i := range b.keys {
+			b.index[b.keys[i].name] = &b.keys[i]
+		}
+	}
+	for _, within := range slices.Concat(b.blocks, b.variants) {
+		within.prepare()
+	}
 }
 
 // alertBlocks are who hears of changes; on and its default depend on what changes.

@@ -102,6 +102,9 @@ func httpKeys() []key {
 	}
 }
 
+// tlsAlone are the keys of TLS without the choice.
+var tlsAlone = tlsKeys(false)
+
 // tlsKeys are the keys of TLS; where it is a choice, the key tls makes it.
 func tlsKeys(choice bool) []key {
 	keys := []key{

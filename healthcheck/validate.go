@@ -104,19 +104,38 @@ func (c *Check) validateTimes(v *mistakes) {
 		"a udp check without require_reply waits its timeout out, and is always slow")
 }
 
-// validateWay looks at where the probe goes.
+// ValidateAddresses finds the mistakes of a target without source addresses and
+// true-path checks that Validate would find beside those of another one that
+// differs from it in its checks' addresses alone.
+func (t *Target) ValidateAddresses() []error {
+	var v mistakes
+	for i := range t.Checks {
+		switch c := &t.Checks[i]; c.Type {
+		case TypeExec, TypeFile, TypePassive:
+		default:
+			c.validateAddress(&v)
+		}
+	}
+	return v.list
+}
+
+// validateAddress looks at where a probe goes.
+func (c *Check) validateAddress(v *mistakes) {
+	addr := c.Address.Addr()
+	v.when(!addr.IsValid(), "address", "give the server's address", "there is no address to probe")
+	v.when(c.Address.Port() == 0 && c.Type != TypePing && c.Type != TypeBFD, "port", "give the port of the probe", "there is no port to probe")
+	if addr.IsMulticast() || addr.IsUnspecified() {
+		v.when(true, "address", "give a server's own address", "%s cannot be probed", addr)
+	}
+}
+
+// validateWay looks at the way of the probe.
 func (c *Check) validateWay(v *mistakes) {
 	switch c.Type {
 	case TypeExec, TypeFile, TypePassive:
 		return
-	case TypePing, TypeBFD:
-		v.when(!c.Address.Addr().IsValid(), "address", "give the server's address", "there is no address to probe")
-	default:
-		v.when(!c.Address.Addr().IsValid(), "address", "give the server's address", "there is no address to probe")
-		v.when(c.Address.Port() == 0, "port", "give the port of the probe", "there is no port to probe")
 	}
-	v.when(c.Address.Addr().IsMulticast() || c.Address.Addr().IsUnspecified(), "address", "give a server's own address",
-		"%s cannot be probed", c.Address.Addr())
+	c.validateAddress(v)
 	if c.Bind.IsValid() && c.Address.Addr().IsValid() && !c.Bind.Addr().IsUnspecified() {
 		v.when(c.Bind.Addr().Unmap().Is4() != c.Address.Addr().Unmap().Is4(), "bind_address", "give one of the same family",
 			"%s cannot be the source of a probe to %s", c.Bind.Addr(), c.Address.Addr())
