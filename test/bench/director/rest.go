@@ -26,7 +26,7 @@ func rest(ctx context.Context, p *lab.Process) error {
 }
 
 // calm waits until this machine has next to nothing to do: what the trial before has
-// left in the kernel is taken down in the background.
+// left in the kernel is taken down in the background, and the lab of this one made.
 func calm(ctx context.Context) error {
 	if err := lull(ctx, nil, 10*tick, busy); err != nil {
 		return fmt.Errorf("wait until the machine is calm: %w", err)

@@ -97,9 +97,6 @@ type bench struct {
 func (m bench) trial(ctx context.Context, p program, what plan, reloads int) (r result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute)
 	defer cancel()
-	if err := calm(ctx); err != nil {
-		return r, err
-	}
 	b, err := open(ctx, m.base, m.usher)
 	if err != nil {
 		return r, err
@@ -112,6 +109,9 @@ func (m bench) trial(ctx context.Context, p program, what plan, reloads int) (r 
 		}
 	}
 	if err := p.write(b.node, what); err != nil {
+		return r, err
+	}
+	if err := calm(ctx); err != nil { // also after what has just been made
 		return r, err
 	}
 	begin := time.Now()
