@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,15 +28,14 @@ type builder struct {
 	instances map[string]*node
 	servers   map[string]*node
 	sessions  map[string]*node
-	places    map[string]*places       // of each virtual server, by name
-	seen      map[netip.AddrPort]*node // of the servers of one virtual server
+	places    map[string]*places // of each virtual server, by name
 }
 
 // newBuilder knows the places that the reader complained of.
 func newBuilder(told hcl.Diagnostics) *builder {
 	b := &builder{
 		bad: map[string]bool{}, told: map[string]bool{}, instances: map[string]*node{}, servers: map[string]*node{}, sessions: map[string]*node{},
-		places: map[string]*places{}, seen: map[netip.AddrPort]*node{},
+		places: map[string]*places{},
 	}
 	for _, d := range told {
 		if d.Subject != nil {

@@ -25,27 +25,32 @@ func (b *builder) virtualServer(n *node) VirtualServer {
 	v.Keys, v.Address = b.keys(n)
 	v.Service = b.service(n, v.Keys)
 	p := &places{node: n, alias: poolAlias}
-	p.lists = map[string][]spot{"real_server": make([]spot, 0, len(n.all("real_server")))}
 	b.places[n.label()] = p
 	if len(v.Keys) == 0 {
 		p.spoil("address", "port", "protocol", "persistence_netmask")
 	}
 
 	out := VirtualServer{}
-	clear(b.seen)
+	real, sorry := n.all("real_server"), n.all("sorry_server")
 	s := &serverBuilder{builder: b, n: n, v: &v, places: p, checks: b.checksOf(n, nil), made: map[*node]*madeCheck{}}
-	v.Real = slices.Grow(v.Real, len(n.all("real_server")))
-	if len(s.checks) > 0 {
-		out.Targets = slices.Grow(out.Targets, len(n.all("real_server")))
-		s.room = make([]healthcheck.Check, 0, len(n.all("real_server"))*len(s.checks))
+	s.spots = make([]spot, 0, len(real)+len(sorry))
+	if len(real)+len(sorry) > few {
+		s.seen = make(map[netip.AddrPort]*node, len(real)+len(sorry))
 	}
-	for _, r := range n.all("real_server") {
+	v.Real = slices.Grow(v.Real, len(real))
+	if len(s.checks) > 0 {
+		out.Targets = slices.Grow(out.Targets, len(real))
+		s.room = make([]healthcheck.Check, 0, len(real)*len(s.checks))
+	}
+	for _, r := range real {
 		s.server(r, "real_server", &v.Real, s.checks, &out.Targets)
 	}
-	for _, r := range n.all("sorry_server") {
+	good := len(s.spots)
+	for _, r := range sorry {
 		s.server(r, "sorry_server", &v.Sorry, nil, &out.Targets)
 	}
-	if len(v.Real) == 0 && len(n.all("real_server")) == 0 {
+	p.lists = map[string][]spot{"real_server": s.spots[:good], "sorry_server": s.spots[good:]}
+	if len(real) == 0 {
 		b.complain(n.header, "Virtual server without real servers", "%q has no real_server.", n.label())
 	}
 	out.VirtualServer = v // validated with all others, by sets
@@ -136,14 +141,24 @@ func (n *node) bad(name string) bool { return n.given(name) && n.values[name].ba
 // serverBuilder makes the servers of one pool.
 type serverBuilder struct {
 	*builder
-	n      *node
-	v      *director.VirtualServer
-	places *places
-	checks []*node              // of the virtual server, which its real servers inherit
-	made   map[*node]*madeCheck // by its block
-	base   *healthcheck.Target  // what the targets of all servers have in common; nil before the first
-	room   []healthcheck.Check  // for the checks that all servers inherit, made at once
-	sound  []*node              // checks of which only the address may be wrong at another server
+	n        *node
+	v        *director.VirtualServer
+	places   *places
+	spots    []spot                   // of the servers that are good, real ones and then sorry ones
+	seen     map[netip.AddrPort]*node // of these, where they are many
+	checks   []*node                  // of the virtual server, which its real servers inherit
+	made     map[*node]*madeCheck     // by its block
+	defaults []fallback               // of the keys that were asked for so far
+	base     *healthcheck.Target      // what the targets of all servers have in common; nil before the first
+	room     []healthcheck.Check      // for the checks that all servers inherit, made at once
+	sound    []*node                  // checks of which only the address may be wrong at another server
+}
+
+// fallback is the number that servers of a kind have for a key that they do not give.
+type fallback struct {
+	spec  *block
+	name  string
+	value int
 }
 
 // madeCheck is a check but for the server that it is of.
@@ -163,12 +178,14 @@ func (s *serverBuilder) server(r *node, kind string, list *[]director.RealServer
 	if !ported && len(s.v.Keys) == 1 && s.v.Keys[0].Mark == 0 {
 		addr = netip.AddrPortFrom(addr.Addr(), s.v.Keys[0].Port)
 	}
-	if earlier := s.seen[addr]; earlier != nil {
+	if earlier := s.earlier(addr); earlier != nil {
 		s.complain(r.own(), "Server given twice", "The server %s is in %q at %s already.", addr, s.n.label(), place(earlier.header))
 		s.places.spoil("quorum", "hysteresis")
 		return
 	}
-	s.seen[addr] = r
+	if s.seen != nil {
+		s.seen[addr] = r
+	}
 	server := director.RealServer{
 		Address: addr, Weight: s.inherit(r, "weight"), Forward: s.v.Forward,
 		Upper: uint32(s.inherit(r, "upper_threshold")), Lower: uint32(s.inherit(r, "lower_threshold")),
@@ -190,18 +207,46 @@ func (s *serverBuilder) server(r *node, kind string, list *[]director.RealServer
 		*targets = append(*targets, t)
 	}
 	*list = append(*list, server)
-	s.places.lists[kind] = append(s.places.lists[kind], spot{node: r, at: r.own()})
+	s.spots = append(s.spots, spot{node: r, at: r.own()})
+}
+
+// earlier is the server of the same address that there was before, if any.
+func (s *serverBuilder) earlier(addr netip.AddrPort) *node {
+	if s.seen != nil {
+		return s.seen[addr]
+	}
+	at := 0
+	for _, list := range [...][]director.RealServer{s.v.Real, s.v.Sorry} {
+		for i := range list {
+			if list[i].Address == addr {
+				return s.spots[at].node
+			}
+			at++
+		}
+	}
+	return nil
 }
 
 // inherit is a number of the server, or of the virtual server where it gives none.
 func (s *serverBuilder) inherit(r *node, name string) int {
-	if r.spec.has(name) && (r.given(name) || !s.n.spec.has(name) || r.spec.key(name).value != nil) {
+	if r.given(name) {
 		return r.number(name)
 	}
-	if !r.spec.has(name) {
-		return 0
+	for _, d := range s.defaults {
+		if d.spec == r.spec && d.name == name {
+			return d.value
+		}
 	}
-	return s.n.number(name)
+	d := fallback{spec: r.spec, name: name}
+	switch {
+	case !r.spec.has(name):
+	case !s.n.spec.has(name) || r.spec.key(name).value != nil:
+		d.value = r.number(name)
+	default:
+		d.value = s.n.number(name)
+	}
+	s.defaults = append(s.defaults, d)
+	return d.value
 }
 
 // tunnel is the encapsulation of a server, its own or the virtual server's.

@@ -67,8 +67,10 @@ func (p *plainReader) node() *node {
 	n := p.nodes[p.used]
 	p.used++
 	clear(n.values)
-	for name, all := range n.blocks {
-		n.blocks[name] = all[:0]
+	if len(n.blocks) > 0 {
+		for name, all := range n.blocks {
+			n.blocks[name] = all[:0]
+		}
 	}
 	n.labels, n.dir = n.labels[:0], p.dir
 	return n
@@ -102,15 +104,30 @@ func (p *plainReader) complete(n *node) bool {
 		if !spec.many {
 			return false
 		}
-		clear(p.seen)
-		for _, c := range all {
-			p.seen[c.label()] = true
-		}
-		if len(p.seen) < len(all) {
+		if p.twice(all) {
 			return false
 		}
 	}
 	return true
+}
+
+// twice tells whether two blocks have the same label.
+func (p *plainReader) twice(all []*node) bool {
+	if len(all) > few {
+		clear(p.seen)
+		for _, c := range all {
+			p.seen[c.label()] = true
+		}
+		return len(p.seen) < len(all)
+	}
+	for i, c := range all {
+		for _, other := range all[:i] {
+			if c.label() == other.label() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // item reads an argument or a block, but for what ends its line.

@@ -99,7 +99,8 @@ var schema = sync.OnceValue(func() *block {
 	return top
 })
 
-// few is how many keys are found sooner by a look at each than by their hash.
+// few is how many keys, or servers, are found sooner by a look at each than by their
+// hash.
 const few = 12
 
 // prepare fills in what is derived, of the block and all within.

@@ -16,9 +16,9 @@ import (
 // clock or the kernel. The zero value is not ready, see NewPool.
 type Pool struct {
 	config  VirtualServer
-	rank    int       // place among all pools, in configured order
-	members []*member // real servers, then sorry servers, in configured order
-	index   map[netip.AddrPort]*member
+	rank    int                        // place among all pools, in configured order
+	members []*member                  // real servers, then sorry servers, in configured order
+	index   map[netip.AddrPort]*member // of members, where they are many
 	leaving map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving
 
 	up       bool // quorum is there
@@ -92,16 +92,17 @@ func (p *Pool) Update(config VirtualServer, have ipvs.Table, now time.Time) {
 }
 
 func (p *Pool) configure(config VirtualServer, have ipvs.Table, now time.Time) {
-	before, count := p.index, len(config.Real)+len(config.Sorry)
-	p.config, p.members, p.index = config, make([]*member, 0, count), make(map[netip.AddrPort]*member, count)
+	before, count := *p, len(config.Real)+len(config.Sorry)
+	p.config, p.members = config, make([]*member, 0, count)
 	var room []member // for all of a new pool
-	if before == nil {
+	if before.members == nil {
 		room = make([]member, count)
 	}
 	add := func(rs RealServer, sorry bool) {
-		m, known := before[rs.Address]
-		if !known || m.sorry != sorry {
-			if known = false; len(room) > 0 {
+		m := before.find(rs.Address)
+		known := m != nil && m.sorry == sorry
+		if !known {
+			if len(room) > 0 {
 				m, room = &room[0], room[1:]
 			} else {
 				m = new(member)
@@ -123,7 +124,7 @@ func (p *Pool) configure(config VirtualServer, have ipvs.Table, now time.Time) {
 			m.adopt(rs, config.Keys, have)
 		}
 		m.config, m.sorry = rs, sorry
-		p.members, p.index[rs.Address] = append(p.members, m), m
+		p.members = append(p.members, m)
 	}
 	for _, rs := range config.Real {
 		add(rs, false)
@@ -131,10 +132,24 @@ func (p *Pool) configure(config VirtualServer, have ipvs.Table, now time.Time) {
 	for _, rs := range config.Sorry {
 		add(rs, true)
 	}
+	p.order()
 	if p.sorry != nil && !slices.Contains(p.members, p.sorry) {
 		p.sorry = nil
 	}
 	p.release(have)
+}
+
+// few is how many servers are found sooner by a look at each than by their hash.
+const few = 16
+
+// order makes the index of the members.
+func (p *Pool) order() {
+	if p.index = nil; len(p.members) > few {
+		p.index = make(map[netip.AddrPort]*member, len(p.members))
+		for _, m := range p.members {
+			p.index[m.config.Address] = m
+		}
+	}
 }
 
 // adopt notes whether the kernel has the server in any of the pool's services.
@@ -186,16 +201,25 @@ func destinationKey(key ipvs.ServiceKey, rs RealServer) ipvs.DestinationKey {
 	return ipvs.DestinationKey{Address: rs.Address.Addr().Unmap(), Port: port}
 }
 
+// find gives the server with an address, nil for none.
 func (p *Pool) find(rs netip.AddrPort) *member {
-	return p.index[rs]
+	if p.index != nil {
+		return p.index[rs]
+	}
+	for _, m := range p.members {
+		if m.config.Address == rs {
+			return m
+		}
+	}
+	return nil
 }
 
 // at gives the server that a destination is, which may have the service's port.
 func (p *Pool) at(dest ipvs.DestinationKey) *member {
-	if m := p.index[netip.AddrPortFrom(dest.Address, dest.Port)]; m != nil {
+	if m := p.find(netip.AddrPortFrom(dest.Address, dest.Port)); m != nil {
 		return m
 	}
-	return p.index[netip.AddrPortFrom(dest.Address, 0)]
+	return p.find(netip.AddrPortFrom(dest.Address, 0))
 }
 
 // SetVerdict takes what the checks say of a server. It tells whether that is news.
@@ -229,14 +253,14 @@ func (p *Pool) SetOverride(rs netip.AddrPort, o Override, now time.Time) bool {
 func (p *Pool) Clone() *Pool {
 	c := *p
 	c.members = make([]*member, len(p.members))
-	c.index = make(map[netip.AddrPort]*member, len(p.members))
 	for i, m := range p.members {
 		copied := *m
-		c.members[i], c.index[m.config.Address] = &copied, &copied
+		c.members[i] = &copied
 		if m == p.sorry {
 			c.sorry = c.members[i]
 		}
 	}
+	c.order()
 	c.leaving = map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving{}
 	for key, l := range p.leaving {
 		c.leaving[key] = maps.Clone(l)

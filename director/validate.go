@@ -17,8 +17,8 @@ func Schedulers() []string { return slices.Clone(schedulers) }
 
 // Validate gives everything that is wrong with a virtual server, as *FieldError.
 func (vs VirtualServer) Validate() []error {
-	c := checker{seen: make(map[netip.AddrPort]bool, len(vs.Real))}
-	c.check(vs)
+	c := checker{}
+	c.check(&vs)
 	return c.errs
 }
 
@@ -28,8 +28,9 @@ func ValidateSet(servers []VirtualServer) []error {
 	var errs []error
 	names := make(map[string]bool, len(servers))
 	owner := make(map[ipvs.ServiceKey]string, len(servers))
-	c := checker{seen: map[netip.AddrPort]bool{}}
-	for _, vs := range servers {
+	c := checker{}
+	for i := range servers {
+		vs := &servers[i]
 		c.check(vs)
 		errs, c.errs = append(errs, c.errs...), nil
 		if names[vs.Name] {
@@ -55,19 +56,21 @@ func ValidateSet(servers []VirtualServer) []error {
 
 // checker gathers what is wrong with virtual servers, one at a time.
 type checker struct {
-	vs   VirtualServer
-	seen map[netip.AddrPort]bool // servers, real and sorry
+	vs   *VirtualServer
+	seen map[netip.AddrPort]bool // servers, real and sorry, where they are many
 	errs []error
 }
 
 // check looks at one virtual server.
-func (c *checker) check(vs VirtualServer) {
+func (c *checker) check(vs *VirtualServer) {
 	c.vs = vs
-	clear(c.seen)
+	if c.seen = nil; len(vs.Real)+len(vs.Sorry) > few {
+		c.seen = make(map[netip.AddrPort]bool, len(vs.Real)+len(vs.Sorry))
+	}
 	c.service()
 	c.pool()
-	c.servers("real_server", vs.Real)
-	c.servers("sorry_server", vs.Sorry)
+	c.servers("real_server", vs.Real, nil)
+	c.servers("sorry_server", vs.Sorry, vs.Real)
 	c.snat()
 }
 
@@ -200,22 +203,34 @@ type element struct {
 
 func (e element) key() string { return fmt.Sprintf("%s[%d]", e.block, e.index) }
 
-func (c *checker) servers(block string, list []RealServer) {
-	for i, rs := range list {
-		at := element{block, i}
+// servers looks at a list, before which there was another.
+func (c *checker) servers(block string, list, earlier []RealServer) {
+	for i := range list {
+		at, rs := element{block, i}, &list[i]
 		if !rs.Address.Addr().IsValid() {
 			c.add(at.key(), "it has no address", "")
 			continue
 		}
-		if c.seen[rs.Address] {
+		if c.again(rs.Address, earlier, list[:i]) {
 			c.add(at.key(), fmt.Sprintf("%s is there twice", rs.Address), "remove one")
 		}
-		c.seen[rs.Address] = true
 		c.server(at, rs)
 	}
 }
 
-func (c *checker) server(at element, rs RealServer) {
+// again tells whether a server in the lists before has the same address.
+func (c *checker) again(addr netip.AddrPort, before ...[]RealServer) bool {
+	if c.seen != nil {
+		was := c.seen[addr]
+		c.seen[addr] = true
+		return was
+	}
+	return slices.ContainsFunc(before, func(list []RealServer) bool {
+		return slices.ContainsFunc(list, func(rs RealServer) bool { return rs.Address == addr })
+	})
+}
+
+func (c *checker) server(at element, rs *RealServer) {
 	if rs.Weight < 0 || rs.Weight > 65535 {
 		c.add(at.key()+".weight", fmt.Sprintf("%d is outside 0 to 65535", rs.Weight), "")
 	}
@@ -244,7 +259,7 @@ func (c *checker) server(at element, rs RealServer) {
 	}
 }
 
-func (c *checker) tunnel(at element, rs RealServer) {
+func (c *checker) tunnel(at element, rs *RealServer) {
 	t := rs.Tunnel
 	switch {
 	case rs.Forward != Tun:
