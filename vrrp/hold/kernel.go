@@ -30,8 +30,9 @@ type Kernel interface {
 	Warm()
 	// Announce sends one gratuitous ARP or unsolicited neighbour advertisement.
 	Announce(a Announcement) error
-	// Watch reports changes made by anybody, until the context ends. Where
-	// changes may have been missed it reports a zero Change.
+	// Watch reports changes made by anybody, until the context ends. Where changes
+	// may have been missed, as before it began, it reports each interface that is not
+	// what it was, and then a zero Change.
 	Watch(ctx context.Context, report func(Change)) error
 }
 

@@ -247,6 +247,7 @@ func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
 	k.next++
 	k.watchers[id] = report
 	k.mu.Unlock()
+	report(hold.Change{})
 	<-ctx.Done()
 	k.mu.Lock()
 	delete(k.watchers, id)

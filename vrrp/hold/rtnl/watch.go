@@ -1,8 +1,11 @@
 package rtnl
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"net"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -20,13 +23,14 @@ func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
 	defer s.Close()
 	stop := context.AfterFunc(ctx, s.Close)
 	defer stop()
+	k.review(report)
 	for {
 		msgs, from, err := s.Receive()
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err == unix.ENOBUFS:
-			report(hold.Change{})
+			k.review(report)
 			continue
 		case err != nil:
 			return fmt.Errorf("vrrp: watch addresses: %w", err)
@@ -54,6 +58,21 @@ func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
 			}
 		}
 	}
+}
+
+// review reports what may have happened unheard: before the watch began, or because
+// more happened than the socket holds.
+func (k *Kernel) review(report func(hold.Change)) {
+	k.mu.Lock()
+	known := maps.Clone(k.links)
+	k.mu.Unlock()
+	for name, was := range known {
+		if is, err := net.InterfaceByName(name); err != nil || is.Index != was.Index || !bytes.Equal(is.HardwareAddr, was.HardwareAddr) {
+			k.forget(name)
+			report(hold.Change{Link: name})
+		}
+	}
+	report(hold.Change{})
 }
 
 // subscribe joins groups of rtnetlink once the filter is there, so that nothing comes

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -59,5 +61,44 @@ func TestWatchFromTheStart(t *testing.T) {
 	close(stop)
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestChangedBeforeTheWatch: what an interface became since it was first used is told
+// when the watch begins.
+func TestChangedBeforeTheWatch(t *testing.T) {
+	pair(t)
+	k := open(t)
+	if err := k.Prepare("u0"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		mac  byte
+		want []hold.Change
+	}{
+		{7, []hold.Change{{Link: "u0"}, {}}},
+		{7, []hold.Change{{}}}, // as it was
+	} {
+		link, err := netlink.LinkByName("u0")
+		if err == nil {
+			err = netlink.LinkSetHardwareAddr(link, net.HardwareAddr{2, 0, 0, 0, 0, c.mac})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []hold.Change
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		err = k.Watch(ctx, func(c hold.Change) {
+			if told = append(told, c); c == (hold.Change{}) {
+				cancel()
+			}
+		})
+		cancel()
+		if err != nil || !slices.Equal(told, c.want) {
+			t.Errorf("told %v, %v, want %v", told, err, c.want)
+		}
+		if err := k.Prepare("u0"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
