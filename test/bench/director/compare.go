@@ -16,24 +16,14 @@ const (
 	reloadBound = 1.0 / 20
 )
 
-// starts is how often each program starts in each round, and reloads how often usher
-// reloads after the last of them. keepalived does once: it takes long.
-const (
-	starts  = 3
-	reloads = 3
-)
+// reloads is how often usher reloads in each round. keepalived does once: it takes
+// long.
+const reloads = 3
 
 // series are the times of one program in one setting.
 type series struct {
 	start, programmed, reload []time.Duration
 	operations                string
-}
-
-func (s *series) add(r result) {
-	s.start = append(s.start, r.start)
-	s.programmed = append(s.programmed, r.programmed)
-	s.reload = append(s.reload, r.reloads...)
-	s.operations = r.operations
 }
 
 // compare runs both programs by turns, without checks and with, as many rounds as
@@ -57,19 +47,16 @@ func (b bench) compare(ctx context.Context, o options) error {
 				times   *series
 				reloads int
 			}{{keepalived{}, &other[i], 1}, {usherProgram{b.usher}, &usher[i], reloads}} {
-				for n := range starts {
-					reloads := 0
-					if n == starts-1 {
-						reloads = turn.reloads
-					}
-					r, err := b.trial(ctx, turn.program, what, reloads)
-					if err != nil {
-						return fmt.Errorf("%s with %d services (%s): %w", turn.program.name(), o.services, s.title, err)
-					}
-					turn.times.add(r)
-					fmt.Fprintf(os.Stderr, "round %d, %s, checks %t: start %.2f s (%.2f s from the first service on), reload %.3f s\n",
-						round+1, turn.program.name(), s.checks, r.start.Seconds(), r.programmed.Seconds(), median(r.reloads).Seconds())
+				r, err := b.trial(ctx, turn.program, what, turn.reloads)
+				if err != nil {
+					return fmt.Errorf("%s with %d services (%s): %w", turn.program.name(), o.services, s.title, err)
 				}
+				turn.times.start = append(turn.times.start, r.start)
+				turn.times.programmed = append(turn.times.programmed, r.programmed)
+				turn.times.reload = append(turn.times.reload, r.reloads...)
+				turn.times.operations = r.operations
+				fmt.Fprintf(os.Stderr, "round %d, %s, checks %t: start %.2f s (%.2f s from the first service on), reload %.3f s\n",
+					round+1, turn.program.name(), s.checks, r.start.Seconds(), r.programmed.Seconds(), median(r.reloads).Seconds())
 			}
 		}
 		if took := time.Since(began); time.Since(begun)+took > o.budget {
@@ -77,7 +64,7 @@ func (b bench) compare(ctx context.Context, o options) error {
 		}
 	}
 	for i, s := range settings {
-		fmt.Printf("\n%d services of %d servers, %s. Medians of %d starts, in seconds:\n\n", o.services, servers, s.title, len(other[i].start))
+		fmt.Printf("\n%d services of %d servers, %s. Medians of %d rounds, in seconds:\n\n", o.services, servers, s.title, len(other[i].start))
 		fmt.Println("| | keepalived | usher | ratio | wanted at most |")
 		fmt.Println("|---|---|---|---|---|")
 		line("from exec to complete", other[i].start, usher[i].start, startBound)
