@@ -87,8 +87,6 @@ func TestDirectorPlanCommand(t *testing.T) {
 
 	p := labtest.Start(t, l.A, "-c", file)
 	labtest.Must(t, l.A.AwaitServers(t.Context(), "web", "up", "10.1.2.3:80", "10.1.4.5:80", "10.1.3.8:80", "10.1.9.9:80"))
-	plan("all up", 0, file, "No change.")
-	labtest.Must(t, os.Remove(filepath.Join(dir, "10.1.3.8")))
 	table := func(want string) {
 		t.Helper()
 		labtest.Must(t, lab.Until(t.Context(), "the table is as planned", func() error {
@@ -98,6 +96,12 @@ func TestDirectorPlanCommand(t *testing.T) {
 			return nil
 		}))
 	}
+	table("-A -t 192.168.60.240:80 -s wlc\n" + // the sorry server is gone again
+		"-a -t 192.168.60.240:80 -r 10.1.2.3:80 -m -w 1\n" +
+		"-a -t 192.168.60.240:80 -r 10.1.3.8:80 -m -w 2\n" +
+		"-a -t 192.168.60.240:80 -r 10.1.4.5:80 -m -w 1\n")
+	plan("all up", 0, file, "No change.")
+	labtest.Must(t, os.Remove(filepath.Join(dir, "10.1.3.8")))
 	table("-A -t 192.168.60.240:80 -s wlc\n" +
 		"-a -t 192.168.60.240:80 -r 10.1.2.3:80 -m -w 1\n" +
 		"-a -t 192.168.60.240:80 -r 10.1.4.5:80 -m -w 1\n")
