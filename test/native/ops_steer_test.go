@@ -44,10 +44,8 @@ func TestFailover(t *testing.T) {
 // though it is the better one and is started anew, until maintenance ends.
 func TestMaintenance(t *testing.T) {
 	l, a, _ := pair(t)
-	within(t, skew, "takeover after usher maintenance on", func() error {
-		usher(t, l.A, "maintenance", "on")
-		return l.B.AwaitVIP(t.Context(), true)
-	})
+	usher(t, l.A, "maintenance", "on") // which the disk has to have first
+	within(t, skew, "takeover after usher maintenance on", func() error { return l.B.AwaitVIP(t.Context(), true) })
 	labtest.Must(t, l.A.AwaitVIP(t.Context(), false))
 	labtest.Must(t, a.Stop())
 	run(t, l.A, 150)
