@@ -225,7 +225,7 @@ func TestTenThousandServers(t *testing.T) {
 	browser.ShootTop(t, f.ctx, "thousand")
 	f.do(t,
 		chromedp.SendKeys(chromedp.CSS(`#filter`), "pool77"),
-		chromedp.WaitNotVisible(chromedp.CSS(`[data-vs=pool1]`)),
+		chromedp.WaitNotVisible(chromedp.CSS(`[data-vs=pool7]`)), // the whole word is in, and nothing moves any more
 		chromedp.Click(chromedp.CSS(`[data-vs=pool777] summary`)),
 		chromedp.WaitVisible(chromedp.CSS(`[data-rs="10.3.27.10:80"]`)),
 		chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool777] .squares i:nth-of-type(10)`)))
