@@ -5,10 +5,10 @@ import (
 	"maps"
 	"net/netip"
 	"reflect"
+	"sync"
 	"time"
 
 	"usher/director/ipvs"
-	"usher/healthcheck"
 )
 
 // defaultDrain empties services that an earlier usher left and whose own drain
@@ -134,11 +134,14 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 	}
 	before := d.memory.Overrides
 	d.memory.Overrides = prune(before, servers)
+	var wait sync.WaitGroup
 	if !d.kept || !maps.Equal(owned, d.owned) || !reflect.DeepEqual(d.memory.Overrides, before) {
 		d.memory.setOwned(owned)
-		d.persist()
+		wait.Go(d.persist) // the longest of all that is done here
 		d.kept = true
 	}
+	made := d.newPools(servers, have, now)
+	wait.Wait()
 	d.owned = owned
 	d.retire(configured, have, now)
 	pools := make(map[string]*Pool, len(servers))
@@ -148,8 +151,19 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 		for _, key := range vs.services() {
 			d.names[key] = vs.Name
 		}
-		pools[vs.Name] = d.pool(vs, have, now)
-		pools[vs.Name].rank = i
+		p := made[i]
+		if p == nil {
+			p = d.pools[vs.Name]
+			p.Update(vs, have, now)
+		}
+		for rs, v := range d.health[vs.Name] {
+			if p.find(rs) == nil {
+				delete(d.health[vs.Name], rs)
+			}
+			p.SetVerdict(rs, v)
+		}
+		p.rank = i
+		pools[vs.Name] = p
 	}
 	for name := range d.pools {
 		if pools[name] == nil {
@@ -159,27 +173,18 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 	d.pools = pools
 }
 
-// pool gives the pool of a virtual server with what is known of its servers, and
-// forgets what is known of others. Caller holds mu.
-func (d *Director) pool(vs VirtualServer, have ipvs.Table, now time.Time) *Pool {
-	known := map[netip.AddrPort]healthcheck.Verdict{}
-	if all := d.health[vs.Name]; len(all) > 0 {
-		vs.servers(func(rs *RealServer) {
-			if v, ok := all[rs.Address]; ok {
-				known[rs.Address] = v
+// newPools makes the pools of the virtual servers that have none, on all processors at
+// once; nil stands for the others. Caller holds mu.
+func (d *Director) newPools(servers []VirtualServer, have ipvs.Table, now time.Time) []*Pool {
+	made := make([]*Pool, len(servers))
+	inParts(len(servers), func(from, to int) {
+		for i := from; i < to; i++ {
+			if d.pools[servers[i].Name] == nil {
+				made[i] = d.newPool(servers[i], have, now)
 			}
-		})
-		d.health[vs.Name] = known
-	}
-	p := d.pools[vs.Name]
-	if p == nil {
-		return d.newPool(vs, have, now)
-	}
-	p.Update(vs, have, now)
-	for rs, v := range known {
-		p.SetVerdict(rs, v)
-	}
-	return p
+		}
+	})
+	return made
 }
 
 // retire starts emptying services that are ours and no longer configured, and

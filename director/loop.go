@@ -1,12 +1,9 @@
 package director
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -178,11 +175,10 @@ func (d *Director) pass() {
 		d.pollDrains(now, &events)
 	}
 	d.step()
-	want, have := d.desired(full || quick, now, &events)
 	if d.takeFiltered() || full || quick {
 		errs = append(errs, d.keepSNAT(&events))
 	}
-	errs = append(errs, d.perform(Plan(want, have), want, &events)...)
+	errs = append(errs, d.perform(d.think(full || quick, now, &events), &events)...)
 	d.settle(full, errors.Join(errs...), &events)
 	if quick {
 		l.owed, l.resync = req, now
@@ -233,61 +229,4 @@ func (r *request) answer(err error) {
 		done <- err
 	}
 	r.done = nil
-}
-
-// desired evaluates the pools concerned and gives what they want beside what the
-// kernel has of their services.
-func (d *Director) desired(full bool, now time.Time, events *[]Event) (want, have ipvs.Table) {
-	l := &d.loop
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	names := d.concerned(full)
-	want, have = make(ipvs.Table, len(names)), make(ipvs.Table, min(len(names), len(d.shadow)))
-	for _, name := range names {
-		p := d.pools[name]
-		*events = append(*events, p.Evaluate(now)...)
-		p.Want(want, now)
-		for _, key := range p.config.services() {
-			if e, ok := d.shadow[key]; ok {
-				have[key] = e
-			}
-		}
-		drains := len(p.Draining()) > 0
-		if drains && (d.dirty[name] || full || l.poll.IsZero()) {
-			d.pollSoon(now, firstPoll)
-		}
-		l.timed[name] = drains || !p.Deadline(now).IsZero()
-		if !l.timed[name] {
-			delete(l.timed, name)
-		}
-	}
-	clear(d.dirty)
-	for key, r := range d.retired {
-		if e, ok := d.shadow[key]; ok {
-			have[key] = e
-			if r.want(want, key) {
-				d.pollSoon(now, nextPoll)
-			}
-		}
-	}
-	return want, have
-}
-
-// concerned gives the names of the pools to look at, in configured order. A health
-// event costs what it concerns, however many pools there are. Caller holds mu.
-func (d *Director) concerned(full bool) []string {
-	if full {
-		return d.order
-	}
-	names := slices.Collect(maps.Keys(d.dirty))
-	for name := range d.loop.timed {
-		if d.pools[name] == nil { // dropped by a reload
-			delete(d.loop.timed, name)
-		} else if !d.dirty[name] {
-			names = append(names, name)
-		}
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return d.pools[name] == nil })
-	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(d.pools[a].rank, d.pools[b].rank) })
-	return names
 }

@@ -12,33 +12,43 @@ import (
 	"usher/director/ipvs"
 )
 
-// perform has the kernel do ops: first what brings servers in, then what takes
-// some out, except where the servers that were to replace them did not come in.
-func (d *Director) perform(ops []Op, want ipvs.Table, events *[]Event) []error {
-	split := len(ops)
-	if i := slices.IndexFunc(ops, Shrinks); i >= 0 {
-		split = i
+// perform has the kernel do what was thought of: first all that brings servers in, then
+// what takes some out, except where the servers that were to replace them did not come in.
+func (d *Director) perform(thoughts []thought, events *[]Event) []error {
+	var grow, shrink []Op
+	want := ipvs.Table{} // of the services that shrink
+	for _, t := range thoughts {
+		split := slices.IndexFunc(t.ops, Shrinks)
+		if split < 0 {
+			split = len(t.ops)
+		}
+		grow, shrink = append(grow, t.ops[:split]...), append(shrink, t.ops[split:]...)
+		for _, op := range t.ops[split:] {
+			want[op.Key] = t.want[op.Key]
+		}
 	}
-	errs := d.do(ops[:split], events)
+	errs := d.do(grow, events)
+	return append(errs, d.do(d.allowed(shrink, want), events)...)
+}
+
+// allowed gives those of ops, which take servers out, that no pool needs that has
+// others by now.
+func (d *Director) allowed(ops []Op, want ipvs.Table) []Op {
 	d.mu.Lock()
 	now := make(ipvs.Table, len(want))
-	for _, op := range ops[split:] {
-		if _, seen := now[op.Key]; seen {
-			continue
-		}
-		if e, ok := copied(d.shadow, op.Key); ok {
-			now[op.Key] = e
+	for key := range want {
+		if e, ok := copied(d.shadow, key); ok {
+			now[key] = e
 		}
 	}
 	d.mu.Unlock()
-	var shrink []Op
-	for _, op := range ops[split:] {
-		if Allowed(op, want, now) {
-			Perform(now, op)
-			shrink = append(shrink, op)
+	return slices.DeleteFunc(ops, func(op Op) bool {
+		if !Allowed(op, want, now) {
+			return true
 		}
-	}
-	return append(errs, d.do(shrink, events)...)
+		Perform(now, op)
+		return false
+	})
 }
 
 // atOnce is how many operations the kernel is asked for in one step.

@@ -25,14 +25,20 @@ func (vs VirtualServer) Validate() []error {
 // ValidateSet validates each virtual server and what they must not share: names
 // and services.
 func ValidateSet(servers []VirtualServer) []error {
+	own := make([][]error, len(servers)) // of each
+	inParts(len(servers), func(from, to int) {
+		c := checker{}
+		for i := from; i < to; i++ {
+			c.check(&servers[i])
+			own[i], c.errs = c.errs, nil
+		}
+	})
 	var errs []error
 	names := make(map[string]bool, len(servers))
 	owner := make(map[ipvs.ServiceKey]string, len(servers))
-	c := checker{}
 	for i := range servers {
 		vs := &servers[i]
-		c.check(vs)
-		errs, c.errs = append(errs, c.errs...), nil
+		errs = append(errs, own[i]...)
 		if names[vs.Name] {
 			errs = append(errs, &FieldError{Name: vs.Name, Key: "name", Problem: "there is another virtual server of this name"})
 		}
