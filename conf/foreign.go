@@ -2,7 +2,6 @@ package conf
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -11,12 +10,12 @@ import (
 
 // Lines as keepalived has them: its blocks, and words with a value and no equals sign.
 var (
-	keepalivedLine = regexp.MustCompile(`(?m)^[ \t]*(?:(?:global_defs|virtual_ipaddress|virtual_ipaddress_excluded|unicast_peer|authentication|virtual_routes|track_script|TCP_CHECK|HTTP_GET|SSL_GET|MISC_CHECK)[ \t]*\{|` +
+	keepalivedLine = pattern(`(?m)^[ \t]*(?:(?:global_defs|virtual_ipaddress|virtual_ipaddress_excluded|unicast_peer|authentication|virtual_routes|track_script|TCP_CHECK|HTTP_GET|SSL_GET|MISC_CHECK)[ \t]*\{|` +
 		`(?:state|interface|virtual_router_id|priority|advert_int|auth_type|auth_pass|lb_algo|lb_kind|lvs_sched|lvs_method|delay_loop|protocol|persistence_timeout|router_id|weight|connect_timeout|script|interval)[ \t]+[^ \t={]|` +
 		`virtual_server[ \t]+[0-9a-f.:]+[ \t]+[0-9]+[ \t]*\{|real_server[ \t]+[0-9a-f.:]+[ \t]+[0-9]+[ \t]*\{)`)
-	hclLine      = regexp.MustCompile(`(?m)^[ \t]*[a-z_0-9]+[ \t]*=[ \t]*\S`)
-	wordAndValue = regexp.MustCompile(`^[ \t]*([a-z_0-9]+)[ \t]+("[^"]*"|[^ \t"={}]+)[ \t]*(?:[#!].*)?$`)
-	dollarName   = regexp.MustCompile(`^[ \t]*\$([A-Za-z_][A-Za-z0-9_]*)`)
+	hclLine      = pattern(`(?m)^[ \t]*[a-z_0-9]+[ \t]*=[ \t]*\S`)
+	wordAndValue = pattern(`^[ \t]*([a-z_0-9]+)[ \t]+("[^"]*"|[^ \t"={}]+)[ \t]*(?:[#!].*)?$`)
+	dollarName   = pattern(`^[ \t]*\$([A-Za-z_][A-Za-z0-9_]*)`)
 )
 
 // foreign adds to the errors of syntax what someone may have meant who is used to
@@ -25,7 +24,7 @@ func foreign(s *source, text []byte, diags hcl.Diagnostics) hcl.Diagnostics {
 	if !diags.HasErrors() {
 		return diags
 	}
-	if lines := keepalivedLine.FindAllIndex(text, 3); len(lines) == 3 && !hclLine.Match(text) {
+	if lines := keepalivedLine().FindAllIndex(text, 3); len(lines) == 3 && !hclLine().Match(text) {
 		at := lines[0][0]
 		start := hcl.Pos{Line: 1 + strings.Count(string(text[:at]), "\n"), Column: 1, Byte: at}
 		indent := len(text[at:]) - len(strings.TrimLeft(string(text[at:]), " \t"))
@@ -49,7 +48,7 @@ func foreign(s *source, text []byte, diags hcl.Diagnostics) hcl.Diagnostics {
 		}
 		better := *d
 		better.Detail = hint
-		if wordAndValue.MatchString(source) { // HCL points at the end of the line
+		if wordAndValue().MatchString(source) { // HCL points at the end of the line
 			at := *d.Subject
 			word := strings.TrimLeft(source, " \t")
 			at.Start.Byte += len(source) - len(word) - offset
@@ -68,11 +67,11 @@ func meant(line string) string {
 	if strings.HasPrefix(strings.TrimSpace(line), "!") {
 		return "A comment begins with #."
 	}
-	if m := dollarName.FindStringSubmatch(line); m != nil {
+	if m := dollarName().FindStringSubmatch(line); m != nil {
 		name := strings.ToLower(m[1])
 		return fmt.Sprintf("A variable is declared by variable %q { default = ... } or in locals { %s = ... }, and used as var.%s or local.%s.", name, name, name, name)
 	}
-	m := wordAndValue.FindStringSubmatch(line)
+	m := wordAndValue().FindStringSubmatch(line)
 	if m == nil {
 		return ""
 	}

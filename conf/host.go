@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 
 // hostNames are those that package net looks up (RFC 1123 section 2.1, and the
 // underscore, which is in use).
-var hostNames = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$`)
+var hostNames = pattern(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$`)
 
 // checkHost tells of what is neither an IP address nor can be a host's name.
 func checkHost(s string) error {
@@ -25,7 +24,7 @@ func checkHost(s string) error {
 	name := strings.TrimSuffix(s, ".")
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	// A name that ends in a number is an address with a slip in it.
-	if len(name) > 253 || !hostNames.MatchString(s) || strings.Trim(last, "0123456789") == "" {
+	if len(name) > 253 || !hostNames().MatchString(s) || strings.Trim(last, "0123456789") == "" {
 		return fmt.Errorf("%q is neither an IP address nor a host name", s)
 	}
 	return nil

@@ -3,7 +3,6 @@ package conf
 import (
 	"bytes"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -22,7 +21,7 @@ func masked(s *source) []byte {
 	if s.body != nil {
 		maskBody(text, secretKeys(schema()), "", s.body)
 	}
-	for _, at := range secretLine.FindAllSubmatchIndex(text, -1) {
+	for _, at := range secretLine().FindAllSubmatchIndex(text, -1) {
 		stars(text[at[2]:at[3]])
 	}
 	return text
@@ -30,7 +29,7 @@ func masked(s *source) []byte {
 
 // secretLine is a line that gives something a value whose name says that it is
 // secret, wherever it stands, with or without the equals sign; the value is the group.
-var secretLine = regexp.MustCompile(`(?mi)(?:password|auth_pass|secret|token|authorization|cookie|api[-_]key)"?[ \t]*[=: \t][ \t]*([^\r\n]+)`)
+var secretLine = pattern(`(?mi)(?:password|auth_pass|secret|token|authorization|cookie|api[-_]key)"?[ \t]*[=: \t][ \t]*([^\r\n]+)`)
 
 func maskBody(text []byte, secret map[string]bool, kind string, body *hclsyntax.Body) {
 	_, sensitive := body.Attributes["sensitive"]

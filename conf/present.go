@@ -80,7 +80,7 @@ func around(file *hcl.File, at hcl.Pos) string {
 	var words []string
 	for _, b := range file.BlocksAtPos(at) {
 		word := b.Type
-		if secretLine.MatchString(b.Type + " label") { // an argument without its equals sign
+		if secretLine().MatchString(b.Type + " label") { // an argument without its equals sign
 			words = append(words, word)
 			continue
 		}

@@ -162,7 +162,7 @@ func (m *memory) save(path string) error {
 	if path == "" {
 		return nil
 	}
-	data, err := json.MarshalIndent(m, "", "  ")
+	data, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}

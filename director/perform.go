@@ -15,7 +15,11 @@ import (
 // perform has the kernel do what was thought of: first all that brings servers in, then
 // what takes some out, except where the servers that were to replace them did not come in.
 func (d *Director) perform(thoughts []thought, events *[]Event) []error {
-	var grow, shrink []Op
+	count := 0
+	for _, t := range thoughts {
+		count += len(t.ops)
+	}
+	grow, shrink := make([]Op, 0, count), []Op(nil)
 	want := ipvs.Table{} // of the services that shrink
 	for _, t := range thoughts {
 		split := slices.IndexFunc(t.ops, Shrinks)

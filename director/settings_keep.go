@@ -112,9 +112,11 @@ func (d *Director) wantedSysctls(s *Settings) map[string]string {
 	d.syncWants(s, want)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	var n needs
 	for _, p := range d.pools {
-		maps.Copy(want, p.config.sysctls())
+		n.add(&p.config)
 	}
+	n.want(want)
 	return want
 }
 
@@ -137,27 +139,40 @@ func (s *Settings) sysctls() map[string]string {
 	return want
 }
 
-// sysctls gives the settings that a virtual server cannot work without.
-func (vs VirtualServer) sysctls() map[string]string {
-	want := map[string]string{}
+// needs are the kernel settings that virtual servers cannot work without.
+type needs struct{ conntrack, acceptLocal, forward4, forward6 bool }
+
+// add takes a virtual server along.
+func (n *needs) add(vs *VirtualServer) {
 	vs.servers(func(rs *RealServer) {
-		if rs.Forward == FullNAT {
-			want["net.ipv4.vs.conntrack"] = "1"
-		}
+		n.conntrack = n.conntrack || rs.Forward == FullNAT
 		if key, ok := vs.probe(rs); ok && !key.IPv6 && (rs.Forward == DR || rs.Forward == Tun) {
 			// The answer to a probe comes from the VIP, which is a local address while
 			// this director is active.
-			want["net.ipv4.conf.all.accept_local"] = "1"
+			n.acceptLocal = true
 		}
 		switch {
 		case rs.Forward == DR:
 		case rs.Address.Addr().Unmap().Is4():
-			want["net.ipv4.ip_forward"] = "1"
+			n.forward4 = true
 		default:
-			want["net.ipv6.conf.all.forwarding"] = "1"
+			n.forward6 = true
 		}
 	})
-	return want
+}
+
+// want adds the settings by the kernel's names and values.
+func (n needs) want(sysctls map[string]string) {
+	for name, need := range map[string]bool{
+		"net.ipv4.vs.conntrack":          n.conntrack,
+		"net.ipv4.conf.all.accept_local": n.acceptLocal,
+		"net.ipv4.ip_forward":            n.forward4,
+		"net.ipv6.conf.all.forwarding":   n.forward6,
+	} {
+		if need {
+			sysctls[name] = "1"
+		}
+	}
 }
 
 func (d *Director) keepSysctls(s *Settings) ([]SettingStatus, error) {
@@ -167,19 +182,50 @@ func (d *Director) keepSysctls(s *Settings) ([]SettingStatus, error) {
 	want := d.wantedSysctls(s)
 	var status []SettingStatus
 	var errs []error
+	different := map[string]string{} // as they are
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		value, err := d.sysctl(name)
-		if err == nil && value != want[name] {
-			value, err = d.setSysctl(s, name, value, want[name])
-		}
 		if err != nil {
+			errs = append(errs, err)
+		} else if value != want[name] {
+			different[name] = value
+		}
+		status = append(status, SettingStatus{Name: name, Value: value, Wanted: want[name]})
+	}
+	if s.ManageSysctls {
+		d.rememberSysctls(different)
+	}
+	for i := range status {
+		name := status[i].Name
+		if _, is := different[name]; is {
+			var err error
+			status[i].Value, err = d.setSysctl(s, name, status[i].Value, want[name])
 			errs = append(errs, err)
 		}
 		d.mu.Lock()
-		status = append(status, SettingStatus{Name: name, Value: value, Wanted: want[name], Before: d.memory.Sysctls[name]})
+		status[i].Before = d.memory.Sysctls[name]
 		d.mu.Unlock()
 	}
 	return status, errors.Join(append(errs, d.releaseSysctls(want))...)
+}
+
+// rememberSysctls notes how settings are that are about to be changed, but for those that
+// were changed before.
+func (d *Director) rememberSysctls(now map[string]string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.memory.Sysctls == nil {
+		d.memory.Sysctls = map[string]string{}
+	}
+	before := len(d.memory.Sysctls)
+	for name, value := range now {
+		if _, known := d.memory.Sysctls[name]; !known {
+			d.memory.Sysctls[name] = value
+		}
+	}
+	if len(d.memory.Sysctls) > before {
+		d.persist()
+	}
 }
 
 // releaseSysctls puts back the settings of IPVS that the configuration gave and no
@@ -211,15 +257,6 @@ func (d *Director) setSysctl(s *Settings, name, old, want string) (string, error
 		return old, fmt.Errorf("director: %s is %s but %s is needed: sysctl -w %s=%s, or manage_sysctls = true",
 			name, old, want, name, want)
 	}
-	d.mu.Lock()
-	if d.memory.Sysctls == nil {
-		d.memory.Sysctls = map[string]string{}
-	}
-	if _, known := d.memory.Sysctls[name]; !known {
-		d.memory.Sysctls[name] = old
-		d.persist()
-	}
-	d.mu.Unlock()
 	if err := d.options.Sysctl.Set(name, want); err != nil {
 		return old, fmt.Errorf("director: set %s to %s: %w", name, want, err)
 	}

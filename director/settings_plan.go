@@ -44,9 +44,11 @@ func (d *Director) sysctlChanges(servers []VirtualServer, s *Settings) []Change 
 	}
 	want := s.sysctls()
 	d.syncWants(s, want)
-	for _, vs := range servers {
-		maps.Copy(want, vs.sysctls())
+	var n needs
+	for i := range servers {
+		n.add(&servers[i])
 	}
+	n.want(want)
 	var out []Change
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		value, err := d.sysctl(name)

@@ -33,6 +33,8 @@ type thought struct {
 	want   ipvs.Table
 	events []Event
 	ops    []Op
+	drains []string // pools whose connections are to be counted
+	timed  []string // these, and those that change by themselves
 }
 
 // think evaluates the pools concerned and gives what has to be done for them and for
@@ -43,10 +45,13 @@ func (d *Director) think(all bool, now time.Time, events *[]Event) []thought {
 	names := d.concerned(all)
 	thoughts := make([]thought, len(names)/part+1)
 	inParts(len(names), func(from, to int) { thoughts[from/part] = d.desired(names[from:to], now) })
+	for _, name := range names {
+		delete(d.loop.timed, name)
+	}
 	for _, t := range thoughts {
 		*events = append(*events, t.events...)
+		d.watchTimes(t, all, now)
 	}
-	d.watchTimes(names, all, now)
 	clear(d.dirty)
 	if len(d.retired) > 0 {
 		thoughts = append(thoughts, d.departing(now))
@@ -68,26 +73,26 @@ func (d *Director) desired(names []string, now time.Time) thought {
 				have[key] = e
 			}
 		}
+		if len(p.Draining()) > 0 {
+			t.drains, t.timed = append(t.drains, name), append(t.timed, name)
+		} else if !p.Deadline(now).IsZero() {
+			t.timed = append(t.timed, name)
+		}
 	}
 	t.ops = Plan(t.want, have)
 	return t
 }
 
-// watchTimes has Run look again when pools of these names change by themselves, or
-// connections of theirs are to be counted. Caller holds mu.
-func (d *Director) watchTimes(names []string, all bool, now time.Time) {
+// watchTimes has Run look again at what changes by itself. Caller holds mu.
+func (d *Director) watchTimes(t thought, all bool, now time.Time) {
 	l := &d.loop
-	for _, name := range names {
-		p := d.pools[name]
-		drains := len(p.Draining()) > 0
-		if drains && (d.dirty[name] || all || l.poll.IsZero()) {
+	for _, name := range t.drains {
+		if d.dirty[name] || all || l.poll.IsZero() {
 			d.pollSoon(now, firstPoll)
 		}
-		if drains || !p.Deadline(now).IsZero() {
-			l.timed[name] = true
-		} else {
-			delete(l.timed, name)
-		}
+	}
+	for _, name := range t.timed {
+		l.timed[name] = true
 	}
 }
 
