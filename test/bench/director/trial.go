@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -205,22 +204,22 @@ func (b *place) begun() (bool, error) {
 	return len(all) > 0, err
 }
 
-// complete tells a whole table by its number of servers; one more line is the head.
-// To count them takes long, and both programs write services in the order of the
-// file: so the last one is looked at first, and its time is the table's where the rest
-// of it is found to be there.
+// complete tells a whole table by its number of servers. To count them takes long, and
+// both programs write services in the order of the file: so the last one is looked at
+// first, and its time is the table's where the rest of it is found to be there.
+// (/proc/net/ip_vs lacks some where another network namespace has services, too.)
 func (b *place) complete(services int) func() (bool, error) {
 	last := serviceKey(services - 1)
 	return func() (done bool, err error) {
 		if all, err := b.kernel.Destinations(last); err != nil || len(all) < servers {
 			return false, err
 		}
-		err = b.node.Do(func() error {
-			table, err := os.ReadFile("/proc/thread-self/net/ip_vs")
-			done = strings.Count(string(table), "->") == services*servers+1
-			return err
-		})
-		return done, err
+		table, err := b.kernel.Read()
+		count := 0
+		for _, e := range table {
+			count += len(e.Destinations)
+		}
+		return len(table) == services && count == services*servers, err
 	}
 }
 

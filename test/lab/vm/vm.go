@@ -67,13 +67,13 @@ func Run(ctx context.Context, o Options) (int, error) {
 	if err := prepare(o, k); err != nil {
 		return 0, err
 	}
-	accel := acceleration(ctx, o, k)
-	fmt.Fprintf(o.Log, "booting Linux %s in QEMU (%s)\n", k.Release, accel[1])
+	cpus := acceleration(ctx, o, k)
+	fmt.Fprintf(o.Log, "booting Linux %s in QEMU (%s)\n", k.Release, cpus.accel[1])
 
 	ctx, cancel := context.WithTimeout(ctx, o.Limit)
 	defer cancel()
-	kernelArgs := "console=ttyS0 panic=-1 quiet loglevel=3 usher.shared=" + o.Shared
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", append(accel,
+	kernelArgs := "console=ttyS0 panic=-1 quiet loglevel=3 " + cpus.options + " usher.shared=" + o.Shared
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", append(cpus.accel,
 		"-smp", strconv.Itoa(o.CPUs), "-m", strconv.Itoa(o.Memory),
 		"-kernel", k.Image, "-initrd", filepath.Join(o.Shared, "initramfs"), "-append", kernelArgs,
 		"-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none",
