@@ -2,12 +2,15 @@ package director_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 
 	"usher/director"
@@ -151,6 +154,61 @@ func TestDriftIsRepaired(t *testing.T) {
 		}
 		if s := w.d.Stats(); s.DriftRepairs != 5 {
 			t.Errorf("%d drift repairs counted", s.DriftRepairs)
+		}
+	})
+}
+
+// A flush is noticed at the next glance, an edit when its service has its turn; who
+// fights for the table is not fought every second.
+func TestDriftIsNoticedAtAGlance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		var servers []director.VirtualServer
+		for n := range 5 {
+			vs := pool(1)
+			vs.Name, vs.Keys = fmt.Sprint("web", n), []ipvs.ServiceKey{testKey(n)}
+			servers = append(servers, vs)
+		}
+		w.apply(servers...)
+		for _, vs := range servers {
+			w.health(vs.Name, 0, healthcheck.Up)
+		}
+		whole := w.k.Table()
+		back := func() bool {
+			synctest.Wait()
+			return cmp.Equal(whole, w.k.Table(), cmpopts.EquateComparable(ipvs.ServiceKey{}, ipvs.DestinationKey{}))
+		}
+		time.Sleep(7 * time.Second)
+		w.k.Flush()
+		time.Sleep(time.Second)
+		if !back() {
+			t.Errorf("a second after the flush: %v", w.k.Table())
+		}
+		time.Sleep(7 * time.Second)
+		w.k.Apply([]ipvs.Op{{Kind: ipvs.EditDestination, Key: testKey(3), Dest: testDest(0), Destination: ipvs.Destination{Weight: 9}}})
+		time.Sleep(5 * time.Second)
+		if !back() {
+			t.Errorf("when each service had its turn: %v", w.k.Table())
+		}
+		time.Sleep(time.Minute)
+		passes := w.d.Stats().Passes
+		for range 600 {
+			w.k.Flush()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := w.d.Stats().Passes - passes; n < 4 || n > 8 {
+			t.Errorf("looked at the whole table %d times in a minute of fight", n)
+		}
+		time.Sleep(director.DefaultResync)
+		if !back() {
+			t.Errorf("after the fight: %v", w.k.Table())
+		}
+		time.Sleep(director.DefaultResync)
+		w.k.Flush()
+		time.Sleep(time.Second)
+		if !back() {
+			t.Errorf("a second after the next flush: %v", w.k.Table())
 		}
 	})
 }

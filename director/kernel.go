@@ -15,6 +15,8 @@ type Op = ipvs.Op
 type Kernel interface {
 	// Read gives the whole table, also what others put there.
 	Read() (ipvs.Table, error)
+	// Entry gives one service with its destinations; false where it is not there.
+	Entry(key ipvs.ServiceKey) (ipvs.Entry, bool, error)
 	// Counters gives the counters of the services named, of all without any. A
 	// service that is not there is left out.
 	Counters(keys ...ipvs.ServiceKey) (ipvs.CounterTable, error)

@@ -22,8 +22,11 @@ const (
 // loopState is what Run remembers between passes.
 type loopState struct {
 	configured bool
-	resync     time.Time // when the whole table is compared next
-	poll       time.Time // when connections of draining servers are counted next; zero for not
+	resync     time.Time     // when the whole table is compared next
+	glance     time.Time     // when a single service is looked at next; zero before the first look at all
+	pause      time.Duration // from one glance to the next
+	turn       int           // of the glances
+	poll       time.Time     // when connections of draining servers are counted next; zero for not
 	backoff    time.Duration
 	uncertain  map[ipvs.ServiceKey]bool // what became of an operation is unknown: the shadow may be wrong
 	reported   map[string]bool          // errors that were told already
@@ -44,6 +47,7 @@ func (d *Director) Run(ctx context.Context) error {
 	}
 	l := &d.loop
 	l.uncertain, l.reported, l.timed = map[ipvs.ServiceKey]bool{}, map[string]bool{}, map[string]bool{}
+	l.pause = firstGlance
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	defer l.watchers.Wait()
@@ -115,6 +119,9 @@ func (l *loopState) next(d *Director) time.Time {
 		return time.Time{}
 	}
 	at := l.resync
+	if !l.glance.IsZero() && l.backoff == 0 && l.glance.Before(at) {
+		at = l.glance
+	}
 	if !l.poll.IsZero() && l.poll.Before(at) {
 		at = l.poll
 	}
@@ -150,6 +157,7 @@ func (d *Director) pass() {
 	if set != nil {
 		l.settings = &set.settings
 	}
+	d.glance(now)
 	// Where answers were lost, nothing may be planned on what is only believed.
 	quick := d.takeKnown(req, now)
 	full := !quick && (l.configured && (!now.Before(l.resync) || len(l.uncertain) > 0) || req != nil)

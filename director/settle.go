@@ -41,7 +41,7 @@ func (d *Director) settle(full bool, failure error, events *[]Event) {
 		d.retryLater()
 	case full:
 		l.backoff = 0
-		l.resync = now.Add(d.options.Resync)
+		l.resync, l.glance = now.Add(d.options.Resync), now.Add(l.pause)
 		clear(l.reported)
 	}
 }

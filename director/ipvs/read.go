@@ -24,16 +24,37 @@ func (k *Kernel) Read() (Table, error) {
 	}
 	err = k.destinations(keys, false, func(key ServiceKey, found []destRecord) {
 		e := table[key]
-		e.Destinations = make(map[DestinationKey]Destination, len(found))
-		for _, d := range found {
-			e.Destinations[d.key] = d.destination
-		}
+		e.Destinations = settingsOf(found)
 		table[key] = e
 	})
 	if err != nil {
 		return nil, err
 	}
 	return table, nil
+}
+
+// Entry gives one service with its destinations; false where it is not there.
+func (k *Kernel) Entry(key ServiceKey) (Entry, bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	found, err := k.named([]ServiceKey{key})
+	if err != nil || len(found) == 0 {
+		return Entry{}, false, err
+	}
+	e := Entry{Service: found[0].service}
+	err = k.destinations([]ServiceKey{key}, false, func(_ ServiceKey, dests []destRecord) {
+		e.Destinations = settingsOf(dests)
+	})
+	return e, err == nil, err
+}
+
+// settingsOf gives destinations by their keys.
+func settingsOf(dests []destRecord) map[DestinationKey]Destination {
+	out := make(map[DestinationKey]Destination, len(dests))
+	for _, d := range dests {
+		out[d.key] = d.destination
+	}
+	return out
 }
 
 // Counters gives the counters of the services named, of all without any. A
@@ -79,19 +100,6 @@ func (k *Kernel) Totals() (map[ServiceKey]Counters, error) {
 		out[s.key] = s.counters
 	}
 	return out, nil
-}
-
-// Destinations gives the destinations of one service; none where it is not there.
-func (k *Kernel) Destinations(key ServiceKey) (map[DestinationKey]Destination, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	out := map[DestinationKey]Destination{}
-	err := k.destinations([]ServiceKey{key}, false, func(_ ServiceKey, found []destRecord) {
-		for _, d := range found {
-			out[d.key] = d.destination
-		}
-	})
-	return out, err
 }
 
 // few is up to how many services are asked for one by one rather than by a dump

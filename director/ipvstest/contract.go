@@ -2,6 +2,7 @@ package ipvstest
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 	"testing"
 
@@ -82,6 +83,15 @@ func wantTable(t *testing.T, k director.Kernel, want ipvs.Table) {
 	}
 	if diff := cmp.Diff(want, have, cmpopts.EquateComparable(ipvs.ServiceKey{}, ipvs.DestinationKey{}), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("table (-want +have):\n%s", diff)
+	}
+	for key := range want {
+		if e, there, err := k.Entry(key); err != nil || !there || e.Service != have[key].Service || !maps.Equal(e.Destinations, have[key].Destinations) {
+			t.Errorf("%s by itself: %v, %t, %v; in the table: %v", key, e, there, err, have[key])
+		}
+	}
+	absent := service(250, 65535)
+	if e, there, err := k.Entry(absent); err != nil || there {
+		t.Errorf("a service that is not there: %v, %t, %v", e, there, err)
 	}
 }
 

@@ -68,6 +68,21 @@ func (k *Kernel) Read() (ipvs.Table, error) {
 	return k.Table(), nil
 }
 
+// Entry gives a copy of one service; false where it is not there.
+func (k *Kernel) Entry(key ipvs.ServiceKey) (ipvs.Entry, bool, error) {
+	k.wait()
+	if k.ReadFail != nil {
+		if err := k.ReadFail(); err != nil {
+			return ipvs.Entry{}, false, err
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e, ok := k.table[key]
+	e.Destinations = maps.Clone(e.Destinations)
+	return e, ok, nil
+}
+
 // Table gives a copy of the whole table, at once and without failing.
 func (k *Kernel) Table() ipvs.Table {
 	k.mu.Lock()

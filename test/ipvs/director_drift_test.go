@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"usher/director"
 	"usher/test/lab"
 	"usher/test/lab/labtest"
 )
@@ -30,8 +29,8 @@ func TestDirectorDrift(t *testing.T) {
 		for _, command := range harm {
 			labtest.Run(t, s.A, strings.Fields(command)...)
 		}
-		// Nobody tells: the comparison of the whole table finds it. The rest is for a slow machine.
-		ctx, cancel := context.WithTimeout(t.Context(), director.DefaultResync+5*time.Second)
+		// Nobody tells: the next glance finds it, a second later at the most. The rest is for a slow machine.
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		labtest.Must(t, lab.Until(ctx, "the table is as it was", func() error {
 			if now := unchanged(t, s.A); now != before {
 				return fmt.Errorf("it is\n%s", now)

@@ -128,6 +128,13 @@ func (t table) Read() (ipvs.Table, error) {
 	return t.Kernel.Read()
 }
 
+func (t table) Entry(key ipvs.ServiceKey) (ipvs.Entry, bool, error) {
+	if err := t.pass(); err != nil {
+		return ipvs.Entry{}, false, err
+	}
+	return t.Kernel.Entry(key)
+}
+
 func (t table) Counters(keys ...ipvs.ServiceKey) (ipvs.CounterTable, error) {
 	if err := t.alive(); err != nil {
 		return nil, err

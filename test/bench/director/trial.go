@@ -211,7 +211,7 @@ func (b *place) begun() (bool, error) {
 func (b *place) complete(services int) func() (bool, error) {
 	last := serviceKey(services - 1)
 	return func() (done bool, err error) {
-		if all, err := b.kernel.Destinations(last); err != nil || len(all) < servers {
+		if e, _, err := b.kernel.Entry(last); err != nil || len(e.Destinations) < servers {
 			return false, err
 		}
 		table, err := b.kernel.Read()
@@ -228,8 +228,8 @@ func (b *place) changed(what plan) func() (bool, error) {
 	key := serviceKey(what.services - 1)
 	dest := ipvs.DestinationKey{Address: netip.MustParseAddr(server(what.services-1, servers-1)), Port: 80}
 	return func() (bool, error) {
-		all, err := b.kernel.Destinations(key)
-		return all[dest].Weight == uint32(what.weight), err
+		e, _, err := b.kernel.Entry(key)
+		return e.Destinations[dest].Weight == uint32(what.weight), err
 	}
 }
 
