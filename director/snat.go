@@ -12,10 +12,12 @@ import (
 
 // SNATRule is the source NAT of one fullnat service: what came for Service leaves
 // for the real servers with an address of Pool, or with the director's own
-// address on that side where Pool is empty.
+// address on that side where Pool is empty. It leaves as it came for the servers in
+// Except, which the service has by nat; port 0 is every port.
 type SNATRule struct {
 	Service ipvs.ServiceKey
 	Pool    []netip.Prefix
+	Except  []netip.AddrPort
 }
 
 // SNAT keeps source NAT rules in a place of usher's own in the packet filter.
@@ -23,8 +25,11 @@ type SNAT interface {
 	// Same tells whether rules are the whole content. It changes nothing.
 	Same(rules []SNATRule) (bool, error)
 	// Keep makes rules the whole content; it tells whether it had to change
-	// anything. No rules remove the place altogether.
+	// anything. Without rules the place stays, empty: connections that were
+	// translated live by it.
 	Keep(rules []SNATRule) (changed bool, err error)
+	// Remove removes the place altogether.
+	Remove() error
 	// Watch calls changed, which does not block, after every change of the rules by
 	// anybody, until ctx is done.
 	Watch(ctx context.Context, changed func()) error
@@ -71,12 +76,20 @@ func (vs VirtualServer) snatRules() []SNATRule {
 	}
 	var rules []SNATRule
 	for _, key := range vs.Keys {
-		rules = append(rules, SNATRule{Service: key, Pool: vs.SNAT})
+		rule := SNATRule{Service: key, Pool: vs.SNAT}
+		vs.servers(func(rs *RealServer) {
+			if rs.Forward == NAT {
+				dest := destinationKey(key, *rs)
+				rule.Except = append(rule.Except, netip.AddrPortFrom(dest.Address, dest.Port))
+			}
+		})
+		rules = append(rules, rule)
 	}
 	return rules
 }
 
-// keepSNAT compares the rules with the packet filter's and puts them right.
+// keepSNAT compares the rules with the packet filter's and puts them right. Once there
+// were rules, their place stays until Stop.
 func (d *Director) keepSNAT(events *[]Event) error {
 	if d.options.SNAT == nil {
 		return nil
@@ -93,7 +106,7 @@ func (d *Director) keepSNAT(events *[]Event) error {
 		d.persist()
 	}
 	known := slices.EqualFunc(rules, d.loop.rules, func(a, b SNATRule) bool {
-		return a.Service == b.Service && slices.Equal(a.Pool, b.Pool)
+		return a.Service == b.Service && slices.Equal(a.Pool, b.Pool) && slices.Equal(a.Except, b.Except)
 	})
 	d.mu.Unlock()
 	changed, err := d.options.SNAT.Keep(rules)
@@ -106,7 +119,6 @@ func (d *Director) keepSNAT(events *[]Event) error {
 	d.loop.rules = rules
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.memory.SNAT = len(rules) > 0
 	if changed && known && len(rules) > 0 {
 		d.stats.DriftRepairs++
 		*events = append(*events, Event{Time: now, Kind: EventDrift, Reason: "the fullnat rules were changed by somebody else"})

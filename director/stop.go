@@ -71,7 +71,7 @@ func (d *Director) removeSNAT() error {
 	if d.options.SNAT == nil || !d.memory.SNAT {
 		return nil
 	}
-	if _, err := d.options.SNAT.Keep(nil); err != nil {
+	if err := d.options.SNAT.Remove(); err != nil {
 		return fmt.Errorf("director: remove the fullnat rules: %w", err)
 	}
 	d.memory.SNAT = false

@@ -32,13 +32,14 @@ type Keeper struct{ mu sync.Mutex }
 func New() *Keeper { return &Keeper{} }
 
 // Keep makes rules the whole content of the table; it tells whether it had to
-// change anything. No rules remove the table. The change is one transaction: at
-// no time is there a part of it.
+// change anything. The change is one transaction: at no time is there a part of it.
+// Without rules the table stays, and what it takes for the kernel to go on translating
+// the connections that it has.
 func (k *Keeper) Keep(rules []director.SNATRule) (changed bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	conn, want, there, same, err := look(rules)
-	if err != nil || same {
+	if err != nil || there && same {
 		return false, err
 	}
 	write(conn, want, there)
@@ -48,12 +49,28 @@ func (k *Keeper) Keep(rules []director.SNATRule) (changed bool, err error) {
 	return true, nil
 }
 
-// Same tells whether rules are the whole content of the table. It changes nothing.
+// Remove removes the table, where it is there.
+func (k *Keeper) Remove() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	conn, _, there, _, err := look(nil)
+	if err != nil || !there {
+		return err
+	}
+	conn.DelTable(table())
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("snat: remove the table %s: %w", Table, err)
+	}
+	return nil
+}
+
+// Same tells whether rules are the whole content of the table; one that is not there
+// has none. It changes nothing.
 func (k *Keeper) Same(rules []director.SNATRule) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	_, _, _, same, err := look(rules)
-	return same, err
+	_, _, there, same, err := look(rules)
+	return there && same || !there && len(rules) == 0, err
 }
 
 // look compares rules with the table.
@@ -66,18 +83,18 @@ func look(rules []director.SNATRule) (conn *nftables.Conn, want []rule, there, s
 	if err != nil {
 		return nil, nil, false, false, fmt.Errorf("snat: read the table %s: %w", Table, err)
 	}
-	same = there == (len(want) > 0) && have == text(want)
-	return conn, want, there, same, nil
+	return conn, want, there, have == text(want), nil
+}
+
+func table() *nftables.Table {
+	return &nftables.Table{Family: nftables.TableFamilyINet, Name: Table}
 }
 
 // write queues the transaction that replaces the table.
 func write(conn *nftables.Conn, want []rule, there bool) {
-	t := &nftables.Table{Family: nftables.TableFamilyINet, Name: Table}
+	t := table()
 	if there {
 		conn.DelTable(t)
-	}
-	if len(want) == 0 {
-		return
 	}
 	conn.AddTable(t)
 	byName := map[string]*nftables.Chain{}
@@ -92,8 +109,10 @@ func write(conn *nftables.Conn, want []rule, there bool) {
 	}
 }
 
-// read gives the table's rules as text gives them, and whether it is there at
-// all. A table that lacks a chain or has another reads as no text.
+// strange is how a table reads that lacks a chain or has another.
+const strange = "other chains"
+
+// read gives the table's rules as text gives them, and whether it is there at all.
 func read(conn *nftables.Conn) (have string, there bool, err error) {
 	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
@@ -110,12 +129,12 @@ func read(conn *nftables.Conn) (have string, there bool, err error) {
 	}
 	listed = slices.DeleteFunc(listed, func(c *nftables.Chain) bool { return c.Table.Name != Table })
 	if len(listed) != len(chains(t)) {
-		return "", true, nil
+		return strange, true, nil
 	}
 	var rules []rule
 	for _, want := range chains(t) {
 		if !slices.ContainsFunc(listed, func(c *nftables.Chain) bool { return same(c, want) }) {
-			return "", true, nil
+			return strange, true, nil
 		}
 		got, err := conn.GetRules(t, want)
 		if err != nil && !errors.Is(err, unix.ENOENT) {

@@ -32,17 +32,21 @@ func TestRules(t *testing.T) {
 		{Service: key("192.0.2.1:443")},
 		{Service: key("192.0.2.2:80"), Pool: pool},
 		{Service: key("[2001:db8::1]:80")},
+		{Service: key("[2001:db8::1]:81"), Except: []netip.AddrPort{netip.MustParseAddrPort("[2001:db8::9]:81")}},
 		{Service: ipvs.MarkKey(7, false), Pool: pool[:1]},
 	}))
 	want := `prerouting: tcp 192.0.2.1:80 mark 0x76000001 (10)
 prerouting: tcp 192.0.2.1:443 mark 0x76000001 (10)
 prerouting: tcp 192.0.2.2:80 mark 0x76000002 (10)
 prerouting: tcp [2001:db8::1]:80 mark 0x76000003 (10)
-postrouting: mark 0x76000001 ipv4 masquerade (5)
-postrouting: mark 0x76000002 ipv4 snat 10.9.0.1/32 1 of 2 (8)
-postrouting: mark 0x76000002 ipv4 snat 10.9.1.0/24 (7)
-postrouting: mark 0x76000003 ipv6 masquerade (5)
-postrouting: mark 0x7 ipv4 snat 10.9.0.1/32 (6)
+prerouting: tcp [2001:db8::1]:81 mark 0x76000004 (10)
+postrouting: mark 0x76000001 ipv4 masquerade (7)
+postrouting: mark 0x76000002 ipv4 snat 10.9.0.1/32 1 of 2 (10)
+postrouting: mark 0x76000002 ipv4 snat 10.9.1.0/24 (9)
+postrouting: mark 0x76000003 ipv6 masquerade (7)
+postrouting: mark 0x76000004 ipv6 not to [2001:db8::9]:81 (11)
+postrouting: mark 0x76000004 ipv6 masquerade (7)
+postrouting: mark 0x7 ipv4 snat 10.9.0.1/32 (8)
 `
 	if got != want {
 		t.Errorf("rules:\n%s\nwant:\n%s", got, want)

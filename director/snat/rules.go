@@ -25,20 +25,30 @@ type rule struct {
 	exprs   []expr.Any
 }
 
-// build gives the rules of the whole table. Services of the same local addresses
-// share a mark. A service of a firewall mark has its mark already.
+// hold has the kernel go on tracking connections, and so translating those that it has:
+// it does so only while a rule asks for it. No packet carries this mark.
+var hold = rule{chain: postrouting, comment: "for connections of before", exprs: []expr.Any{
+	&expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, equals(binaryutil.NativeEndian.PutUint32(firstMark - 1)), &expr.Masq{},
+}}
+
+// build gives the rules of the whole table. Services of the same local addresses,
+// and with the same servers to except, share a mark. A service of a firewall mark has its mark already. Where nothing is to
+// be translated any more, what was goes on.
 func build(want []director.SNATRule) []rule {
+	if len(want) == 0 {
+		return []rule{hold}
+	}
 	var before, after []rule
 	marks := map[string]uint32{}
 	for _, w := range want {
 		mark, family := w.Service.Mark, familyOf(w.Service.Is6())
 		if mark == 0 {
-			pool := fmt.Sprintf("%d %v", family, w.Pool)
+			pool := fmt.Sprintf("%d %v %v", family, w.Pool, w.Except)
 			known := false
 			if mark, known = marks[pool]; !known {
 				mark = firstMark + uint32(len(marks))
 				marks[pool] = mark
-				after = append(after, translate(mark, family, w.Pool)...)
+				after = append(after, translate(w, mark, family)...)
 			}
 			before = append(before, rule{
 				chain:   prerouting,
@@ -47,7 +57,7 @@ func build(want []director.SNATRule) []rule {
 			})
 			continue
 		}
-		after = append(after, translate(mark, family, w.Pool)...)
+		after = append(after, translate(w, mark, family)...)
 	}
 	return slices.Concat(before, after)
 }
@@ -68,24 +78,36 @@ func matchFamily(family byte) []expr.Any {
 
 // matchService matches what clients send to a service.
 func matchService(w director.SNATRule, family byte) []expr.Any {
-	// Where the destination address is in the header of either family.
-	offset, length := uint32(16), uint32(4)
-	if family == unix.NFPROTO_IPV6 {
-		offset, length = 24, 16
-	}
-	out := append(matchFamily(family),
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: length},
-		equals(w.Service.Address.AsSlice()),
+	out := append(matchFamily(family), matchDestination(w.Service.Address)...)
+	out = append(out,
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
 		equals([]byte{byte(w.Service.Protocol)}),
 	)
-	if w.Service.Port != 0 {
-		out = append(out,
-			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-			equals(binaryutil.BigEndian.PutUint16(w.Service.Port)),
-		)
+	return append(out, matchPort(w.Service.Port)...)
+}
+
+func matchDestination(a netip.Addr) []expr.Any {
+	// Where the destination address is in the header of either family.
+	offset, length := uint32(16), uint32(4)
+	if a.Is6() {
+		offset, length = 24, 16
 	}
-	return out
+	return []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: length},
+		equals(a.AsSlice()),
+	}
+}
+
+// matchPort matches the destination port, which is in the same place for every protocol
+// of IPVS; 0 is every port.
+func matchPort(port uint16) []expr.Any {
+	if port == 0 {
+		return nil
+	}
+	return []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		equals(binaryutil.BigEndian.PutUint16(port)),
+	}
 }
 
 func setMark(mark uint32) []expr.Any {
@@ -96,14 +118,25 @@ func setMark(mark uint32) []expr.Any {
 }
 
 // translate gives the rules that change the source of what carries the mark: one
-// for each part of the pool, which take turns at random.
-func translate(mark uint32, family byte, pool []netip.Prefix) []rule {
-	match := append(matchFamily(family), &expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, equals(binaryutil.NativeEndian.PutUint32(mark)))
+// for each part of the pool, which take turns at random. Not of what goes to a server
+// that is excepted. And what still goes to an address of this machine, the VIP, is on
+// its way to a server by dr: of the same service, or from before a reload.
+func translate(w director.SNATRule, mark uint32, family byte) []rule {
+	match := append(matchFamily(family), &expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, equals(binaryutil.NativeEndian.PutUint32(mark)),
+		&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL)})
 	comment := fmt.Sprintf("mark %#x %s", mark, map[byte]string{unix.NFPROTO_IPV4: "ipv4", unix.NFPROTO_IPV6: "ipv6"}[family])
-	if len(pool) == 0 {
-		return []rule{{chain: postrouting, comment: comment + " masquerade", exprs: append(match, &expr.Masq{})}}
-	}
 	var out []rule
+	for _, server := range w.Except {
+		out = append(out, rule{
+			chain: postrouting, comment: fmt.Sprintf("%s not to %s", comment, server),
+			exprs: slices.Concat(match, matchDestination(server.Addr()), matchPort(server.Port()), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}),
+		})
+	}
+	pool := w.Pool
+	if len(pool) == 0 {
+		return append(out, rule{chain: postrouting, comment: comment + " masquerade", exprs: append(match, &expr.Masq{})})
+	}
 	for i, p := range pool {
 		exprs := slices.Clone(match)
 		turn := ""

@@ -154,3 +154,25 @@ func TestDirectorFullNATPool(t *testing.T) {
 		t.Error("the rules lack the pool")
 	}
 }
+
+// A server by nat sees the client's address, though others of its service are by fullnat
+// and see the director's.
+func TestDirectorFullNATBesideNAT(t *testing.T) {
+	l := suite.New(t, "nat")
+	for _, n := range l.Real {
+		answerTCP(t, n, 8000)
+	}
+	labtest.Must(t, l.A.IP(t.Context(), "address", "add", lab.BackVIP.String()+"/32", "dev", "eth1"))
+	labtest.Must(t, l.A.IP(t.Context(), "address", "add", "192.168.60.240/32", "dev", "eth0"))
+	labtest.Start(t, l.A, "-c", labtest.File(t, l.A, "usher.hcl", changeConfig("web", "tcp", "fullnat", "nat", "fullnat")))
+	for range 3 {
+		name, c, err := connect(l.Client, lab.ClientAddr(0), operatorVIP)
+		labtest.Must(t, err)
+		defer c.Close()
+		i := map[string]int{"rs1": 0, "rs2": 1, "rs3": 2}[name]
+		want := []string{"10.1.0.", lab.ClientAddr(0).String(), "10.1.0."}[i]
+		if seen := labtest.Run(t, l.Real[i], "ss", "-Htn", "sport = :8000"); !strings.Contains(seen, want) {
+			t.Errorf("%s should see %s, it sees\n%s", name, want, seen)
+		}
+	}
+}

@@ -25,6 +25,7 @@ func TestFullNATRules(t *testing.T) {
 		{Service: service("192.0.2.2:443"), Pool: []netip.Prefix{netip.MustParsePrefix("10.9.0.1/32"), netip.MustParsePrefix("10.9.1.0/30")}},
 		{Service: service("[2001:db8::1]:80")},
 		{Service: ipvs.MarkKey(7, false)},
+		{Service: service("192.0.2.1:81"), Except: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:8081")}},
 	}
 	k := snat.New()
 	keep := func(rules []director.SNATRule, want bool) {
@@ -69,10 +70,12 @@ func TestFullNATRules(t *testing.T) {
 		"ip daddr 192.0.2.2 tcp dport 443 meta mark set 0x76000002",
 		"ip6 daddr 2001:db8::1 tcp dport 80 meta mark set 0x76000003",
 		"hook postrouting priority srcnat",
-		"meta mark 0x76000001 masquerade",
-		"numgen random mod 2 0 snat ip to 10.9.0.1",
+		"meta mark 0x76000001 fib daddr type != local masquerade",
+		"fib daddr type != local numgen random mod 2 0 snat ip to 10.9.0.1",
 		"snat ip to 10.9.1.0/30",
-		"meta mark 0x00000007 masquerade",
+		"meta mark 0x76000004 fib daddr type != local ip daddr 10.0.0.1 th dport 8081 return",
+		"meta mark 0x76000004 fib daddr type != local masquerade",
+		"meta mark 0x00000007 fib daddr type != local masquerade",
 	} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("nft does not show %q:\n%s", want, shown)
@@ -97,6 +100,21 @@ func TestFullNATRules(t *testing.T) {
 	keep(rules[:1], true)
 	keep(nil, true)
 	keep(nil, false)
+	if left := labtest.Run(t, l.A, "nft", "list", "table", "inet", snat.Table); !strings.Contains(left, "meta mark 0x76000000 masquerade") || strings.Count(left, "mark 0x") != 1 {
+		t.Errorf("without rules there is:\n%s", left)
+	}
+	for _, wanted := range [][]director.SNATRule{nil, rules[:1]} {
+		labtest.Must(t, l.A.Do(func() error {
+			same, err := k.Same(wanted)
+			if same != (wanted == nil) {
+				t.Errorf("%v are there: %t", wanted, same)
+			}
+			return err
+		}))
+	}
+	for range 2 {
+		labtest.Must(t, l.A.Do(k.Remove))
+	}
 	if left := labtest.Run(t, l.A, "nft", "list", "ruleset"); left != "" {
 		t.Errorf("left behind:\n%s", left)
 	}
