@@ -151,6 +151,7 @@ func (b *builder) config(root *node, ready []VirtualServer) *Config {
 	}
 	b.sync(root.one("global"))
 	b.sets(c, all)
+	b.families(c)
 	c.Blank = len(root.all("global"))+len(c.BFD)+len(c.Instances)+len(c.Groups)+len(c.VirtualServers) == 0
 	return c
 }

@@ -82,6 +82,7 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 		b.unclaimed(c) // of addresses that are wrong it would only confuse
 		b.hashed(c)
 		b.answerless(c)
+		b.portless(c)
 	}
 	diags = append(diags, b.diags...)
 	found := present(sources, diags)

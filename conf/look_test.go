@@ -139,3 +139,31 @@ func TestOnePacketWithoutAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestPortWithoutEffect: a persistent service of every port does not use the port of a
+// real server, which a warning says.
+func TestPortWithoutEffect(t *testing.T) {
+	const mark, every, sticky = " fwmark = 7\n family = \"ipv4\"\n", " address = \"192.0.2.1:0\"\n", " persistence = \"60s\"\n"
+	for _, tc := range []struct {
+		keys, forward, server string
+		warn                  bool
+	}{
+		{mark, "nat", "10.0.0.1:80", false},
+		{mark + sticky, "nat", "10.0.0.1:80", true},
+		{mark + sticky, "nat", "10.0.0.1", false},
+		{mark + sticky, "dr", "10.0.0.1:80", false},
+		{every + sticky, "fullnat", "10.0.0.1:80", true},
+		{" address = \"192.0.2.1:81\"\n" + sticky, "nat", "10.0.0.1:80", false},
+	} {
+		config := "virtual_server \"web\" {\n" + tc.keys + " forward_method = \"" + tc.forward + "\"\n real_server \"" + tc.server + "\" {}\n}\n"
+		c, diags := (&Loader{how: loading{look: true}}).load([]text{{"x.hcl", []byte(config)}}, nil, nil)
+		if c == nil {
+			t.Fatalf("%s\n%s", diags.Text(false), config)
+		}
+		warned := len(diags) == 1 && diags[0].Severity == SeverityWarning && diags[0].Summary == "Port without effect" &&
+			strings.Contains(diags[0].Source, tc.server)
+		if warned != tc.warn || !warned && len(diags) > 0 {
+			t.Errorf("%s: %+v", config, diags)
+		}
+	}
+}
