@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,6 +114,7 @@ func (d *Director) drift(have ipvs.Table, now time.Time, events *[]Event) {
 // that it no longer has retire, and what is owned is remembered before anything
 // of it is in the kernel. Caller holds mu.
 func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time) {
+	acting := d.acting()
 	configured := make(map[ipvs.ServiceKey]bool, len(servers))
 	for _, vs := range servers {
 		for _, key := range vs.services() {
@@ -132,10 +133,8 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 		}
 		owned[key] = true
 	}
-	before := d.memory.Overrides
-	d.memory.Overrides = prune(before, servers)
 	var wait sync.WaitGroup
-	if !d.kept || !maps.Equal(owned, d.owned) || !reflect.DeepEqual(d.memory.Overrides, before) {
+	if !d.kept || !maps.Equal(owned, d.owned) {
 		d.memory.setOwned(owned)
 		wait.Go(d.persist) // the longest of all that is done here
 		d.kept = true
@@ -155,6 +154,7 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 		if p == nil {
 			p = d.pools[vs.Name]
 			p.Update(vs, have, now)
+			d.heed(p, now)
 		}
 		for rs, v := range d.health[vs.Name] {
 			if p.find(rs) == nil {
@@ -171,6 +171,7 @@ func (d *Director) adopt(servers []VirtualServer, have ipvs.Table, now time.Time
 		}
 	}
 	d.pools = pools
+	d.tellIdle(acting, now)
 }
 
 // newPools makes the pools of the virtual servers that have none, on all processors at
@@ -233,7 +234,7 @@ func (r *retiree) want(t ipvs.Table, key ipvs.ServiceKey) bool {
 func (r *retiree) observe(key ipvs.ServiceKey, counters ipvs.CounterTable, now time.Time) {
 	for dest, l := range r.leaving {
 		c := counters[key].Destinations[dest]
-		l.drain.observe(key.Protocol, c.Active, c.Inactive, now)
+		l.drain.observe(key.Protocol, c, now)
 		r.leaving[dest] = l
 	}
 }
@@ -255,18 +256,36 @@ func (d *Director) forgetRetired() {
 	}
 }
 
-// prune drops overrides of servers that are not configured.
-func prune(all map[string]map[string]Override, servers []VirtualServer) map[string]map[string]Override {
-	kept := memory{}
-	for _, vs := range servers {
-		if len(all[vs.Name]) == 0 {
-			continue
-		}
-		vs.servers(func(rs *RealServer) {
-			if o, ok := all[vs.Name][rs.Address.String()]; ok {
-				kept.setOverride(vs.Name, rs.Address, o)
+// acting gives the servers whose overrides have something to act on, by virtual server,
+// sorted. Caller holds mu.
+func (d *Director) acting() map[string][]netip.AddrPort {
+	acting := map[string][]netip.AddrPort{}
+	for vs, of := range d.memory.Overrides {
+		for _, rs := range slices.Sorted(maps.Keys(of)) {
+			address, err := netip.ParseAddrPort(rs)
+			if p := d.pools[vs]; err == nil && p != nil && p.find(address) != nil {
+				acting[vs] = append(acting[vs], address)
 			}
-		})
+		}
 	}
-	return kept.Overrides
+	return acting
+}
+
+// tellIdle tells of overrides that acted before a new configuration, which does not have
+// their server. They are kept: it may be back with the next, or this one be taken back.
+// Caller holds mu.
+func (d *Director) tellIdle(before map[string][]netip.AddrPort, now time.Time) {
+	after := d.acting()
+	for _, vs := range slices.Sorted(maps.Keys(before)) {
+		for _, rs := range before[vs] {
+			if slices.Contains(after[vs], rs) {
+				continue
+			}
+			d.queued = append(d.queued, Event{
+				Time: now, Kind: EventOverride, VirtualServer: vs, RealServer: rs, From: string(d.memory.override(vs, rs).Mode),
+				Reason: "the configuration no longer has the server; what was said of it holds again when it comes back",
+			})
+			d.wake()
+		}
+	}
 }

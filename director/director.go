@@ -64,6 +64,8 @@ type Director struct {
 	names    map[ipvs.ServiceKey]string                        // whose a service is
 	inForce  []SettingStatus                                   // as last looked at
 
+	beside []VirtualServer // what another Director runs, for Plan
+
 	loop loopState // used by Run alone
 
 	counts counts

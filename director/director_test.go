@@ -297,8 +297,13 @@ func TestDrainWaitsForConnections(t *testing.T) {
 		if s := w.d.Status()[0].Real[0]; s.State != director.ServerDraining || s.Override == nil {
 			t.Errorf("status %+v", s)
 		}
-		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Inactive: 2})
-		time.Sleep(3 * time.Second)
+		// Half closed, they may still carry something.
+		for packets := range uint64(5) {
+			w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Inactive: 2, PacketsIn: 10 + packets})
+			time.Sleep(3 * time.Second)
+			w.weights(map[int]uint32{0: 0, 1: 1})
+		}
+		time.Sleep(4 * time.Second)
 		w.weights(map[int]uint32{1: 1})
 
 		// It outlives a restart, until it is lifted.
@@ -430,5 +435,73 @@ func TestTrustedServers(t *testing.T) {
 		vs.Real[2].Trusted = true
 		w.apply(vs)
 		w.weights(map[int]uint32{1: 1})
+	})
+}
+
+// A plan that is made beside a running director knows whose services go, and how long
+// their servers drain.
+func TestPlanBesideAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		vs, short := pool(1), pool(1)
+		vs.Real[0].Checked = false
+		w.apply(vs)
+		for timeout, want := range map[time.Duration]string{
+			30 * time.Second: "web tcp 192.0.2.1:80\n  - service rr (its servers go to weight 0 first, until their connections are gone, 30s at the most)\n",
+			0:                "web tcp 192.0.2.1:80\n  - service rr ! drops connections (0 now)\n",
+		} {
+			short.DrainTimeout = timeout
+			d := director.New(director.Options{Kernel: w.k, State: w.state})
+			d.Beside([]director.VirtualServer{short})
+			report, err := d.Plan(context.Background(), nil)
+			if got := report.String(); err != nil || got != want {
+				t.Errorf("%v: planned %q, %v; want %q", timeout, got, err, want)
+			}
+		}
+	})
+}
+
+// What an operator says of a server outlives a reload without it, as one that is taken
+// back because the kernel refuses it: that it has no effect meanwhile is told.
+func TestOverrideOutlivesItsServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(2))
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		if err := w.d.Override("web", server(1), director.Override{Mode: director.OverrideDisable}); err != nil {
+			t.Fatal(err)
+		}
+		idle := func() (n int) {
+			synctest.Wait()
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			for _, e := range w.events {
+				if e.Kind == director.EventOverride && e.To == "" && e.RealServer == server(1) {
+					n++
+				}
+			}
+			return n
+		}
+		renamed := pool(2)
+		renamed.Name = "renamed"
+		for i, without := range []director.VirtualServer{pool(1), renamed} {
+			w.apply(without)
+			if n := idle(); n != i+1 {
+				t.Errorf("%d events after %d reloads", n, i+1)
+			}
+			w.halt()
+			w.start()
+			w.apply(without)
+			if n := idle(); n != i+1 {
+				t.Errorf("%d events after the new start", n)
+			}
+			w.apply(pool(2))
+			w.health("web", 0, healthcheck.Up)
+			w.health("web", 1, healthcheck.Up)
+			w.weights(map[int]uint32{0: 1})
+		}
 	})
 }

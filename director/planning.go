@@ -48,6 +48,14 @@ func (d *Director) Plan(ctx context.Context, servers []VirtualServer) (PlanRepor
 	return report, nil
 }
 
+// Beside tells Plan which virtual servers another Director runs with the same state
+// folder: whose the services are and how long their servers drain.
+func (d *Director) Beside(servers []VirtualServer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.beside = servers
+}
+
 // forecast is a configuration thought through on copies.
 type forecast struct {
 	have, want ipvs.Table
@@ -66,6 +74,13 @@ func (d *Director) forecast(servers []VirtualServer, have ipvs.Table) *forecast 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ours := maps.Clone(d.owned)
+	for i := range d.beside {
+		vs := &d.beside[i]
+		for _, key := range vs.services() {
+			key = key.Canonical()
+			f.names[key], f.timeout[key] = vs.Name, vs.DrainTimeout
+		}
+	}
 	for key, name := range d.names {
 		f.names[key] = name
 		f.timeout[key] = d.pools[name].config.DrainTimeout
@@ -75,6 +90,7 @@ func (d *Director) forecast(servers []VirtualServer, have ipvs.Table) *forecast 
 		if p != nil {
 			p = p.Clone()
 			p.Update(vs, have, now)
+			d.heed(p, now)
 		} else {
 			p = d.newPool(vs, have, now)
 		}
@@ -105,11 +121,22 @@ func (d *Director) newPool(vs VirtualServer, have ipvs.Table, now time.Time) *Po
 		if v, ok := d.health[vs.Name][rs.Address]; ok {
 			p.SetVerdict(rs.Address, v)
 		}
-		if o := d.memory.override(vs.Name, rs.Address); o.Mode != OverrideNone {
-			p.SetOverride(rs.Address, o, now)
-		}
 	})
+	d.heed(p, now)
 	return p
+}
+
+// heed has a pool follow what operators said of servers that are new to it. Caller
+// holds mu.
+func (d *Director) heed(p *Pool, now time.Time) {
+	if len(d.memory.Overrides[p.config.Name]) == 0 {
+		return
+	}
+	for _, m := range p.members {
+		if o := d.memory.override(p.config.Name, m.config.Address); m.override.Mode == OverrideNone && o.Mode != OverrideNone {
+			p.SetOverride(m.config.Address, o, now)
+		}
+	}
 }
 
 // connections counts those of the services that lose something.

@@ -56,7 +56,8 @@ type drain struct {
 	on       bool
 	gone     bool // empty or overdue: taken out
 	deadline time.Time
-	quiet    time.Time // since when no connection was seen; zero when there are some
+	quiet    time.Time // since when no connection was in use; zero when some are
+	packets  uint64    // of its connections, both ways, as last seen
 }
 
 // leaving is a destination that the configuration no longer has.
@@ -272,22 +273,28 @@ func (d *drain) start(now time.Time, timeout time.Duration) {
 	*d = drain{on: true, gone: timeout <= 0, deadline: now.Add(timeout)}
 }
 
-// settle is how long a server must have been without established connections
-// until it counts as empty: one that is still in its handshake shows up by then.
-const settle = time.Second
+// settle is how long a server must have been without established connections, and
+// without a packet of the others, until it counts as empty. The kernel goes on listing
+// connections that both ends have closed, but also those that are still in their
+// handshake, or that the client has closed while it waits for the rest of the answer.
+const settle = 5 * time.Second
 
 // observe takes the server's connections; it tells whether the drain is over.
-func (d *drain) observe(proto ipvs.Protocol, active, inactive uint32, now time.Time) bool {
-	busy := active
+func (d *drain) observe(proto ipvs.Protocol, c ipvs.Counters, now time.Time) bool {
+	busy := c.Active
 	if proto == ipvs.UDP || proto == ipvs.ProtocolNone {
 		// The kernel has no established state for datagrams.
-		busy += inactive
+		busy += c.Inactive
 	}
+	before := d.packets
+	d.packets = c.PacketsIn + c.PacketsOut
 	switch {
-	case active == 0 && inactive == 0, !now.Before(d.deadline):
+	case c.Active == 0 && c.Inactive == 0, !now.Before(d.deadline):
 		d.gone = true
 	case busy > 0:
 		d.quiet = time.Time{}
+	case d.packets != before:
+		d.quiet = now
 	case d.quiet.IsZero():
 		d.quiet = now
 	case now.Sub(d.quiet) >= settle:

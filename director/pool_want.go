@@ -141,13 +141,14 @@ func (p *Pool) Observe(counters ipvs.CounterTable, now time.Time) {
 		if !m.drain.on || m.drain.gone {
 			continue
 		}
-		var active, inactive uint32
+		var all ipvs.Counters
 		proto := ipvs.TCP
 		for _, key := range p.config.Keys {
 			c := counters[key].Destinations[destinationKey(key, m.config)]
-			active, inactive, proto = active+c.Active, inactive+c.Inactive, key.Protocol
+			all.Active, all.Inactive, proto = all.Active+c.Active, all.Inactive+c.Inactive, key.Protocol
+			all.PacketsIn, all.PacketsOut = all.PacketsIn+c.PacketsIn, all.PacketsOut+c.PacketsOut
 		}
-		m.drain.observe(proto, active, inactive, now)
+		m.drain.observe(proto, all, now)
 	}
 	for key, dests := range p.leaving {
 		for dest, l := range dests {
@@ -155,7 +156,7 @@ func (p *Pool) Observe(counters ipvs.CounterTable, now time.Time) {
 				continue
 			}
 			c := counters[key].Destinations[dest]
-			if l.drain.observe(key.Protocol, c.Active, c.Inactive, now) {
+			if l.drain.observe(key.Protocol, c, now) {
 				delete(dests, dest)
 				continue
 			}

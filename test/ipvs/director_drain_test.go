@@ -1,10 +1,14 @@
 package ipvs
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/test/lab"
 	"usher/test/lab/labtest"
@@ -76,4 +80,86 @@ func (s *site) nameOf(address string) string {
 		}
 	}
 	return ""
+}
+
+// A connection that its client has closed for sending is not gone while the answer is
+// under way, though the kernel counts it as inactive.
+func TestDirectorDrainHalfClosed(t *testing.T) {
+	t.Parallel()
+	for _, forward := range []string{"nat", "dr"} {
+		t.Run(forward, func(t *testing.T) {
+			const lines = 20
+			l := suite.New(t, forward)
+			config := strings.Replace(operatorConfig("60s", map[string]int{"10.1.2.3:8000": 1}), `"nat"`, fmt.Sprintf("%q", forward), 1)
+			file := labtest.File(t, l.A, "usher.hcl", config)
+			answerSlowly(t, l.Real[0], 8000, lines)
+			if forward == "dr" {
+				labtest.Must(t, l.Real[0].HoldVIP(t.Context(), file))
+			} else {
+				labtest.Must(t, l.A.IP(t.Context(), "address", "add", lab.BackVIP.String()+"/32", "dev", "eth1"))
+			}
+			labtest.Must(t, l.A.IP(t.Context(), "address", "add", "192.168.60.240/32", "dev", "eth0"))
+			labtest.Start(t, l.A, "-c", file)
+			var c net.Conn
+			labtest.Must(t, l.Client.Do(func() (err error) {
+				c, err = net.Dial("tcp", operatorVIP)
+				return err
+			}))
+			defer c.Close()
+			labtest.Must(t, c.SetDeadline(time.Now().Add(lab.WaitLimit)))
+			labtest.Must(t, c.(*net.TCPConn).CloseWrite())
+			answer := bufio.NewScanner(c)
+			if !answer.Scan() {
+				t.Fatal(answer.Err())
+			}
+			_, err := l.A.Usher(t.Context(), "drain", "web", "10.1.2.3:8000")
+			labtest.Must(t, err)
+			got := 1
+			for answer.Scan() {
+				got++
+			}
+			if got != lines {
+				t.Errorf("%d lines of %d came, then %v", got, lines, answer.Err())
+			}
+			labtest.Must(t, lab.Until(t.Context(), "the server is out", func() error {
+				if have := destinations(t, l.A, operatorVIP); len(have) != 0 {
+					return fmt.Errorf("the kernel has %q", have)
+				}
+				return nil
+			}))
+		})
+	}
+}
+
+// answerSlowly has a real server answer whoever has nothing more to say, by and by.
+func answerSlowly(t *testing.T, n *lab.Node, port, lines int) {
+	t.Helper()
+	var l net.Listener
+	labtest.Must(t, n.Do(func() (err error) {
+		l, err = net.Listen("tcp", fmt.Sprintf(":%d", port))
+		return err
+	}))
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				pace := time.NewTicker(500 * time.Millisecond)
+				defer pace.Stop()
+				if _, err := io.Copy(io.Discard, c); err != nil {
+					return
+				}
+				for i := range lines {
+					<-pace.C
+					if _, err := fmt.Fprintln(c, i); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
 }

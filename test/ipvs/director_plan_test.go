@@ -144,6 +144,11 @@ func TestDirectorPlanCommand(t *testing.T) {
 		"-a -t 192.168.60.240:80 -r 10.1.7.7:80 -m -w 1\n"
 	table(after)
 	plan("after the reload", 0, file, "No change.")
+	// How long the servers of a service drain that goes is as the running file says.
+	text, err := os.ReadFile(file)
+	labtest.Must(t, err)
+	moved := labtest.File(t, l.A, "moved.hcl", strings.ReplaceAll(string(text), ".240:80", ".241:80"))
+	plan("another address", 2, moved, "web tcp 192.168.60.240:80\n", "- service wlc persistent 60s/32 ! drops connections")
 	// Without a daemon nobody knows which servers are healthy, but the kernel says who serves.
 	labtest.Must(t, p.Kill())
 	if out := plan("after kill -9", 2, file, "1 to change, 0 of them drop connections."); !strings.Contains(out, "+ real_server 10.1.3.8:80 nat weight 2 (once its checks pass)") {

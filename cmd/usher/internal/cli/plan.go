@@ -82,6 +82,7 @@ func planFor(ctx context.Context, c *conf.Config, socket string) (plan.Plan, err
 		if err := client.Get(ctx, "/api/v1/status", &now); err != nil {
 			return p, err
 		}
+		d.Beside(running.Pools())
 		for _, u := range plan.Health(now, c.Pools()) {
 			d.SetHealth(u)
 		}
