@@ -1,6 +1,7 @@
 package ipvs
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -51,4 +52,35 @@ func TestReload(t *testing.T) {
 	if _, err := s.Client.Output(t.Context(), "curl", "-sS", "--max-time", "10", "http://"+lab.Service.String()+"/"); err != nil {
 		t.Error(err)
 	}
+}
+
+// A reload that the kernel refuses leaves everything as it was, a server too that the
+// configuration did not have for a moment.
+func TestReloadRefusedByTheKernel(t *testing.T) {
+	s := prepared(t, "nat")
+	text, err := os.ReadFile(s.file)
+	labtest.Must(t, err)
+	s.file = labtest.File(t, s.A, "usher.hcl", string(text))
+	s.startA(t)
+	s.expectTable(t, s.A)
+	before := unchanged(t, s.A)
+	// Somebody's own: beside it the kernel takes no tunnel between address families.
+	labtest.Run(t, s.A, "ipvsadm", "--start-daemon", "backup", "--mcast-interface", "eth0")
+	labtest.File(t, s.A, "usher.hcl", strings.Replace(string(text), `"10.1.2.3", `, "", 1)+`
+virtual_server "mixed" {
+  address        = "192.168.60.200:81"
+  forward_method = "tun"
+  real_server "[fd00:10::11]:81" {}
+}
+`)
+	out, err := s.A.Usher(t.Context(), "reload")
+	if err == nil || !strings.Contains(out, "the configuration before it is back") {
+		t.Errorf("reload: %v\n%s", err, out)
+	}
+	labtest.Must(t, lab.Until(t.Context(), "the table is as it was", func() error {
+		if now := unchanged(t, s.A); now != before {
+			return fmt.Errorf("it is\n%s\nit was\n%s", now, before)
+		}
+		return nil
+	}))
 }

@@ -56,6 +56,8 @@ type Daemon struct {
 	changing sync.Mutex // one reload, or other change, at a time
 	idle     Director   // opened, and not run before a reload needs it; nil before
 
+	verdicts sync.Mutex // one verdict on its way to the director, or all of them, at a time
+
 	mu          sync.Mutex // the fields below
 	config      *conf.Config
 	passive     bool            // a check of config counts unanswered connections

@@ -201,7 +201,11 @@ func (f *fakeDirector) Apply(_ context.Context, list []director.VirtualServer) e
 }
 
 func (f *fakeDirector) SetHealth(u healthcheck.Update) {
-	(*world)(f).note("health " + u.ID.VirtualServer)
+	of := u.ID.VirtualServer
+	if u.ID.RealServer.IsValid() {
+		of += " " + u.ID.RealServer.String()
+	}
+	(*world)(f).note("health " + of)
 }
 
 func (f *fakeDirector) SetActive(instance string, active bool) {

@@ -54,11 +54,29 @@ func (d *Daemon) checkEvent(e healthcheck.Event) {
 // health passes a verdict on. It is called from the check engine's goroutine, which
 // may wait: probes go on meanwhile.
 func (d *Daemon) health(u healthcheck.Update) {
+	d.verdicts.Lock()
+	defer d.verdicts.Unlock()
 	d.mu.Lock()
 	dir := d.director
 	d.mu.Unlock()
 	if dir != nil {
 		dir.SetHealth(u)
+	}
+}
+
+// remind passes on what the checks say of every server: a director that had another
+// configuration for a moment has forgotten the servers that this did not have.
+func (d *Daemon) remind() {
+	d.verdicts.Lock()
+	defer d.verdicts.Unlock()
+	d.mu.Lock()
+	dir, checks := d.director, d.checks
+	d.mu.Unlock()
+	if dir == nil {
+		return
+	}
+	for _, s := range checks.Statuses() {
+		dir.SetHealth(healthcheck.Update{ID: s.ID, Verdict: s.Verdict, At: s.Since})
 	}
 }
 

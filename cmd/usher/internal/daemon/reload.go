@@ -91,6 +91,7 @@ func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
 	}
 	if err := d.apply(ctx, c); err != nil {
 		back := errors.Join(d.apply(ctx, running), d.servers.rebind(d, c.Global, running.Global))
+		d.remind()
 		if back != nil {
 			return nil, fmt.Errorf("%w; and the configuration before it could not be put back: %w", err, back)
 		}

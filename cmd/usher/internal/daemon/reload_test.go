@@ -91,6 +91,13 @@ func TestKernelRefusesReload(t *testing.T) {
 	if s := d.Status(); s.VirtualServers[0].RealServers[1].Address != "10.0.0.2:80" {
 		t.Errorf("after the refusal: %+v", s.VirtualServers[0].RealServers)
 	}
+	// The director had no server of that name for a moment, and the checks, which did not
+	// change, have nothing new to say of it.
+	got := f.world.noted()
+	slices.Reverse(got)
+	if health, applied := slices.Index(got, "health web 10.0.0.2:80"), slices.Index(got, "director apply"); health < 0 || applied < health {
+		t.Errorf("asked, newest first, %q; want the director told of 10.0.0.2 after the configuration is back", got)
+	}
 }
 
 // TestDirectorThatComesLater is told which instances are active: the synchronisation
