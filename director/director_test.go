@@ -462,6 +462,36 @@ func TestPlanBesideAnother(t *testing.T) {
 	})
 }
 
+// A service that is being emptied since an earlier reload is no change of the next.
+func TestPlanWhileAServiceLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		stays, leaves := pool(1), pool(1)
+		leaves.Name, leaves.Keys = "leaves", []ipvs.ServiceKey{testKey(1)}
+		stays.Real[0].Checked, leaves.Real[0].Checked = false, false
+		w.apply(stays, leaves)
+		w.k.SetCounters(testKey(1), testDest(0), ipvs.Counters{Active: 1})
+		beside := director.New(director.Options{Kernel: w.k, State: w.state})
+		planned := func(when string, empty bool) {
+			t.Helper()
+			for _, d := range []*director.Director{w.d, beside} {
+				if report, err := d.Plan(context.Background(), []director.VirtualServer{stays}); err != nil || report.Empty() != empty {
+					t.Errorf("%s planned %v, %v", when, report, err)
+				}
+			}
+		}
+		beside.Beside([]director.VirtualServer{stays, leaves})
+		planned("before the reload", false)
+		w.apply(stays)
+		beside.Beside([]director.VirtualServer{stays})
+		planned("after it", true)
+		if _, there := w.k.Table()[testKey(1)]; !there {
+			t.Error("it has left already")
+		}
+	})
+}
+
 // What an operator says of a server outlives a reload without it, as one that is taken
 // back because the kernel refuses it: that it has no effect meanwhile is told.
 func TestOverrideOutlivesItsServer(t *testing.T) {

@@ -74,11 +74,18 @@ func (d *Director) forecast(servers []VirtualServer, have ipvs.Table) *forecast 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ours := maps.Clone(d.owned)
+	running := map[ipvs.ServiceKey]bool{} // by the other Director
 	for i := range d.beside {
 		vs := &d.beside[i]
 		for _, key := range vs.services() {
 			key = key.Canonical()
+			running[key] = true
 			f.names[key], f.timeout[key] = vs.Name, vs.DrainTimeout
+		}
+	}
+	for key := range d.owned { // what is being emptied since an earlier configuration
+		if d.retired[key] != nil || len(running) > 0 && !running[key] {
+			delete(ours, key)
 		}
 	}
 	for key, name := range d.names {
