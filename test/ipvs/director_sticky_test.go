@@ -1,7 +1,6 @@
 package ipvs
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
@@ -160,65 +159,4 @@ func hashes(t *testing.T, l *lab.Lab) {
 			}
 		}
 	}
-}
-
-// What usher counts is what ipvsadm shows, to the last connection and the last byte, in
-// metrics and status.
-func counters(t *testing.T, l *lab.Lab) {
-	type totals struct{ connections, in, out int }
-	labtest.Must(t, lab.Until(t.Context(), "metrics and status agree with ipvsadm", func() error {
-		metrics, err := l.A.Control(t.Context(), "/metrics")
-		if err != nil {
-			return err
-		}
-		body, err := l.A.Control(t.Context(), "/api/v1/status")
-		if err != nil {
-			return err
-		}
-		var status struct {
-			VirtualServers []struct {
-				Counters struct {
-					Connections int
-					BytesIn     int `json:"bytes_in"`
-					BytesOut    int `json:"bytes_out"`
-				}
-			} `json:"virtual_servers"`
-		}
-		if err := json.Unmarshal(body, &status); err != nil {
-			return err
-		}
-		var told totals
-		for _, v := range status.VirtualServers {
-			told.connections += v.Counters.Connections
-			told.in += v.Counters.BytesIn
-			told.out += v.Counters.BytesOut
-		}
-		last := func(f []string) string { return f[len(f)-1] }
-		counted := totals{
-			sum(grep(string(metrics), "usher_ipvs_connections_total{"), last),
-			sum(grep(string(metrics), `usher_ipvs_bytes_total{direction="in"`), last),
-			sum(grep(string(metrics), `usher_ipvs_bytes_total{direction="out"`), last),
-		}
-		table := grep(labtest.Run(t, l.A, "ipvsadm", "-Ln", "--exact", "--stats"), "->")
-		column := func(n int) int { return sum(table, func(f []string) string { return f[min(n, len(f)-1)] }) }
-		shown := totals{column(2), column(5), column(6)}
-		if shown.connections < 50 || shown.in < 50*60 || counted != shown || told != shown {
-			return fmt.Errorf("metrics have %+v, status %+v, ipvsadm %+v", counted, told, shown)
-		}
-		return nil
-	}))
-}
-
-// sum adds up a number of each line.
-func sum(lines string, number func(fields []string) string) int {
-	total := 0
-	for line := range strings.Lines(lines) {
-		var n float64
-		if f := strings.Fields(line); len(f) > 0 {
-			if _, err := fmt.Sscan(number(f), &n); err == nil {
-				total += int(n)
-			}
-		}
-	}
-	return total
 }

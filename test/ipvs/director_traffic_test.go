@@ -322,7 +322,7 @@ func TestDirectorTraffic(t *testing.T) {
 		}
 	})
 	t.Run("tunnels", func(t *testing.T) { throughTunnels(t, l) })
-	t.Run("counters", func(t *testing.T) { counters(t, l) })
+	t.Run("counters", func(t *testing.T) { counters(t, l, totals{connections: 50, in: 50 * 60}) })
 	for _, n := range l.Real {
 		_, err := n.Usher(context.WithoutCancel(t.Context()), "real-server", "--undo")
 		labtest.Must(t, err)

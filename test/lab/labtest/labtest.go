@@ -104,7 +104,19 @@ func (s *Suite) New(t *testing.T, forward string) *lab.Lab {
 // runs before the parallel ones, and no other beside it.
 func (s *Suite) Alone(t *testing.T, forward string) *lab.Lab {
 	t.Helper()
-	l, err := lab.New(t.Context(), filepath.Join(s.Root, "artifacts"), lab.Options{Forward: forward, Usher: s.Usher, Capture: true})
+	return s.open(t, lab.Options{Forward: forward, Capture: true})
+}
+
+// Uncaptured is Alone for a test with more packets than anybody wants to keep.
+func (s *Suite) Uncaptured(t *testing.T, forward string) *lab.Lab {
+	t.Helper()
+	return s.open(t, lab.Options{Forward: forward})
+}
+
+func (s *Suite) open(t *testing.T, o lab.Options) *lab.Lab {
+	t.Helper()
+	o.Usher = s.Usher
+	l, err := lab.New(t.Context(), filepath.Join(s.Root, "artifacts"), o)
 	if err != nil {
 		t.Fatal(err)
 	}
