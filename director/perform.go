@@ -134,10 +134,14 @@ func refusal(err error) bool {
 	return false
 }
 
+// mixed tells a server of another address family than its service.
+func mixed(key ipvs.ServiceKey, dest ipvs.DestinationKey) bool {
+	return dest.Address.Is6() != key.Is6()
+}
+
 // hint explains what the kernel's errno alone does not say.
 func hint(op Op, err error) string {
-	mixed := op.Dest.Address.IsValid() && op.Dest.Address.Is6() != op.Key.Is6()
-	if errors.Is(err, unix.EINVAL) && mixed {
+	if errors.Is(err, unix.EINVAL) && op.Dest.Address.IsValid() && mixed(op.Key, op.Dest) {
 		return " (the kernel takes no real server of another address family than its service while a sync daemon runs)"
 	}
 	return ""

@@ -119,10 +119,27 @@ func (d *Director) keepSync(s *Settings, now time.Time) (err error) {
 		return nil
 	}
 	if err := d.options.Kernel.StartSync(*want); err != nil {
-		return fmt.Errorf("director: start the %s sync daemon on %s: %w", want.Role, want.Interface, err)
+		return fmt.Errorf("director: start the %s sync daemon on %s: %w%s", want.Role, want.Interface, err, d.syncHint(err))
 	}
 	d.log.Info("sync daemon", "role", strings.ToLower(want.Role.String()), "interface", want.Interface)
 	return nil
+}
+
+// syncHint explains what the kernel's errno alone does not say.
+func (d *Director) syncHint(err error) string {
+	if !errors.Is(err, unix.EINVAL) {
+		return ""
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, e := range d.shadow {
+		for dest := range e.Destinations {
+			if mixed(key, dest) {
+				return fmt.Sprintf(" (the kernel starts none while a service has a real server of another address family, as %s has %s: it may still be leaving)", key, dest)
+			}
+		}
+	}
+	return ""
 }
 
 // lingers tells whether o, which is not the daemon wanted, runs on for a while.

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"usher/director"
 	"usher/director/ipvs"
@@ -227,6 +230,28 @@ func TestSyncSettings(t *testing.T) {
 
 // For a while the daemon of the role before runs on: a master that is stopped
 // forgets the connections that it has not told yet.
+// A sync daemon that the kernel does not start because of a tunnel between families,
+// which may be one that is just leaving, is an error that says so.
+func TestSyncBesideMixedFamilies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := ipvstest.New()
+		settled(t, director.Options{Kernel: k, State: t.TempDir()}, director.Settings{}, func(d *director.Director, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			vs := pool(0)
+			vs.Real = []director.RealServer{{Address: netip.MustParseAddrPort("[2001:db8::1]:80"), Weight: 1, Forward: director.Tun}}
+			if err := d.Apply(t.Context(), []director.VirtualServer{vs}); err != nil {
+				t.Error(err)
+			}
+			err = d.Configure(t.Context(), director.Settings{Sync: &director.Sync{Instance: "web", Daemon: ipvs.SyncDaemon{Interface: "eth0", ID: 51}}})
+			if !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), "2001:db8::1") {
+				t.Errorf("said %v, want EINVAL and the server", err)
+			}
+		})
+	})
+}
+
 func TestSyncDaemonFollowsTheInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := ipvstest.New()

@@ -88,7 +88,16 @@ func testMixedFamilies(t *testing.T, k director.Kernel) {
 		}
 	}
 	wantTable(t, k, want)
+	// Synchronisation knows one family for both ends of a connection.
+	daemon := ipvs.SyncDaemon{Role: ipvs.SyncBackup, Interface: "lo", ID: 51}
+	wantErr(t, "a sync daemon beside mixed families", k.StartSync(daemon), unix.EINVAL)
 	wantErr(t, "delete of the other family", one(k, ipvs.Op{Kind: ipvs.DelDestination, Key: six, Dest: dest("10.0.0.1:80")}), nil)
+	wantErr(t, "delete of the other", one(k, ipvs.Op{Kind: ipvs.DelDestination, Key: four, Dest: dest("[2001:db8:1::1]:80")}), nil)
+	wantErr(t, "a sync daemon beside none", k.StartSync(daemon), nil)
+	wantErr(t, "mixed families beside a sync daemon", one(k, ipvs.Op{
+		Kind: ipvs.AddDestination, Key: six, Dest: dest("10.0.0.1:80"), Destination: ipvs.Destination{Weight: 1, Forward: ipvs.Tun},
+	}), unix.EINVAL)
+	wantErr(t, "stop", k.StopSync(daemon), nil)
 }
 
 func testBatch(t *testing.T, k director.Kernel) {

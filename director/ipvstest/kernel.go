@@ -225,6 +225,13 @@ func (k *Kernel) StartSync(d ipvs.SyncDaemon) error {
 	if k.running(d.Role) >= 0 {
 		return unix.EEXIST
 	}
+	for key, e := range k.table {
+		for dest := range e.Destinations {
+			if dest.Address.Is6() != key.Is6() {
+				return unix.EINVAL
+			}
+		}
+	}
 	k.daemons = append(k.daemons, d)
 	return nil
 }
