@@ -23,9 +23,10 @@ type memory struct {
 	Boot      string                         `json:"boot"`
 	Owned     []ownedService                 `json:"owned,omitempty"`
 	Overrides map[string]map[string]Override `json:"overrides,omitempty"` // by virtual server and real server
-	Sysctls   map[string]string              `json:"sysctls,omitempty"`   // values before usher
-	Timeouts  *ipvs.Timeouts                 `json:"timeouts,omitempty"`  // the same
-	Sync      *ipvs.SyncDaemon               `json:"sync,omitempty"`      // daemon that usher started
+	Ramps     ramps                          `json:"ramps,omitempty"`
+	Sysctls   map[string]string              `json:"sysctls,omitempty"`  // values before usher
+	Timeouts  *ipvs.Timeouts                 `json:"timeouts,omitempty"` // the same
+	Sync      *ipvs.SyncDaemon               `json:"sync,omitempty"`     // daemon that usher started
 	// SyncBefore is that of the role before, which lingers.
 	SyncBefore *ipvs.SyncDaemon `json:"sync_before,omitempty"`
 	SNAT       bool             `json:"snat,omitempty"` // usher's nftables table may be there

@@ -121,6 +121,7 @@ func (d *Director) forecast(servers []VirtualServer, have ipvs.Table) *forecast 
 // newPool makes a pool with what is known of its servers. Caller holds mu.
 func (d *Director) newPool(vs VirtualServer, have ipvs.Table, now time.Time) *Pool {
 	p := NewPool(vs, have, now)
+	p.resume(d.memory.Ramps[vs.Name], now)
 	if len(d.health[vs.Name]) == 0 && len(d.memory.Overrides[vs.Name]) == 0 {
 		return p
 	}

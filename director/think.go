@@ -53,6 +53,7 @@ func (d *Director) think(all bool, now time.Time, events *[]Event) []thought {
 		d.watchTimes(t, all, now)
 	}
 	clear(d.dirty)
+	d.rememberRamps()
 	if len(d.retired) > 0 {
 		thoughts = append(thoughts, d.departing(now))
 	}
