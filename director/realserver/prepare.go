@@ -19,11 +19,15 @@ type Item struct {
 	Done    bool   `json:"done"`
 	Found   string `json:"found"`   // before anything was done; of what is undone, before Prepare
 	Changed bool   `json:"changed"` // by this run
+	// Left is true of what an earlier run did and the configuration no longer asks for.
+	Left bool `json:"left,omitempty"`
 }
 
 // String gives one line for people.
 func (i Item) String() string {
 	switch {
+	case i.Left && !i.Changed:
+		return fmt.Sprintf("left     %s (of an earlier configuration)", i.Step)
 	case i.Changed && !i.Done:
 		return fmt.Sprintf("undone   %s (before: %s)", i.Step, i.Found)
 	case i.Changed:
@@ -43,12 +47,20 @@ type memo struct {
 // file is where Prepare remembers in the state folder what Undo takes back.
 func file(state string) string { return filepath.Join(state, "real-server.json") }
 
-// Check tells how each step stands. It changes nothing.
-func Check(needs []Need) ([]Item, error) {
+// Check tells how each step stands, and what is left of those that Prepare did for an
+// earlier configuration. It changes nothing.
+func Check(state string, needs []Need) ([]Item, error) {
 	if err := conflict(needs); err != nil {
 		return nil, err
 	}
-	var items []Item
+	memos, err := read(state)
+	if err != nil && !errors.Is(err, fs.ErrPermission) { // who may not know what was done learns what is missing
+		return nil, err
+	}
+	items, err := left(memos, needs)
+	if err != nil {
+		return items, err
+	}
 	for _, s := range Steps(needs) {
 		done, found, err := look(s)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -62,18 +74,43 @@ func Check(needs []Need) ([]Item, error) {
 	return items, nil
 }
 
-// Prepare does what is missing. What was there before is remembered in the folder
-// state first; doing it twice changes nothing more.
+// left tells what memos did that is there and that needs do not ask for.
+func left(memos []memo, needs []Need) ([]Item, error) {
+	var items []Item
+	steps := Steps(needs)
+	for _, m := range memos {
+		if slices.Contains(steps, m.Step) {
+			continue
+		}
+		done, found, err := look(m.Step)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return items, fmt.Errorf("realserver: look whether %s: %w", m.Step, err)
+		}
+		if done {
+			items = append(items, Item{Step: m.Step, Found: found, Left: true})
+		}
+	}
+	return items, nil
+}
+
+// Prepare does what is missing, after it took back what it did for an earlier
+// configuration and this one does not ask for. What was there before is remembered in
+// the folder state first; doing it twice changes nothing more.
 func Prepare(state string, needs []Need) ([]Item, error) {
 	if err := conflict(needs); err != nil {
 		return nil, err
 	}
-	memos, err := load(state)
+	steps := Steps(needs)
+	items, stuck := revert(state, func(s Step) bool { return !slices.Contains(steps, s) })
+	items = slices.DeleteFunc(items, func(i Item) bool { return !i.Changed })
+	memos, err := read(state)
 	if err != nil {
-		return nil, err
+		return items, err
 	}
-	var items []Item
-	for _, s := range Steps(needs) {
+	for _, s := range steps {
 		done, found, err := look(s)
 		if err != nil {
 			return items, fmt.Errorf("realserver: look whether %s: %w", s, err)
@@ -91,13 +128,19 @@ func Prepare(state string, needs []Need) ([]Item, error) {
 		}
 		items = append(items, Item{Step: s, Done: true, Found: found, Changed: !done})
 	}
-	return items, nil
+	return items, stuck
 }
 
 // Undo takes back what Prepare did, last first. What was there before Prepare
 // stays. It goes on after an error, and what failed can be undone again.
 func Undo(state string) ([]Item, error) {
-	memos, err := load(state)
+	return revert(state, func(Step) bool { return true })
+}
+
+// revert takes those steps back that are unwanted, last first.
+func revert(state string, unwanted func(Step) bool) ([]Item, error) {
+	statefile.Clear(file(state))
+	memos, err := read(state)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +148,10 @@ func Undo(state string) ([]Item, error) {
 	var left []memo
 	var errs []error
 	for _, m := range slices.Backward(memos) {
+		if !unwanted(m.Step) {
+			left = append([]memo{m}, left...)
+			continue
+		}
 		done, found, err := look(m.Step)
 		if err == nil && done {
 			found, err = m.Found, undo(m.Step, m.Found)
@@ -116,13 +163,14 @@ func Undo(state string) ([]Item, error) {
 		}
 		items = append(items, Item{Step: m.Step, Found: cmp.Or(found, absent), Changed: done})
 	}
-	errs = append(errs, save(state, left))
+	if len(left) < len(memos) {
+		errs = append(errs, save(state, left))
+	}
 	return items, errors.Join(errs...)
 }
 
-// load reads what is remembered, for somebody who is about to change it.
-func load(state string) ([]memo, error) {
-	statefile.Clear(file(state))
+// read gives what is remembered.
+func read(state string) ([]memo, error) {
 	data, err := os.ReadFile(file(state))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

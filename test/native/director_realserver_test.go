@@ -56,6 +56,28 @@ virtual_server "six" {
 	}
 	_, err = l.A.Usher(t.Context(), "real-server", "-c", file, "--check")
 	labtest.Must(t, err)
+	// The other half of the file goes, and with it what it asked for; the rest stays.
+	less := labtest.File(t, l.A, "less.hcl", `
+virtual_server "six" {
+  address        = "[fd00:60::200]:80"
+  forward_method = "dr"
+  real_server "[fd00:10::2]:80" {}
+}
+`)
+	out, err = l.A.Usher(t.Context(), "real-server", "-c", less, "--check")
+	if err == nil || !strings.Contains(out, "left     192.168.60.200/32 on lo") || !strings.Contains(out, "ok       fd00:60::200/128 on lo") {
+		t.Errorf("--check of what an earlier file asked for: %v\n%s", err, out)
+	}
+	if now := state(); now != prepared {
+		t.Errorf("--check changed\n%s to\n%s", prepared, now)
+	}
+	out, err = l.A.Usher(t.Context(), "real-server", "-c", less)
+	labtest.Must(t, err)
+	if now := state(); strings.Contains(now, "192.168.60.200") || !strings.Contains(now, "fd00:60::200/128") || strings.Contains(now, "arp_ignore = 1") {
+		t.Errorf("with the smaller file it says\n%s\nand the machine is\n%s", out, now)
+	}
+	_, err = l.A.Usher(t.Context(), "real-server", "-c", less, "--check")
+	labtest.Must(t, err)
 	_, err = l.A.Usher(t.Context(), "real-server", "--undo")
 	labtest.Must(t, err)
 	if now := state(); now != before {

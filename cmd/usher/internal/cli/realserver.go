@@ -23,10 +23,11 @@ service that names one of this machine's addresses, the VIP is put on lo (tun: o
 the tunnel device, which is made), and arp_ignore, arp_announce and rp_filter are
 set, so that the machine takes the VIP's packets and does not answer for it on the
 network. What was there before is remembered in the state folder for --undo.
-Running it again changes nothing more.
+Running it again changes nothing more; with another configuration it also takes
+back what only the earlier one asked for.
 
 Exit status: 0 done or nothing missing, 1 failed, or --check found something
-missing, 2 the command line makes no sense.`,
+missing or left over, 2 the command line makes no sense.`,
 		Example: `  usher real-server -c lb.hcl --check
   usher real-server -c lb.hcl
   usher real-server --undo`,
@@ -57,7 +58,7 @@ missing, 2 the command line makes no sense.`,
 	from.flags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&undo, "undo", false, "take back what an earlier run did; needs no configuration")
-	f.BoolVar(&check, "check", false, "say what is missing and change nothing")
+	f.BoolVar(&check, "check", false, "say what is missing or left over and change nothing")
 	f.BoolVar(&asJSON, "json", false, "print the steps as JSON")
 	f.StringVar(&state, "state", "/var/lib/usher", "folder that remembers what to undo")
 	f.StringArrayVar(&own, "address", nil, "take this for an address of this machine, instead of asking its devices")
@@ -100,10 +101,10 @@ func (a *app) prepare(from *sources, state string, own []string, undo, check boo
 	}
 	needs := realserver.Needs(c.Pools(), local)
 	if len(needs) == 0 {
-		return nil, fmt.Errorf("no dr or tun service of the configuration has a real server among this machine's addresses, %v", local)
+		return nil, fmt.Errorf("no dr or tun service of the configuration has a real server among this machine's addresses, %v; if an earlier one had, --undo takes back what was done for it", local)
 	}
 	if check {
-		return realserver.Check(needs)
+		return realserver.Check(state, needs)
 	}
 	return realserver.Prepare(state, needs)
 }
