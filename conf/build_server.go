@@ -68,6 +68,9 @@ func (b *builder) keys(n *node) ([]ipvs.ServiceKey, string) {
 		if !n.given("family") {
 			b.complain(n.at("fwmark"), "Missing family", "A fwmark service needs family = \"ipv4\" or \"ipv6\".")
 		}
+		if n.values["fwmark"].bad {
+			return nil, ""
+		}
 		mark := uint32(n.number("fwmark"))
 		key := ipvs.MarkKey(mark, n.text("family") == "ipv6")
 		return []ipvs.ServiceKey{key}, key.String()

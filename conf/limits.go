@@ -18,9 +18,6 @@ func (b bounds) words(k kind) string {
 	if k != kindDuration {
 		return fmt.Sprintf("%d to %d", b.min, b.max)
 	}
-	if b.min == 0 {
-		return "at most " + shortDuration(time.Duration(b.max))
-	}
 	return shortDuration(time.Duration(b.min)) + " to " + shortDuration(time.Duration(b.max))
 }
 

@@ -58,3 +58,10 @@ virtual_server "flags" {
   persistence_netmask = "255.0.255.0"
   real_server "10.1.2.3:80" {}
 }
+
+virtual_server "out of range" {
+  fwmark      = 0
+  family      = "ipv4"
+  persistence = "-1s"
+  real_server "10.1.2.3:80" {}
+}
