@@ -31,9 +31,9 @@ var hold = rule{chain: postrouting, comment: "for connections of before", exprs:
 	&expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, equals(binaryutil.NativeEndian.PutUint32(firstMark - 1)), &expr.Masq{},
 }}
 
-// build gives the rules of the whole table. Services of the same local addresses,
-// and with the same servers to except, share a mark. A service of a firewall mark has its mark already. Where nothing is to
-// be translated any more, what was goes on.
+// build gives the rules of the whole table. Services of the same local addresses, and
+// with the same servers to except, share a mark; a service of a firewall mark has its
+// mark already. Where nothing is to be translated any more, what was goes on.
 func build(want []director.SNATRule) []rule {
 	if len(want) == 0 {
 		return []rule{hold}
