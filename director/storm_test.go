@@ -33,20 +33,7 @@ func storm(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	w := newWorld(t)
 	defer func() { w.halt() }()
-	w.apply(stormPool(6))
-	w.up(0, 1, 2)
-	time.Sleep(time.Second)
-
 	var raging, flushed atomic.Bool
-	w.k.Watch(func(now ipvs.Table) {
-		served := serving(now, testKey(0))
-		if served {
-			flushed.Store(false)
-		}
-		if !served && !flushed.Load() {
-			t.Errorf("seed %d: the pool is empty: %v", seed, now)
-		}
-	})
 	// The kernel's calls come from one goroutine, the storm from another: each has
 	// dice of its own.
 	dice := rand.New(rand.NewPCG(seed, 2))
@@ -64,6 +51,19 @@ func storm(t *testing.T, seed uint64) {
 		}
 		return nil
 	}
+	w.apply(stormPool(6))
+	w.up(0, 1, 2)
+	time.Sleep(time.Second)
+
+	w.k.Watch(func(now ipvs.Table) {
+		served := serving(now, testKey(0))
+		if served {
+			flushed.Store(false)
+		}
+		if !served && !flushed.Load() {
+			t.Errorf("seed %d: the pool is empty: %v", seed, now)
+		}
+	})
 	raging.Store(true)
 	size, anchor := 6, 0 // the anchor is always up
 	for range 200 {
