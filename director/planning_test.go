@@ -1,0 +1,103 @@
+package director_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"usher/director"
+	"usher/director/ipvs"
+	"usher/healthcheck"
+)
+
+func TestPlanSaysWhatApplyWillDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(2))
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		next := pool(3)
+		next.Service.Scheduler = "wrr"
+		next.Real = next.Real[1:]
+		next.Real[0].Weight = 5
+		report, err := w.d.Plan(context.Background(), []director.VirtualServer{next})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `web tcp 192.0.2.1:80
+  ~ real_server 10.0.0.2:80 nat weight 1 -> nat weight 5
+  + real_server 10.0.0.3:80 nat weight 1 (once its checks pass)
+  ~ service rr -> wrr (new connections are refused for an instant while the kernel changes the scheduler)
+  - real_server 10.0.0.1:80 nat weight 1 -> nat weight 0 (until its connections are gone, 1m0s at the most)
+`
+		if got := report.String(); got != want {
+			t.Errorf("report:\n%s\nwant:\n%s", got, want)
+		}
+		w.weights(map[int]uint32{0: 1, 1: 1})
+		next = pool(2)
+		next.Service.Flags, next.Service.Persistence = ipvs.Persistent, 60
+		if report, err := w.d.Plan(context.Background(), []director.VirtualServer{next}); err != nil || strings.Contains(report.String(), "refused") || report.Empty() {
+			t.Errorf("plan of another persistence: %v, %v", report, err)
+		}
+		if again, err := w.d.Plan(context.Background(), []director.VirtualServer{pool(2)}); err != nil || !again.Empty() {
+			t.Errorf("plan of what runs: %v, %v", again, err)
+		}
+	})
+}
+
+// A plan that is made beside a running director knows whose services go, and how long
+// their servers drain.
+func TestPlanBesideAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		vs, short := pool(1), pool(1)
+		vs.Real[0].Checked = false
+		w.apply(vs)
+		for timeout, want := range map[time.Duration]string{
+			30 * time.Second: "web tcp 192.0.2.1:80\n  - service rr (its servers go to weight 0 first, until their connections are gone, 30s at the most)\n",
+			0:                "web tcp 192.0.2.1:80\n  - service rr ! drops connections (0 now)\n",
+		} {
+			short.DrainTimeout = timeout
+			d := director.New(director.Options{Kernel: w.k, State: w.state})
+			d.Beside([]director.VirtualServer{short})
+			report, err := d.Plan(context.Background(), nil)
+			if got := report.String(); err != nil || got != want {
+				t.Errorf("%v: planned %q, %v; want %q", timeout, got, err, want)
+			}
+		}
+	})
+}
+
+// A service that is being emptied since an earlier reload is no change of the next.
+func TestPlanWhileAServiceLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		stays, leaves := pool(1), pool(1)
+		leaves.Name, leaves.Keys = "leaves", []ipvs.ServiceKey{testKey(1)}
+		stays.Real[0].Checked, leaves.Real[0].Checked = false, false
+		w.apply(stays, leaves)
+		w.k.SetCounters(testKey(1), testDest(0), ipvs.Counters{Active: 1})
+		beside := director.New(director.Options{Kernel: w.k, State: w.state})
+		planned := func(when string, empty bool) {
+			t.Helper()
+			for _, d := range []*director.Director{w.d, beside} {
+				if report, err := d.Plan(context.Background(), []director.VirtualServer{stays}); err != nil || report.Empty() != empty {
+					t.Errorf("%s planned %v, %v", when, report, err)
+				}
+			}
+		}
+		beside.Beside([]director.VirtualServer{stays, leaves})
+		planned("before the reload", false)
+		w.apply(stays)
+		beside.Beside([]director.VirtualServer{stays})
+		planned("after it", true)
+		if _, there := w.k.Table()[testKey(1)]; !there {
+			t.Error("it has left already")
+		}
+	})
+}
