@@ -21,26 +21,11 @@ import (
 // IPv4 or IPv6, and echo what comes until the client closes the connection.
 func answerTCP(t *testing.T, n *lab.Node, port int) {
 	t.Helper()
-	var l net.Listener
-	labtest.Must(t, n.Do(func() (err error) {
-		l, err = net.Listen("tcp", fmt.Sprintf(":%d", port))
-		return err
-	}))
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				if _, err := fmt.Fprintln(c, n.Name); err == nil {
-					io.Copy(c, c) //nolint:errcheck // the client misses what is lost
-				}
-			}()
+	labtest.Serve(t, n, port, func(c net.Conn) {
+		if _, err := fmt.Fprintln(c, n.Name); err == nil {
+			io.Copy(c, c) //nolint:errcheck // the client misses what is lost
 		}
-	}()
+	})
 }
 
 // answerUDP has a real server send its name back for every datagram to an address.

@@ -27,7 +27,13 @@ func TestCountersBeyond32Bits(t *testing.T) {
 	labtest.Must(t, l.A.IP(t.Context(), "address", "add", lab.BackVIP.String()+"/32", "dev", "eth1"))
 	labtest.Must(t, l.A.IP(t.Context(), "address", "add", "192.168.60.220/32", "dev", "eth0"))
 	labtest.Start(t, l.A, "-c", labtest.File(t, l.A, "usher.hcl", bigConfig))
-	swallow(t, l.Real[0], 8000)
+	labtest.Serve(t, l.Real[0], 8000, func(c net.Conn) {
+		for read := make([]byte, 1<<20); ; {
+			if _, err := c.Read(read); err != nil {
+				return
+			}
+		}
+	})
 	var c net.Conn
 	labtest.Must(t, l.Client.Do(func() (err error) {
 		c, err = net.DialTimeout("tcp", "192.168.60.220:80", lab.WaitLimit)
@@ -42,27 +48,6 @@ func TestCountersBeyond32Bits(t *testing.T) {
 		labtest.Must(t, err)
 	}
 	counters(t, l, totals{connections: 1, in: 1<<32 + 1})
-}
-
-// swallow has a real server read what comes to a port.
-func swallow(t *testing.T, n *lab.Node, port int) {
-	t.Helper()
-	var l net.Listener
-	labtest.Must(t, n.Do(func() (err error) {
-		l, err = net.Listen("tcp", fmt.Sprintf(":%d", port))
-		return err
-	}))
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		for much := make([]byte, 1<<20); err == nil; {
-			_, err = c.Read(much)
-		}
-	}()
 }
 
 // totals are what all services together counted.

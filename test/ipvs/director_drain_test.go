@@ -134,32 +134,17 @@ func TestDirectorDrainHalfClosed(t *testing.T) {
 // answerSlowly has a real server answer whoever has nothing more to say, by and by.
 func answerSlowly(t *testing.T, n *lab.Node, port, lines int) {
 	t.Helper()
-	var l net.Listener
-	labtest.Must(t, n.Do(func() (err error) {
-		l, err = net.Listen("tcp", fmt.Sprintf(":%d", port))
-		return err
-	}))
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
+	labtest.Serve(t, n, port, func(c net.Conn) {
+		pace := time.NewTicker(500 * time.Millisecond)
+		defer pace.Stop()
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			return
+		}
+		for i := range lines {
+			<-pace.C
+			if _, err := fmt.Fprintln(c, i); err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				pace := time.NewTicker(500 * time.Millisecond)
-				defer pace.Stop()
-				if _, err := io.Copy(io.Discard, c); err != nil {
-					return
-				}
-				for i := range lines {
-					<-pace.C
-					if _, err := fmt.Fprintln(c, i); err != nil {
-						return
-					}
-				}
-			}()
 		}
-	}()
+	})
 }

@@ -65,7 +65,7 @@ func TestAcceptFalseLetsIPVSServe(t *testing.T) {
 			if tt.forward == "nat" {
 				labtest.Must(t, s.Real[0].IP(t.Context(), "-6", "route", "add", "default", "via", "fd00:10::2"))
 			}
-			listenEverywhere(t, s.A)
+			labtest.Serve(t, s.A, sshPort, func(net.Conn) {})
 			s.a = labtest.Start(t, s.A, "-c", labtest.File(t, s.A, "usher.hcl", fmt.Sprintf(closed, tt.forward, tt.more, tt.port)))
 			labtest.Await(t, s.A, "web", "active")
 			labtest.Must(t, s.A.AwaitVIP(t.Context(), true))
@@ -94,29 +94,4 @@ func TestAcceptFalseLetsIPVSServe(t *testing.T) {
 			}
 		})
 	}
-}
-
-// listenEverywhere accepts connections on a node, whatever address they are for.
-func listenEverywhere(t *testing.T, n *lab.Node) {
-	t.Helper()
-	var l net.Listener
-	labtest.Must(t, n.Do(func() (err error) {
-		l, err = net.Listen("tcp", fmt.Sprintf("[::]:%d", sshPort))
-		return err
-	}))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_ = c.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = l.Close()
-		<-ended
-	})
 }

@@ -20,24 +20,7 @@ const (
 // connection and closes it once it has said a byte.
 func service(t *testing.T, n *lab.Node) {
 	t.Helper()
-	var l net.Listener
-	labtest.Must(t, n.Do(func() (err error) {
-		l, err = net.Listen("tcp", "0.0.0.0:8080")
-		return err
-	}))
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				c.Write([]byte("."))
-				c.Close()
-			}()
-		}
-	}()
+	labtest.Serve(t, n, 8080, func(c net.Conn) { c.Write([]byte(".")) }) //nolint:errcheck // the client misses it
 }
 
 // TestHandover: a planned handover, and the one back, under a thousand new
