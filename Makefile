@@ -27,7 +27,7 @@ export XDG_CACHE_HOME  := $(HOME)/.cache
 # simulation, which would take too long with the race detector in full.
 UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|sim)')
 
-.PHONY: help env demo test test-unit test-native test-ipvs setup build package clean bench-failover bench-director bench-check
+.PHONY: help env demo test test-unit test-native test-ipvs setup build package image clean bench-failover bench-director bench-check
 
 help:
 	@echo "make demo [FORWARD=nat|dr|tun|fullnat]  the main job on a real IPVS kernel, told as it happens"
@@ -35,6 +35,7 @@ help:
 	@echo "make build                              the program, as build/usher"
 	@echo "make test-unit, test-native, test-ipvs  parts of make test: packages, VRRP labs, IPVS labs"
 	@echo "make package                            Debian and RPM packages, in build/packages"
+	@echo "make image                              what a container image is made of, in build/image"
 	@echo "make bench-failover [BENCH=ARGS]        time to fail over beside keepalived's; 10 minutes in full"
 	@echo "make bench-director                     programming speed of IPVS beside keepalived's"
 	@echo "make bench-check                        cost of health checks beside keepalived's"
@@ -75,6 +76,9 @@ build:
 
 package:
 	$(GO) run ./cmd/usher/packaging/build -out build/packages
+
+image:
+	$(GO) run ./cmd/usher/packaging/build -image build/image
 
 bench-failover: setup
 	@CGO_ENABLED=0 $(GO) run ./test/bench/failover $(BENCH)

@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// built are the packages of one version, and what is in the Debian one.
-type built struct{ deb, rpm, root string }
+// built are the packages of one version, what is in the Debian one, and the files of a
+// container image.
+type built struct{ deb, rpm, root, image string }
 
 // first is built once for all tests.
 var first built
@@ -44,6 +45,10 @@ func withPackages(m *testing.M) (code int, err error) {
 	first.root = filepath.Join(dir, "root")
 	if out, err := exec.Command("dpkg-deb", "--extract", first.deb, first.root).CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("dpkg-deb --extract: %w\n%s", err, out)
+	}
+	first.image = filepath.Join(dir, "image")
+	if err := run(context.Background(), []string{"-version", "v1.2.3", "-image", first.image}, os.Stdout, os.Stderr); err != nil {
+		return 0, err
 	}
 	return m.Run(), nil
 }
@@ -77,17 +82,24 @@ func TestPackages(t *testing.T) {
 
 	inside := []string{"/usr/bin/usher", "/usr/lib/systemd/system/usher.service", "/usr/share/man/man8/usher.8.gz", "/etc/usher",
 		"/usr/share/bash-completion/completions/usher", "/usr/lib/sysusers.d/usher.conf", "/usr/share/doc/usher/examples/nat.hcl",
-		"/usr/share/doc/usher/examples/prometheus-alerts.yml", "/usr/share/doc/usher/copyright", "/usr/share/doc/usher/changelog.gz"}
+		"/usr/share/doc/usher/examples/prometheus-alerts.yml", "/usr/share/doc/usher/copyright", "/usr/share/doc/usher/changelog.gz",
+		"/usr/share/doc/usher/README.md", "/usr/share/doc/usher/REFERENCE.md"}
 	debFiles, rpmFiles := tool(t, "dpkg-deb", "--contents", deb), tool(t, "rpm", "-qpl", "--nosignature", rpm)
 	for _, file := range inside {
 		if !strings.Contains(debFiles, " ."+file) || !strings.Contains(rpmFiles, file) {
 			t.Errorf("%s is not in both packages", file)
 		}
 	}
+	// zsh looks for completion in another folder on Debian than elsewhere.
+	for place, inDeb := range map[string]bool{"/usr/share/zsh/vendor-completions/_usher": true, "/usr/share/zsh/site-functions/_usher": false} {
+		if strings.Contains(debFiles, " ."+place) != inDeb || strings.Contains(rpmFiles, place) == inDeb {
+			t.Errorf("%s: in the Debian package %v, in the other %v", place, strings.Contains(debFiles, place), strings.Contains(rpmFiles, place))
+		}
+	}
 	if got := tool(t, "dpkg-deb", "--field", deb, "Package", "Version", "Architecture"); !strings.Contains(got, "Version: 1.2.3\n") {
 		t.Errorf("fields: %s", got)
 	}
-	if got := tool(t, "rpm", "-qp", "--nosignature", "--qf", "%{NAME} %{VERSION}", rpm); !strings.HasPrefix(got, "usher 1.2.3") {
+	if got := tool(t, "rpm", "-qp", "--nosignature", "--qf", "%{NAME} %{VERSION} %{LICENSE}", rpm); got != "usher 1.2.3 LicenseRef-usher" {
 		t.Errorf("rpm: %s", got)
 	}
 

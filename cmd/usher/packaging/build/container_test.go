@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,9 +42,15 @@ type mount struct {
 }
 
 // bundle makes an OCI bundle with usher's program and a configuration: a read-only
-// root, capabilities and a network namespace as given, and as container engines
-// have it no settings of the kernel to write.
+// root, capabilities and a network namespace as given ("" for this machine's own), and
+// as container engines have it no settings of the kernel to write.
 func bundle(t *testing.T, conf, netns string, capabilities ...string) string {
+	t.Helper()
+	return commandBundle(t, nil, conf, netns, capabilities...)
+}
+
+// commandBundle is a bundle with other arguments than the image's own.
+func commandBundle(t *testing.T, args []string, conf, netns string, capabilities ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	root := filepath.Join(dir, "rootfs")
@@ -52,25 +61,31 @@ func bundle(t *testing.T, conf, netns string, capabilities ...string) string {
 	}
 	image := containerfile(t)
 	for _, c := range image.copied {
-		// `make build` puts the program there alone.
-		if c[0] != "usher" {
-			t.Fatalf("the Containerfile copies %s, which nothing makes", c[0])
-		}
-		if err := os.Link(filepath.Join(first.root, "usr/bin/usher"), filepath.Join(root, c[1])); err != nil {
+		target := filepath.Join(root, c[1])
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 			t.Fatal(err)
+		}
+		if err := os.Link(filepath.Join(first.image, c[0]), target); err != nil {
+			t.Fatalf("the Containerfile copies what nothing makes: %v", err)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(root, "etc/usher/usher.hcl"), []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if args == nil {
+		args = image.args[1:]
+	}
 	var namespaces []map[string]string
 	for _, n := range []string{"pid", "ipc", "uts", "mount"} {
 		namespaces = append(namespaces, map[string]string{"type": n})
 	}
+	if netns != "" {
+		namespaces = append(namespaces, map[string]string{"type": "network", "path": "/run/netns/" + netns})
+	}
 	config, err := json.Marshal(map[string]any{
 		"ociVersion": "1.0.0",
 		"process": map[string]any{
-			"args": image.args, "env": image.env, "cwd": "/", "noNewPrivileges": true,
+			"args": append(image.args[:1:1], args...), "env": image.env, "cwd": "/", "noNewPrivileges": true,
 			"user":         map[string]int{"uid": 0, "gid": 0},
 			"capabilities": map[string][]string{"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
 		},
@@ -83,7 +98,7 @@ func bundle(t *testing.T, conf, netns string, capabilities ...string) string {
 			{"/var/lib", "tmpfs", "tmpfs", []string{"mode=755"}},
 		},
 		"linux": map[string]any{
-			"namespaces":    append(namespaces, map[string]string{"type": "network", "path": "/run/netns/" + netns}),
+			"namespaces":    namespaces,
 			"readonlyPaths": []string{"/proc/sys"},
 		},
 	})
@@ -194,6 +209,56 @@ func TestContainer(t *testing.T) {
 				t.Errorf("it ends with %v and says\n%s\nwant\n%s", err, out, c.want)
 			}
 		})
+	}
+}
+
+// TestContainerCertificates: an https check from within the image trusts the
+// authorities of the image's bundle, and those alone.
+func TestContainerCertificates(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	address := server.Listener.Addr().String()
+	conf := `virtual_server "web" {
+  address        = "192.168.60.200:80"
+  forward_method = "nat"
+  health_check "https" {
+    expect_status = ["404"]
+    fall          = 1
+    rise          = 1
+  }
+  real_server "` + address + `" {}
+}
+`
+	states := func(t *testing.T, authority []byte) string {
+		dir := commandBundle(t, []string{"check", "-c", "/etc/usher", "--for", "2s"}, conf, "")
+		if authority != nil {
+			file := filepath.Join(dir, "rootfs/etc/ssl/certs/ca-certificates.crt")
+			if err := os.Remove(file); err != nil { // a link to the image's own
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, authority, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, err := container(t, dir).CombinedOutput()
+		if err != nil {
+			t.Errorf("usher check: %v", err)
+		}
+		return string(out)
+	}
+	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if got := states(t, own); !strings.Contains(got, `"state":"up"`) {
+		t.Errorf("with the server's authority in the bundle:\n%s", got)
+	}
+	if got := states(t, nil); !strings.Contains(got, `"state":"down"`) || !strings.Contains(got, "unknown authority") {
+		t.Errorf("with the image's bundle:\n%s", got)
+	}
+	public, err := os.ReadFile(filepath.Join(first.image, "ca-certificates.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(public, []byte("BEGIN CERTIFICATE")); n < 50 {
+		t.Errorf("the image's bundle has %d authorities", n)
 	}
 }
 

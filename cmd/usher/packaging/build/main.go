@@ -3,6 +3,8 @@
 // command, put together by nfpm at a pinned version. Run it in the checkout's root:
 //
 //	go run ./cmd/usher/packaging/build -version 1.2.3 -out build/packages
+//
+// With -image it makes the folder that the Containerfile copies from, instead.
 package main
 
 import (
@@ -36,6 +38,7 @@ type builder struct {
 	arch    string
 	out     string
 	formats []string
+	image   string // folder for a container image's files; "" for packages
 	stage   string
 	commit  commit
 	stderr  io.Writer
@@ -48,6 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&b.version, "version", "", "version of the packages, as git describe gives it; by default that of this checkout")
 	f.StringVar(&b.arch, "arch", runtime.GOARCH, "architecture, as GOARCH")
 	f.StringVar(&b.out, "out", "build/packages", "folder for the packages")
+	f.StringVar(&b.image, "image", "", "make the files of a container image in this folder, and no packages")
 	formats := f.String("formats", "deb,rpm", "what to build, with commas between")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -62,6 +66,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(b.stage)
+	if b.image != "" {
+		return b.imageFiles(ctx)
+	}
 	for _, step := range []func(context.Context) error{b.program, b.documents, b.legal} {
 		if err := step(ctx); err != nil {
 			return err
@@ -79,6 +86,27 @@ func (b *builder) program(ctx context.Context) error {
 		return fmt.Errorf("compile: %w", err)
 	}
 	return nil
+}
+
+// authorities is where the Debian package ca-certificates keeps its bundle, and where
+// Go looks for one first (crypto/x509, root_linux.go).
+const authorities = "/etc/ssl/certs/ca-certificates.crt"
+
+// imageFiles makes what the Containerfile copies: the program, and this machine's
+// bundle of public authorities.
+func (b *builder) imageFiles(ctx context.Context) error {
+	bundle, err := os.ReadFile(authorities)
+	if err != nil {
+		return fmt.Errorf("the image wants a bundle of certificate authorities, from the Debian package ca-certificates: %w", err)
+	}
+	if err := os.MkdirAll(b.image, 0o755); err != nil {
+		return err
+	}
+	b.stage = b.image
+	if err := b.program(ctx); err != nil {
+		return err
+	}
+	return b.stageFile(filepath.Base(authorities), bundle)
 }
 
 // documents come from the program itself, so that they cannot differ from it; for
