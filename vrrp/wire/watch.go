@@ -17,14 +17,21 @@ import (
 )
 
 // watcher tells the engine of every interface: what it is at start, and each change.
-// It reads the whole state anew on every notification, so that nothing depends on
-// the order or the completeness of notifications.
+// It reads the whole state anew on every notification of something new, so that
+// nothing depends on the order or the completeness of notifications.
 type watcher struct {
 	log *slog.Logger
 	do  func(func(now time.Time, e *engine.Engine))
 
-	mu   sync.Mutex
-	last map[string]engine.Link
+	mu    sync.Mutex
+	last  map[string]engine.Link
+	known map[located]bool // the addresses in last
+}
+
+// located is an address on an interface.
+type located struct {
+	index   int
+	address netip.Addr
 }
 
 func newWatcher(log *slog.Logger, do func(func(time.Time, *engine.Engine))) *watcher {
@@ -72,20 +79,54 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 	defer drain(addrs)
 	defer cancel()
+	if err := w.refresh(); err != nil {
+		return err
+	}
 	for {
-		if err := w.refresh(); err != nil {
-			return err
-		}
+		news := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-broken:
 			return fmt.Errorf("vrrp: notifications broke off: %w", err)
 		case <-links:
-		case <-addrs:
+			news = true
+		case a := <-addrs:
+			news = w.news(a)
+		}
+		// One reading serves all that waits.
+		for range len(links) {
+			<-links
+			news = true
+		}
+		for range len(addrs) {
+			news = w.news(<-addrs) || news
+		}
+		if !news {
+			continue
+		}
+		if err := w.refresh(); err != nil {
+			return err
 		}
 	}
 }
+
+// news says whether a notification tells of anything that is not known. Every renewal
+// of a lease is notified of: with a hundred instances that is a hundred times a second,
+// and each reading takes a time that grows with their number.
+func (w *watcher) news(a netlink.AddrUpdate) bool {
+	ip, ok := netip.AddrFromSlice(a.LinkAddress.IP)
+	if !ok {
+		return true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.known[located{a.LinkIndex, ip.Unmap()}] != (a.NewAddr && usable(a.Flags))
+}
+
+// usable says whether an address can be a source: it is not while it is still being
+// checked for duplicates.
+func usable(flags int) bool { return flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0 }
 
 func drain[T any](ch <-chan T) {
 	for range ch {
@@ -113,7 +154,12 @@ func (w *watcher) refresh() error {
 			changed = append(changed, engine.Link{Name: name, Gone: true})
 		}
 	}
-	w.last = now
+	w.last, w.known = now, map[located]bool{}
+	for _, l := range now {
+		for _, a := range l.Addresses {
+			w.known[located{l.Index, a}] = true
+		}
+	}
 	if len(changed) > 0 {
 		w.do(func(at time.Time, e *engine.Engine) { e.Links(at, changed) })
 	}
@@ -132,8 +178,7 @@ func readLinks() (map[string]engine.Link, error) {
 	}
 	byIndex := map[int][]netip.Addr{}
 	for _, a := range addrs {
-		// An address that is still being checked for duplicates is no source yet.
-		if a.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0 {
+		if !usable(a.Flags) {
 			continue
 		}
 		if ip, ok := netip.AddrFromSlice(a.IP); ok {
