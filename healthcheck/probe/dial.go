@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -47,11 +48,11 @@ func control(c *healthcheck.Check) func(string, string, syscall.RawConn) error {
 func socketOptions(fd int, c *healthcheck.Check) error {
 	if m := mark(c); m != 0 {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(m)); err != nil {
-			return err
+			return os.NewSyscallError("setsockopt", err)
 		}
 	}
 	if c.Interface != "" {
-		return unix.BindToDevice(fd, c.Interface)
+		return os.NewSyscallError("setsockopt", unix.BindToDevice(fd, c.Interface))
 	}
 	return nil
 }

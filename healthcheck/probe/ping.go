@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -80,18 +79,23 @@ func isReply(proto pingProtocol, b, token []byte) bool {
 // pingSocket is a datagram socket for ICMP where the kernel allows it (sysctl
 // net.ipv4.ping_group_range), which hears only what is for it; else a raw one.
 func pingSocket(c *healthcheck.Check, proto pingProtocol) (net.Conn, error) {
-	conn, err := pingSocketOf(c, proto, unix.SOCK_DGRAM)
+	fd, err := pingSocketOf(proto, unix.SOCK_DGRAM)
 	if errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) {
-		conn, err = pingSocketOf(c, proto, unix.SOCK_RAW)
+		fd, err = pingSocketOf(proto, unix.SOCK_RAW)
 	}
-	return conn, err
+	if err != nil {
+		return nil, err
+	}
+	return pingConnect(c, fd)
 }
 
-func pingSocketOf(c *healthcheck.Check, proto pingProtocol, kind int) (net.Conn, error) {
+func pingSocketOf(proto pingProtocol, kind int) (int, error) {
 	fd, err := unix.Socket(proto.family, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto.number)
-	if err != nil {
-		return nil, fmt.Errorf("socket: %w", err)
-	}
+	return fd, os.NewSyscallError("socket", err)
+}
+
+// pingConnect makes a socket, which is its own from here on, a connection.
+func pingConnect(c *healthcheck.Check, fd int) (net.Conn, error) {
 	// FileConn works on a copy.
 	f := os.NewFile(uintptr(fd), "icmp")
 	defer f.Close()
@@ -100,11 +104,11 @@ func pingSocketOf(c *healthcheck.Check, proto pingProtocol, kind int) (net.Conn,
 	}
 	if c.Bind.IsValid() {
 		if err := unix.Bind(fd, sockaddrOf(c.Bind.Addr())); err != nil {
-			return nil, fmt.Errorf("bind: %w", err)
+			return nil, os.NewSyscallError("bind", err)
 		}
 	}
 	if err := unix.Connect(fd, sockaddrOf(target(c).Addr())); err != nil {
-		return nil, err
+		return nil, os.NewSyscallError("connect", err)
 	}
 	return net.FileConn(f)
 }

@@ -75,19 +75,6 @@ func mine(format string, args ...any) error {
 	return &judgement{text: fmt.Sprintf(format, args...), mine: true}
 }
 
-// local are the errors of this machine: they say nothing of the server.
-func local(err error) bool {
-	for _, e := range []syscall.Errno{
-		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE,
-		syscall.EPERM, syscall.EACCES, syscall.ENODEV, syscall.EAFNOSUPPORT, syscall.EINVAL, syscall.EBADF,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
 func isTimeout(err error) bool {
 	// ETIMEDOUT is the kernel's word for a server that never answered its SYNs.
 	var ne net.Error
@@ -114,6 +101,12 @@ func words(c *healthcheck.Check, err error) string {
 		return fmt.Sprintf("host unreachable: %s answers no ARP, or a router says so", target(c).Addr())
 	case errors.Is(err, syscall.ENETUNREACH):
 		return fmt.Sprintf("network unreachable: no route to %s", target(c).Addr())
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Sprintf("administratively prohibited: a router, or a route of this machine, lets nothing through to %s", target(c).Addr())
+	case errors.Is(err, syscall.EPERM):
+		return fmt.Sprintf("operation not permitted: this machine's firewall lets nothing out to %s", target(c))
+	case errors.Is(err, syscall.EINVAL):
+		return fmt.Sprintf("invalid argument: the route to %s is a blackhole, or its interface is gone", target(c).Addr())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the server closed the connection before its answer was complete"
 	case errors.As(err, &host):

@@ -44,7 +44,7 @@ func alwaysReady(t *testing.T) int {
 	if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd)}}, -1); err != nil {
 		t.Fatal(err)
 	}
-	if err := pendingError(fd); err != unix.ECONNREFUSED {
+	if err := pendingError(fd); !errors.Is(err, unix.ECONNREFUSED) {
 		t.Fatalf("the closed port gives %v", err)
 	}
 	return fd

@@ -44,7 +44,7 @@ func (l *Loop) launch(d *Dial) {
 	if d.HalfOpen {
 		// Every time anew: a disconnect forgets it.
 		if err := setInt(c.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {
-			l.end(c, err)
+			l.end(c, during("setsockopt", err))
 			return
 		}
 	}
@@ -52,7 +52,7 @@ func (l *Loop) launch(d *Dial) {
 	case nil, unix.EINPROGRESS:
 		l.fresh = append(l.fresh, c)
 	default:
-		l.end(c, err)
+		l.end(c, during("connect", err))
 	}
 }
 
@@ -71,7 +71,7 @@ func (l *Loop) socket(d *Dial) (*conn, error) {
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
-		return nil, err
+		return nil, during("socket", err)
 	}
 	var c *conn
 	if n := len(l.spare); n > 0 {
@@ -96,16 +96,16 @@ func (l *Loop) socket(d *Dial) (*conn, error) {
 func (c *conn) options(d *Dial) error {
 	// A close that was never connected through resets too.
 	if err := unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
-		return err
+		return during("setsockopt", err)
 	}
 	if d.Mark != 0 {
 		if err := setInt(c.fd, unix.SOL_SOCKET, unix.SO_MARK, int(d.Mark)); err != nil {
-			return err
+			return during("setsockopt", err)
 		}
 	}
 	if d.Interface != "" {
 		if err := unix.BindToDevice(c.fd, d.Interface); err != nil {
-			return err
+			return during("setsockopt", err)
 		}
 	}
 	if !d.Bind.IsValid() {
@@ -114,12 +114,12 @@ func (c *conn) options(d *Dial) error {
 	if d.Bind.Port() == 0 {
 		// The port is chosen at connect, where it need be unique for the peer only.
 		if err := setInt(c.fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
-			return err
+			return during("setsockopt", err)
 		}
 	} else if err := setInt(c.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-		return err
+		return during("setsockopt", err)
 	}
-	return c.to.bind(c.fd, d.Bind)
+	return during("bind", c.to.bind(c.fd, d.Bind))
 }
 
 // A batch is looked at so often before what is left of it goes to the epoll set: once
@@ -197,7 +197,7 @@ func (l *Loop) watch(c *conn) {
 		op = unix.EPOLL_CTL_MOD
 	}
 	if err := epollControl(l.epoll, op, c.fd, interest); err != nil {
-		l.end(c, err)
+		l.end(c, during("epoll_ctl", err))
 		return
 	}
 	c.watched, c.interest = true, interest
@@ -239,7 +239,7 @@ func (l *Loop) connected(c *conn) {
 		return
 	}
 	if err := tcpInfo(c.fd, &l.info); err != nil {
-		l.end(c, err)
+		l.end(c, during("getsockopt", err))
 		return
 	}
 	const established, synSent = 1, 2
@@ -275,7 +275,7 @@ func (l *Loop) send(c *conn) {
 			l.watch(c)
 			return
 		case err != nil:
-			l.end(c, err)
+			l.end(c, during("write", err))
 			return
 		default:
 			c.phase, c.out = Sending, c.out[n:]
@@ -297,7 +297,7 @@ func (l *Loop) receive(c *conn) {
 		case err == unix.EAGAIN:
 			return
 		case err != nil:
-			l.end(c, err)
+			l.end(c, during("read", err))
 			return
 		}
 		if c.exchange.Received(l.buffer[:n], n == 0) || n == 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"time"
 	"unsafe"
@@ -24,6 +25,10 @@ func errOf(errno unix.Errno) error {
 	}
 	return nil
 }
+
+// during names the system call of an error, nil for none: by it, whoever is told can
+// tell what this machine refuses from what the network says.
+func during(call string, err error) error { return os.NewSyscallError(call, err) }
 
 // address is a socket address as the kernel has it.
 type address struct {
@@ -78,16 +83,16 @@ func tcpInfo(fd int, info *unix.TCPInfo) error {
 	return errOf(errno)
 }
 
-// pendingError reads and clears SO_ERROR.
+// pendingError reads and clears SO_ERROR, what a connect came to.
 func pendingError(fd int) error {
 	var v int32
 	size := uint32(unsafe.Sizeof(v))
 	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR,
 		uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&size)), 0)
 	if errno != 0 {
-		return errno
+		return during("getsockopt", errno)
 	}
-	return errOf(unix.Errno(v))
+	return during("connect", errOf(unix.Errno(v)))
 }
 
 // poll looks once, without waiting.
