@@ -26,7 +26,7 @@ func metricsDouble() http.Handler {
 func status() api.Status {
 	now := time.Now()
 	return api.Status{
-		RouterID: "lb1", Version: "1", Started: now, Warnings: []api.Warning{{Severity: "error", Kind: "quorum", Since: now}},
+		RouterID: "lb1", Version: "1", Started: now, Warnings: []api.Warning{{Severity: "warning", Kind: "neighbours", Subject: "web", Text: "crowded", Since: now}},
 		Reload: &api.Reload{At: now, OK: true}, Settings: []api.Setting{{Name: "x", Value: "1"}},
 		Instances: []api.Instance{{Name: "edge", State: "active", Addresses: []string{"192.0.2.1/32"}, Since: now,
 			SplitBrain: &api.SplitBrain{Address: "192.0.2.2", Since: now}, Tracks: []api.Track{{Name: "t"}},
@@ -69,7 +69,8 @@ func TestOverTheSocketWithCurl(t *testing.T) {
 		want []string
 	}{
 		{[]string{"http://usher/api/v1/status"}, []string{`"router_id":"lb1"`, " 200"}},
-		{[]string{"http://usher/healthz"}, []string{"ok\n 200"}},
+		{[]string{"http://usher/livez"}, []string{"ok\n 200"}},
+		{[]string{"http://usher/healthz"}, []string{"ok, but worth a look: web: crowded\n 200"}},
 		{[]string{"http://usher/api/v1/config"}, []string{`"RouterID":"lb1"`}},
 		{[]string{"-X", "POST", "-d", `{"virtual_server":"web","real_server":"10.0.0.1:80"}`, "http://usher/api/v1/drain"}, []string{`"message":"drain: web 10.0.0.1:80"`, " 200"}},
 		{[]string{"-X", "POST", "-d", `{"virtual_server":"web","real_server":"10.0.0.1:80"}`, "http://usher/api/v1/weight"}, []string{`"weight\" is missing`, " 400"}},
@@ -101,7 +102,7 @@ func TestOverTheSocketWithCurl(t *testing.T) {
 		}
 	}
 	b.Sicken("IPVS: no memory")
-	if got := curl("http://usher/healthz"); got != "IPVS: no memory\n 503" {
+	if got := curl("http://usher/livez"); got != "IPVS: no memory\n 503" {
 		t.Errorf("sick: %q", got)
 	}
 }

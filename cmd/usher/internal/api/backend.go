@@ -16,6 +16,7 @@ type Backend interface {
 	// by virtual server and address: a value every ten seconds, oldest first. Those
 	// that had none are left out.
 	Histories() map[string]map[string][]uint32
+	// Health is of the daemon itself: whether it gets on with its work.
 	Health() Health
 	Events() *events.Ring
 	// Config is the running configuration as a JSON-ready value, without secrets.
@@ -35,10 +36,12 @@ var ErrUnknown = errors.New("unknown")
 // invalid file. Nothing was changed.
 var ErrRefused = errors.New("refused")
 
-// Health says whether the daemon itself does its work.
+// Health says whether a person is needed now; of /livez, whether the daemon itself does
+// its work.
 type Health struct {
 	OK       bool     `json:"ok"`
-	Problems []string `json:"problems"`
+	Verdict  Verdict  `json:"verdict"`
+	Problems []string `json:"problems"` // what needs a person now; empty where OK
 }
 
 // Steer is an operator's word about one real server.

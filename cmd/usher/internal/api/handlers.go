@@ -72,19 +72,37 @@ func (h *handlers) status(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *handlers) health(w http.ResponseWriter, _ *http.Request) {
-	health := h.backend.Health()
+	health := healthOf(h.backend.Status())
 	reply(w, healthStatus(health), health)
 }
 
 func (h *handlers) healthz(w http.ResponseWriter, _ *http.Request) {
-	health := h.backend.Health()
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(healthStatus(health))
-	if health.OK {
-		fmt.Fprintln(w, "ok")
-		return
+	health := healthOf(h.backend.Status())
+	text := strings.Join(health.Problems, "\n")
+	switch health.Verdict.Level {
+	case LevelOK:
+		text = "ok"
+	case LevelWarning:
+		text = "ok, but " + health.Verdict.Text
 	}
-	fmt.Fprintln(w, strings.Join(health.Problems, "\n"))
+	plain(w, healthStatus(health), text)
+}
+
+// livez asks for nothing that a peer, a server or an operator can bring about: what is
+// restarted when it fails would not help them.
+func (h *handlers) livez(w http.ResponseWriter, _ *http.Request) {
+	health := h.backend.Health()
+	text := "ok"
+	if !health.OK {
+		text = strings.Join(health.Problems, "\n")
+	}
+	plain(w, healthStatus(health), text)
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, text)
 }
 
 func healthStatus(h Health) int {

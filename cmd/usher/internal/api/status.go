@@ -13,6 +13,7 @@ type Status struct {
 	Maintenance bool      `json:"maintenance"` // every instance stays back, `usher maintenance on`
 	Started     time.Time `json:"started"`
 	Reload      *Reload   `json:"reload,omitempty"` // the last one; absent before the first
+	Verdict     Verdict   `json:"verdict"`          // whether a person is needed, in one line
 	Warnings    []Warning `json:"warnings"`         // what needs a person, worst first
 	Settings    []Setting `json:"settings,omitempty"`
 }

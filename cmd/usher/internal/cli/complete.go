@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,23 @@ func (a *app) present(cmd *cobra.Command) api.Status {
 		return api.Status{}
 	}
 	return s
+}
+
+// completeNames completes the instances and virtual servers that are not there yet.
+func (a *app) completeNames(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	s := a.present(cmd)
+	for _, i := range s.Instances {
+		if !slices.Contains(args, i.Name) {
+			names = append(names, i.Name+"\t"+i.State)
+		}
+	}
+	for _, v := range s.VirtualServers {
+		if !slices.Contains(args, v.Name) {
+			names = append(names, v.Name+"\t"+v.Address)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) completeInstance(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -47,6 +47,9 @@ changes of each real server. With -f it goes on with those to come.`,
 				q.Set("limit", strconv.Itoa(limit))
 			}
 			show := func(e events.Event) error { return a.showEvent(e, asJSON) }
+			if err := a.known(cmd.Context(), c, instance, virtual); err != nil {
+				return err
+			}
 			if follow {
 				return followEvents(cmd.Context(), c, q, show)
 			}
@@ -70,6 +73,39 @@ changes of each real server. With -f it goes on with those to come.`,
 	f.StringVar(&virtual, "virtual-server", "", "only those of this virtual server")
 	f.StringVar(&real, "real-server", "", "only those of this real server (address:port)")
 	return a.steered(cmd)
+}
+
+// known makes a name that nothing has an error, where it would else be an empty list.
+// What was there before is known by its events.
+func (a *app) known(ctx context.Context, c *api.Client, instance, virtual string) error {
+	if instance == "" && virtual == "" {
+		return nil
+	}
+	var s api.Status
+	if err := c.Get(ctx, "/api/v1/status", &s); err != nil {
+		return err
+	}
+	var list api.EventList
+	if err := c.Get(ctx, "/api/v1/events", &list); err != nil {
+		return err
+	}
+	instances, virtuals := map[string]bool{"": true}, map[string]bool{"": true}
+	for _, i := range s.Instances {
+		instances[i.Name] = true
+	}
+	for _, v := range s.VirtualServers {
+		virtuals[v.Name] = true
+	}
+	for _, e := range list.Events {
+		instances[e.Instance], virtuals[e.VirtualServer] = true, true
+	}
+	switch {
+	case !instances[instance]:
+		return fmt.Errorf("no instance is called %q, and no event tells of one; usher status shows all", instance)
+	case !virtuals[virtual]:
+		return fmt.Errorf("no virtual server is called %q, and no event tells of one; usher status shows all", virtual)
+	}
+	return nil
 }
 
 func (a *app) showEvent(e events.Event, asJSON bool) error {

@@ -28,7 +28,7 @@ passes usher validate.
 Exit status: 0 done, 1 failed, or warnings with --strict, 2 the command line makes
 no sense.`,
 		Example: "  usher import /etc/keepalived/keepalived.conf > /etc/usher/usher.hcl",
-		Args:    cobra.ExactArgs(1),
+		Args:    wants("FILE"),
 		RunE: do(func(_ *cobra.Command, args []string) error {
 			text, warnings, err := keepalived.Import(args[0], o)
 			if err != nil {

@@ -122,6 +122,7 @@ A first look on any machine:
 
 Exit status: 0 done, 1 failed, 2 the command line makes no sense; validate and
 plan have their own, told by their help.`,
+		Version:       Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          help,
@@ -130,8 +131,9 @@ plan have their own, told by their help.`,
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{fmt.Errorf("%w (see usher %s --help)", err, strings.TrimPrefix(cmd.CommandPath(), "usher "))}
+		return &usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 	})
+	root.SetVersionTemplate("usher {{.Version}}\n")
 	a.groups(root)
 	return root
 }

@@ -68,7 +68,7 @@ func (a *app) server(verb, short, long string) *cobra.Command {
 		Short:   short,
 		Long:    long,
 		Example: "  usher " + verb + " web 10.1.2.3:80",
-		Args:    cobra.ExactArgs(2),
+		Args:    wants("VIRTUAL_SERVER", "REAL_SERVER"),
 		RunE: do(func(cmd *cobra.Command, args []string) error {
 			return a.post(cmd, "/api/v1/"+verb, api.Steer{VirtualServer: args[0], RealServer: args[1]})
 		}),
@@ -83,7 +83,7 @@ func (a *app) weight() *cobra.Command {
 		Long: `Another weight (0..65535) than the configured one, until "usher enable". It
 survives reload and restart.`,
 		Example: "  usher weight web 10.1.2.3:80 5",
-		Args:    cobra.ExactArgs(3),
+		Args:    wants("VIRTUAL_SERVER", "REAL_SERVER", "N"),
 		RunE: do(func(cmd *cobra.Command, args []string) error {
 			n, err := strconv.Atoi(args[2])
 			if err != nil || n < 0 || n > 65535 {
@@ -104,7 +104,7 @@ over, which is within its skew time. Addresses are kept until the peer is heard,
 no connection attempt is lost. The other instances of its sync group go with it. Where
 nobody takes over, the addresses are taken back. It is refused where this director is
 not active.`,
-		Args: cobra.ExactArgs(1),
+		Args: wants("INSTANCE"),
 		RunE: do(func(cmd *cobra.Command, args []string) error {
 			return a.post(cmd, "/api/v1/failover", api.Name{Instance: args[0]})
 		}),
@@ -118,7 +118,7 @@ func (a *app) maintenance() *cobra.Command {
 		Short: "Hold every instance back, or let it run again",
 		Long: `With "on", every instance that is active is handed over and none becomes active
 until "off", not even after a restart. Health checks and IPVS go on.`,
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args:      anyOf("on", "off"),
 		ValidArgs: []string{"on", "off"},
 		RunE: do(func(cmd *cobra.Command, args []string) error {
 			return a.post(cmd, "/api/v1/maintenance", api.Switch{On: args[0] == "on"})

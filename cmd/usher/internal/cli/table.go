@@ -2,57 +2,128 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/mitchellh/go-wordwrap"
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/terminal"
 )
 
-// statusTable is `usher status` for people: what needs a look first, then the
-// instances, then each virtual server with its real servers.
-func statusTable(s api.Status, now time.Time, style terminal.Style) string {
+// manyPools is above how many virtual servers those that are well take a line each.
+const manyPools = 20
+
+// statusTable is `usher status` for people: whether one is needed, why, then the
+// instances, then each virtual server with its real servers. width is the terminal's
+// in columns, 0 where there is none.
+func statusTable(s api.Status, l look, now time.Time, style terminal.Style, width int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  usher %s, up %s\n", style.Bold(s.RouterID), s.Version, terminal.Ago(now, s.Started))
-	if s.Maintenance {
-		b.WriteString(style.Warn("maintenance is on: no instance becomes active") + "\n")
-	}
+	b.WriteString(verdictLine(s, style) + "\n")
+	b.WriteString(style.Dim(fmt.Sprintf("usher %s, up %s", s.Version, terminal.Ago(now, s.Started))) + "\n")
 	for _, w := range s.Warnings {
 		mark := style.Warn("warning:")
-		if w.Severity == "error" {
+		if w.Severity == string(api.LevelError) {
 			mark = style.Bad("error:")
 		}
 		subject := ""
 		if w.Subject != "" {
 			subject = w.Subject + ": "
 		}
-		fmt.Fprintf(&b, "%s %s%s %s\n", mark, subject, w.Text, style.Dim("("+terminal.Ago(now, w.Since)+")"))
+		b.WriteString(wrapped(fmt.Sprintf("%s %s%s %s", mark, subject, w.Text, style.Dim("("+terminal.Ago(now, w.Since)+")")), "  ", width))
 	}
 	if len(s.Instances) > 0 {
-		b.WriteString("\n" + instanceTable(s.Instances, now, style))
+		b.WriteString("\n" + instanceTable(s.Instances, now, style, width))
 	}
+	var well []api.VirtualServer
 	for _, v := range s.VirtualServers {
-		b.WriteString("\n" + virtualServerTable(v, now, style))
+		if !l.all && len(s.VirtualServers) > manyPools && poolWell(v) {
+			well = append(well, v)
+			continue
+		}
+		b.WriteString("\n" + virtualServerTable(v, now, style, width))
 	}
-	if len(s.Settings) > 0 {
+	if len(well) > 0 {
+		b.WriteString("\n" + wellTable(well, now, style))
+	}
+	if l.settings && len(s.Settings) > 0 {
 		b.WriteString("\n" + settingTable(s.Settings, style))
 	}
-	if len(s.Instances)+len(s.VirtualServers) == 0 {
-		b.WriteString("\nnothing is configured\n")
+	if len(s.Instances)+len(s.VirtualServers) == 0 && l.problems {
+		b.WriteString("\nno instance, virtual server or real server is in trouble\n")
 	}
 	return b.String()
 }
 
-func instanceTable(list []api.Instance, now time.Time, style terminal.Style) string {
-	var t terminal.Table
-	t.Row(heads(style, "INSTANCE", "STATE", "PRIORITY", "VRID", "INTERFACE", "ACTIVE ROUTER", "SINCE", "ADDRESSES", "REASON")...)
+func verdictLine(s api.Status, style terminal.Style) string {
+	paint := style.Good
+	switch s.Verdict.Level {
+	case api.LevelWarning:
+		paint = style.Warn
+	case api.LevelError:
+		paint = style.Bad
+	}
+	return style.Bold(s.RouterID) + ": " + paint(s.Verdict.Text)
+}
+
+// wrapped breaks a line at the terminal's width, if there is one; further lines are
+// indented.
+func wrapped(text, indent string, width int) string {
+	if width <= len(indent)+20 {
+		return text + "\n"
+	}
+	lines := strings.Split(wordwrap.WrapString(text, uint(width-len(indent))), "\n")
+	return strings.Join(lines, "\n"+indent) + "\n"
+}
+
+// rows is a table in which a row may have lines of its own below it: the answer to
+// "why" is never pushed off the screen.
+type rows struct {
+	table terminal.Table
+	below map[int]string // by row, the heads' being 0
+	n     int
+	width int
+}
+
+func newRows(indent string, width int, heads ...string) *rows {
+	r := &rows{table: terminal.Table{Indent: indent}, below: map[int]string{}, width: width}
+	r.table.Row(heads...)
+	return r
+}
+
+func (r *rows) add(why string, cells ...string) {
+	r.n++
+	r.table.Row(cells...)
+	if why != "" {
+		indent := r.table.Indent + "  "
+		r.below[r.n] = indent + wrapped(why, indent+"  ", max(r.width-len(indent), 0))
+	}
+}
+
+func (r *rows) String() string {
+	var b strings.Builder
+	n := 0
+	for line := range strings.Lines(r.table.String()) {
+		b.WriteString(line + r.below[n])
+		n++
+	}
+	return b.String()
+}
+
+func instanceTable(list []api.Instance, now time.Time, style terminal.Style, width int) string {
+	t := newRows("", width, heads(style, "INSTANCE", "STATE", "PRIORITY", "VRID", "INTERFACE", "ACTIVE ROUTER", "SINCE", "ADDRESSES")...)
 	for _, i := range list {
 		priority := fmt.Sprint(i.EffectivePriority)
 		if i.EffectivePriority != i.Priority {
 			priority = fmt.Sprintf("%d (of %d)", i.EffectivePriority, i.Priority)
 		}
-		t.Row(i.Name, style.State(i.State), priority, fmt.Sprint(i.VirtualRouterID), dash(i.Interface),
-			dash(i.ActiveRouter), terminal.Ago(now, i.Since), addresses(i.Addresses), style.Dim(i.Reason))
+		why := i.Reason
+		if !instanceWell(i) {
+			why = style.Warn(why)
+		}
+		t.add(why, i.Name, style.State(i.State), priority, fmt.Sprint(i.VirtualRouterID), dash(i.Interface),
+			dash(i.ActiveRouter), terminal.Ago(now, i.Since), addresses(i.Addresses))
 	}
 	return t.String()
 }
@@ -76,7 +147,19 @@ func addresses(list []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(list[:shown], " "), len(list)-shown)
 }
 
-func virtualServerTable(v api.VirtualServer, now time.Time, style terminal.Style) string {
+// wellTable has a line for each of many virtual servers that are well.
+func wellTable(list []api.VirtualServer, now time.Time, style terminal.Style) string {
+	var t terminal.Table
+	t.Row(heads(style, "VIRTUAL SERVER", "ADDRESS", "STATE", "SERVERS", "CONN/S", "SINCE")...)
+	for _, v := range list {
+		servers := slices.DeleteFunc(slices.Clone(v.RealServers), func(r api.RealServer) bool { return r.Sorry })
+		t.Row(v.Name, v.Protocol+" "+v.Address, style.State("up"), fmt.Sprintf("%d up", len(servers)),
+			terminal.Amount(v.Counters.ConnectionRate), terminal.Ago(now, v.Since))
+	}
+	return t.String()
+}
+
+func virtualServerTable(v api.VirtualServer, now time.Time, style terminal.Style, width int) string {
 	word := "down"
 	if v.Up {
 		word = "up"
@@ -87,11 +170,11 @@ func virtualServerTable(v api.VirtualServer, now time.Time, style terminal.Style
 	if v.Sorry {
 		head += "  " + style.Warn("sorry server answers")
 	}
+	head += "\n"
 	if !v.Up && v.Reason != "" {
-		head += "  " + v.Reason
+		head += "  " + wrapped(style.Bad(v.Reason), "    ", max(width-2, 0))
 	}
-	t := terminal.Table{Indent: "  "}
-	t.Row(heads(style, "REAL SERVER", "STATE", "WEIGHT", "ACTIVE", "INACTIVE", "CONNS", "METHOD", "SINCE", "CHECKS", "REASON")...)
+	t := newRows("  ", width, heads(style, "REAL SERVER", "STATE", "WEIGHT", "ACTIVE", "INACTIVE", "CONNS", "METHOD", "SINCE", "CHECKS")...)
 	for _, r := range v.RealServers {
 		name := r.Address
 		if r.Sorry {
@@ -99,12 +182,12 @@ func virtualServerTable(v api.VirtualServer, now time.Time, style terminal.Style
 		}
 		weight := fmt.Sprint(r.EffectiveWeight)
 		if r.EffectiveWeight != r.Weight {
-			weight = fmt.Sprintf("%d (of %d)", r.EffectiveWeight, r.Weight)
+			weight = fmt.Sprintf("%d (configured: %d)", r.EffectiveWeight, r.Weight)
 		}
-		t.Row(name, style.State(r.State), weight, fmt.Sprint(r.ActiveConnections), fmt.Sprint(r.InactiveConnections),
-			terminal.Amount(r.Counters.Connections), r.ForwardMethod, terminal.Ago(now, r.Since), checks(r.Checks, style), reason(r))
+		t.add(reason(r), name, style.State(r.State), weight, fmt.Sprint(r.ActiveConnections), fmt.Sprint(r.InactiveConnections),
+			terminal.Amount(r.Counters.Connections), r.ForwardMethod, terminal.Ago(now, r.Since), checks(r.Checks, style))
 	}
-	return head + "\n" + t.String()
+	return head + t.String()
 }
 
 func checks(list []api.Check, style terminal.Style) string {
@@ -123,6 +206,7 @@ func checks(list []api.Check, style terminal.Style) string {
 	return dash(strings.Join(words, ", "))
 }
 
+// reason is why a server is not simply up; what says no more than its state is left out.
 func reason(r api.RealServer) string {
 	text := r.Reason
 	if o := r.Override; o != nil {

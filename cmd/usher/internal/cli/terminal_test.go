@@ -104,3 +104,57 @@ func TestWatchOnATerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestWatchScrolls: keys move through what is longer than the screen, q ends it, and the
+// terminal is as it was.
+func TestWatchScrolls(t *testing.T) {
+	s := api.Status{RouterID: "lb1", Version: "1"}
+	for n := range 30 {
+		s.Instances = append(s.Instances, api.Instance{Name: fmt.Sprint("web", n), State: "backup", Since: time.Now()})
+	}
+	socket, _ := daemon(t, s)
+	master, terminal := pty(t, 12)
+	before, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan int)
+	go func() {
+		done <- cli.Run(t.Context(), []string{"status", "--watch", "--interval", "1h", "--control", socket}, cli.System{
+			Stdin: terminal, Stdout: terminal, Stderr: terminal, Getenv: func(string) string { return "" },
+		})
+	}()
+	lines := bufio.NewScanner(master)
+	until := func(want string) {
+		t.Helper()
+		var seen strings.Builder
+		for !strings.Contains(seen.String(), want) {
+			if !lines.Scan() {
+				t.Fatalf("no %q: %v\n%q", want, lines.Err(), seen.String())
+			}
+			seen.WriteString(lines.Text() + "\n")
+		}
+	}
+	press := func(key string) {
+		t.Helper()
+		if _, err := master.WriteString(key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until("24 more lines below, 0 above")
+	press("\x1b[B")
+	until("23 more lines below, 1 above")
+	press(" ")
+	until("13 more lines below, 11 above")
+	press("\x1b[A")
+	until("14 more lines below, 10 above")
+	press("b")
+	until("24 more lines below, 0 above")
+	press("q")
+	if code := <-done; code != 0 {
+		t.Errorf("ended by q, it exits with %d", code)
+	}
+	if after, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS); err != nil || *after != *before {
+		t.Errorf("the terminal is not as it was: %v\n%+v\n%+v", err, before, after)
+	}
+}

@@ -77,7 +77,7 @@ func TestRenewedCertificates(t *testing.T) {
 				shown = s.PeerCertificates[0].SerialNumber.Int64()
 				return nil
 			}}}
-		resp, err := (&http.Client{Transport: transport}).Get("https://" + listen + "/healthz")
+		resp, err := (&http.Client{Transport: transport}).Get("https://" + listen + "/livez")
 		if err != nil {
 			return shown, false
 		}
@@ -138,7 +138,7 @@ func TestPageMoves(t *testing.T) {
 	}
 	answers := func(host string) bool {
 		t.Helper()
-		resp, err := http.Get(fmt.Sprintf("http://%s:%d/healthz", host, n))
+		resp, err := http.Get(fmt.Sprintf("http://%s:%d/livez", host, n))
 		if err != nil {
 			return false
 		}
@@ -182,7 +182,7 @@ func TestListenersGoBack(t *testing.T) {
 		f.write(strings.Replace(f.both("eth0", "web"), `http = ""`, fmt.Sprintf("http = \"127.0.0.1:%d\"", port), 1))
 	}
 	answers := func(port int) bool {
-		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/healthz", port))
+		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/livez", port))
 		if err != nil {
 			return false
 		}

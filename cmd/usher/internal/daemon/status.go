@@ -52,6 +52,7 @@ func (d *Daemon) Status() api.Status {
 		}
 	}
 	s.Warnings = d.warnings(&s, c, known, near)
+	s.Verdict = api.Judge(s)
 	return s
 }
 

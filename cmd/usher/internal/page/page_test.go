@@ -159,7 +159,7 @@ func TestAServerDies(t *testing.T) {
 	f := open(t, status(3, 4))
 	f.do(t, chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool1] [data-rs="10.0.1.2:80"][data-state=up]`)))
 	browser.Shoot(t, f.ctx, "calm")
-	if got := f.text(t, verdict); got != "All is well: nothing needs attention" {
+	if got := f.text(t, verdict); got != "nobody is needed: active for web; backup for mail; 12 of 12 real servers up" {
 		t.Errorf("verdict %q", got)
 	}
 	f.Change(func(s *api.Status) {
@@ -168,7 +168,7 @@ func TestAServerDies(t *testing.T) {
 		r.Checks = []api.Check{{Type: "http", State: "down", LastError: "connection refused"}}
 	})
 	f.do(t, chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool1] [data-rs="10.0.1.2:80"][data-state=down]`)))
-	if got := f.text(t, verdict); got != "1 real server is down; every service goes on" {
+	if got := f.text(t, verdict); got != "worth a look: 1 of 12 real servers is down; every service goes on" {
 		t.Errorf("verdict %q", got)
 	}
 	f.Change(func(s *api.Status) {
@@ -197,7 +197,7 @@ func TestAServerDies(t *testing.T) {
 	if got := f.text(t, `document.title`); got != "(3) lb1: active for web" {
 		t.Errorf("title %q", got)
 	}
-	if got := f.text(t, verdict); got != "2 errors and 1 warning need attention" {
+	if got := f.text(t, verdict); got != "a person is needed: web: split brain: 192.168.60.3 (priority 100) is active, too (and 1 more error, 1 more warning)" {
 		t.Errorf("verdict %q", got)
 	}
 	// The one that is down stands first, then the one with a server down.

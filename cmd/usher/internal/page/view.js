@@ -12,8 +12,7 @@ function showHead(s) {
   put($("role"), role);
   put($("facts"), `usher ${s.version}, up ${ago(s.started)}`);
   document.title = (s.warnings.length ? `(${s.warnings.length}) ` : "") + `${s.router_id}: ${role || "usher"}`;
-  const worst = s.warnings.length ? s.warnings[0].severity : "";
-  const colour = worst === "error" ? "#d93025" : worst ? "#e5a50a" : active.length ? "#1a7f45" : "#2b62b0";
+  const colour = s.verdict.level === "error" ? "#d93025" : s.verdict.level === "warning" ? "#e5a50a" : active.length ? "#1a7f45" : "#2b62b0";
   mark($("icon"), "href", "data:image/svg+xml," + encodeURIComponent(
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="${colour}"/></svg>`));
 }
@@ -25,26 +24,14 @@ function list(names) {
 const shownWarnings = 30;
 let warningsKey = "";
 function showWarnings(s) {
-  let down = 0;
-  for (const row of pools.values()) if (row.pool) for (const r of row.pool.real_servers) if (r.state === "down") down++;
-  const key = JSON.stringify([down, s.warnings.map(w => [w.severity, w.kind, w.subject, w.text])]);
+  const key = JSON.stringify([s.verdict, s.warnings.map(w => [w.severity, w.kind, w.subject, w.text])]);
   if (key === warningsKey) return;
   warningsKey = key;
-  const errors = s.warnings.filter(w => w.severity === "error").length;
-  showVerdict(errors, s.warnings.length - errors, down);
+  dress($("verdict"), { ok: "good", warning: "warn" }[s.verdict.level] || "bad");
+  put($("verdict"), s.verdict.text);
   const rows = s.warnings.slice(0, shownWarnings).map(warningRow);
   if (s.warnings.length > shownWarnings) rows.push(el("p", { class: "quiet" }, `and ${s.warnings.length - shownWarnings} more: usher status`));
   $("warnings").replaceChildren(...rows);
-}
-
-// showVerdict says in one line, to eyes and ears, whether a person is needed. A server
-// that is down is no warning while its service has its quorum, but all is not well.
-function showVerdict(errors, others, down) {
-  const count = (n, word) => n ? [`${n} ${word}${n > 1 ? "s" : ""}`] : [];
-  const said = [...count(errors, "error"), ...count(others, "warning")].join(" and ");
-  dress($("verdict"), errors ? "bad" : others || down ? "warn" : "good");
-  const calm = down ? count(down, "real server")[0] + (down > 1 ? " are" : " is") + " down; every service goes on" : "All is well: nothing needs attention";
-  put($("verdict"), said ? said + (errors + others > 1 ? " need attention" : " needs attention") : calm);
 }
 
 function warningRow(w) {

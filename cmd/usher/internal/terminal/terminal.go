@@ -30,16 +30,18 @@ func Colours(w io.Writer, getenv func(string) string) bool {
 }
 
 // Height is how many lines the terminal at w has, 0 where that is not known.
-func Height(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 0
+func Height(w io.Writer) int { return int(size(w).Row) }
+
+// Width is how many columns the terminal at w has, 0 where that is not known.
+func Width(w io.Writer) int { return int(size(w).Col) }
+
+func size(w io.Writer) unix.Winsize {
+	if f, ok := w.(*os.File); ok {
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
+			return *size
+		}
 	}
-	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	if err != nil {
-		return 0
-	}
-	return int(size.Row)
+	return unix.Winsize{}
 }
 
 // Style paints words. The zero value paints nothing.

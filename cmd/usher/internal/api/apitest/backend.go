@@ -39,6 +39,9 @@ func (b *Backend) Sicken(problems ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.health = api.Health{Problems: problems}
+	for _, p := range problems {
+		b.status.Warnings = append(b.status.Warnings, api.Warning{Severity: string(api.LevelError), Kind: "health", Text: p})
+	}
 }
 
 // Refuse makes everything that steers fail from now on.
@@ -67,6 +70,7 @@ func (b *Backend) Status() api.Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.status
+	s.Verdict = api.Judge(s)
 	s.Instances, s.VirtualServers = slices.Clone(s.Instances), slices.Clone(s.VirtualServers)
 	for i := range s.VirtualServers {
 		s.VirtualServers[i].RealServers = slices.Clone(s.VirtualServers[i].RealServers)
