@@ -21,12 +21,16 @@ type Machine struct {
 
 	timer    time.Duration
 	armed    bool
+	begun    bool          // has taken part since it was made, or stopped
 	notUntil time.Duration // startup_delay: no takeover before
 
 	preemptAt time.Duration // preempt_delay: an inferior active router is obeyed until then
 	waiting   bool          // preemptAt counts
 
 	spent time.Duration // until when the adverts sent so far use up what may be sent: see assert
+
+	pace      time.Duration // while Active with an interval that was raised, until paceUntil: the one before
+	paceUntil time.Duration
 
 	heard   bool // an active router has been heard since this one became Backup
 	seized  bool // became Active since a router that had been heard fell silent
@@ -41,6 +45,7 @@ type leaving uint8
 
 const (
 	staying  leaving = iota
+	toOthers         // its sync group is another router's: as a handover, but it may preempt again
 	toBackup         // a handover
 	toInit           // maintenance
 )
@@ -81,6 +86,10 @@ func (m Machine) Timer() (at time.Duration, ok bool) { return m.timer, m.armed }
 
 // Leaving says that the machine is Active only until its successor is heard.
 func (m Machine) Leaving() bool { return m.leaving != staying }
+
+// Yielded says that the machine handed over on demand: it does not preempt until it
+// was active again.
+func (m Machine) Yielded() bool { return m.yielded }
 
 // Seized says that the machine became Active because a router that it had heard
 // fell silent, which a cut network looks like.
@@ -141,6 +150,8 @@ const (
 	StepYield                          // give way: a member of the sync group had to
 	StepHandover                       // hand over to the peer, addresses last
 	StepRetire                         // the same, then hold still: maintenance
+	StepConcede                        // hand over a member of a sync group that another router leads
+	StepStay                           // take a handover, or the way into maintenance, back
 	StepStalled                        // the process slept past its deadline by so much that others have taken over
 	StepWithhold                       // the timer fired but a takeover must not be: keep listening
 	StepHesitate                       // the timer fired late: a Backup listens for Interval more
@@ -219,7 +230,7 @@ func (m *Machine) enter(s State) Action {
 // activate is the transition to Active: advertise first, then the addresses.
 func (m *Machine) activate(at time.Duration) []Action {
 	m.seized = m.state == Backup && m.heard
-	m.yielded, m.waiting, m.heard, m.preemptAt = false, false, false, 0
+	m.yielded, m.waiting, m.heard, m.preemptAt, m.paceUntil = false, false, false, 0, 0
 	m.interval = m.par.Interval
 	m.spend(at)
 	return []Action{{Kind: ActSend}, {Kind: ActHold}, m.arm(at + m.interval), m.enter(Active)}
@@ -252,7 +263,8 @@ func (m *Machine) assert(at time.Duration) []Action {
 
 // listen is the transition to Backup, with the timer at its full length.
 func (m *Machine) listen(at time.Duration) []Action {
-	m.heard, m.seized, m.waiting, m.leaving, m.bound, m.preemptAt, m.spent = false, false, false, staying, false, 0, 0
+	m.heard, m.seized, m.waiting, m.leaving, m.bound = false, false, false, staying, false
+	m.preemptAt, m.spent, m.paceUntil = 0, 0, 0
 	acts := []Action{m.arm(at + m.DownInterval())}
 	if m.state != Backup {
 		acts = append(acts, m.enter(Backup))
@@ -270,6 +282,10 @@ func (m *Machine) rest(s State) []Action {
 	if m.state == Active {
 		acts = append(acts, Action{Kind: ActResign}, Action{Kind: ActDrop})
 	}
-	*m = Machine{par: m.par, state: m.state, priority: m.priority, interval: m.par.Interval}
+	rested := Machine{par: m.par, state: m.state, priority: m.priority, interval: m.par.Interval}
+	if s == Fault { // startup_delay goes on
+		rested.begun, rested.notUntil = m.begun, m.notUntil
+	}
+	*m = rested
 	return slices.Concat(acts, []Action{m.disarm(), m.enter(s)})
 }

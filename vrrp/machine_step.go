@@ -35,16 +35,15 @@ func (m *Machine) start(at time.Duration) []Action {
 	if m.state == Backup || m.state == Active {
 		return nil
 	}
-	first := m.state == Initialize
 	m.interval = m.par.Interval
-	if m.priority == OwnerPriority && (!first || m.par.StartupDelay == 0) {
-		return m.activate(at)
-	}
-	acts := m.listen(at)
-	if first && m.par.StartupDelay > 0 {
+	if !m.begun && m.par.StartupDelay > 0 {
 		m.notUntil = at + m.par.StartupDelay
 	}
-	return acts
+	m.begun = true
+	if m.priority == OwnerPriority && at >= m.notUntil {
+		return m.activate(at)
+	}
+	return m.listen(at)
 }
 
 // stepBackup is RFC 9568 section 6.4.2.
@@ -116,12 +115,30 @@ func (m *Machine) stepActive(in Input) []Action {
 		}
 		m.yielded = m.leaving == toBackup
 		return slices.Concat([]Action{{Kind: ActDrop}}, m.listen(in.At))
+	case StepConcede:
+		return m.leave(in.At, toOthers)
 	case StepHandover:
 		return m.leave(in.At, toBackup)
 	case StepRetire:
 		return m.leave(in.At, toInit)
+	case StepStay:
+		return m.stay(in.At)
 	}
 	return nil
+}
+
+// stay takes a handover back that nobody has answered yet. Where others of the sync
+// group have left it goes on, but not into maintenance.
+func (m *Machine) stay(at time.Duration) []Action {
+	switch {
+	case m.leaving == staying:
+		return nil
+	case m.bound:
+		m.leaving = toOthers
+		return nil
+	}
+	m.leaving = staying
+	return []Action{{Kind: ActSend}, m.arm(at + m.interval)}
 }
 
 // yield gives way without having been outranked, since a sync group is all Active
@@ -144,12 +161,17 @@ func (m *Machine) abandon(at time.Duration) []Action {
 }
 
 // next is the deadline of the next advert: one interval after the last deadline,
-// not after the last step, unless steps have been late by a whole interval.
+// not after the last step, unless steps have been late by a whole interval. The peers
+// may not have heard yet that the interval was raised: see rewrite.
 func (m *Machine) next(now time.Duration) time.Duration {
-	if at := m.timer + m.interval; at > now {
+	interval := m.interval
+	if now < m.paceUntil {
+		interval = min(interval, m.pace)
+	}
+	if at := m.timer + interval; at > now {
 		return at
 	}
-	return now + m.interval
+	return now + interval
 }
 
 func (m *Machine) hearActive(in Input) []Action {
@@ -197,9 +219,9 @@ func (m *Machine) succeeded(in Input) []Action {
 	if m.leaving == toInit {
 		return m.quit()
 	}
-	m.interval = in.Interval
+	m.interval, m.yielded = in.Interval, m.leaving == toBackup
 	acts := slices.Concat([]Action{{Kind: ActDrop}}, m.listen(in.At))
-	m.heard, m.yielded = true, true
+	m.heard = true
 	return acts
 }
 
@@ -218,7 +240,7 @@ func (m *Machine) unsucceeded(at time.Duration) []Action {
 		return m.rest(Initialize)
 	}
 	if m.bound {
-		m.yielded = true
+		m.yielded = m.leaving == toBackup
 		return m.abandon(at)
 	}
 	m.leaving = staying
@@ -238,14 +260,37 @@ func (m *Machine) reprioritise(p uint8) []Action {
 
 // rewrite takes a changed configuration over without a change of state.
 func (m *Machine) rewrite(in Input) []Action {
-	old := m.par
+	old, down := m.par, m.DownInterval()
 	m.par = in.Parameters
-	m.interval = in.Parameters.Interval
-	switch {
-	case m.state == Active && old.Interval != in.Parameters.Interval && m.leaving == staying:
-		return []Action{{Kind: ActSend}, m.arm(in.At + m.interval)}
-	case m.state == Backup && (old.Interval != in.Parameters.Interval || old.DownAdverts != in.Parameters.DownAdverts):
-		return []Action{m.arm(in.At + m.DownInterval())}
+	if m.notUntil > in.At {
+		m.notUntil += in.Parameters.StartupDelay - old.StartupDelay
 	}
-	return nil
+	if m.waiting {
+		m.preemptAt += in.Parameters.PreemptDelay - old.PreemptDelay
+	}
+	if m.state == Backup {
+		// The interval of an active router that is heard is its own affair (RFC 9568
+		// section 6.1, Active_Adver_Interval): it speaks no faster because this one would.
+		if !m.heard {
+			m.interval = in.Parameters.Interval
+		}
+		switch {
+		case m.DownInterval() == down:
+			return nil
+		case !m.heard:
+			return []Action{m.arm(in.At + m.DownInterval())}
+		}
+		return []Action{m.arm(m.timer + m.DownInterval() - down)}
+	}
+	m.interval = in.Parameters.Interval
+	if m.state != Active || m.leaving != staying || old.Interval == m.interval {
+		return nil
+	}
+	// A peer waits by the interval that it heard last. Until it must have heard the
+	// new one, though adverts are lost, they come as often as it expects them.
+	m.paceUntil = 0
+	if m.interval > old.Interval {
+		m.pace, m.paceUntil = old.Interval, in.At+time.Duration(old.DownAdverts+1)*old.Interval
+	}
+	return []Action{{Kind: ActSend}, m.arm(in.At + min(m.interval, old.Interval))}
 }

@@ -121,6 +121,7 @@ var kinds = map[string]StepKind{
 	"start": StepStart, "stop": StepStop, "fault": StepFault, "expired": StepExpired, "advert": StepAdvert,
 	"priority": StepPriority, "parameters": StepParameters, "yield": StepYield, "handover": StepHandover,
 	"retire": StepRetire, "stalled": StepStalled, "withhold": StepWithhold, "hesitate": StepHesitate,
+	"concede": StepConcede, "stay": StepStay,
 }
 
 // input reads "TIME event arguments". An advert comes from .2 to .1, or from .9 to

@@ -17,7 +17,7 @@ type world struct {
 // relative moves all times of a machine so that now is zero: states that differ by
 // nothing but the time of day are one.
 func (m Machine) relative(now time.Duration) Machine {
-	for _, t := range []*time.Duration{&m.timer, &m.notUntil, &m.preemptAt, &m.spent} {
+	for _, t := range []*time.Duration{&m.timer, &m.notUntil, &m.preemptAt, &m.spent, &m.paceUntil} {
 		if *t != 0 {
 			*t = max(*t-now, 1)
 		}
@@ -27,6 +27,9 @@ func (m Machine) relative(now time.Duration) Machine {
 	}
 	if m.spent == 1 {
 		m.spent = 0
+	}
+	if m.paceUntil <= 1 {
+		m.pace, m.paceUntil = 0, 0
 	}
 	return m
 }
@@ -38,6 +41,7 @@ func walkInputs(p Parameters) []Input {
 	inputs := []Input{
 		{Kind: StepStart}, {Kind: StepStop}, {Kind: StepFault}, {Kind: StepExpired}, {Kind: StepYield},
 		{Kind: StepHandover}, {Kind: StepRetire}, {Kind: StepStalled}, {Kind: StepWithhold}, {Kind: StepHesitate, Interval: p.Interval},
+		{Kind: StepConcede}, {Kind: StepStay},
 		{Kind: StepParameters, Parameters: p},
 		{Kind: StepPriority, Priority: 100}, {Kind: StepPriority, Priority: 50},
 	}
