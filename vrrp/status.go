@@ -49,18 +49,22 @@ func (s *State) UnmarshalText(b []byte) error {
 
 // Status is one instance as it stands now.
 type Status struct {
-	Name              string       `json:"name"`
-	State             State        `json:"state"`
-	Reason            string       `json:"reason"` // why it is in this state, for people
-	Priority          uint8        `json:"priority"`
-	EffectivePriority uint8        `json:"effective_priority"`
-	ActiveRouter      netip.Addr   `json:"active_router"` // who is active as far as this router knows; invalid where unknown
-	VRID              uint8        `json:"virtual_router_id"`
-	Version           uint8        `json:"version"`
-	Interface         string       `json:"interface"`
-	Group             string       `json:"group,omitempty"`
-	Addresses         []string     `json:"addresses"`
-	Held              bool         `json:"held"` // whether the addresses are on this machine
+	Name              string     `json:"name"`
+	State             State      `json:"state"`
+	Reason            string     `json:"reason"` // why it is in this state, for people
+	Priority          uint8      `json:"priority"`
+	EffectivePriority uint8      `json:"effective_priority"`
+	ActiveRouter      netip.Addr `json:"active_router"` // who is active as far as this router knows; invalid where unknown
+	VRID              uint8      `json:"virtual_router_id"`
+	Version           uint8      `json:"version"`
+	Interface         string     `json:"interface"`
+	Group             string     `json:"group,omitempty"`
+	Addresses         []string   `json:"addresses"`
+	Held              bool       `json:"held"`              // whether the addresses are on this machine
+	Leaving           bool       `json:"leaving,omitempty"` // active, but only until a successor is heard
+	// NobodyActiveSince is when an active router was last known, where this one is not
+	// and has heard none for Active_Down_Interval: nobody is known to hold the addresses.
+	NobodyActiveSince *time.Time   `json:"nobody_active_since,omitempty"`
 	Transitions       uint64       `json:"transitions"`
 	Since             time.Time    `json:"since"`
 	SplitBrain        *SplitBrain  `json:"split_brain,omitempty"`

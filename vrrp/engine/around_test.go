@@ -119,7 +119,7 @@ func TestApply_Soft(t *testing.T) {
 	b.said, b.sent = nil, nil
 	b.e.Apply(b.now, desired(cfg))
 	b.is("web", vrrp.Active)
-	b.wants("priority: web: priority 150, was 100")
+	b.wants("web sends priority 100", "priority: web: priority 150, was 100: configured 150, was 100") // the new interval at once
 	b.sent = nil
 	b.run(6 * time.Second)
 	if n := len(b.sent); n < 9 || n > 10 {

@@ -69,6 +69,9 @@ func (e *Engine) Apply(now time.Time, d vrrp.Desired) {
 	}
 	e.regroup(d.Groups) // after reconfigure, which gives new instances their names
 	e.evaluateAll(now)
+	for _, g := range e.groups {
+		g.report(now, e.ports, "configured")
+	}
 }
 
 // Link tells of an interface that came, went or changed.
@@ -117,6 +120,7 @@ func (e *Engine) Track(now time.Time, name, key string, a vrrp.Adjustment) {
 		return // a late word on a track that a reload took away
 	}
 	in.adjustments[key] = a
+	delete(in.pending, key)
 	e.evaluateAll(now)
 }
 

@@ -41,8 +41,9 @@ func (e *Engine) settle(now time.Time, in *instance, fault string) {
 	if p := vrrp.Effective(in.cfg.Priority, in.says()); p != in.m.Priority() {
 		was := in.m.Priority()
 		e.step(now, in, vrrp.Input{Kind: vrrp.StepPriority, Priority: p}, "")
-		e.event(now, in, vrrp.EventPriority, fmt.Sprintf("priority %d, was %d", p, was))
+		e.event(now, in, vrrp.EventPriority, fmt.Sprintf("priority %d, was %d: %s", p, was, in.difference()))
 	}
+	in.counted = in.tally()
 	in.fault = fault
 	switch {
 	case fault != "":
@@ -176,45 +177,6 @@ func noSource(cfg vrrp.Config, v6 bool) string {
 		return fmt.Sprintf("interface %s has no IPv6 link-local address to send from", cfg.Interface)
 	}
 	return fmt.Sprintf("interface %s has no IPv4 address to send from", cfg.Interface)
-}
-
-// trackInterfaces brings the tracks of interfaces up to date.
-func (e *Engine) trackInterfaces(now time.Time, in *instance) {
-	for _, t := range in.cfg.Track {
-		if t.Kind != vrrp.TrackInterface {
-			continue
-		}
-		l, there := e.links[t.Name]
-		up := in.believeTrack(t, l.Up, e.since(now))
-		word := "up"
-		switch {
-		case up:
-		case l.Up:
-			word = fmt.Sprintf("up for less than %v", t.UpDelay)
-		case !there:
-			word = "not there"
-		default:
-			word = "down"
-		}
-		in.adjustments[t.Key()] = t.Adjustment(up, fmt.Sprintf("interface %s is %s", t.Name, word))
-	}
-}
-
-// says gives the adjustments of an instance in the order of its configuration.
-func (in *instance) says() []vrrp.Adjustment {
-	out := make([]vrrp.Adjustment, 0, len(in.cfg.Track))
-	for _, t := range in.cfg.Track {
-		out = append(out, in.adjustments[t.Key()])
-	}
-	return out
-}
-
-func (in *instance) trackFault() string {
-	all := in.says()
-	if i := slices.IndexFunc(all, func(a vrrp.Adjustment) bool { return a.Fault }); i >= 0 {
-		return fmt.Sprintf("%s: %s", in.cfg.Track[i].Key(), all[i].Reason)
-	}
-	return ""
 }
 
 // Sockets gives every device that adverts are received on as things stand, in a

@@ -38,11 +38,22 @@ func (e *Engine) Maintenance(now time.Time, on bool) {
 	}
 	e.maintenance = on
 	if !on {
+		e.Stay(now)
 		e.evaluateAll(now)
 		return
 	}
 	for _, in := range e.instances {
 		e.leave(now, in, vrrp.StepRetire, "maintenance")
+	}
+}
+
+// Stay takes back every handover, and every way into maintenance, that no peer has
+// answered yet.
+func (e *Engine) Stay(now time.Time) {
+	for _, in := range e.instances {
+		if in.m.Leaving() {
+			e.step(now, in, vrrp.Input{Kind: vrrp.StepStay}, "")
+		}
 	}
 }
 

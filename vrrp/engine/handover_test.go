@@ -192,3 +192,55 @@ func TestMaintenance_SyncGroup(t *testing.T) {
 	b.is("web", vrrp.Initialize)
 	b.is("old", vrrp.Initialize)
 }
+
+// TestMaintenance_TakenBack: off again before any peer has answered, it has no effect.
+func TestMaintenance_TakenBack(t *testing.T) {
+	b := newBench(t)
+	d := two()
+	b.e.Apply(b.now, d)
+	b.run(5 * time.Second)
+	b.said = nil
+	b.e.Maintenance(b.now, true)
+	b.run(6 * time.Second)
+	b.e.Maintenance(b.now, false)
+	b.wants("web sends priority 0", "old sends priority 0", "web sends priority 100", "old sends priority 100")
+	b.run(time.Minute)
+	b.is("web", vrrp.Active)
+	b.is("old", vrrp.Active)
+	b.never("state:")
+}
+
+// TestMaintenance_TakenBackHalf: one member of a group has a successor by then, so that
+// the other goes as well, and then takes part.
+func TestMaintenance_TakenBackHalf(t *testing.T) {
+	b := newBench(t)
+	d := two()
+	b.e.Apply(b.now, d)
+	b.run(5 * time.Second)
+	b.e.Maintenance(b.now, true)
+	b.run(5600 * time.Millisecond)
+	b.hear("192.0.2.7", advertOf(d.Instances[0], false, 90))
+	b.is("web", vrrp.Initialize)
+	b.e.Maintenance(b.now, false)
+	b.is("old", vrrp.Active)
+	b.hear("192.0.2.7", advertOf(d.Instances[1], false, 90))
+	b.is("web", vrrp.Backup)
+	b.is("old", vrrp.Backup)
+}
+
+// TestFailover_Reason: a router of a higher priority that stays back says why.
+func TestFailover_Reason(t *testing.T) {
+	b := newBench(t)
+	b.e.Apply(b.now, desired(web()))
+	b.run(5 * time.Second)
+	if err := b.e.Failover(b.now, "web"); err != nil || !b.status("web").Leaving {
+		t.Fatalf("%v, leaving %v", err, b.status("web").Leaving)
+	}
+	b.hear("192.0.2.7", advertOf(web(), false, 90))
+	const want = "handed over to 192.0.2.7; its priority is higher, but after a handover on request it stays back until 192.0.2.7 hands over or falls silent"
+	if s := b.status("web"); s.Reason != want || s.Leaving {
+		t.Errorf("%+v", s)
+	}
+	b.run(10 * time.Second) // silent
+	b.is("web", vrrp.Active)
+}

@@ -18,6 +18,8 @@ type instance struct {
 	group       *group
 	families    []family
 	adjustments map[string]vrrp.Adjustment
+	pending     map[string]bool   // tracks without a result so far
+	counted     tally             // what the effective priority was made of
 	beliefs     map[string]belief // of interfaces
 	delays      bool              // a change of one may have to wait
 	form        packet.Form
@@ -29,8 +31,10 @@ type instance struct {
 	stats    vrrp.Stats
 	active   netip.Addr // the active router as far as known
 	resigned bool       // the last that was heard was a resignation
+	attended time.Time  // when some router, this one among them, was last known to be active; or when one began to listen
 
 	activePriority uint8                // of the last advert
+	activeInterval time.Duration        // likewise
 	claim          vrrp.NewActiveReason // for which the machine is made active
 
 	split     *contest
@@ -60,7 +64,10 @@ type family struct {
 }
 
 func newInstance(cfg vrrp.Config) *instance {
-	in := &instance{adjustments: map[string]vrrp.Adjustment{}, beliefs: map[string]belief{}, m: vrrp.NewMachine(cfg.Parameters())}
+	in := &instance{
+		adjustments: map[string]vrrp.Adjustment{}, pending: map[string]bool{}, beliefs: map[string]belief{},
+		counted: tally{base: cfg.Priority}, m: vrrp.NewMachine(cfg.Parameters()),
+	}
 	in.stats.Discarded = map[vrrp.Discard]uint64{}
 	in.form = packet.FormPseudoHeader
 	in.cfg.Checksum = cfg.Checksum // so that reconfigure sees no change in it
@@ -89,21 +96,22 @@ func (e *Engine) reconfigure(now time.Time, in *instance, cfg vrrp.Config) {
 			in.form = packet.FormMessage
 		}
 	}
-	in.families = in.families[:0]
+	if in.attended.IsZero() {
+		in.attended = now
+	}
+	families := in.families
+	in.families = nil
 	for _, v6 := range []bool{false, true} {
 		if cfg.Runs(v6) {
-			in.families = append(in.families, family{v6: v6, addresses: cfg.Advertised(v6), group: cfg.Group(v6), peers: cfg.Peers(v6)})
+			f := family{v6: v6}
+			if i := slices.IndexFunc(families, func(f family) bool { return f.v6 == v6 }); i >= 0 {
+				f = families[i] // its source is what peers know it by until evaluateAll finds another
+			}
+			f.addresses, f.group, f.peers = cfg.Advertised(v6), cfg.Group(v6), cfg.Peers(v6)
+			in.families = append(in.families, f)
 		}
 	}
-	adjustments := map[string]vrrp.Adjustment{}
-	for _, t := range cfg.Track {
-		a, known := in.adjustments[t.Key()]
-		if !known || !slices.ContainsFunc(old.Track, func(o vrrp.Track) bool { return o.Key() == t.Key() && o.Weight == t.Weight && o.Reverse == t.Reverse }) {
-			a = t.InitialAdjustment()
-		}
-		adjustments[t.Key()] = a
-	}
-	in.adjustments = adjustments
+	in.retrack()
 	in.keepBeliefs()
 	if old.Parameters() != cfg.Parameters() {
 		e.step(now, in, vrrp.Input{Kind: vrrp.StepParameters, Parameters: cfg.Parameters()}, "")
@@ -144,12 +152,18 @@ func (e *Engine) transition(now time.Time, in *instance, from, to vrrp.State, re
 	if to == vrrp.Active {
 		in.stats.BecameActive++
 		in.stats.NewActiveReason = cmp.Or(in.claim, vrrp.ActivePriority)
-		in.active, in.resigned = in.ownSource(), false
+		in.active, in.resigned, in.activeInterval = in.ownSource(), false, in.cfg.Interval
 	}
 	e.ports.Event(vrrp.Event{
 		Time: now, Instance: in.cfg.Name, Kind: vrrp.EventState, From: from, To: to,
 		Priority: in.m.Priority(), Peer: in.peer(), Reason: reason,
 	})
+	if from == vrrp.Active {
+		in.attended = now
+		if in.active == in.ownSource() {
+			in.active = netip.Addr{} // nobody is known to be
+		}
+	}
 	if to != vrrp.Active {
 		e.endContest(now, in, "this router is no longer active")
 	}

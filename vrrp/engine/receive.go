@@ -171,14 +171,20 @@ func (e *Engine) accept(now time.Time, in *instance, f *family, msg Incoming, a 
 
 	input := vrrp.Input{Kind: vrrp.StepAdvert, Priority: a.Priority, Interval: a.Interval, From: msg.Source, Local: e.tieBreaker(now, in, f)}
 	f.heard = now
+	if a.Priority > 0 {
+		in.attended, in.activeInterval = now, a.Interval
+	}
 	before := in.m
 	switch before.State() {
-	case vrrp.Backup:
+	default: // in maintenance or in fault one listens, too
 		in.resigned = a.Priority == 0
 		if leads := input.Local.IsValid(); leads || !in.active.IsValid() {
 			in.active, in.activePriority = msg.Source, a.Priority
 		}
 		e.step(now, in, input, "")
+		if in.group != nil {
+			e.unite(now, in.group)
+		}
 	case vrrp.Active:
 		if before.Leaving() && a.Priority > 0 && !in.succeeds(f, msg.Source, a) {
 			e.contested(now, in, input)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/netip"
 	"time"
@@ -11,15 +12,15 @@ import (
 
 // Status gives every instance as it stands, in the order of the configuration. Held
 // says what the engine wants held.
-func (e *Engine) Status(_ time.Time) []vrrp.Status {
+func (e *Engine) Status(now time.Time) []vrrp.Status {
 	out := make([]vrrp.Status, 0, len(e.instances))
 	for _, in := range e.instances {
-		out = append(out, in.status())
+		out = append(out, in.status(now))
 	}
 	return out
 }
 
-func (in *instance) status() vrrp.Status {
+func (in *instance) status(now time.Time) vrrp.Status {
 	s := vrrp.Status{
 		Name: in.cfg.Name, State: in.m.State(), Reason: in.reason,
 		Priority: in.cfg.Priority, EffectivePriority: in.m.Priority(),
@@ -27,8 +28,13 @@ func (in *instance) status() vrrp.Status {
 		Addresses: []string{}, Held: in.m.State() == vrrp.Active,
 		Transitions: in.changes, Since: in.since, Stats: in.stats,
 	}
-	if s.ActiveRouter = in.active; in.resigned {
-		s.ActiveRouter = netip.Addr{}
+	s.ActiveRouter, s.Leaving = in.activeRouter(now), in.m.Leaving()
+	if in.m.State() != vrrp.Active && now.Sub(in.attended) > in.downInterval() {
+		since := in.attended
+		s.NobodyActiveSince = &since
+	}
+	if in.m.Yielded() && in.cfg.Preempt && s.ActiveRouter.IsValid() && in.activePriority < in.m.Priority() {
+		s.Reason += fmt.Sprintf("; its priority is higher, but after a handover on request it stays back until %v hands over or falls silent", s.ActiveRouter)
 	}
 	if in.group != nil {
 		s.Group = in.group.name
@@ -46,4 +52,20 @@ func (in *instance) status() vrrp.Status {
 	s.Stats.NewActiveReason = cmp.Or(in.stats.NewActiveReason, vrrp.NotActive)
 	s.Stats.Discarded = maps.Clone(in.stats.Discarded)
 	return s
+}
+
+// activeRouter is the router that is active as far as this one knows; invalid where it
+// knows of none.
+func (in *instance) activeRouter(now time.Time) netip.Addr {
+	if in.m.State() != vrrp.Active && (in.resigned || now.Sub(in.heard()) > in.downInterval()) {
+		return netip.Addr{}
+	}
+	return in.active
+}
+
+// downInterval is for how long an active router may be silent (RFC 9568 section 6.1,
+// Active_Down_Interval), whatever state this one is in.
+func (in *instance) downInterval() time.Duration {
+	own := in.m.DownInterval()
+	return max(own, own+time.Duration(in.cfg.DownAdverts)*(in.activeInterval-in.m.AdvertInterval()))
 }
