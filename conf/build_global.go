@@ -23,7 +23,7 @@ func (b *builder) global(n *node) Global {
 		log = &node{spec: n.spec.child("log")}
 	}
 	g := Global{
-		RouterID: n.text("router_id"), State: n.text("state"), Control: n.text("control"), HTTP: n.text("http"),
+		RouterID: n.text("router_id"), State: n.text("state"), Control: n.text("control"), HTTP: n.text("http"), HTTPHosts: n.texts("http_hosts"),
 		Log:    Log{Level: log.text("level"), Format: log.text("format")},
 		OnStop: n.text("on_stop"), ManageSysctls: n.flag("manage_sysctls"),
 		Alerts: b.alerts(n, allWords()),
@@ -38,6 +38,11 @@ func (b *builder) global(n *node) Global {
 	}
 	if g.HTTP != "" {
 		b.hostPort(n, "http", g.HTTP, true)
+	}
+	for i, name := range g.HTTPHosts {
+		if _, _, err := net.SplitHostPort(name); err == nil || name == "" || strings.ContainsAny(name, "/ ") {
+			b.complain(n.values["http_hosts"].item(i), "Not a name", "http_hosts takes names such as lb1.example.org, without scheme and port, not %q.", name)
+		}
 	}
 	if r := n.one("remote"); r != nil {
 		b.hostPort(r, "listen", r.text("listen"), true)

@@ -30,9 +30,10 @@ type Config struct {
 // Global is what concerns the program as a whole.
 type Global struct {
 	RouterID      string
-	State         string // folder of ownership, overrides, last good configuration
-	Control       string // path of the unix socket
-	HTTP          string // host:port of the read-only page and metrics; "" for off
+	State         string   // folder of ownership, overrides, last good configuration
+	Control       string   // path of the unix socket
+	HTTP          string   // host:port of the read-only page and metrics; "" for off
+	HTTPHosts     []string // names by which the page may be called, beside its address and this director's names
 	Remote        *Remote
 	Log           Log
 	OnStop        string // "clean" or "keep": what becomes of the IPVS table

@@ -71,6 +71,7 @@ func redactStruct(v reflect.Value, out map[string]any) {
 		f := v.Type().Field(i)
 		value := v.Field(i)
 		switch {
+		case f.Tag.Get("json") == "-": // what no document shows
 		case f.Anonymous:
 			redactStruct(value, out)
 		case isSecret(f.Name) && !isCredential(value):

@@ -8,6 +8,7 @@ func globalBlock() *block {
 		{name: "state", kind: kindText, value: "/var/lib/usher", doc: "Folder of what outlives the program: ownership, overrides, the last good configuration. Several ushers on one machine differ in it and in `control`."},
 		{name: "control", kind: kindText, value: "/run/usher/usher.sock", doc: "Unix socket, mode 0660, of the command line and of everything that changes state."},
 		{name: "http", kind: kindText, value: "127.0.0.1:9765", doc: "`host:port` of the read-only status page, metrics and status API; `\"\"` turns it off."},
+		{name: "http_hosts", kind: kindTexts, doc: "Names by which browsers and monitoring may call that page, such as `lb1.example.org`; its address, `localhost`, the host name and `router_id` always do. A request by any other name is refused, for it may be a foreign web page's."},
 		{name: "on_stop", kind: kindText, value: "clean", oneOf: []string{"clean", "keep"}, doc: "What becomes of the IPVS table when usher stops, after the VIPs are given up."},
 		{name: "manage_sysctls", kind: kindFlag, value: true, doc: "Set the kernel settings that the configuration needs, such as `ip_forward`, and put them back on exit. Without it, a missing one is an error that says what to set."},
 	}, blocks: append([]*block{
@@ -15,7 +16,7 @@ func globalBlock() *block {
 			{name: "level", kind: kindText, value: "info", oneOf: []string{"debug", "info", "warn", "error"}, doc: "Least important message that is written."},
 			{name: "format", kind: kindText, value: "text", oneOf: []string{"text", "json"}, doc: "Form of a line."},
 		}},
-		{name: "remote", doc: "The control API over TLS, for those with a client certificate. A reload reads the files again.", keys: []key{
+		{name: "remote", doc: "The control API over TLS, for those with a client certificate. A reload reads the files again, and ends connections of those whom the new authorities do not let in. There are no revocation lists: give out certificates that are valid for hours or days, or replace the authority.", keys: []key{
 			{name: "listen", kind: kindText, required: true, doc: "`host:port`."},
 			{name: "cert_file", kind: kindText, required: true, doc: "The server's certificate chain, PEM."},
 			{name: "key_file", kind: kindText, required: true, doc: "Its key, PEM."},

@@ -143,6 +143,9 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	if err != nil {
 		return err
 	}
+	if body != nil {
+		req.Header.Set("Content-Type", jsonMedia)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return c.explain(err)

@@ -12,8 +12,10 @@ import (
 )
 
 // How long a reader may be kept waiting, how long writing the answer to one who waited
-// may take, and how often a silent stream says that it is alive.
+// may take, how often a silent stream says that it is alive, and how long one that does
+// not read is waited for.
 const (
+	slowest     = 10 * time.Second
 	maxWait     = time.Minute
 	answerLimit = 30 * time.Second
 	keepAlive   = 15 * time.Second
@@ -104,24 +106,34 @@ type sse struct {
 
 func openStream(w http.ResponseWriter) (*sse, bool) {
 	s := &sse{w: w, flush: http.NewResponseController(w)}
-	// A stream lives for days: the server's limit for writing an answer is not for it.
-	_ = s.flush.SetWriteDeadline(time.Time{})
+	s.renew()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
 	return s, s.flush.Flush() == nil
 }
 
-// send writes one event; false when the client is gone.
+// renew gives the client its time for what is written next. A stream lives for days, so
+// the server's limit for writing an answer is not for it; one that does not read is cut.
+func (s *sse) renew() { _ = s.flush.SetWriteDeadline(time.Now().Add(slowest)) }
+
+// send writes one event; false when the client is gone or does not read.
 func (s *sse) send(name, id string, v any) bool {
 	body, err := json.Marshal(v)
-	if err != nil {
-		return false
-	}
+	return err == nil && s.write(name, id, body)
+}
+
+// write is send of what is encoded already, in pieces, so that nothing is copied: there
+// may be many clients, and the pieces of the status are shared by them.
+func (s *sse) write(name, id string, pieces ...[]byte) bool {
+	s.renew()
 	if id != "" {
 		fmt.Fprintf(s.w, "id: %s\n", id)
 	}
-	if _, err := fmt.Fprintf(s.w, "event: %s\ndata: %s\n\n", name, body); err != nil {
-		return false
+	fmt.Fprintf(s.w, "event: %s\ndata: ", name)
+	for _, p := range append(pieces, []byte("\n\n")) {
+		if _, err := s.w.Write(p); err != nil {
+			return false
+		}
 	}
 	return s.flush.Flush() == nil
 }
@@ -138,6 +150,7 @@ func (s *sse) wait(r *http.Request, more <-chan struct{}) bool {
 		case <-r.Context().Done():
 			return false
 		case <-tick.C:
+			s.renew()
 			if _, err := fmt.Fprint(s.w, ": alive\n\n"); err != nil || s.flush.Flush() != nil {
 				return false
 			}

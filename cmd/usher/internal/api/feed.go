@@ -22,6 +22,25 @@ type Patch struct {
 	Histories map[string]map[string][]uint32 `json:"histories,omitempty"`
 }
 
+// pieces are the patch as JSON, without a copy of what is encoded already.
+func (p Patch) pieces() [][]byte {
+	out := [][]byte{[]byte(`{"status":`), p.Status, []byte(`,"virtual_servers":[`)}
+	for i, v := range p.VirtualServers {
+		if i > 0 {
+			out = append(out, []byte(","))
+		}
+		out = append(out, v)
+	}
+	out = append(out, []byte("]"))
+	if len(p.Order) > 0 {
+		out = append(out, []byte(`,"order":`), mustJSON(p.Order))
+	}
+	if len(p.Histories) > 0 {
+		out = append(out, []byte(`,"histories":`), mustJSON(p.Histories))
+	}
+	return append(out, []byte("}"))
+}
+
 // feed turns the status into patches. All streams share one rendering, which is
 // made when a stream asks for it: with nobody watching it costs nothing.
 type feed struct {
@@ -98,7 +117,7 @@ func (f *feed) render(s Status) {
 			delete(f.items, name)
 		}
 	}
-	s.VirtualServers = nil
+	s.VirtualServers = []VirtualServer{}
 	f.head = mustJSON(s)
 }
 
@@ -135,7 +154,7 @@ func (h *handlers) stream(w http.ResponseWriter, r *http.Request) {
 	for {
 		_, _, more := h.backend.Events().List(events.Filter{Limit: 1})
 		patch, now := h.feed.since(round)
-		if !s.send(name, "", patch) {
+		if !s.write(name, "", patch.pieces()...) {
 			return
 		}
 		round, name = now, "patch"

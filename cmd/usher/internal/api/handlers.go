@@ -1,6 +1,8 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,8 +69,8 @@ type handlers struct {
 	feed       *feed
 }
 
-func (h *handlers) status(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, h.backend.Status())
+func (h *handlers) status(w http.ResponseWriter, r *http.Request) {
+	document(w, r, h.backend.Status())
 }
 
 func (h *handlers) health(w http.ResponseWriter, _ *http.Request) {
@@ -112,14 +114,14 @@ func healthStatus(h Health) int {
 	return http.StatusServiceUnavailable
 }
 
-func (h *handlers) config(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, h.backend.Config())
+func (h *handlers) config(w http.ResponseWriter, r *http.Request) {
+	document(w, r, h.backend.Config())
 }
 
 func (h *handlers) metrics(w http.ResponseWriter, r *http.Request) { h.prometheus.ServeHTTP(w, r) }
 
-func (h *handlers) openapi(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, Document())
+func (h *handlers) openapi(w http.ResponseWriter, r *http.Request) {
+	document(w, r, Document())
 }
 
 func (h *handlers) reload(w http.ResponseWriter, r *http.Request) {
@@ -215,6 +217,27 @@ func fail(w http.ResponseWriter, status int, err error) {
 		f.Detail = detailed.Text
 	}
 	reply(w, status, f)
+}
+
+// document writes v as JSON for a client that may have it already: who gives the tag of
+// what it has is told in a few bytes that it is the same (RFC 9110 section 13.1.2).
+func document(w http.ResponseWriter, r *http.Request, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		fail(w, http.StatusInternalServerError, err)
+		return
+	}
+	sum := sha256.Sum256(body)
+	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	w.Header().Set("ETag", tag)
+	w.Header().Set("Cache-Control", "no-cache")
+	if has := r.Header.Get("If-None-Match"); has == "*" || strings.Contains(has, tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	w.Header().Set("Content-Type", jsonMedia)
+	w.WriteHeader(http.StatusOK)
+	w.Write(append(body, '\n'))
 }
 
 // reply writes v as JSON. The connection is the only thing that can fail, and then

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +118,9 @@ func conforms(t *testing.T, at string, schema map[string]any, v any, schemas map
 			conforms(t, fmt.Sprintf("%s[%d]", at, i), schema["items"].(map[string]any), item, schemas)
 		}
 	case string:
+		if words, ok := schema["enum"].([]any); ok && !slices.Contains(words, any(x)) {
+			t.Errorf("%s: %q is none of %v", at, x, words)
+		}
 		if kind != "string" && kind != "?" {
 			t.Errorf("%s: a string, promised %s", at, kind)
 		}

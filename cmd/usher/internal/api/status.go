@@ -21,7 +21,7 @@ type Status struct {
 // Instance is one VRRP instance.
 type Instance struct {
 	Name              string    `json:"name"`
-	State             string    `json:"state"` // active, backup, fault or initialize
+	State             string    `json:"state" enum:"active,backup,fault,initialize"` // active, backup, fault or initialize
 	Priority          int       `json:"priority"`
 	EffectivePriority int       `json:"effective_priority"`
 	ActiveRouter      string    `json:"active_router"` // "" while nobody is known to be active
@@ -100,9 +100,9 @@ type VirtualServer struct {
 type RealServer struct {
 	Address             string  `json:"address"`
 	ForwardMethod       string  `json:"forward_method"`
-	Weight              int     `json:"weight"`           // configured
-	EffectiveWeight     int     `json:"effective_weight"` // in the kernel; 0 while it is out
-	State               string  `json:"state"`            // up, down, draining, disabled or initial
+	Weight              int     `json:"weight"`                                         // configured
+	EffectiveWeight     int     `json:"effective_weight"`                               // in the kernel; 0 while it is out
+	State               string  `json:"state" enum:"up,down,draining,disabled,initial"` // up, down, draining, disabled or initial
 	Reason              string  `json:"reason"`
 	ActiveConnections   uint32  `json:"active_connections"`
 	InactiveConnections uint32  `json:"inactive_connections"`
@@ -116,7 +116,7 @@ type RealServer struct {
 
 // Override is what an operator said of a server.
 type Override struct {
-	Mode   string    `json:"mode"` // drain, disable or weight
+	Mode   string    `json:"mode" enum:"drain,disable,weight"` // drain, disable or weight
 	Weight int       `json:"weight,omitempty"`
 	Since  time.Time `json:"since"`
 	By     string    `json:"by,omitempty"`
@@ -125,8 +125,8 @@ type Override struct {
 // Check is one health check of one server.
 type Check struct {
 	Type      string    `json:"type"`
-	State     string    `json:"state"`      // up, down, degraded or initial
-	LastError string    `json:"last_error"` // "" after a success
+	State     string    `json:"state" enum:"up,down,degraded,initial"` // up, down, degraded or initial
+	LastError string    `json:"last_error"`                            // "" after a success
 	LatencyMS float64   `json:"latency_ms"`
 	Since     time.Time `json:"since"`
 
@@ -157,9 +157,9 @@ type Reload struct {
 
 // Warning is something that needs a person.
 type Warning struct {
-	Severity string    `json:"severity"` // error or warning
-	Kind     string    `json:"kind"`     // split_brain, quorum, instance_fault, reload, drift, overload, certificate, kernel, unclaimed, neighbours
-	Subject  string    `json:"subject"`  // the instance, virtual server or real server
+	Severity string    `json:"severity" enum:"error,warning"` // error or warning
+	Kind     string    `json:"kind"`                          // split_brain, quorum, instance_fault, reload, drift, overload, certificate, kernel, unclaimed, neighbours
+	Subject  string    `json:"subject"`                       // the instance, virtual server or real server
 	Text     string    `json:"text"`
 	Since    time.Time `json:"since"`
 }

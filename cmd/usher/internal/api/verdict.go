@@ -19,8 +19,8 @@ const (
 // first line of `usher status`, the status page, /healthz, the service manager's status
 // line and exit statuses all come from the one in Status.
 type Verdict struct {
-	Level Level  `json:"level"` // ok, warning or error
-	Text  string `json:"text"`  // one line for people
+	Level Level  `json:"level" enum:"ok,warning,error"` // ok, warning or error
+	Text  string `json:"text"`                          // one line for people
 }
 
 // Judge gives the verdict on a status by its warnings, worst first as they are there.

@@ -42,6 +42,7 @@ func (s *servers) rebind(d *Daemon, was, now conf.Global) error {
 	}
 	if renewed != nil {
 		s.remote.credentials.Store(renewed)
+		s.remote.guard.Recheck()
 	}
 	return nil
 }

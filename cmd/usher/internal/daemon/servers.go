@@ -25,6 +25,7 @@ const (
 	writeLimit  = time.Minute
 	idleLimit   = 2 * time.Minute
 	closeLimit  = 2 * time.Second
+	maxHeader   = 16 << 10 // bytes
 )
 
 // servers are the daemon's listeners: the control socket, the read-only page, and
@@ -41,6 +42,7 @@ type servers struct {
 type server struct {
 	listener net.Listener
 	http     *http.Server
+	guard    *api.Guard
 	done     chan struct{} // nil until it serves
 	// credentials are those of a TLS listener, for connections to come; nil for others.
 	credentials *atomic.Pointer[tls.Config]
@@ -52,7 +54,7 @@ func openServers(d *Daemon, g conf.Global) (*servers, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.control = d.server(l, true)
+	s.control = d.server(l, true, &api.Guard{Answers: maxAnswers, Streams: maxStreams})
 	if s.page, err = d.openPage(g.HTTP); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -70,7 +72,7 @@ func (d *Daemon) openPage(address string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("global.http: %w", err)
 	}
-	return d.server(l, false), nil
+	return d.server(bounded(l, refusal), false, &api.Guard{Names: d.names, Answers: maxAnswers, Streams: maxStreams}), nil
 }
 
 // openRemote opens remote steering: TLS, and nobody without a certificate of the
@@ -89,9 +91,10 @@ func (d *Daemon) openRemote(r *conf.Remote) (*server, error) {
 	}
 	present := &atomic.Pointer[tls.Config]{}
 	present.Store(secrets)
-	s := d.server(tls.NewListener(l, &tls.Config{
+	trusted := func(s *tls.ConnectionState) error { return verify(s, present.Load().ClientCAs) }
+	s := d.server(tls.NewListener(bounded(l, ""), &tls.Config{
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return present.Load(), nil },
-	}), true)
+	}), true, &api.Guard{Trusted: trusted, Answers: maxAnswers, Streams: maxStreams})
 	s.credentials = present
 	return s, nil
 }
@@ -117,9 +120,39 @@ func credentials(r *conf.Remote) (*tls.Config, error) {
 	}, nil
 }
 
-func (d *Daemon) server(l net.Listener, steer bool) *server {
-	return &server{listener: l, http: &http.Server{
-		Handler:           api.Handler(d, d.metrics.Handler(d), steer, d.opts.Pages),
+// verify looks at the client's certificate once more: a connection may be older than
+// the authorities, and a certificate runs out.
+func verify(s *tls.ConnectionState, authorities *x509.CertPool) error {
+	if len(s.PeerCertificates) == 0 {
+		return errors.New("there is none")
+	}
+	between := x509.NewCertPool()
+	for _, c := range s.PeerCertificates[1:] {
+		between.AddCert(c)
+	}
+	_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{
+		Roots: authorities, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err
+}
+
+// names are those by which a browser may call the status page, beside its address.
+func (d *Daemon) names() []string {
+	c := d.running()
+	if c == nil {
+		return nil
+	}
+	names := append([]string{c.Global.RouterID}, c.Global.HTTPHosts...)
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	return names
+}
+
+func (d *Daemon) server(l net.Listener, steer bool, guard *api.Guard) *server {
+	return &server{listener: l, guard: guard, http: &http.Server{
+		Handler:           guard.Wrap(api.Handler(d, d.metrics.Handler(d), steer, d.opts.Pages)),
+		MaxHeaderBytes:    maxHeader,
 		ConnContext:       control.WithPeer,
 		ReadHeaderTimeout: headerLimit, ReadTimeout: writeLimit, WriteTimeout: writeLimit, IdleTimeout: idleLimit,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),

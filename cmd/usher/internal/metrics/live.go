@@ -25,6 +25,10 @@ func (t *text) live(source Source) error {
 	t.sample("", truth(s.Reload == nil || s.Reload.OK))
 	t.gauge("maintenance", "1 while maintenance holds every instance back.")
 	t.sample("", truth(s.Maintenance))
+	t.gauge("verdict", "1 for how much usher asks for a person: ok, warning or error; 0 for the others.")
+	for _, level := range []api.Level{api.LevelOK, api.LevelWarning, api.LevelError} {
+		t.sample(labels("level", string(level)), truth(s.Verdict.Level == level))
+	}
 	return t.out.Flush()
 }
 
@@ -120,6 +124,8 @@ func (t *text) realServers(pools []api.VirtualServer) {
 	}
 	t.gauge("real_server_up", "1 while the real server is up, 0 while it is down, draining, disabled or not yet checked.")
 	each(func(r realServer) float64 { return truth(r.State == "up") })
+	t.gauge("real_server_down", "1 while its checks keep the real server out; 0 also while somebody drains or disables it.")
+	each(func(r realServer) float64 { return truth(r.State == "down") })
 	t.gauge("real_server_weight", "Weight of the real server in the kernel, 0 while it is out.")
 	each(func(r realServer) float64 { return float64(r.EffectiveWeight) })
 	t.gauge("real_server_active_connections", "Established connections of the real server.")
