@@ -92,3 +92,13 @@ func (c Config) Peers(v6 bool) []Peer {
 	}
 	return out
 }
+
+// StandIn is the address that is put on an interface for a moment, to try whether
+// the kernel takes one: the dummy address of IPv4 (RFC 7600) or one of the prefix
+// that IPv6 discards (RFC 6666). Nobody asks for them.
+func StandIn(v6 bool) netip.Addr {
+	if v6 {
+		return netip.AddrFrom16([16]byte{0: 0x01, 15: 0x08})
+	}
+	return netip.AddrFrom4([4]byte{192, 0, 0, 8})
+}

@@ -79,7 +79,7 @@ func (k *keeper) announce(p plan) time.Time {
 	s.due(p, time.Now())
 	for len(s.queue) > 0 {
 		a := s.queue[0]
-		if k.work.have[a.of] == nil {
+		if t := k.work.have[a.of]; t == nil || t.lost {
 			s.queue = s.queue[1:]
 			continue
 		}

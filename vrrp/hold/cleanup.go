@@ -69,7 +69,7 @@ func cleanup1(kernel Kernel, o Object, leftover func(id Object) bool) (gone bool
 	case Sysctl, Up:
 		return false, nil // they go with their interface, or cannot be told from others'
 	default:
-		if ours, err := kernel.Ours(o); err != nil || !ours {
+		if seen, err := kernel.Look([]Object{o}); err != nil || !seen[0].Ours() {
 			return false, err
 		}
 	}

@@ -12,6 +12,12 @@
 // first, so that neither a sleeping thread nor a processor that stands still delays
 // the first announcement.
 //
+// An audit compares everything that all instances hold with the kernel, by identity
+// and attributes, when the kernel tells of a change and each second for what it does
+// not tell of. An instance that lacks something for a second is told of
+// (Options.Unheld), for its owner to let a peer have it; it may come back when a trial
+// with stand-ins says that the kernel would take everything.
+//
 // Every address carries a kernel lifetime, its lease, and is renewed at a third
 // of it. When all of usher is dead, hung or stopped, the kernel itself removes
 // the address. A keeper that wakes too late therefore must not renew: somebody

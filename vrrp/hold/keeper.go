@@ -2,6 +2,7 @@ package hold
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,13 @@ type keeper struct {
 	active atomic.Bool // what Set said last; read again before every announcement
 	urgent atomic.Bool // became active, and nobody has looked since
 
-	mu   sync.Mutex
-	wish wish
+	telling sync.Mutex // so that the owner is told in order; before mu
+
+	mu    sync.Mutex
+	wish  wish
+	doubt doubt
+
+	claims atomic.Pointer[[]Object] // what the kernel has of it, as far as it knows
 
 	turn sync.Mutex // for what follows; held while the kernel is spoken to
 	open bool       // it may work: no predecessor holds anything any more, and it has not ended
@@ -34,8 +40,10 @@ type wish struct {
 	plan     plan
 	asserted time.Time // of the last Set(true)
 	rounds   int       // announcements asked for since the last look
-	suspect  bool      // something changed: look whether everything is still there
-	relinked bool      // an interface changed: neighbours may have to learn anew
+	suspect  bool      // something is not as it shall be: look, and put it right
+	relinked bool      // an interface that announces changed: neighbours may have to learn anew
+	renewed  bool      // the plan is a new one
+	gaveWay  bool      // the owner was told that an active instance lacks something
 	remove   bool      // hold nothing any more and end
 }
 
@@ -52,7 +60,7 @@ func (k *keeper) poke() {
 
 func (k *keeper) configure(p plan) {
 	k.mu.Lock()
-	k.wish.plan = p
+	k.wish.plan, k.wish.renewed = p, true
 	k.mu.Unlock()
 	k.poke()
 }
@@ -62,6 +70,7 @@ func (k *keeper) set(active bool) {
 	if active {
 		k.wish.asserted = time.Now()
 	}
+	k.expect(active)
 	k.urgent.Store(active && !k.active.Load())
 	k.active.Store(active)
 	k.mu.Unlock()
@@ -83,15 +92,24 @@ func (k *keeper) remove() {
 	k.poke()
 }
 
-// changed takes a change in the kernel; those of other addresses are ignored.
+// changed takes a change in the kernel. Whether anything is to be put right is for
+// the audit to see; here it is about the neighbours alone.
 func (k *keeper) changed(c Change) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if c != (Change{}) && !k.wish.plan.concerned(c) {
+	if c.Down || c.Address.IsValid() || !slices.Contains(k.wish.plan.links, c.Link) {
 		return
 	}
+	k.wish.relinked = true
+	k.poke()
+}
+
+// missing takes the audit's word that something is not as it shall be.
+func (k *keeper) missing(what string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.wish.suspect = true
-	k.wish.relinked = k.wish.relinked || (c.Link != "" && !c.Address.IsValid())
+	k.suspect(what)
 	k.poke()
 }
 
@@ -101,7 +119,7 @@ func (k *keeper) take() (w wish, active bool) {
 	defer k.mu.Unlock()
 	w = k.wish
 	k.urgent.Store(false)
-	k.wish.rounds, k.wish.suspect, k.wish.relinked = 0, false, false
+	k.wish.rounds, k.wish.suspect, k.wish.relinked, k.wish.renewed, k.wish.gaveWay = 0, false, false, false, false
 	return w, k.active.Load() && !w.remove
 }
 
@@ -151,13 +169,17 @@ func (k *keeper) serve() (next time.Time, ended bool) {
 		k.end()
 		return time.Time{}, true
 	}
-	return k.step(w, active), false
+	next = k.step(w, active)
+	k.publish()
+	return next, false
 }
 
 // end removes everything, for good; the caller has its turn.
 func (k *keeper) end() {
 	k.release()
+	k.publish()
 	k.open = false
+	k.trust()
 }
 
 func (k *keeper) event(kind vrrp.EventKind, reason string) {

@@ -19,8 +19,9 @@ type Kernel interface {
 	Renew(a Address) error
 	// Remove deletes an object; fs.ErrNotExist where there is none.
 	Remove(o Object) error
-	// Ours says whether an object that is there was put there by usher.
-	Ours(o Object) (bool, error)
+	// Look compares objects with what is there, by one reading of each kind for all
+	// of them, and gives one Sight for each, in their order.
+	Look(objects []Object) ([]Sight, error)
 	// Addresses lists every address of every interface.
 	Addresses() ([]Found, error)
 	// Prepare opens whatever an announcement from the interface needs, so that
@@ -45,6 +46,20 @@ type Object interface {
 	Identity() Object
 	String() string
 }
+
+// Sight is what the kernel has of an object.
+type Sight uint8
+
+// The sights.
+const (
+	Absent  Sight = iota // nothing of its identity
+	Foreign              // something of its identity, which usher did not put there
+	Differs              // put there by usher, and other than it shall be by now
+	InPlace              // put there by usher, and as it shall be
+)
+
+// Ours says whether usher put there what was seen.
+func (s Sight) Ours() bool { return s == Differs || s == InPlace }
 
 // Address is a virtual address on an interface.
 type Address struct {
@@ -90,5 +105,6 @@ func (a Announcement) HardwareAddr() net.HardwareAddr {
 type Change struct {
 	Link    string
 	Address netip.Addr // an address that was removed; invalid where the interface itself changed
+	Down    bool       // the interface is down now: it has no neighbours to tell
 	Routing bool       // a route or rule of usher's was removed; the others are not set then
 }

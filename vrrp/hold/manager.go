@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,6 +24,10 @@ type Options struct {
 	// It is called by a keeper that woke too late, again and again until Set is
 	// called, and must not block. With nil the last Set is trusted.
 	Confirm func(instance string)
+	// Unheld tells that something of an instance that it should hold has not been
+	// held for a second, and why, so that a peer can take over; and with an empty
+	// reason that all of it can be held again. It must not block. Nil drops it.
+	Unheld func(instance, reason string)
 	// Bells wake a hand each that Soon makes ready for a takeover; best on
 	// different processors, for one may stand still. Nil for one hand.
 	Bells []Bell
@@ -38,6 +44,7 @@ type Manager struct {
 	ctx     context.Context    // of Run; nil before
 	wg      sync.WaitGroup
 	sets    atomic.Uint64 // calls of Set
+	look    chan struct{} // wakes the audit
 }
 
 // New returns a manager that holds nothing yet.
@@ -48,10 +55,13 @@ func New(o Options) *Manager {
 	if o.Events == nil {
 		o.Events = func(vrrp.Event) {}
 	}
+	if o.Unheld == nil {
+		o.Unheld = func(string, string) {}
+	}
 	if o.Bells == nil {
 		o.Bells = []Bell{make(plainBell, 1)}
 	}
-	return &Manager{o: o, keepers: map[string]*keeper{}, leaving: map[string]*keeper{}}
+	return &Manager{o: o, keepers: map[string]*keeper{}, leaving: map[string]*keeper{}, look: make(chan struct{}, 1)}
 }
 
 // Configure takes a new or changed instance. What it holds is brought to the new
@@ -166,6 +176,8 @@ func (m *Manager) Run(ctx context.Context) error {
 	for _, b := range m.o.Bells {
 		m.wg.Go(func() { m.hand(ctx, b) })
 	}
+	m.wg.Go(func() { m.audit(ctx) })
+	m.wg.Go(func() { m.judge(ctx) })
 
 	err := m.o.Kernel.Watch(ctx, m.changed)
 	if ctx.Err() != nil {
@@ -177,11 +189,22 @@ func (m *Manager) Run(ctx context.Context) error {
 	return err
 }
 
-// changed wakes the keepers that a change may concern.
+// changed takes a change in the kernel, by whomever.
 func (m *Manager) changed(c Change) {
 	m.mu.RLock()
-	defer m.mu.RUnlock()
 	for _, k := range m.keepers {
 		k.changed(c)
 	}
+	m.mu.RUnlock()
+	select {
+	case m.look <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// all gives the keepers of the instances that are configured.
+func (m *Manager) all() []*keeper {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.Collect(maps.Values(m.keepers))
 }

@@ -133,22 +133,3 @@ func rulesOf(c vrrp.Config, r vrrp.Rule) (all []Object) {
 	}
 	return all
 }
-
-// concerned says whether a change touches what the plan holds.
-func (p plan) concerned(c Change) bool {
-	return slices.ContainsFunc(slices.Concat(p.standing, p.objects), func(o Object) bool {
-		switch o := o.(type) {
-		case Address:
-			return o.Link == c.Link && (!c.Address.IsValid() || o.Prefix.Addr() == c.Address)
-		case LocalRoute:
-			return c.Routing || o.Link == c.Link && !c.Address.IsValid()
-		case Route:
-			return c.Routing || o.Link != "" && o.Link == c.Link && !c.Address.IsValid()
-		case Rule:
-			return c.Routing
-		case Macvlan:
-			return (o.Name == c.Link || o.Parent == c.Link) && !c.Address.IsValid()
-		}
-		return false
-	})
-}

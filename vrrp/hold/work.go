@@ -27,6 +27,9 @@ type work struct {
 	retry    time.Duration // pause after the last failure; 0 where nothing fails
 	retryAt  time.Time
 	failure  string // last failure told, so that it is told once
+	moved    bool   // what is held changed, and the audit does not know
+	remade   bool   // an interface was made anew: what was on the one before went with it
+	comeback comeback
 }
 
 // thing is one object that is in the kernel.
@@ -34,16 +37,21 @@ type thing struct {
 	object  Object
 	foreign bool // somebody else put it there: never renewed, never removed
 	renewed time.Time
+	lost    bool   // it is not there, or perhaps not: only worth the try to remove it
+	changed bool   // it is there, but is to be replaced
+	told    string // what happened to it behind usher's back
 }
 
 // step brings the kernel to what is wanted and gives the time of the next look;
 // zero for none until something happens.
 func (k *keeper) step(w wish, active bool) time.Time {
+	k.work.comeback.note(w, time.Now())
 	_, failed := k.bring(w, w.plan.standing, func() bool { return true })
+	w.suspect, k.work.remade = w.suspect || k.work.remade, false
 	if !active {
 		k.rest(w.plan)
 		k.outcome(failed)
-		return k.work.retryAt
+		return earliest(k.work.retryAt, k.comeBack(w.plan, failed))
 	}
 	if wait := k.unsure(w); wait > 0 {
 		k.held.Store(false)
@@ -56,13 +64,26 @@ func (k *keeper) step(w wish, active bool) time.Time {
 	}
 	failed += missing
 	k.outcome(failed)
-	k.held.Store(failed == "")
-	k.drop(w.plan.stands, w.plan.belongs)
+	k.settled(failed == "")
+	if k.drop(w.plan.stands, w.plan.belongs) {
+		k.mend(w)
+	}
 	if fresh || w.rounds > 0 || w.relinked {
 		k.work.schedule.begin(w.plan, time.Now(), fresh)
 	}
 	next := k.announce(w.plan)
 	return earliest(next, k.work.retryAt, k.renewal(w.plan))
+}
+
+// settled notes whether an active instance holds everything.
+func (k *keeper) settled(held bool) {
+	if held && !k.held.Load() {
+		k.work.comeback.heldAt = time.Now()
+	}
+	k.held.Store(held)
+	if held && k.told() {
+		k.trust() // before it gave way
+	}
 }
 
 // unsure says how long to wait because it is not known whether the instance is
@@ -87,29 +108,47 @@ func (k *keeper) unsure(w wish) time.Duration {
 	return w.plan.lease / 3
 }
 
-// bring adds what is missing of some objects, announces each new address at once,
-// and renews what is due. It reports whether something new is there, and what
-// failed. It stops as soon as it may not go on.
+// passes bounds how often one look at the kernel is repeated: with an interface that
+// is made anew everything on it has to be.
+const passes = 4
+
+// bring adds what is missing of some objects, puts right what is not as it shall be,
+// announces each new address at once, and renews what is due. It reports whether
+// something new is there, and what failed. It stops as soon as it may not go on.
 func (k *keeper) bring(w wish, objects []Object, may func() bool) (fresh bool, failed string) {
-	for _, o := range objects {
-		if !may() {
-			return fresh, failed
+	for range passes {
+		wrong, remade := w.suspect && k.check(objects), false
+		failed = ""
+		for _, o := range objects {
+			if !may() {
+				return fresh, failed
+			}
+			repaired, added, err := k.ensure(o)
+			if err != nil {
+				failed += fmt.Sprintf("%s: %v; ", o, err)
+				continue
+			}
+			if !added {
+				continue
+			}
+			fresh = true
+			if _, ok := o.(Macvlan); ok && len(k.work.have) > 1 {
+				remade = true
+			}
+			if failed == "" {
+				k.progress()
+			}
+			k.work.schedule.first(w.plan, o)
+			k.announce(w.plan)
+			if repaired != "" {
+				k.m.o.Log.Warn("vrrp: "+repaired+"; put right", "instance", k.name, "object", o.String())
+				k.event(vrrp.EventAddressRepaired, o.String()+" "+repaired+", and is put right")
+			}
 		}
-		repaired, added, err := k.ensure(o, w.suspect)
-		if err != nil {
-			failed += fmt.Sprintf("%s: %v; ", o, err)
-			continue
+		if !wrong && !remade {
+			break
 		}
-		if !added {
-			continue
-		}
-		fresh = true
-		k.work.schedule.first(w.plan, o)
-		k.announce(w.plan)
-		if repaired {
-			k.m.o.Log.Warn("vrrp: was gone; put back", "instance", k.name, "object", o.String())
-			k.event(vrrp.EventAddressRepaired, o.String()+" was gone, by somebody else's doing or because its lease ran out, and is put back")
-		}
+		w.suspect, k.work.remade = true, k.work.remade || remade
 	}
 	return fresh, failed
 }
@@ -117,6 +156,7 @@ func (k *keeper) bring(w wish, objects []Object, may func() bool) (fresh bool, f
 // outcome tells a failure once, and arms the next try.
 func (k *keeper) outcome(failed string) {
 	failed = strings.TrimSuffix(failed, "; ")
+	k.doubted(failed)
 	if failed == "" {
 		k.work.retry, k.work.retryAt, k.work.failure = 0, time.Time{}, ""
 		return
@@ -130,94 +170,28 @@ func (k *keeper) outcome(failed string) {
 	}
 }
 
-// ensure brings one object into the kernel. It says whether the object was there
-// before and had been taken away, and whether it was added now.
-func (k *keeper) ensure(o Object, suspect bool) (repaired, added bool, err error) {
-	id := o.Identity()
-	t := k.work.have[id]
-	if t != nil && t.object != o && !t.foreign && !onlyLease(t.object, o) {
-		// A label or a scope changes only with a new address, a gateway only with
-		// a new route.
-		k.remove1(id)
-		t = nil
-	}
-	if t == nil || suspect {
-		return k.add(o, t)
-	}
-	a, leased := o.(Address)
-	age := time.Since(t.renewed)
-	switch {
-	case t.foreign || !leased || (t.object == o && (a.Lease == 0 || age < a.Lease/3)):
-		return false, false, nil
-	case a.Lease > 0 && age > 2*a.Lease/3:
-		return k.add(o, t) // it may have run out, and Renew would not tell
-	}
-	return false, false, k.renew(a, t)
-}
-
-func (k *keeper) renew(a Address, t *thing) error {
-	now := time.Now()
-	if err := k.m.o.Kernel.Renew(a); err != nil {
-		k.forget(a.Identity())
-		return err
-	}
-	t.object, t.renewed = a, now
-	return nil
-}
-
-// add puts an object into the kernel, where it may be already; t is what is known of it.
-func (k *keeper) add(o Object, t *thing) (repaired, added bool, err error) {
-	now := time.Now()
-	switch err := k.m.o.Kernel.Add(o); {
-	case err == nil:
-		k.note(o, &thing{object: o, renewed: now})
-		return t != nil, true, nil
-	case !errors.Is(err, fs.ErrExist):
-		k.forget(o.Identity())
-		return false, false, err
-	}
-	added = t == nil
-	if added {
-		ours, err := k.m.o.Kernel.Ours(o)
-		if err != nil {
-			return false, false, err
-		}
-		if !ours {
-			k.m.o.Log.Warn("vrrp: was there before; it is neither leased nor ever removed", "instance", k.name, "object", o.String())
-		}
-		t = &thing{object: o, foreign: !ours, renewed: now}
-		k.note(o, t)
-	}
-	if a, ok := o.(Address); ok && !t.foreign {
-		err = k.renew(a, t)
-	}
-	return false, added, err
-}
-
-func (k *keeper) note(o Object, t *thing) {
-	id := o.Identity()
-	if k.work.have[id] == nil {
-		k.work.order = append(k.work.order, id)
-	}
-	k.work.have[id] = t
-}
-
-func (k *keeper) forget(id Object) {
-	delete(k.work.have, id)
-	if n := len(k.work.order); n > 0 && k.work.order[n-1] == id {
-		k.work.order = k.work.order[:n-1] // all of them go in this order, mostly
-		return
-	}
-	k.work.order = slices.DeleteFunc(k.work.order, func(o Object) bool { return o == id })
-}
-
-// drop removes what is not to be kept, the last first.
-func (k *keeper) drop(keep ...map[Object]bool) {
+// drop removes what is not to be kept, the last first, and says whether there was any.
+func (k *keeper) drop(keep ...map[Object]bool) (dropped bool) {
 	for _, id := range slices.Backward(slices.Clone(k.work.order)) {
 		if !slices.ContainsFunc(keep, func(ids map[Object]bool) bool { return ids[id] }) {
 			k.remove1(id)
+			dropped = true
 		}
 	}
+	return dropped
+}
+
+// mend puts back what usher itself took along: with the last address of an interface
+// the kernel removes all routes on it.
+func (k *keeper) mend(w wish) {
+	if !k.check(w.plan.objects) {
+		return
+	}
+	for _, t := range k.work.have {
+		t.told = ""
+	}
+	w.suspect = false
+	k.bring(w, w.plan.objects, k.active.Load)
 }
 
 // rest is the state of an instance that is not active: it announces nothing and
@@ -249,7 +223,7 @@ func (k *keeper) renewal(p plan) (next time.Time) {
 		return time.Time{}
 	}
 	for _, t := range k.work.have {
-		if _, ok := t.object.(Address); ok && !t.foreign {
+		if _, ok := t.object.(Address); ok && !t.foreign && !t.lost {
 			next = earliest(next, t.renewed.Add(p.lease/3))
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"usher/vrrp"
 	"usher/vrrp/dump"
 	"usher/vrrp/engine"
 )
@@ -119,6 +120,9 @@ func (w *watcher) news(a netlink.AddrUpdate) bool {
 	if !ok {
 		return true
 	}
+	if ip.Unmap() == vrrp.StandIn(ip.Unmap().Is6()) {
+		return false
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.known[located{a.LinkIndex, ip.Unmap()}] != (a.NewAddr && usable(a.Flags))
@@ -181,7 +185,7 @@ func readLinks() (map[string]engine.Link, error) {
 		if !usable(a.Flags) {
 			continue
 		}
-		if ip, ok := netip.AddrFromSlice(a.IP); ok {
+		if ip, ok := netip.AddrFromSlice(a.IP); ok && ip.Unmap() != vrrp.StandIn(ip.Unmap().Is6()) {
 			byIndex[a.LinkIndex] = append(byIndex[a.LinkIndex], ip.Unmap())
 		}
 	}

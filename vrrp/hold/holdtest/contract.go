@@ -21,6 +21,8 @@ type World struct {
 	Foreign    func(*testing.T, hold.Address) // adds an address as somebody else does
 	RemoveLink func(*testing.T)               // removes the interface
 	AddLink    func(*testing.T)               // makes it again
+	Rename     func(t *testing.T, to string)  // gives it another name
+	Spoil      func(*testing.T, hold.Object)  // does to an object what somebody else may do
 	Heard      <-chan netip.Addr              // addresses announced on the wire
 }
 
@@ -46,6 +48,11 @@ func Contract(t *testing.T, run Run) {
 		"the interface goes":               interfaceGoes,
 		"announcements are heard":          announced,
 		"other objects":                    others,
+		"objects that somebody changed":    spoilt,
+		"a local route beside its address": besideAddress,
+		"a rule without a priority":        unnumberedRule,
+		"an interface with another name":   renamed,
+		"changes of interfaces":            linksReported,
 		"removed routing is reported":      routingReported,
 		"a macvlan goes with its parent":   macvlanGoes,
 	} {
@@ -62,6 +69,16 @@ func add(t *testing.T, w World, a hold.Address) {
 	if err := w.Kernel.Add(a); err != nil {
 		t.Fatalf("add %s: %v", a, err)
 	}
+}
+
+// look gives what the kernel has of one object.
+func look(t *testing.T, w World, o hold.Object) hold.Sight {
+	t.Helper()
+	seen, err := w.Kernel.Look([]hold.Object{o})
+	if err != nil {
+		t.Fatalf("%s: Look: %v", o, err)
+	}
+	return seen[0]
 }
 
 func find(t *testing.T, w World, a hold.Address) (hold.Found, bool) {
@@ -234,6 +251,9 @@ func whose(t *testing.T, w World) {
 	}
 	if f, ok := find(t, w, other); !ok || f.Ours {
 		t.Errorf("somebody else's: %+v, there %v", f, ok)
+	}
+	if a, b := look(t, w, mine), look(t, w, other); a != hold.InPlace || b != hold.Foreign {
+		t.Errorf("seen as %v and %v", a, b)
 	}
 	if err := w.Kernel.Add(other); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("add of somebody else's: %v", err)

@@ -29,6 +29,8 @@ type Kernel struct {
 	watchers map[int]func(hold.Change)
 	next     int
 	failing  map[hold.Object]error
+	refuse   func(hold.Object) error
+	moved    map[hold.Object]hold.Object // where addresses went whose interface has another name now
 }
 
 type entry struct {
@@ -75,6 +77,13 @@ func (k *Kernel) Fail(o hold.Object, err error) {
 	k.failing[o.Identity()] = err
 }
 
+// Refuse asks before every later Add whether it shall fail; nil for never.
+func (k *Kernel) Refuse(f func(hold.Object) error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.refuse = f
+}
+
 // AddForeign puts an object there as somebody else would: without usher's mark.
 func (k *Kernel) AddForeign(o hold.Object) error { return k.add(o, false) }
 
@@ -83,6 +92,14 @@ func (k *Kernel) Add(o hold.Object) error { return k.add(o, true) }
 
 func (k *Kernel) add(o hold.Object, ours bool) error {
 	k.mu.Lock()
+	refuse := k.refuse
+	k.mu.Unlock()
+	if refuse != nil {
+		if err := refuse(o); err != nil {
+			return err
+		}
+	}
+	k.mu.Lock()
 	defer k.mu.Unlock()
 	id := o.Identity()
 	if err := k.failing[id]; err != nil {
@@ -90,6 +107,12 @@ func (k *Kernel) add(o hold.Object, ours bool) error {
 	}
 	if err := k.reachable(o); err != nil {
 		return err
+	}
+	if to, ok := k.moved[id]; ok { // not in two places
+		delete(k.moved, id)
+		if e := k.objects[to]; e != nil {
+			k.drop(to, e)
+		}
 	}
 	if k.objects[id] != nil {
 		return fmt.Errorf("%s: %w", o, syscall.EEXIST)
@@ -166,6 +189,9 @@ func (k *Kernel) Renew(a hold.Address) error {
 func (k *Kernel) Remove(o hold.Object) error {
 	k.mu.Lock()
 	id := o.Identity()
+	if to, ok := k.moved[id]; ok {
+		id = to
+	}
 	e := k.objects[id]
 	if e == nil {
 		k.mu.Unlock()
@@ -185,12 +211,33 @@ func (k *Kernel) Remove(o hold.Object) error {
 	return nil
 }
 
-// Ours implements hold.Kernel.
-func (k *Kernel) Ours(o hold.Object) (bool, error) {
+// Look implements hold.Kernel.
+func (k *Kernel) Look(objects []hold.Object) ([]hold.Sight, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	e := k.objects[o.Identity()]
-	return e != nil && e.ours, nil
+	seen := make([]hold.Sight, len(objects))
+	for i, o := range objects {
+		e := k.objects[o.Identity()]
+		switch {
+		case e == nil:
+			continue
+		case !e.ours:
+			seen[i] = hold.Foreign
+		case e.object == o, sameAddress(e.object, o):
+			seen[i] = hold.InPlace
+		default:
+			seen[i] = hold.Differs
+		}
+	}
+	return seen, nil
+}
+
+// sameAddress says whether two addresses differ in nothing but what is left of their lease.
+func sameAddress(a, b hold.Object) bool {
+	x, ok1 := a.(hold.Address)
+	y, ok2 := b.(hold.Address)
+	x.Lease = y.Lease
+	return ok1 && ok2 && x == y
 }
 
 // Addresses implements hold.Kernel.

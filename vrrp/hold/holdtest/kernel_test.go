@@ -25,6 +25,8 @@ func inMemory(t *testing.T, name string, body func(*testing.T, holdtest.World)) 
 				},
 				RemoveLink: func(*testing.T) { k.RemoveLink("u0") },
 				AddLink:    func(*testing.T) { k.AddLink("u0") },
+				Rename:     func(_ *testing.T, to string) { k.Rename("u0", to) },
+				Spoil:      func(_ *testing.T, o hold.Object) { k.Spoil(o) },
 			})
 		})
 	})

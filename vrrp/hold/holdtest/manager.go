@@ -24,6 +24,9 @@ func Manager(t *testing.T, run Run) {
 		"a route that somebody removed":        putsRouteBack,
 		"an interface that goes and comes":     interfaceComesBack,
 		"an interface that comes late":         lateInterface,
+		"puts right whatever is changed":       putsRight,
+		"another way to hold an address":       rebinds,
+		"an interface is renamed while held":   renamedWhileHeld,
 	} {
 		run(t, name, body)
 	}

@@ -14,10 +14,10 @@ func (w World) macvlan() hold.Macvlan {
 	return hold.Macvlan{Name: "vrrp4-51-test", Parent: w.Link, MAC: [6]byte{0, 0, 0x5e, 0, 1, 51}}
 }
 
-// others is the life of every kind of object that is not an address.
-func others(t *testing.T, w World) {
+// objects has one of every kind that is not an address, and every family.
+func (w World) objects() []hold.Object {
 	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
-	for _, o := range []hold.Object{
+	return []hold.Object{
 		hold.LocalRoute{Link: w.Link, Address: addr("192.0.2.1")},
 		hold.LocalRoute{Link: w.Link, Address: addr("2001:db8::1")},
 		hold.Route{To: prefix("198.51.100.0/24"), Link: w.Link, Table: 254, Type: "unicast", Metric: 7, MTU: 1400},
@@ -30,14 +30,19 @@ func others(t *testing.T, w World) {
 		hold.Rule{V6: true, To: prefix("2001:db8::/32"), Table: 100, Priority: 1000},
 		w.macvlan(),
 		hold.Drop{Instance: "web", Addresses: "192.0.2.1 2001:db8::1"},
-	} {
+	}
+}
+
+// others is the life of every kind of object that is not an address.
+func others(t *testing.T, w World) {
+	for _, o := range w.objects() {
 		there := func() bool {
 			t.Helper()
-			ours, err := w.Kernel.Ours(o)
-			if err != nil {
-				t.Fatalf("%s: Ours: %v", o, err)
+			seen := look(t, w, o)
+			if seen != hold.Absent && seen != hold.InPlace {
+				t.Errorf("%s: seen as %v", o, seen)
 			}
-			return ours
+			return seen.Ours()
 		}
 		if there() {
 			t.Errorf("%s: there before it is added", o)
@@ -94,8 +99,8 @@ func macvlanGoes(t *testing.T, w World) {
 		t.Fatal(err)
 	}
 	w.RemoveLink(t)
-	if ours, err := w.Kernel.Ours(m); err != nil || ours {
-		t.Errorf("still there: %v, %v", ours, err)
+	if seen := look(t, w, m); seen != hold.Absent {
+		t.Errorf("still there: %v", seen)
 	}
 	if err := w.Kernel.Remove(on); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("remove the address: %v", err)

@@ -14,7 +14,7 @@ func full(w World) vrrp.Config {
 	c := config(w, both...)
 	c.VirtualMAC = true
 	c.Routes = []vrrp.Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Interface: w.Link, Source: netip.MustParseAddr("192.0.2.1")}}
-	c.Rules = []vrrp.Rule{{From: netip.MustParsePrefix("192.0.2.1/32"), Table: 100, Priority: 1000}, {Mark: 7, Table: 100, Priority: 1001}}
+	c.Rules = []vrrp.Rule{{From: netip.MustParsePrefix("192.0.2.1/32"), Table: 100, Priority: 1000}, {Mark: 7, Table: 100}}
 	return c
 }
 
@@ -29,16 +29,14 @@ func everything(t *testing.T, w World) {
 	}
 	active := []hold.Object{
 		hold.Address{Link: v4, Prefix: netip.MustParsePrefix(both[0])}, hold.Address{Link: v6, Prefix: netip.MustParsePrefix(both[1])},
-		hold.Route{To: netip.MustParsePrefix("198.51.100.0/24"), Link: w.Link, Table: 254, Type: "unicast"},
+		hold.Route{To: netip.MustParsePrefix("198.51.100.0/24"), Link: w.Link, Table: 254, Type: "unicast", Source: netip.MustParseAddr("192.0.2.1")},
 		hold.Rule{From: netip.MustParsePrefix("192.0.2.1/32"), Table: 100, Priority: 1000},
-		hold.Rule{Mark: 7, Table: 100, Priority: 1001}, hold.Rule{V6: true, Mark: 7, Table: 100, Priority: 1001},
+		hold.Rule{Mark: 7, Table: 100}, hold.Rule{V6: true, Mark: 7, Table: 100},
 	}
 	there := func(objects []hold.Object, want bool) bool {
 		t.Helper()
 		for _, o := range objects {
-			if ours, err := w.Kernel.Ours(o); err != nil {
-				t.Fatal(err)
-			} else if ours != want {
+			if seen := look(t, w, o); (seen == hold.InPlace) != want {
 				return false
 			}
 		}
@@ -77,8 +75,8 @@ func localRoutes(t *testing.T, w World) {
 	for _, p := range both {
 		a := netip.MustParsePrefix(p).Addr()
 		awaitHeard(t, w, a)
-		if ours, err := w.Kernel.Ours(hold.LocalRoute{Link: w.Link, Address: a}); err != nil || !ours {
-			t.Errorf("%s: ours %v, %v", a, ours, err)
+		if seen := look(t, w, hold.LocalRoute{Link: w.Link, Address: a}); seen != hold.InPlace {
+			t.Errorf("%s: seen as %v", a, seen)
 		}
 		if _, ok := find(t, w, w.address(p, 0)); ok {
 			t.Errorf("%s is an address", a)
@@ -86,8 +84,8 @@ func localRoutes(t *testing.T, w World) {
 	}
 	m.stop()
 	for _, p := range both {
-		if ours, err := w.Kernel.Ours(hold.LocalRoute{Link: w.Link, Address: netip.MustParsePrefix(p).Addr()}); err != nil || ours {
-			t.Errorf("%s is left: %v, %v", p, ours, err)
+		if seen := look(t, w, hold.LocalRoute{Link: w.Link, Address: netip.MustParsePrefix(p).Addr()}); seen != hold.Absent {
+			t.Errorf("%s is left: %v", p, seen)
 		}
 	}
 }
@@ -103,10 +101,7 @@ func putsRouteBack(t *testing.T, w World) {
 	if err := w.Kernel.Remove(r); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "put back", func() bool {
-		ours, err := w.Kernel.Ours(r)
-		return ours && err == nil
-	})
+	eventually(t, "put back", func() bool { return look(t, w, r) == hold.InPlace })
 	if e := <-m.events; e.Kind != vrrp.EventAddressRepaired {
 		t.Errorf("event %+v", e)
 	}

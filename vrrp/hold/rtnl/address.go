@@ -23,23 +23,31 @@ const ifaProto = 11
 const forever = math.MaxUint32
 
 // address sends one request about an address. The interface is looked up again
-// where it has been made anew meanwhile. Where it has another name now, its
-// addresses went with it: they can still be removed.
+// where it has been made anew meanwhile.
 func (k *Kernel) address(kind, flags int, a hold.Address) error {
+	if kind == unix.RTM_DELADDR {
+		return k.removeAddress(a)
+	}
 	err := k.addressOnce(kind, flags, a)
 	if errors.Is(err, unix.ENODEV) {
 		k.forget(a.Link)
 		err = k.addressOnce(kind, flags, a)
 	}
-	if errors.Is(err, unix.ENODEV) && kind == unix.RTM_DELADDR {
-		k.mu.Lock()
-		index, known := k.indexes[a.Link]
-		k.mu.Unlock()
-		if known {
-			return k.conn.do(addressRequest(kind, flags, index, a))
-		}
-	}
 	return err
+}
+
+// removeAddress removes an address from the interface that it was put on, which may
+// have another name now.
+func (k *Kernel) removeAddress(a hold.Address) error {
+	index, known := k.placeOf(a, true)
+	if !known {
+		ifi, err := k.link(a.Link)
+		if err != nil {
+			return err
+		}
+		index = ifi.Index
+	}
+	return k.conn.do(addressRequest(unix.RTM_DELADDR, 0, index, a))
 }
 
 func (k *Kernel) addressOnce(kind, flags int, a hold.Address) error {
@@ -47,7 +55,14 @@ func (k *Kernel) addressOnce(kind, flags int, a hold.Address) error {
 	if err != nil {
 		return err
 	}
-	return k.conn.do(addressRequest(kind, flags, ifi.Index, a))
+	if index, known := k.placeOf(a, false); known && index != ifi.Index {
+		// It went with its interface to another name; it must not be in two places.
+		_ = k.conn.do(addressRequest(unix.RTM_DELADDR, 0, index, a)) // or is gone with it
+	}
+	if err = k.conn.do(addressRequest(kind, flags, ifi.Index, a)); err == nil {
+		k.place(a, ifi.Index)
+	}
+	return err
 }
 
 func addressRequest(kind, flags, index int, a hold.Address) *nl.NetlinkRequest {
@@ -116,30 +131,43 @@ func (k *Kernel) Warm() {
 
 // Addresses implements hold.Kernel.
 func (k *Kernel) Addresses() ([]hold.Found, error) {
+	found, err := readAddresses()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]hold.Found, 0, len(found))
+	names := map[int]string{}
+	ifis, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	for _, ifi := range ifis {
+		names[ifi.Index] = ifi.Name
+	}
+	for at, f := range found {
+		f.Address.Link = names[at.index]
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// readAddresses reads every address of every interface.
+func readAddresses() (map[place]hold.Found, error) {
 	msgs, err := dump.Read(func() ([][]byte, error) {
 		req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
 		req.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
 		return req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWADDR)
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list addresses: %w", err)
 	}
-	names := map[uint32]string{}
-	ifis, err := net.Interfaces()
-	if err != nil {
-		return nil, err
-	}
-	for _, ifi := range ifis {
-		names[uint32(ifi.Index)] = ifi.Name
-	}
-	var all []hold.Found
+	all := make(map[place]hold.Found, len(msgs))
 	for _, m := range msgs {
 		f, index, err := parseAddress(m)
 		if err != nil {
 			return nil, err
 		}
-		f.Address.Link = names[index]
-		all = append(all, f)
+		all[place{int(index), f.Address.Prefix}] = f
 	}
 	return all, nil
 }

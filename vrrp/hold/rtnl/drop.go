@@ -1,7 +1,6 @@
 package rtnl
 
 import (
-	"cmp"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -25,19 +24,15 @@ func table(d hold.Drop) *nftables.Table {
 
 // addDrop makes the whole table, in one transaction.
 func (k *Kernel) addDrop(d hold.Drop) error {
-	if there, err := k.hasDrop(d); err != nil || there {
-		return cmp.Or(err, error(fs.ErrExist))
+	if _, there := findTable(d); there {
+		return fs.ErrExist
 	}
 	nft, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	t := nft.AddTable(table(d))
-	policy := nftables.ChainPolicyAccept
-	chain := nft.AddChain(&nftables.Chain{
-		Name: "input", Table: t, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput,
-		Priority: nftables.ChainPriorityRef(dropPriority), Policy: &policy,
-	})
+	chain := nft.AddChain(inputChain(t))
 	for _, v6 := range []bool{false, true} {
 		elements, err := elementsOf(d, v6)
 		if err != nil {
@@ -46,25 +41,46 @@ func (k *Kernel) addDrop(d hold.Drop) error {
 		if len(elements) == 0 {
 			continue
 		}
-		set := &nftables.Set{Table: t, Name: "addresses4", KeyType: nftables.TypeIPAddr}
-		if v6 {
-			set = &nftables.Set{Table: t, Name: "addresses6", KeyType: nftables.TypeIP6Addr}
-		}
+		set := setOf(t, v6)
 		if err := nft.AddSet(set, elements); err != nil {
 			return fmt.Errorf("nftables: %w", err)
 		}
-		match := matchDestination(set, v6)
-		if v6 {
-			// Router and neighbour solicitation and advertisement, and redirect
-			// (types 133 to 137): without them nobody could reach the address at all.
-			nft.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: append(match[:len(match):len(match)], neighbourDiscovery()...)})
+		for _, exprs := range rulesOn(set, v6) {
+			nft.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: exprs})
 		}
-		nft.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: append(match[:len(match):len(match)], &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop})})
 	}
 	if err := nft.Flush(); err != nil {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	return nil
+}
+
+// inputChain is the chain of an instance's table.
+func inputChain(t *nftables.Table) *nftables.Chain {
+	policy := nftables.ChainPolicyAccept
+	return &nftables.Chain{
+		Name: "input", Table: t, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput,
+		Priority: nftables.ChainPriorityRef(dropPriority), Policy: &policy,
+	}
+}
+
+// setOf is the set of an instance's addresses of one family.
+func setOf(t *nftables.Table, v6 bool) *nftables.Set {
+	if v6 {
+		return &nftables.Set{Table: t, Name: "addresses6", KeyType: nftables.TypeIP6Addr}
+	}
+	return &nftables.Set{Table: t, Name: "addresses4", KeyType: nftables.TypeIPAddr}
+}
+
+// rulesOn are the rules about the addresses of one family.
+func rulesOn(set *nftables.Set, v6 bool) (all [][]expr.Any) {
+	match := matchDestination(set, v6)
+	if v6 {
+		// Router and neighbour solicitation and advertisement, and redirect
+		// (types 133 to 137): without them nobody could reach the address at all.
+		all = append(all, append(match[:len(match):len(match)], neighbourDiscovery()...))
+	}
+	return append(all, append(match[:len(match):len(match)], &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop}))
 }
 
 // elementsOf gives the addresses of one family.
@@ -111,24 +127,28 @@ func (k *Kernel) removeDrop(d hold.Drop) error {
 	if err != nil {
 		return fmt.Errorf("nftables: %w", err)
 	}
+	k.mu.Lock()
+	delete(k.drops, d)
+	k.mu.Unlock()
 	nft.DelTable(table(d))
 	return nft.Flush()
 }
 
-// hasDrop says whether the table is there; nobody else makes one of that name.
-func (k *Kernel) hasDrop(d hold.Drop) (bool, error) {
+// findTable gives an instance's table; nobody else makes one of that name. A kernel
+// without nftables has none.
+func findTable(d hold.Drop) (*nftables.Table, bool) {
 	nft, err := nftables.New()
 	if err != nil {
-		return false, fmt.Errorf("nftables: %w", err)
+		return nil, false
 	}
 	all, err := nft.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
-		return false, nil // a kernel without nftables has no table either
+		return nil, false
 	}
 	for _, t := range all {
 		if t.Name == table(d).Name {
-			return true, nil
+			return t, true
 		}
 	}
-	return false, nil
+	return nil, false
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"slices"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -27,8 +26,9 @@ type Kernel struct {
 
 	mu      sync.Mutex
 	links   map[string]net.Interface
-	indexes map[string]int // of each name, as it was last
+	placed  map[hold.Object]int // the index of the interface that an object is on, which may have another name by now
 	senders map[string]*sender
+	drops   map[hold.Drop]uint32 // as of which generation of all rules it was seen in place
 }
 
 var _ hold.Kernel = (*Kernel)(nil)
@@ -44,7 +44,10 @@ func Open() (*Kernel, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("vrrp: open rtnetlink: %w", err), c.close())
 	}
-	return &Kernel{conn: c, handle: h, links: map[string]net.Interface{}, indexes: map[string]int{}, senders: map[string]*sender{}}, nil
+	return &Kernel{
+		conn: c, handle: h, links: map[string]net.Interface{}, placed: map[hold.Object]int{},
+		senders: map[string]*sender{}, drops: map[hold.Drop]uint32{},
+	}, nil
 }
 
 // Close frees the sockets. What is held stays.
@@ -75,7 +78,7 @@ func (k *Kernel) linkLocked(name string) (net.Interface, error) {
 	if err != nil {
 		return net.Interface{}, fmt.Errorf("interface %s: %w", name, noDevice(err))
 	}
-	k.links[name], k.indexes[name] = *ifi, ifi.Index
+	k.links[name] = *ifi
 	return *ifi, nil
 }
 
@@ -100,6 +103,25 @@ func (k *Kernel) forget(name string) {
 	}
 }
 
+// place notes which interface an object is on.
+func (k *Kernel) place(o hold.Object, index int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.placed[o.Identity()] = index
+}
+
+// placeOf gives the interface that an object was put on, and forgets it where it
+// will be gone.
+func (k *Kernel) placeOf(o hold.Object, gone bool) (index int, known bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	index, known = k.placed[o.Identity()]
+	if gone {
+		delete(k.placed, o.Identity())
+	}
+	return index, known
+}
+
 // Add implements hold.Kernel.
 func (k *Kernel) Add(o hold.Object) error {
 	switch o := o.(type) {
@@ -110,7 +132,7 @@ func (k *Kernel) Add(o hold.Object) error {
 	case hold.Route:
 		return k.addRoute(o)
 	case hold.Rule:
-		return k.handle.RuleAdd(ruleOf(o))
+		return k.addRule(o)
 	case hold.Macvlan:
 		return k.addMacvlan(o)
 	case hold.Up:
@@ -148,7 +170,7 @@ func (k *Kernel) remove(o hold.Object) error {
 	case hold.Route:
 		return k.removeRoute(o)
 	case hold.Rule:
-		return k.handle.RuleDel(ruleOf(o))
+		return k.removeRule(o)
 	case hold.Macvlan:
 		return k.removeMacvlan(o)
 	case hold.Up:
@@ -159,31 +181,4 @@ func (k *Kernel) remove(o hold.Object) error {
 		return k.removeDrop(o)
 	}
 	return fmt.Errorf("%T: %w", o, errors.ErrUnsupported)
-}
-
-// Ours implements hold.Kernel.
-func (k *Kernel) Ours(o hold.Object) (bool, error) {
-	switch o := o.(type) {
-	case hold.Address:
-		all, err := k.Addresses()
-		return slices.ContainsFunc(all, func(f hold.Found) bool { return f.Ours && f.Address.Identity() == o.Identity() }), err
-	case hold.LocalRoute:
-		return k.hasRoute(o.Link, localRoute(o, 0))
-	case hold.Route:
-		r, err := k.routeOf(o)
-		if errors.Is(err, unix.ENODEV) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		return k.hasRoute(o.Link, r)
-	case hold.Rule:
-		return k.hasRule(o)
-	case hold.Macvlan:
-		return k.hasMacvlan(o)
-	case hold.Drop:
-		return k.hasDrop(o)
-	}
-	return true, nil // settings and the like have no other owner
 }

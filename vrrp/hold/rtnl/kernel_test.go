@@ -52,6 +52,8 @@ func inKernel(t *testing.T, name string, body func(*testing.T, holdtest.World)) 
 				}
 			},
 			AddLink: func(t *testing.T) { attachLink(t) },
+			Rename:  rename,
+			Spoil:   spoil,
 		})
 	})
 }

@@ -19,11 +19,13 @@ func (k *Kernel) addMacvlan(m hold.Macvlan) error {
 	if err != nil {
 		return fmt.Errorf("interface %s: %w", m.Parent, missing(err))
 	}
+	k.removeRenamed(m)
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.ParentIndex, attrs.HardwareAddr = m.Name, parent.Attrs().Index, net.HardwareAddr(m.MAC[:])
-	err = k.handle.LinkAdd(&netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_PRIVATE})
+	made := &netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_PRIVATE}
+	err = k.handle.LinkAdd(made)
 	if errors.Is(err, fs.ErrExist) {
-		if ours, e := k.hasMacvlan(m); e != nil || !ours {
+		if there, e := k.handle.LinkByName(m.Name); e != nil || there.Type() != "macvlan" {
 			return fmt.Errorf("%s: the name is taken by another interface", m.Name)
 		}
 		return err
@@ -31,7 +33,23 @@ func (k *Kernel) addMacvlan(m hold.Macvlan) error {
 	if err != nil {
 		return err
 	}
-	return k.joinVRF(parent, m.Name)
+	k.place(m, made.Attrs().Index)
+	if err := k.joinVRF(parent, m.Name); err != nil {
+		return errors.Join(err, k.handle.LinkDel(made))
+	}
+	return nil
+}
+
+// removeRenamed removes the macvlan that was made before and has another name by
+// now: its hardware address cannot be on two.
+func (k *Kernel) removeRenamed(m hold.Macvlan) {
+	index, known := k.placeOf(m, true)
+	if !known {
+		return
+	}
+	if l, err := k.handle.LinkByIndex(index); err == nil && l.Type() == "macvlan" && l.Attrs().Name != m.Name {
+		_ = k.handle.LinkDel(l) // to make the other fails then, and says why
+	}
 }
 
 // joinVRF puts the macvlan where its parent is.
@@ -54,27 +72,15 @@ func (k *Kernel) joinVRF(parent netlink.Link, name string) error {
 }
 
 func (k *Kernel) removeMacvlan(m hold.Macvlan) error {
+	k.removeRenamed(m)
 	link, err := k.handle.LinkByName(m.Name)
 	if err != nil {
 		return missing(err)
 	}
+	if link.Type() != "macvlan" {
+		return unix.ENODEV
+	}
 	return k.handle.LinkDel(link)
-}
-
-// hasMacvlan says whether the interface is there as we would make it.
-func (k *Kernel) hasMacvlan(m hold.Macvlan) (bool, error) {
-	link, err := k.handle.LinkByName(m.Name)
-	if errors.Is(missing(err), unix.ENODEV) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	parent, err := k.handle.LinkByName(m.Parent)
-	if err != nil {
-		return false, nil // without its parent it is not the one we would make
-	}
-	return link.Type() == "macvlan" && link.Attrs().ParentIndex == parent.Attrs().Index && string(link.Attrs().HardwareAddr) == string(m.MAC[:]), nil
 }
 
 // setUp takes an interface up; it is fs.ErrExist where it is already.

@@ -96,8 +96,8 @@ func TestRenamedInterface(t *testing.T) {
 	if err := k.Remove(a); err != nil {
 		t.Error(err)
 	}
-	if ours, err := k.Ours(hold.Address{Link: "u9", Prefix: a.Prefix}); err != nil || ours {
-		t.Errorf("still there: %v, %v", ours, err)
+	if seen, err := k.Look([]hold.Object{hold.Address{Link: "u9", Prefix: a.Prefix}}); err != nil || seen[0] != hold.Absent {
+		t.Errorf("still there: %v, %v", seen, err)
 	}
 	if err := k.Add(a); !errors.Is(err, unix.ENODEV) {
 		t.Errorf("added to another interface: %v", err)

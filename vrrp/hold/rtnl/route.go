@@ -10,7 +10,6 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"usher/vrrp/dump"
 	"usher/vrrp/hold"
 )
 
@@ -42,15 +41,25 @@ func (k *Kernel) routeOf(r hold.Route) (*netlink.Route, error) {
 		}
 		out.LinkIndex = ifi.Index
 	}
+	scope, err := scopeOf(r)
+	if err != nil {
+		return nil, err
+	}
+	out.Scope = scope
+	return out, nil
+}
+
+// scopeOf gives the scope of a route, or where none is given the one that fits.
+func scopeOf(r hold.Route) (netlink.Scope, error) {
 	switch scope, given := routeScopes[r.Scope]; {
 	case given:
-		out.Scope = scope
+		return scope, nil
 	case r.Scope != "":
-		return nil, fmt.Errorf("route scope %q: %w", r.Scope, errors.ErrUnsupported)
-	case r.To.Addr().Is4() && kind == unix.RTN_UNICAST && !r.Via.IsValid():
-		out.Scope = unix.RT_SCOPE_LINK // nothing between here and there
+		return 0, fmt.Errorf("route scope %q: %w", r.Scope, errors.ErrUnsupported)
+	case r.To.Addr().Is4() && routeTypes[r.Type] == unix.RTN_UNICAST && !r.Via.IsValid():
+		return unix.RT_SCOPE_LINK, nil // nothing between here and there
 	}
-	return out, nil
+	return 0, nil
 }
 
 func (k *Kernel) addRoute(r hold.Route) error {
@@ -58,24 +67,35 @@ func (k *Kernel) addRoute(r hold.Route) error {
 	if err != nil {
 		return err
 	}
-	return k.handle.RouteAdd(route)
+	if err = k.handle.RouteAdd(route); err == nil && r.Link != "" {
+		k.place(r, route.LinkIndex)
+	}
+	return err
 }
 
+// removeRoute removes a route by what the kernel tells it from others by, whatever
+// else has been made of it.
 func (k *Kernel) removeRoute(r hold.Route) error {
-	route, err := k.routeOf(r)
+	id := r.Identity().(hold.Route)
+	link := id.Link
+	id.Link = "" // it may have another name by now
+	route, err := k.routeOf(id)
 	if err != nil {
 		return err
 	}
+	route.Type, route.Scope = 0, unix.RT_SCOPE_NOWHERE // of any
+	index, known := k.placeOf(r, true)
+	if link != "" && !known {
+		ifi, err := k.link(link)
+		if err != nil {
+			return err
+		}
+		index = ifi.Index
+	}
+	if link != "" {
+		route.LinkIndex = index
+	}
 	return k.handle.RouteDel(route)
-}
-
-// hasRoute says whether one of our routes has the identity of r.
-func (k *Kernel) hasRoute(_ string, r *netlink.Route) (bool, error) {
-	filter := &netlink.Route{Dst: r.Dst, Table: r.Table, Protocol: mark, Type: r.Type}
-	all, err := dump.Read(func() ([]netlink.Route, error) {
-		return k.handle.RouteListFiltered(r.Family, filter, netlink.RT_FILTER_DST|netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
-	})
-	return len(all) > 0, err
 }
 
 // localRoute is what makes an address local: a route in the kernel's local table.
@@ -86,10 +106,16 @@ func localRoute(r hold.LocalRoute, index int) *netlink.Route {
 	}
 }
 
+// addLocalRoute adds the route beside those that there may be for the address: the
+// kernel has one of its own for each that an interface has, and takes it away with
+// that.
 func (k *Kernel) addLocalRoute(r hold.LocalRoute) error {
 	ifi, err := k.link(r.Link)
 	if err != nil {
 		return err
+	}
+	if index, known := k.placeOf(r, false); known && index != ifi.Index {
+		_ = k.removeLocalRoute(r) // it went with its interface to another name, or is gone with it
 	}
 	if r.Address.Is6() {
 		// The kernel answers solicitations for addresses of the interface only,
@@ -97,71 +123,36 @@ func (k *Kernel) addLocalRoute(r hold.LocalRoute) error {
 		if err := k.proxy(r, ifi.Index, k.handle.NeighSet); err != nil {
 			return err
 		}
+		err = k.handle.RouteAdd(localRoute(r, ifi.Index)) // of another metric than the kernel's
+	} else {
+		err = k.handle.RouteAppend(localRoute(r, ifi.Index))
 	}
-	return k.handle.RouteAdd(localRoute(r, ifi.Index))
+	if err == nil {
+		k.place(r, ifi.Index)
+	}
+	return err
 }
 
 func (k *Kernel) removeLocalRoute(r hold.LocalRoute) error {
-	ifi, err := k.link(r.Link)
-	if err != nil {
-		return err
+	index, known := k.placeOf(r, true)
+	if !known {
+		ifi, err := k.link(r.Link)
+		if err != nil {
+			return err
+		}
+		index = ifi.Index
 	}
 	if r.Address.Is6() {
-		if err := k.proxy(r, ifi.Index, k.handle.NeighDel); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := k.proxy(r, index, k.handle.NeighDel); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return k.handle.RouteDel(localRoute(r, ifi.Index))
+	return k.handle.RouteDel(localRoute(r, index))
 }
 
 // proxy sets or deletes the entry by which an interface answers for an address.
 func (k *Kernel) proxy(r hold.LocalRoute, index int, do func(*netlink.Neigh) error) error {
 	return do(&netlink.Neigh{LinkIndex: index, Family: unix.AF_INET6, Flags: netlink.NTF_PROXY, IP: r.Address.AsSlice()})
-}
-
-// ruleOf translates a rule.
-func ruleOf(r hold.Rule) *netlink.Rule {
-	out := netlink.NewRule()
-	out.Family = unix.AF_INET
-	if r.V6 {
-		out.Family = unix.AF_INET6
-	}
-	out.Table, out.IifName, out.Mark, out.Protocol = r.Table, r.Link, r.Mark, mark
-	if r.Mask != 0 {
-		out.Mask = &r.Mask
-	}
-	if r.Priority != 0 {
-		out.Priority = r.Priority
-	}
-	if r.From.IsValid() {
-		out.Src = ipNet(r.From.Masked())
-	}
-	if r.To.IsValid() {
-		out.Dst = ipNet(r.To.Masked())
-	}
-	return out
-}
-
-// hasRule says whether the kernel has the rule from us.
-func (k *Kernel) hasRule(r hold.Rule) (bool, error) {
-	want := ruleOf(r)
-	all, err := dump.Read(func() ([]netlink.Rule, error) { return k.handle.RuleList(want.Family) })
-	if err != nil {
-		return false, err
-	}
-	text := func(n *net.IPNet) string {
-		if n == nil {
-			return ""
-		}
-		return n.String()
-	}
-	for _, have := range all {
-		if have.Protocol == mark && have.Table == want.Table && have.Mark == want.Mark && have.IifName == want.IifName &&
-			text(have.Src) == text(want.Src) && text(have.Dst) == text(want.Dst) {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

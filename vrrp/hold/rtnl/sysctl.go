@@ -29,6 +29,9 @@ type setting struct {
 // set makes a setting what it shall be. It is fs.ErrExist where the same owner set
 // it already and it still is.
 func (s *settings) set(o hold.Sysctl) error {
+	if void(o.Key) {
+		return fs.ErrExist
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, err := read(o.Key)
@@ -62,6 +65,14 @@ func (s *settings) set(o hold.Sysctl) error {
 	return nil
 }
 
+// owns says whether an owner's wish is on record.
+func (s *settings) owns(o hold.Sysctl) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.keys[o.Key]
+	return k != nil && k.owners[o.Owner]
+}
+
 // putBack gives up a setting; the last owner restores what was before.
 func (s *settings) putBack(o hold.Sysctl) error {
 	s.mu.Lock()
@@ -80,6 +91,12 @@ func (s *settings) putBack(o hold.Sysctl) error {
 }
 
 const sysctls = "/proc/sys/"
+
+// hasIPv6 says whether the kernel has IPv6 at all.
+func hasIPv6() bool {
+	_, err := os.Stat(sysctls + "net/ipv6/conf")
+	return err == nil
+}
 
 func read(key string) (string, error) {
 	b, err := os.ReadFile(sysctls + key)

@@ -1,11 +1,9 @@
 package rtnl
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
-	"net"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -23,14 +21,19 @@ func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
 	defer s.Close()
 	stop := context.AfterFunc(ctx, s.Close)
 	defer stop()
-	k.review(report)
+	seen, err := k.review(report)
+	if err != nil {
+		return err
+	}
 	for {
 		msgs, from, err := s.Receive()
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err == unix.ENOBUFS:
-			k.review(report)
+			if seen, err = k.review(report); err != nil {
+				return err
+			}
 			continue
 		case err != nil:
 			return fmt.Errorf("vrrp: watch addresses: %w", err)
@@ -40,8 +43,13 @@ func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
 		for _, m := range msgs {
 			switch m.Header.Type {
 			case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-				for _, name := range k.changedLink(m.Header.Type == unix.RTM_DELLINK, m.Data) {
-					report(hold.Change{Link: name})
+				l, ok := parseLink(m.Data)
+				if !ok {
+					continue
+				}
+				k.stale(m.Header.Type == unix.RTM_DELLINK, l)
+				for _, c := range seen.changed(m.Header.Type == unix.RTM_DELLINK, l) {
+					report(c)
 				}
 			case unix.RTM_DELROUTE:
 				report(hold.Change{Routing: true})
@@ -61,18 +69,23 @@ func (k *Kernel) Watch(ctx context.Context, report func(hold.Change)) error {
 }
 
 // review reports what may have happened unheard: before the watch began, or because
-// more happened than the socket holds.
-func (k *Kernel) review(report func(hold.Change)) {
+// more happened than the socket holds. It gives all interfaces as they are now.
+func (k *Kernel) review(report func(hold.Change)) (links, error) {
+	all, err := readLinks()
+	if err != nil {
+		return links{}, fmt.Errorf("vrrp: watch addresses: %w", err)
+	}
 	k.mu.Lock()
 	known := maps.Clone(k.links)
 	k.mu.Unlock()
 	for name, was := range known {
-		if is, err := net.InterfaceByName(name); err != nil || is.Index != was.Index || !bytes.Equal(is.HardwareAddr, was.HardwareAddr) {
+		if is, there := all.byName[name]; !there || is.index != was.Index || is.mac != string(was.HardwareAddr) {
 			k.forget(name)
 			report(hold.Change{Link: name})
 		}
 	}
 	report(hold.Change{})
+	return all, nil
 }
 
 // subscribe joins groups of rtnetlink once the filter is there, so that nothing comes
@@ -95,42 +108,40 @@ func subscribe(groups ...int) (*nl.NetlinkSocket, error) {
 	return s, nil
 }
 
-// changedLink takes a message about an interface. Where that is not what is
-// remembered (it is new, gone, renamed, or has another hardware address), the
-// memory is cleared; the names of all interfaces concerned are returned.
-func (k *Kernel) changedLink(gone bool, data []byte) (changed []string) {
-	if len(data) < unix.SizeofIfInfomsg {
-		return nil
+// changed takes in a message about an interface, and gives what is new by it.
+func (all links) changed(gone bool, l link) (changes []hold.Change) {
+	was, known := all.byIndex[l.index]
+	switch {
+	case gone:
+		delete(all.byIndex, l.index)
+		changes = append(changes, hold.Change{Link: l.name})
+	case !known:
+		changes = append(changes, hold.Change{Link: l.name})
+	case was.name != l.name:
+		changes = append(changes, hold.Change{Link: was.name}, hold.Change{Link: l.name})
+	case was.up != l.up || was.mac != l.mac || was.parent != l.parent || was.master != l.master:
+		changes = append(changes, hold.Change{Link: l.name, Down: !l.up && was.up})
 	}
-	index := int(nl.DeserializeIfInfomsg(data).Index)
-	attrs, err := nl.ParseRouteAttr(data[unix.SizeofIfInfomsg:])
-	if err != nil {
-		return nil
+	if !gone {
+		all.byIndex[l.index] = l
 	}
-	var name, mac string
-	for _, a := range attrs {
-		switch a.Attr.Type {
-		case unix.IFLA_IFNAME:
-			name = unix.ByteSliceToString(a.Value)
-		case unix.IFLA_ADDRESS:
-			mac = string(a.Value)
-		}
-	}
+	return changes
+}
+
+// stale forgets what is remembered of an interface and is so no more: it is gone,
+// has another name, or another hardware address.
+func (k *Kernel) stale(gone bool, l link) {
+	var all []string
 	k.mu.Lock()
 	for n, ifi := range k.links {
-		if (ifi.Index == index || n == name) && (gone || ifi.Index != index || n != name || string(ifi.HardwareAddr) != mac) {
-			changed = append(changed, n)
+		if (ifi.Index == l.index || n == l.name) && (gone || ifi.Index != l.index || n != l.name || string(ifi.HardwareAddr) != l.mac) {
+			all = append(all, n)
 		}
 	}
-	_, known := k.links[name]
 	k.mu.Unlock()
-	for _, n := range changed {
+	for _, n := range all {
 		k.forget(n)
 	}
-	if !known && !gone {
-		changed = append(changed, name) // perhaps one that somebody waits for
-	}
-	return changed
 }
 
 // nameOf gives the name of an interface that was used before.

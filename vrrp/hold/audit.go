@@ -1,0 +1,122 @@
+package hold
+
+import (
+	"context"
+	"time"
+)
+
+// How often everything is compared with the kernel where no change is told of, and
+// how much of the time an audit may take where changes are told of without end.
+const (
+	auditEvery = time.Second
+	auditShare = 5 // one part in so many
+)
+
+// audit compares what all instances hold with the kernel, whenever that tells of a
+// change and each second for what it does not tell of. It reads each kind of
+// object once for all of them. What it finds it leaves to the keepers, who look
+// again before they act: they may have been at work in the meantime.
+func (m *Manager) audit(ctx context.Context) {
+	every := time.NewTicker(auditEvery)
+	defer every.Stop()
+	told := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.look:
+		case <-every.C:
+		}
+		start := time.Now()
+		err := m.compare()
+		switch {
+		case err == nil:
+			told = ""
+		case err.Error() != told:
+			told = err.Error()
+			m.o.Log.Error("vrrp: cannot compare what is held with the kernel", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After((auditShare - 1) * time.Since(start)):
+		}
+	}
+}
+
+// compare is one audit.
+func (m *Manager) compare() error {
+	var objects []Object
+	var owners []*keeper
+	for _, k := range m.all() {
+		claims := k.claims.Load()
+		if claims == nil {
+			continue
+		}
+		for _, o := range *claims {
+			objects, owners = append(objects, o), append(owners, k)
+		}
+	}
+	if len(objects) == 0 {
+		return nil
+	}
+	seen, err := m.o.Kernel.Look(objects)
+	if err != nil {
+		return err
+	}
+	for i, s := range seen {
+		if s == Absent || s == Differs {
+			owners[i].missing(objects[i].String() + " " + s.fault())
+		}
+	}
+	return nil
+}
+
+// fault says in words what is wrong with what was seen.
+func (s Sight) fault() string {
+	if s == Differs {
+		return "was changed"
+	}
+	return "was gone"
+}
+
+// publish tells the audit what is held; the caller has its turn.
+func (k *keeper) publish() {
+	if !k.work.moved {
+		return
+	}
+	k.work.moved = false
+	claims := make([]Object, 0, len(k.work.order))
+	for _, id := range k.work.order {
+		if t := k.work.have[id]; t != nil && !t.lost {
+			claims = append(claims, t.object)
+		}
+	}
+	k.claims.Store(&claims)
+}
+
+// check looks at some of what is held, and marks what is not as it shall be. It
+// reports whether there is any.
+func (k *keeper) check(objects []Object) (wrong bool) {
+	var known []Object
+	for _, o := range objects {
+		if t := k.work.have[o.Identity()]; t != nil && !t.lost && t.object == o {
+			known = append(known, o)
+		}
+	}
+	if len(known) == 0 {
+		return false
+	}
+	seen, err := k.m.o.Kernel.Look(known)
+	if err != nil {
+		return false // the audit, which asks the same, tells it
+	}
+	for i, s := range seen {
+		if s == Absent || s == Differs {
+			t := k.work.have[known[i].Identity()]
+			t.lost, t.changed, t.told = true, s == Differs, s.fault()
+			k.work.moved, wrong = true, true
+		}
+	}
+	return wrong
+}

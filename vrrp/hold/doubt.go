@@ -1,0 +1,122 @@
+package hold
+
+import (
+	"context"
+	"time"
+)
+
+// grace is how long an instance may be without something that it should hold
+// before its peers are given a chance.
+const grace = time.Second
+
+// doubt is what an instance should hold and does not. It is kept apart from a
+// keeper's work, which may wait for the kernel for as long as that likes.
+type doubt struct {
+	since  time.Time // zero where everything is held
+	reason string
+	active bool   // the instance has been active with it
+	told   string // what the owner was told; "" where it holds or can hold everything
+}
+
+// expect begins or ends the time in which everything has to be held; k.mu is held.
+func (k *keeper) expect(active bool) {
+	switch {
+	case !active && k.doubt.active:
+		k.doubt.since, k.doubt.active = time.Time{}, false
+	case active && !k.active.Load():
+		k.doubt.since, k.doubt.reason, k.doubt.active = time.Now(), "the kernel has not answered yet", true
+	}
+}
+
+// suspect notes that something seems not to be held; k.mu is held.
+func (k *keeper) suspect(reason string) {
+	if k.doubt.since.IsZero() {
+		k.doubt.since, k.doubt.reason, k.doubt.active = time.Now(), reason, k.active.Load()
+	}
+}
+
+// progress notes that the work goes on: to take over a thousand addresses takes a while.
+func (k *keeper) progress() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.doubt.since.IsZero() {
+		k.doubt.since = time.Now()
+	}
+}
+
+// doubted notes what a look at everything found.
+func (k *keeper) doubted(failed string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if failed == "" {
+		k.doubt.since = time.Time{}
+		return
+	}
+	k.suspect(failed)
+	k.doubt.reason = failed
+}
+
+// told says whether the owner has been told that something is not held.
+func (k *keeper) told() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.doubt.told != ""
+}
+
+// trust tells the owner that everything can be held.
+func (k *keeper) trust() {
+	k.telling.Lock()
+	defer k.telling.Unlock()
+	k.mu.Lock()
+	told := k.doubt.told
+	k.doubt.since, k.doubt.told = time.Time{}, ""
+	k.mu.Unlock()
+	if told != "" {
+		k.m.o.Unheld(k.name, "")
+	}
+}
+
+// judgeEvery is how often the doubts are looked at.
+const judgeEvery = grace / 4
+
+// judge tells the owners of all instances that have lacked something for too long.
+// It never waits for the kernel.
+func (m *Manager) judge(ctx context.Context) {
+	every := time.NewTicker(judgeEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		for _, k := range m.all() {
+			k.accuse()
+		}
+	}
+}
+
+// accuse tells the owner where the instance has lacked something for too long.
+func (k *keeper) accuse() {
+	k.telling.Lock()
+	defer k.telling.Unlock()
+	if reason := k.overdue(); reason != "" {
+		k.m.o.Unheld(k.name, reason)
+	}
+}
+
+// overdue gives what the owner has to be told now; "" for nothing.
+func (k *keeper) overdue() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d := &k.doubt
+	if d.since.IsZero() || time.Since(d.since) < grace-judgeEvery || d.told == d.reason {
+		return ""
+	}
+	if d.told == "" && d.active {
+		k.wish.gaveWay = true
+	}
+	d.told = d.reason
+	k.poke()
+	return d.told
+}

@@ -1,0 +1,135 @@
+package holdtest
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"usher/vrrp"
+	"usher/vrrp/hold"
+)
+
+// putsRight: whatever is done to any object of an active instance is put right within
+// a second of the kernel's word, or of the next look where it says none; and told.
+func putsRight(t *testing.T, w World) {
+	c := full(w)
+	m := manage(t, w, c)
+	m.Set("web", true)
+	eventually(t, "held", func() bool { return m.Held("web") })
+	watch(t, w) // the manager's own watch is there as well, then
+	v4 := vrrp.VirtualDevice(c, false)
+	mac := hold.Macvlan{Name: v4, Parent: w.Link, MAC: [6]byte{0, 0, 0x5e, 0, 1, 51}}
+	address := hold.Address{Link: v4, Prefix: netip.MustParsePrefix(both[0])}
+	drop := hold.Drop{Instance: "web", Addresses: "192.0.2.1 2001:db8::1"}
+	settings := []hold.Object{
+		hold.Sysctl{Owner: "web", Key: "net/ipv4/conf/" + v4 + "/arp_ignore", Value: "1"},
+		hold.Sysctl{Owner: "web", Key: "net/ipv4/conf/" + w.Link + "/arp_ignore", Value: "1"},
+	}
+	all := append(settings, mac, hold.Up{Link: v4}, address, drop,
+		hold.Address{Link: vrrp.VirtualDevice(c, true), Prefix: netip.MustParsePrefix(both[1])},
+		hold.Route{To: netip.MustParsePrefix("198.51.100.0/24"), Link: w.Link, Table: 254, Type: "unicast", Source: netip.MustParseAddr("192.0.2.1")},
+		hold.Rule{From: netip.MustParsePrefix("192.0.2.1/32"), Table: 100, Priority: 1000}, hold.Rule{Mark: 7, Table: 100},
+	)
+	whole := func() bool {
+		seen, err := w.Kernel.Look(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range seen {
+			if s != hold.InPlace {
+				return false
+			}
+		}
+		return true
+	}
+	if !whole() {
+		t.Fatal("held, and not whole")
+	}
+	for _, o := range all {
+		for how, do := range map[string]func(){
+			"changed": func() { w.Spoil(t, o) },
+			"removed": func() {
+				if err := w.Kernel.Remove(o); err != nil {
+					t.Fatalf("remove %s: %v", o, err)
+				}
+			},
+		} {
+			if _, ok := o.(hold.Sysctl); ok && how == "removed" {
+				continue // nobody removes a setting
+			}
+			for len(m.events) > 0 {
+				<-m.events
+			}
+			do()
+			start := time.Now()
+			eventually(t, o.String()+" "+how+" is put right", whole)
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("%s %s: put right after %v", o, how, took)
+			}
+			select {
+			case e := <-m.events:
+				if e.Kind != vrrp.EventAddressRepaired {
+					t.Errorf("%s %s: event %+v", o, how, e)
+				}
+			case <-time.After(limit):
+				t.Errorf("%s %s: no event", o, how)
+			}
+			eventually(t, "held", func() bool { return m.Held("web") })
+		}
+	}
+}
+
+// rebinds: the way in which an address is held is changed while it is held.
+func rebinds(t *testing.T, w World) {
+	c := config(w, both...)
+	c.Accept = true
+	m := manage(t, w, c)
+	m.Set("web", true)
+	eventually(t, "held", func() bool { return m.Held("web") })
+	for _, bind := range []vrrp.Bind{vrrp.BindLocalRoute, vrrp.BindAddress, vrrp.BindLocalRoute} {
+		c.Bind = bind
+		if err := m.Configure(c); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range both {
+			a := w.address(p, c.Lease)
+			r := hold.LocalRoute{Link: w.Link, Address: a.Prefix.Addr()}
+			want, other := hold.Object(a), hold.Object(r)
+			if bind == vrrp.BindLocalRoute {
+				want, other = r, a
+			}
+			eventually(t, want.String()+" alone", func() bool { return look(t, w, want) == hold.InPlace && look(t, w, other) == hold.Absent })
+		}
+	}
+	m.stop()
+	for _, p := range both {
+		if seen := look(t, w, hold.LocalRoute{Link: w.Link, Address: netip.MustParsePrefix(p).Addr()}); seen != hold.Absent {
+			t.Errorf("%s is left: %v", p, seen)
+		}
+	}
+	for len(m.events) > 0 {
+		t.Errorf("event %+v", <-m.events)
+	}
+}
+
+// renamedWhileHeld: an interface is given another name, and only then, as an engine
+// does that sees it go, the instance is made to give way. Nothing stays on it.
+func renamedWhileHeld(t *testing.T, w World) {
+	c := config(w, both...)
+	c.Lease = 0
+	m := manage(t, w, c)
+	m.Set("web", true)
+	eventually(t, "held", func() bool { return m.Held("web") })
+	w.Rename(t, "u9")
+	eventually(t, "seen", func() bool { return !m.Held("web") })
+	m.Set("web", false)
+	eventually(t, "withdrawn", func() bool {
+		for _, p := range both {
+			if _, there := find(t, w, hold.Address{Link: "u9", Prefix: netip.MustParsePrefix(p)}); there {
+				return false
+			}
+		}
+		return true
+	})
+	w.AddLink(t)
+}

@@ -1,0 +1,169 @@
+package rtnl
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os/exec"
+	"testing"
+
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"usher/vrrp/hold"
+)
+
+// rename gives u0 another name, and its other end, too, so that there can be one more.
+func rename(t *testing.T, to string) {
+	t.Helper()
+	peer, err := netlink.LinkByName("b-u0")
+	if err == nil {
+		err = errors.Join(netlink.LinkSetDown(peer), netlink.LinkSetName(peer, "b-"+to), netlink.LinkSetUp(peer))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := netlink.LinkByName("u0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := l.Attrs().Flags&net.FlagUp != 0
+	if err := netlink.LinkSetName(l, to); errors.Is(err, unix.EBUSY) && up { // kernels before 6.2 rename only what is down
+		err = errors.Join(netlink.LinkSetDown(l), netlink.LinkSetName(l, to), netlink.LinkSetUp(l))
+		if err != nil {
+			t.Fatal(err)
+		}
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = netlink.LinkDel(l) })
+}
+
+// spoil does to an object what somebody else may do by hand.
+func spoil(t *testing.T, o hold.Object) {
+	t.Helper()
+	if err := spoilt(o); err != nil {
+		t.Fatalf("spoil %s: %v", o, err)
+	}
+}
+
+func spoilt(o hold.Object) error {
+	byName := func(name string) netlink.Link {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: name}}
+		}
+		return l
+	}
+	switch o := o.(type) {
+	case hold.Address:
+		return netlink.AddrDel(byName(o.Link), &netlink.Addr{IPNet: ipNet(o.Prefix)})
+	case hold.LocalRoute:
+		if o.Address.Is6() { // the less obvious half of it
+			return netlink.NeighDel(&netlink.Neigh{LinkIndex: byName(o.Link).Attrs().Index, Family: unix.AF_INET6, Flags: netlink.NTF_PROXY, IP: o.Address.AsSlice()})
+		}
+		return netlink.RouteDel(localRoute(o, byName(o.Link).Attrs().Index))
+	case hold.Route:
+		return spoiltRoute(o)
+	case hold.Rule:
+		return netlink.RuleDel(ruleOf(o))
+	case hold.Macvlan:
+		return netlink.LinkSetHardwareAddr(byName(o.Name), net.HardwareAddr{2, 0, 0, 0, 0, 9})
+	case hold.Up:
+		return netlink.LinkSetDown(byName(o.Link))
+	case hold.Sysctl:
+		return write(o.Key, "0")
+	case hold.Drop:
+		nft, err := nftables.New()
+		if err != nil {
+			return err
+		}
+		nft.FlushTable(table(o))
+		return nft.Flush()
+	}
+	return fmt.Errorf("%T", o)
+}
+
+// spoiltRoute gives a route another size of packets, by the protocol that it has.
+func spoiltRoute(o hold.Route) error {
+	args := []string{"route", "change"}
+	if o.To.Addr().Is6() {
+		args = append([]string{"-6"}, args...)
+	}
+	if o.Type != "" && o.Type != "unicast" {
+		args = append(args, o.Type)
+	}
+	args = append(args, o.To.String(), "proto", fmt.Sprint(mark), "table", fmt.Sprint(o.Table))
+	if o.Link != "" {
+		args = append(args, "dev", o.Link)
+	}
+	if o.Metric != 0 {
+		args = append(args, "metric", fmt.Sprint(o.Metric))
+	}
+	if out, err := exec.Command("ip", append(args, "mtu", "1280")...).CombinedOutput(); err != nil {
+		return fmt.Errorf("ip %q: %w: %s", args, err, out)
+	}
+	return nil
+}
+
+// TestDropIsWhole: whatever is done to the table of an instance is seen.
+func TestDropIsWhole(t *testing.T) {
+	k := open(t)
+	d := hold.Drop{Instance: "web", Addresses: "192.0.2.1 2001:db8::1"}
+	for name, do := range map[string]func(c *nftables.Conn, t *nftables.Table) error{
+		"a rule flushed": func(c *nftables.Conn, t *nftables.Table) error { c.FlushTable(t); return nil },
+		"an element less": func(c *nftables.Conn, t *nftables.Table) error {
+			return c.SetDeleteElements(setOf(t, false), []nftables.SetElement{{Key: netip.MustParseAddr("192.0.2.1").AsSlice()}})
+		},
+		"an element more": func(c *nftables.Conn, t *nftables.Table) error {
+			return c.SetAddElements(setOf(t, false), []nftables.SetElement{{Key: netip.MustParseAddr("192.0.2.2").AsSlice()}})
+		},
+		"a rule more": func(c *nftables.Conn, t *nftables.Table) error {
+			c.InsertRule(&nftables.Rule{Table: t, Chain: inputChain(t), Exprs: neighbourDiscovery()})
+			return nil
+		},
+		"another rule in its place": func(c *nftables.Conn, t *nftables.Table) error {
+			all, err := c.GetRules(t, inputChain(t))
+			if err != nil {
+				return err
+			}
+			last := all[len(all)-1]
+			last.Exprs = append(matchDestination(setOf(t, true), true), neighbourDiscovery()...)
+			c.ReplaceRule(last)
+			return nil
+		},
+		"another policy": func(c *nftables.Conn, t *nftables.Table) error {
+			chain, drop := inputChain(t), nftables.ChainPolicyDrop
+			chain.Policy = &drop
+			c.AddChain(chain)
+			return nil
+		},
+	} {
+		if err := k.Add(d); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second time by the generation alone
+			if seen, err := k.Look([]hold.Object{d}); err != nil || seen[0] != hold.InPlace {
+				t.Fatalf("seen as %v, %v", seen, err)
+			}
+		}
+		nft, err := nftables.New()
+		if err == nil {
+			err = do(nft, table(d))
+		}
+		if err == nil {
+			err = nft.Flush()
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if seen, err := k.Look([]hold.Object{d}); err != nil || seen[0] != hold.Differs {
+			t.Errorf("%s: seen as %v, %v", name, seen, err)
+		}
+		if err := k.Remove(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
