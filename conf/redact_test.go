@@ -34,7 +34,7 @@ vrrp_instance "old" {
 virtual_server "web" {
   address = "192.0.2.1:80"
   health_check "http" {
-    headers   = { Authorization = "Bearer visible-token", Accept = "*/*" }
+    headers   = { X-Auth = "Bearer visible-token", Accept = "*/*" }
     auth      = "basic"
     auth_user = "probe"
     auth_file = "/etc/usher/probe.secret"

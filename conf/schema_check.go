@@ -67,8 +67,8 @@ func commonKeys() []key {
 func talkKeys() []key {
 	return []key{
 		{name: "send", kind: kindText, value: "", doc: "Text sent after the connect."},
-		{name: "expect", kind: kindText, value: "", doc: "Text that the answer must hold."},
-		{name: "expect_regex", kind: kindText, doc: "Regular expression (RE2) that the answer must match, instead of `expect`."},
+		{name: "expect", kind: kindText, value: "", doc: "Text that the answer must hold, in its first MiB."},
+		{name: "expect_regex", kind: kindText, doc: "Regular expression (RE2) that the answer must match, instead of `expect`. One that asks for an end (`$`, `\\z`, `\\b`) and finds it where the answer stops waits until the server closes the connection, or `timeout` is over."},
 		{name: "half_open", kind: kindFlag, doc: "Reset the connection after SYN-ACK, so that the server never sees it; the default where nothing is sent, expected or encrypted."},
 	}
 }
@@ -82,18 +82,18 @@ func httpKeys() []key {
 		{name: "method", kind: kindText, value: "GET", doc: "Request method."},
 		{name: "path", kind: kindText, value: "/", doc: "Path and query."},
 		{name: "paths", kind: kindTexts, doc: "Several of them, all of which must pass, instead of `path`."},
-		{name: "host", kind: kindText, doc: "Host header; the server's address where not given."},
-		{name: "headers", kind: kindPairs, secret: true, doc: "Further headers."},
+		{name: "host", kind: kindText, doc: "Host header, and the name in TLS without `server_name`; the server's address where not given."},
+		{name: "headers", kind: kindPairs, secret: true, doc: "Further headers, the same in every version; `Host`, `User-Agent`, `Accept` and `Connection` take the place of those that are sent by themselves."},
 		{name: "body", kind: kindText, value: "", doc: "Request body."},
-		{name: "http_version", kind: kindText, value: "1.1", oneOf: []string{"1.0", "1.1", "2"}, doc: "HTTP version."},
+		{name: "http_version", kind: kindText, value: "1.1", oneOf: []string{"1.0", "1.1", "2"}, doc: "HTTP version; `2` is agreed on by ALPN over TLS, and spoken from the first byte without."},
 		{name: "expect_status", kind: kindTexts, doc: "Codes and ranges such as `\"200-299\"`, any of which is good; `[\"200-299\"]` where not given."},
-		{name: "expect_body", kind: kindText, value: "", doc: "Text that the body must hold."},
+		{name: "expect_body", kind: kindText, value: "", doc: "Text that the body must hold. Of a body the first MiB is read and looked at; what does not end is good for `expect_status` alone."},
 		{name: "expect_body_regex", kind: kindText, value: "", doc: "Regular expression (RE2) that the body must match."},
-		{name: "expect_body_sha256", kind: kindText, value: "", doc: "SHA-256 of the body, hexadecimal."},
+		{name: "expect_body_sha256", kind: kindText, value: "", doc: "SHA-256 of the body, hexadecimal; a body longer than 16 MiB fails."},
 		{name: "expect_body_md5", kind: kindText, value: "", doc: "MD5 of the body, hexadecimal: the digest of keepalived's `genhash`. Prefer `expect_body_sha256`."},
 		{name: "reject_body_regex", kind: kindText, value: "", doc: "Regular expression (RE2) that the body must not match."},
-		{name: "expect_json", kind: kindPairs, doc: "Paths in a JSON body and the values there, as in `{ \"status.db[0]\" = \"ok\" }`."},
-		{name: "follow_redirects", kind: kindFlag, value: false, doc: "Follow redirects; otherwise the answer itself is judged."},
+		{name: "expect_json", kind: kindPairs, doc: "Paths in a JSON body, of at most 1 MiB, and the values there, as in `{ \"status.db[0]\" = \"ok\" }`; a name with a dot in it is written `status[\\\"db.main\\\"]`."},
+		{name: "follow_redirects", kind: kindFlag, value: false, doc: "Follow up to 10 redirects, whatever host they name by connections to the check's own address and port, so none from http to https or back; otherwise the answer itself is judged."},
 		{name: "auth", kind: kindText, oneOf: []string{"basic", "bearer"}, doc: "Credential that is sent; its secret from `auth_file` or `auth_env`."},
 		{name: "auth_user", kind: kindText, doc: "User of basic authentication."},
 		{name: "auth_file", kind: kindText, doc: "File that holds password or token, read at each probe."},
@@ -114,7 +114,7 @@ func tlsKeys(choice bool) []key {
 		{name: "cert_file", kind: kindText, doc: "Client certificate chain, PEM."},
 		{name: "key_file", kind: kindText, doc: "Its key, PEM."},
 		{name: "min_version", kind: kindText, value: "1.2", oneOf: []string{"1.2", "1.3"}, doc: "Least TLS version."},
-		{name: "alpn", kind: kindTexts, doc: "Protocols offered by ALPN."},
+		{name: "alpn", kind: kindTexts, doc: "Protocols offered by ALPN; with HTTP/2 and gRPC that is `h2` by itself."},
 		{name: "expiry_warning", kind: kindDuration, value: time.Duration(0), bounds: span(0, 3650*24*time.Hour), doc: "Warn when the certificate ends within this time; `\"0s\"` for never."},
 	}
 	if choice {

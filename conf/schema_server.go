@@ -26,7 +26,7 @@ func virtualServerBlock() *block {
 			{name: "persistence", kind: kindDuration, step: time.Second, value: time.Duration(0), bounds: span(0, forever), doc: "Time that a client stays with its server, whole seconds; `\"0s\"` for none."},
 			{name: "persistence_netmask", kind: kindText, doc: "Clients of one network count as one: a netmask for IPv4, a prefix length for IPv6."},
 			{name: "persistence_engine", kind: kindText, oneOf: []string{"sip"}, doc: "Persistence engine."},
-			{name: "quorum", kind: kindNumber, value: 1, bounds: bounds{0, 1<<31 - 1}, doc: "Sum of the weights of healthy servers that the service needs; without it the sorry servers answer."},
+			{name: "quorum", kind: kindNumber, value: 1, bounds: bounds{1, 1<<31 - 1}, doc: "Sum of the weights of healthy servers that the service needs; without it the sorry servers answer."},
 			{name: "hysteresis", kind: kindNumber, value: 0, bounds: bounds{0, 1<<31 - 1}, doc: "Quorum is gained at `quorum + hysteresis` and lost below `quorum - hysteresis`."},
 			{name: "on_failure", kind: kindText, value: "remove", oneOf: []string{"remove", "quiesce"}, doc: "A failed server is taken out of the table, or kept at weight 0 so that its connections live on."},
 			{name: "drain_timeout", kind: kindDuration, value: 60 * time.Second, bounds: span(0, forever), doc: "A server taken out by a person or a reload first goes to weight 0, for so long at most."},

@@ -118,7 +118,12 @@ type HTTP struct {
 
 // LooksAtBody says whether the answer's body matters.
 func (h *HTTP) LooksAtBody() bool {
-	return h.ExpectBody != "" || h.ExpectBodyRegex != "" || h.ExpectBodySHA256 != "" || h.ExpectBodyMD5 != "" || h.RejectBodyRegex != "" || len(h.ExpectJSON) > 0
+	return h.ReadsBody() || h.ExpectBodySHA256 != "" || h.ExpectBodyMD5 != ""
+}
+
+// ReadsBody says whether it matters what the body says, not its digest alone.
+func (h *HTTP) ReadsBody() bool {
+	return h.ExpectBody != "" || h.ExpectBodyRegex != "" || h.RejectBodyRegex != "" || len(h.ExpectJSON) > 0
 }
 
 // Header is one header line of a request.

@@ -46,6 +46,34 @@ func TestValidate(t *testing.T) {
 		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Host: "a\r\nX: y"} }, `host: "a\r\nX: y" is not a host; give a name`},
 		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Headers: []healthcheck.Header{{Name: "X", Value: "a\nb"}}} }, `headers: the value of X has a control character; write it in one line`},
 		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Headers: []healthcheck.Header{{Name: "X(Y", Value: "a"}}} }, `headers: "X(Y" is not the name of a header; give a name as in X-Probe`},
+		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Paths: []string{"//evil/%zz"}} }, `path: "//evil/%zz" has a percent sign without two hexadecimal digits (RFC 3986 section 2.1); write a percent sign itself as %25`},
+		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Paths: []string{"//evil/%7e?a=%"}} }, `path: "//evil/%7e?a=%" has a percent sign without two hexadecimal digits (RFC 3986 section 2.1); write a percent sign itself as %25`},
+		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Paths: []string{"/a#b"}} }, `path: "/a#b" has a fragment, which is never sent; escape it, as %23, or leave it out`},
+		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Method: "CONNECT"} }, `method: CONNECT asks a proxy for a tunnel, and has no path; use another`},
+		{"http", func(c *check) {
+			c.HTTP = &healthcheck.HTTP{Host: "a", Headers: []healthcheck.Header{{Name: "host", Value: "b"}}}
+		}, `headers: host is given twice: by host, or by another header; leave one of them out`},
+		{"http", func(c *check) {
+			c.HTTP = &healthcheck.HTTP{Headers: []healthcheck.Header{{Name: "Authorization", Value: "b"}}, Credential: &healthcheck.Credential{Scheme: "bearer", File: "x"}}
+		}, `headers: Authorization is given by auth already; leave one of them out`},
+		{"http", func(c *check) {
+			c.HTTP = &healthcheck.HTTP{Headers: []healthcheck.Header{{Name: "content-length", Value: "1"}}}
+		}, `headers: content-length is made of the body; leave it out`},
+		{"http", func(c *check) {
+			c.HTTP = &healthcheck.HTTP{Headers: []healthcheck.Header{{Name: "Connection", Value: "close"}}}
+		}, ""},
+		{"http", func(c *check) {
+			c.HTTP = &healthcheck.HTTP{Version: "2", Headers: []healthcheck.Header{{Name: "Connection", Value: "close"}}}
+		}, `headers: Connection belongs to a connection, which HTTP/2 has no headers for (RFC 9113 section 8.2.2); leave it out, or use another http_version`},
+		{"https", func(c *check) {
+			c.HTTP, c.TLS = &healthcheck.HTTP{Version: "2"}, &healthcheck.TLS{ALPN: []string{"http/1.1"}}
+		}, `alpn: HTTP/2 is agreed on as "h2", and as nothing else (RFC 9113 section 3.2); leave it out: "h2" is offered by itself`},
+		{"https", func(c *check) {
+			c.HTTP, c.TLS = &healthcheck.HTTP{}, &healthcheck.TLS{ALPN: []string{"h2", "http/1.1"}}
+		}, `alpn: "h2" is HTTP/2, and this check speaks HTTP/1; leave "h2" out, or set http_version = "2"`},
+		{"http", func(c *check) {
+			c.HTTP = &healthcheck.HTTP{ExpectJSON: []healthcheck.JSONExpect{{Path: "a..b"}}}
+		}, `expect_json: "a..b" is not a path: a name is empty; give a path as "status.db[0]", with names that have dots in brackets and quotes: "status[\"db.main\"]"`},
 		{"http", func(c *check) { c.HTTP = &healthcheck.HTTP{Version: "3"} }, `http_version: there is no version "3"; give "1.0", "1.1" or "2"`},
 		{"http", func(c *check) {
 			c.HTTP = &healthcheck.HTTP{ExpectStatus: []healthcheck.StatusRange{{From: 300, To: 200}}}

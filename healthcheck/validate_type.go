@@ -1,7 +1,6 @@
 package healthcheck
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -9,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // validateType looks at the settings of the check's own type.
@@ -61,6 +58,7 @@ func (c *Check) validateType(v *mistakes) {
 	}
 	if c.TLS != nil {
 		c.TLS.validate(v)
+		c.validateALPN(v)
 	}
 }
 
@@ -73,52 +71,6 @@ func (c *Check) validateTCP(v *mistakes) {
 	v.when(t.ExpectRegex && t.Expect == "", "expect_regex", "give the expression", "it is empty")
 	if t.ExpectRegex {
 		validateRegex(v, "expect_regex", t.Expect)
-	}
-}
-
-func (c *Check) validateHTTP(v *mistakes) {
-	h := c.HTTP
-	if h == nil {
-		return
-	}
-	for i, p := range h.Paths {
-		key := "path"
-		if len(h.Paths) > 1 {
-			key = fmt.Sprintf("paths[%d]", i)
-		}
-		v.when(!strings.HasPrefix(p, "/") && p != "*", key, `begin it with "/"`, "%q is not a path", p)
-		v.when(hasControl(p) || strings.Contains(p, " "), key, "escape it, as %20", "%q has a space or a control character", p)
-	}
-	v.when(hasControl(h.Method) || strings.Contains(h.Method, " "), "method", "give one word, as GET", "%q is not a method", h.Method)
-	v.when(hasControl(h.Host) || strings.Contains(h.Host, " "), "host", "give a name", "%q is not a host", h.Host)
-	for _, x := range h.Headers {
-		v.when(!httpguts.ValidHeaderFieldName(x.Name), "headers", "give a name as in X-Probe", "%q is not the name of a header", x.Name)
-		v.when(hasControl(x.Value), "headers", "write it in one line", "the value of %s has a control character", x.Name)
-	}
-	v.when(!oneOf(h.Version, "", "1.0", "1.1", "2"), "http_version", `give "1.0", "1.1" or "2"`, "there is no version %q", h.Version)
-	for i, r := range h.ExpectStatus {
-		v.when(r.From < 100 || r.To > 599 || r.From > r.To, fmt.Sprintf("expect_status[%d]", i), `give codes from 100 to 599, as "200-299"`,
-			"%d-%d is not a range of status codes", r.From, r.To)
-	}
-	validateRegex(v, "expect_body_regex", h.ExpectBodyRegex)
-	if sum, err := hex.DecodeString(h.ExpectBodySHA256); h.ExpectBodySHA256 != "" {
-		v.when(err != nil || len(sum) != 32, "expect_body_sha256", "give 64 hexadecimal digits, as sha256sum prints", "%q is not a SHA-256", h.ExpectBodySHA256)
-	}
-	if sum, err := hex.DecodeString(h.ExpectBodyMD5); h.ExpectBodyMD5 != "" {
-		v.when(err != nil || len(sum) != 16, "expect_body_md5", "give 32 hexadecimal digits, as md5sum prints", "%q is not an MD5 sum", h.ExpectBodyMD5)
-	}
-	validateRegex(v, "reject_body_regex", h.RejectBodyRegex)
-	for _, x := range h.ExpectJSON {
-		v.when(x.Path == "", "expect_json", `give a path, as "status.db[0]"`, "a path is empty")
-	}
-	v.when(h.Method == "HEAD" && h.LooksAtBody(),
-		"method", "use GET", "the answer to HEAD has no body to look at")
-	v.when(h.Proxy < 0 || h.Proxy > 2, "proxy_protocol", "give 1 or 2, or 0 for none", "there is no version %d", h.Proxy)
-	if k := h.Credential; k != nil {
-		v.when(!oneOf(k.Scheme, "basic", "bearer"), "auth", "give basic or bearer", "%q is not known", k.Scheme)
-		v.when(k.Scheme == "basic" && k.User == "", "auth_user", "give the user", "basic authentication needs a user")
-		v.when(strings.Contains(k.User, ":"), "auth_user", "use another name", "a user's name cannot have a colon (RFC 7617)")
-		k.validate(v, "auth_file")
 	}
 }
 

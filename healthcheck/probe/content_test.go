@@ -22,7 +22,9 @@ func TestBodyAsKeepalivedJudgesIt(t *testing.T) {
 		{healthcheck.HTTP{RejectBodyRegex: "t[a-e].."}, `the body of / matches "t[a-e]..", which it must not, from byte 3 on`},
 	} {
 		tc.h.ExpectStatus = []healthcheck.StatusRange{{From: 200, To: 299}}
-		err := judgeAnswer(t.Context(), &tc.h, "/", 200, []byte("content"), false)
+		a := answer{Status: 200, body: bodyFor(&tc.h, nil)}
+		a.body.Write([]byte("content"))
+		err := judgeAnswer(t.Context(), &tc.h, "/", &a)
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%+v: %v, not %q", tc.h, err, tc.want)
 		}
@@ -35,6 +37,14 @@ func TestBodyAsKeepalivedJudgesIt(t *testing.T) {
 	}
 }
 
+// newHTTPAnswer is one to a request that wants nothing in particular.
+func newHTTPAnswer() *httpAnswer {
+	h := settings(&healthcheck.Check{})
+	var a httpAnswer
+	a.reset(&h)
+	return &a
+}
+
 // TestHeadersWithoutEnd: a server whose headers, interim answers or trailers do not
 // end is not listened to until the timeout.
 func TestHeadersWithoutEnd(t *testing.T) {
@@ -43,13 +53,13 @@ func TestHeadersWithoutEnd(t *testing.T) {
 		"interim answers": strings.Repeat("HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n", headersMost),
 		"trailers":        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("a: b\r\n", headersMost+1),
 	} {
-		done, err := new(httpAnswer).feed([]byte(text), false)
+		done, err := newHTTPAnswer().feed([]byte(text), false)
 		if err == nil || !strings.Contains(err.Error(), "more than 1000 lines before and after its body") {
 			t.Errorf("%s: %t, %v", name, done, err)
 		}
 	}
 	enough := "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + strings.Repeat("a: b\r\n", headersMost-3) + "\r\n"
-	if done, err := new(httpAnswer).feed([]byte(enough), false); !done || err != nil {
+	if done, err := newHTTPAnswer().feed([]byte(enough), false); !done || err != nil {
 		t.Errorf("%d lines: %t, %v", headersMost, done, err)
 	}
 }

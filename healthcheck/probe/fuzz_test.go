@@ -33,6 +33,8 @@ func FuzzHTTPAnswer(f *testing.F) {
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\nTrailer: x\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncut",
 		"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length:\r\n 2\r\nTransfer-Encoding: gzip,\r\n\tchunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\nContent-Length: 3\r\n\r\nabc",
 		"SSH-2.0-OpenSSH\r\n",
 		"",
 	} {
@@ -40,7 +42,12 @@ func FuzzHTTPAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, head bool) {
 		read := func(size int) (httpAnswer, bool, error) {
-			a := httpAnswer{head: head, keep: true}
+			h := settings(&healthcheck.Check{HTTP: &healthcheck.HTTP{ExpectBody: "x", ExpectBodySHA256: "y"}})
+			if head {
+				h.Method = "HEAD"
+			}
+			var a httpAnswer
+			a.reset(&h)
 			for rest := b; len(rest) > 0; {
 				n := min(size, len(rest))
 				if done, err := a.feed(rest[:n], false); done || err != nil {
@@ -53,14 +60,14 @@ func FuzzHTTPAnswer(f *testing.F) {
 		}
 		whole, done1, err1 := read(len(b) + 1)
 		bytewise, done2, err2 := read(1)
-		if done1 != done2 || (err1 == nil) != (err2 == nil) || whole.Status != bytewise.Status || !bytes.Equal(whole.Body, bytewise.Body) {
-			t.Fatalf("whole: %d %q %v %v; bytewise: %d %q %v %v", whole.Status, whole.Body, done1, err1, bytewise.Status, bytewise.Body, done2, err2)
+		if done1 != done2 || (err1 == nil) != (err2 == nil) || whole.Status != bytewise.Status || !bytes.Equal(whole.body.Bytes, bytewise.body.Bytes) {
+			t.Fatalf("whole: %d %q %v %v; bytewise: %d %q %v %v", whole.Status, whole.body.Bytes, done1, err1, bytewise.Status, bytewise.body.Bytes, done2, err2)
 		}
 		if !done1 && err1 == nil {
 			t.Fatal("neither complete nor wrong at the end")
 		}
-		if len(whole.Body) > answerMost {
-			t.Fatalf("%d bytes of body kept", len(whole.Body))
+		if len(whole.body.Bytes) > answerMost {
+			t.Fatalf("%d bytes of body kept", len(whole.body.Bytes))
 		}
 	})
 }
@@ -167,11 +174,13 @@ func FuzzJSONPath(f *testing.F) {
 	f.Add([]byte(`{"status":{"db":["ok",3]}}`), "status.db[1]")
 	f.Add([]byte(`[[1]]`), "[0][0]")
 	f.Add([]byte(`{}`), "[")
+	f.Add([]byte("\ufeff{\"a.b\":1}"), `["a.b"]`)
 	f.Fuzz(func(t *testing.T, body []byte, path string) {
 		judgeJSON([]healthcheck.JSONExpect{{Path: path}}, "/", body)
 		var root any
-		if json.Unmarshal(body, &root) == nil {
-			lookUp(root, path)
+		steps, err := healthcheck.ParseJSONPath(path)
+		if json.Unmarshal(body, &root) == nil && err == nil {
+			lookUp(root, steps)
 		}
 	})
 }

@@ -32,28 +32,23 @@ func askHealth(ctx context.Context, c *healthcheck.Check) (expiry time.Time, doi
 	if c.GRPC != nil {
 		g = *c.GRPC
 	}
-	scheme := "http"
-	if g.UseTLS {
-		scheme = "https"
-	}
-	w, err := newWebClient(c, "2", 0, hostName(g.Authority))
-	if err != nil {
-		return expiry, "", err
-	}
-	defer w.close()
 	req := &http.Request{
 		Method: "POST",
-		URL:    &url.URL{Scheme: scheme, Host: target(c).String(), Path: healthPath},
+		URL:    &url.URL{Scheme: scheme(g.UseTLS), Host: target(c).String(), Path: healthPath},
 		Host:   g.Authority,
 		Header: http.Header{
 			"Content-Type": {"application/grpc"}, "Te": {"trailers"}, "User-Agent": {"grpc-" + userAgent},
 		},
 		Body: io.NopCloser(strings.NewReader(healthRequest(g.Service))),
 	}
-	answer, err := w.do(req.WithContext(ctx))
-	expiry, doing = w.progress()
+	client, expiry, doing, err := openTwo(ctx, c, 0, g.UseTLS, hostName(g.Authority))
 	if err != nil {
 		return expiry, doing, err
+	}
+	defer client.Close()
+	answer, err := client.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		return expiry, "waiting for the answer", err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,10 +39,7 @@ var httpExchanges = sync.Pool{New: func() any { return new(httpExchange) }}
 func newHTTPExchange(j healthcheck.Job) *httpExchange {
 	x := httpExchanges.Get().(*httpExchange)
 	x.job, x.begun, x.set, x.err = j, time.Now(), settings(j.Check), nil
-	x.answer = httpAnswer{
-		head: x.set.Method == "HEAD", keep: x.set.LooksAtBody(),
-		Body: x.answer.Body[:0], line: x.answer.line[:0],
-	}
+	x.answer.reset(&x.set)
 	return x
 }
 
@@ -69,7 +67,7 @@ func (x *httpExchange) Ended(phase loop.Phase, lost bool, err error) {
 		err = x.err
 	}
 	if err == nil {
-		err = judgeAnswer(context.Background(), &x.set, x.set.Paths[0], x.answer.Status, x.answer.Body, x.answer.Cut)
+		err = judgeAnswer(context.Background(), &x.set, x.set.Paths[0], &x.answer.answer)
 	}
 	r := pass()
 	if err != nil {
@@ -77,8 +75,8 @@ func (x *httpExchange) Ended(phase loop.Phase, lost bool, err error) {
 	}
 	r.Latency = time.Since(x.begun)
 	report := x.job.Report
-	x.job, x.set = healthcheck.Job{}, healthcheck.HTTP{}
-	if cap(x.answer.Body) <= bodyKept {
+	x.job, x.set, x.answer.h = healthcheck.Job{}, healthcheck.HTTP{}, nil
+	if cap(x.answer.body.Bytes) <= bodyKept {
 		httpExchanges.Put(x)
 	}
 	report(r)
@@ -111,13 +109,9 @@ func web(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 
 // askAll asks for each path by a connection of its own.
 func askAll(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, authorization string) healthcheck.Result {
-	ask := askOne
-	if h.Version == "2" || h.FollowRedirects {
-		ask = askClient
-	}
 	result := pass()
 	for _, path := range h.Paths {
-		expiry, doing, err := ask(ctx, c, h, path, authorization)
+		expiry, doing, err := askPath(ctx, c, h, path, authorization)
 		if !expiry.IsZero() {
 			result.Expiry = expiry
 		}
@@ -131,45 +125,32 @@ func askAll(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, auth
 	return result
 }
 
-// askOne makes one request of HTTP/1 and judges the answer.
-func askOne(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, path, authorization string) (time.Time, string, error) {
-	conn, expiry, doing, err := openWeb(ctx, c, h)
+// exchange1 makes one request of HTTP/1 as the event loop does, on a connection of its
+// own: one that the loop cannot have, for TLS, or for what is read or judged besides.
+func exchange1(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, path, authorization string) (*answer, time.Time, string, error) {
+	conn, expiry, doing, err := open(ctx, c, h.Proxy, c.Type == healthcheck.TypeHTTPS, tlsWants{name: hostName(h.Host)})
 	if err != nil {
-		return expiry, doing, err
+		return nil, expiry, doing, err
 	}
 	defer conn.Close()
 	if _, err := conn.Write(request(nil, c, h, path, authorization)); err != nil {
-		return expiry, "sending the request", err
+		return nil, expiry, "sending the request", err
 	}
-	answer := httpAnswer{head: h.Method == "HEAD", keep: h.LooksAtBody()}
-	buf := make([]byte, 4096)
+	var a httpAnswer
+	a.reset(h)
+	buf := make([]byte, 16<<10)
 	for {
 		n, err := conn.Read(buf)
-		end := errors.Is(err, io.EOF)
-		done, bad := answer.feed(buf[:n], end)
+		done, bad := a.feed(buf[:n], errors.Is(err, io.EOF))
 		switch {
 		case bad != nil:
-			return expiry, reading(&answer), bad
+			return nil, expiry, reading(&a), bad
 		case done:
-			return expiry, "judging the answer", judgeAnswer(ctx, h, path, answer.Status, answer.Body, answer.Cut)
+			return &a.answer, expiry, "", nil
 		case err != nil:
-			return expiry, reading(&answer), err
+			return nil, expiry, reading(&a), err
 		}
 	}
-}
-
-// openWeb opens the connection of a request.
-func openWeb(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP) (net.Conn, time.Time, string, error) {
-	conn, _, doing, err := open(ctx, c, h.Proxy, false)
-	if err != nil || c.Type != healthcheck.TypeHTTPS {
-		return conn, time.Time{}, doing, err
-	}
-	client, expiry, err := shake(ctx, conn, c, hostName(h.Host))
-	if err != nil {
-		conn.Close()
-		return nil, expiry, "in the TLS handshake", err
-	}
-	return client, expiry, "", nil
 }
 
 // hostName is a Host header without its port.
@@ -177,5 +158,5 @@ func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name
 	}
-	return host
+	return strings.Trim(host, "[]")
 }

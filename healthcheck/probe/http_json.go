@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"usher/healthcheck"
 )
@@ -15,14 +13,19 @@ func judgeJSON(list []healthcheck.JSONExpect, where string, body []byte) error {
 	if len(list) == 0 {
 		return nil
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
+	// A byte order mark may be passed over (RFC 8259 section 8.1).
+	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
 	decoder.UseNumber()
 	var root any
 	if err := decoder.Decode(&root); err != nil {
 		return judge("the body of %s is not JSON: %v", where, err)
 	}
 	for _, x := range list {
-		got, err := lookUp(root, x.Path)
+		steps, err := healthcheck.ParseJSONPath(x.Path)
+		if err != nil {
+			return mine("expect_json: %v", err)
+		}
+		got, err := lookUp(root, steps)
 		if err != nil {
 			return judge("%s in the JSON of %s: %v", x.Path, where, err)
 		}
@@ -33,33 +36,24 @@ func judgeJSON(list []healthcheck.JSONExpect, where string, body []byte) error {
 	return nil
 }
 
-// lookUp finds the value at a path as "status.db[0].name". Text stands for itself,
-// everything else as JSON writes it.
-func lookUp(value any, path string) (string, error) {
-	for rest := path; rest != ""; {
-		if rest[0] == '[' {
-			number, after, ok := strings.Cut(rest[1:], "]")
-			index, err := strconv.Atoi(number)
-			if !ok || err != nil {
-				return "", fmt.Errorf("%q is not an index", rest)
+// lookUp finds the value at a path. Text stands for itself, everything else as JSON
+// writes it.
+func lookUp(value any, path []healthcheck.JSONStep) (string, error) {
+	for _, step := range path {
+		if step.Index >= 0 {
+			list, _ := value.([]any)
+			if step.Index >= len(list) {
+				return "", fmt.Errorf("there is no [%d]", step.Index)
 			}
-			list, isList := value.([]any)
-			if !isList || index < 0 || index >= len(list) {
-				return "", fmt.Errorf("there is no [%d]", index)
-			}
-			value, rest = list[index], strings.TrimPrefix(after, ".")
+			value = list[step.Index]
 			continue
 		}
-		name := rest
-		if i := strings.IndexAny(rest, ".["); i >= 0 {
-			name = rest[:i]
-		}
 		object, _ := value.(map[string]any)
-		next, ok := object[name]
+		next, ok := object[step.Name]
 		if !ok {
-			return "", fmt.Errorf("there is no %q", name)
+			return "", fmt.Errorf("there is no %q", step.Name)
 		}
-		value, rest = next, strings.TrimPrefix(rest[len(name):], ".")
+		value = next
 	}
 	if text, ok := value.(string); ok {
 		return text, nil

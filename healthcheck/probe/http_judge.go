@@ -3,10 +3,9 @@ package probe
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"regexp"
 	"strings"
 
@@ -14,12 +13,13 @@ import (
 )
 
 // judgeAnswer says what is wrong with an answer; nil if nothing is. It ends with ctx.
-func judgeAnswer(ctx context.Context, h *healthcheck.HTTP, path string, status int, body []byte, cut bool) error {
-	if !wanted(h.ExpectStatus, status) {
-		return judge("%s%s answered status %d, want %s", h.Method+" ", path, status, ranges(h.ExpectStatus))
+func judgeAnswer(ctx context.Context, h *healthcheck.HTTP, path string, a *answer) error {
+	if !wanted(h.ExpectStatus, a.Status) {
+		return judge("%s%s answered status %d, want %s", h.Method+" ", path, a.Status, ranges(h.ExpectStatus))
 	}
-	long := ""
-	if cut {
+	body, long, find := a.body.Bytes, "", searchWhole
+	if a.body.cut() {
+		find = searchPart
 		long = fmt.Sprintf(" (only its first %d bytes were looked at)", answerMost)
 	}
 	if h.ExpectBody != "" && !bytes.Contains(body, []byte(h.ExpectBody)) {
@@ -30,7 +30,7 @@ func judgeAnswer(ctx context.Context, h *healthcheck.HTTP, path string, status i
 		if err != nil {
 			return mine("expect_body_regex: %v", err)
 		}
-		found, err := search(ctx, pattern, body)
+		found, err := find(ctx, pattern, body)
 		if err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func judgeAnswer(ctx context.Context, h *healthcheck.HTTP, path string, status i
 		}
 		// What a page is not to show is not shown here either: a pattern may be there
 		// to find a secret.
-		found, err := search(ctx, pattern, body)
+		found, err := find(ctx, pattern, body)
 		if err != nil {
 			return err
 		}
@@ -53,19 +53,30 @@ func judgeAnswer(ctx context.Context, h *healthcheck.HTTP, path string, status i
 			return judge("the body of %s matches %s%s, which it must not, from byte %d on", path, quote(h.RejectBodyRegex), long, found[0])
 		}
 	}
-	if h.ExpectBodyMD5 != "" {
-		sum := md5.Sum(body)
-		if got := hex.EncodeToString(sum[:]); !strings.EqualFold(got, h.ExpectBodyMD5) {
-			return judge("the body of %s has MD5 %s%s, want %s", path, got, long, strings.ToLower(h.ExpectBodyMD5))
+	for _, x := range []struct {
+		name, want string
+		sum        hash.Hash
+	}{{"MD5", h.ExpectBodyMD5, a.body.md5}, {"SHA-256", h.ExpectBodySHA256, a.body.sha256}} {
+		if x.want == "" {
+			continue
+		}
+		if a.body.enough() {
+			return judge("the body of %s is longer than %d bytes, the most that a digest is made of", path, digestMost)
+		}
+		if got := hex.EncodeToString(x.sum.Sum(nil)); !strings.EqualFold(got, x.want) {
+			return judge("the body of %s has %s %s, want %s", path, x.name, got, strings.ToLower(x.want))
 		}
 	}
-	if h.ExpectBodySHA256 != "" {
-		sum := sha256.Sum256(body)
-		if got := hex.EncodeToString(sum[:]); !strings.EqualFold(got, h.ExpectBodySHA256) {
-			return judge("the body of %s has SHA-256 %s%s, want %s", path, got, long, strings.ToLower(h.ExpectBodySHA256))
-		}
+	if a.body.cut() && len(h.ExpectJSON) > 0 {
+		return judge("the body of %s is longer than %d bytes, the most that expect_json looks at", path, answerMost)
 	}
 	return judgeJSON(h.ExpectJSON, path, body)
+}
+
+// wantsBody says whether the body of an answer with that status is read: not where the
+// answer is judged, or followed, without.
+func wantsBody(h *healthcheck.HTTP, status int) bool {
+	return wanted(h.ExpectStatus, status) && !(h.FollowRedirects && redirects(status))
 }
 
 func wanted(list []healthcheck.StatusRange, status int) bool {

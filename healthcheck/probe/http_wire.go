@@ -2,25 +2,37 @@ package probe
 
 import (
 	"bytes"
+	"net/http"
 	"strconv"
+	"strings"
+
+	"usher/healthcheck"
 )
 
-// httpAnswer reads an HTTP/1 response as it comes in, in pieces of any size
-// (RFC 9112). It keeps the body only where it is looked at.
-type httpAnswer struct {
-	head bool // the answer to HEAD has no body
-	keep bool // the body is looked at
-
+// answer is what a server answered, in whatever version of HTTP.
+type answer struct {
 	Status   int
 	Location string
-	Body     []byte
-	Cut      bool // the body was longer than answerMost
+	body     httpBody
+}
+
+// httpAnswer reads an HTTP/1 response as it comes in, in pieces of any size
+// (RFC 9112), as far as it matters to the check.
+type httpAnswer struct {
+	answer
+	h *healthcheck.HTTP // the request's
 
 	state   httpState
 	line    []byte // unfinished
+	field   []byte // a header line that matters, and that may go on in the next
 	lines   int    // before and after the body, those of interim answers too
 	length  int64  // of the body or chunk that is still to come; -1 until the end
 	chunked bool
+}
+
+// reset makes it ready for the answer to a request, in the space that it has.
+func (a *httpAnswer) reset(h *healthcheck.HTTP) {
+	*a = httpAnswer{h: h, line: a.line[:0], field: a.field[:0], answer: answer{body: bodyFor(h, a.body.Bytes)}}
 }
 
 type httpState uint8
@@ -80,11 +92,7 @@ func (a *httpAnswer) take(b []byte) []byte {
 	if a.length >= 0 && int64(len(piece)) > a.length {
 		piece = piece[:a.length]
 	}
-	if a.keep {
-		room := answerMost - len(a.Body)
-		a.Cut = a.Cut || len(piece) > room
-		a.Body = append(a.Body, piece[:min(len(piece), room)]...)
-	}
+	a.body.Write(piece)
 	if a.length >= 0 {
 		if a.length -= int64(len(piece)); a.length == 0 {
 			if a.state == inChunk {
@@ -93,6 +101,9 @@ func (a *httpAnswer) take(b []byte) []byte {
 				a.state = complete
 			}
 		}
+	}
+	if a.body.enough() {
+		a.state = complete
 	}
 	return b[len(piece):]
 }
@@ -130,11 +141,18 @@ func (a *httpAnswer) take1(line []byte) error {
 	case inStatus:
 		return a.status(line)
 	case inHeader:
+		if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
+			a.fold(line)
+			return nil
+		}
+		if err := a.header(); err != nil {
+			return err
+		}
 		if len(line) == 0 {
 			a.headersEnd()
 			return nil
 		}
-		return a.header(line)
+		return a.hold(line)
 	case inChunkSize:
 		size, _, _ := bytes.Cut(line, []byte(";"))
 		n, err := strconv.ParseUint(string(bytes.TrimSpace(size)), 16, 62)
@@ -166,27 +184,63 @@ func (a *httpAnswer) status(line []byte) error {
 	if !bytes.HasPrefix(version, []byte("HTTP/1.")) || err != nil || n < 100 || n > 999 || len(code) != 3 {
 		return judge("the answer is not HTTP/1: it begins with %s", quote(line))
 	}
-	a.Status, a.length, a.chunked, a.state = n, -1, false, inHeader
+	a.Status, a.Location, a.length, a.chunked, a.state = n, "", -1, false, inHeader
 	return nil
 }
 
-func (a *httpAnswer) header(line []byte) error {
-	name, value, ok := bytes.Cut(line, []byte(":"))
+// hold keeps a header line that matters until it is known to be whole.
+func (a *httpAnswer) hold(line []byte) error {
+	name, _, ok := bytes.Cut(line, []byte(":"))
 	if !ok {
 		return judge("the header line %s has no colon", quote(line))
 	}
+	for _, matters := range []string{"Content-Length", "Transfer-Encoding", "Location"} {
+		if len(name) == len(matters) && strings.EqualFold(string(name), matters) {
+			a.field = append(a.field, line...)
+		}
+	}
+	return nil
+}
+
+// fold takes a line that goes on with the one before it; what it begins with counts as
+// one space (RFC 9112 section 5.2).
+func (a *httpAnswer) fold(line []byte) {
+	if len(a.field) > 0 && len(a.field) <= lineMost {
+		a.field = append(append(a.field, ' '), bytes.TrimLeft(line, " \t")...)
+	}
+}
+
+// header takes the line that was held.
+func (a *httpAnswer) header() error {
+	if len(a.field) == 0 {
+		return nil
+	}
+	name, value, _ := bytes.Cut(a.field, []byte(":"))
 	value = bytes.TrimSpace(value)
-	switch {
-	case bytes.EqualFold(name, []byte("Content-Length")):
-		n, err := strconv.ParseUint(string(value), 10, 62)
+	var err error
+	switch name[0] | 0x20 {
+	case 'c':
+		err = a.contentLength(value)
+	case 't': // the last coding says where the body ends (RFC 9112 section 6.3)
+		a.chunked = bytes.EqualFold(bytes.TrimSpace(value[bytes.LastIndexByte(value, ',')+1:]), []byte("chunked"))
+	case 'l':
+		a.Location = string(value)
+	}
+	a.field = a.field[:0]
+	return err
+}
+
+// contentLength reads one or more lengths, which must be the same (RFC 9112 section 6.3).
+func (a *httpAnswer) contentLength(value []byte) error {
+	for one := range bytes.SplitSeq(value, []byte(",")) {
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(one)), 10, 62)
 		if err != nil {
 			return judge("Content-Length %s is not a number", quote(value))
 		}
+		if a.length >= 0 && a.length != int64(n) {
+			return judge("the answer has two lengths, %d and %d", a.length, n)
+		}
 		a.length = int64(n)
-	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
-		a.chunked = a.chunked || bytes.EqualFold(value, []byte("chunked"))
-	case bytes.EqualFold(name, []byte("Location")):
-		a.Location = string(value)
 	}
 	return nil
 }
@@ -196,7 +250,7 @@ func (a *httpAnswer) headersEnd() {
 	switch {
 	case a.Status >= 100 && a.Status < 200 && a.Status != 101:
 		a.state = inStatus // an interim answer
-	case a.head, a.Status == 204, a.Status == 304, a.Status == 101:
+	case a.h.Method == http.MethodHead, !wantsBody(a.h, a.Status), a.Status == 204, a.Status == 304, a.Status == 101:
 		a.state = complete
 	case a.chunked:
 		a.state = inChunkSize

@@ -19,11 +19,37 @@ func TestSearch(t *testing.T) {
 	for _, p := range []string{"b", "^a+", "a$", "b.$", "\\Aa+\\z", "c"} {
 		pattern := regexp.MustCompile(p)
 		want := pattern.FindStringIndex(text)
-		if got, err := search(t.Context(), pattern, []byte(text)); err != nil || !slices.Equal(got, want) {
+		if got, err := searchWhole(t.Context(), pattern, []byte(text)); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: at %v, %v; want %v", p, got, err, want)
 		}
-		if got, err := search(ended, pattern, []byte(text)); err != context.Canceled {
+		if got, err := searchWhole(ended, pattern, []byte(text)); err != context.Canceled {
 			t.Errorf("%s after the end: at %v, %v", p, got, err)
+		}
+	}
+}
+
+// TestSearchInPart: in a text that may go on, a match counts if nothing that may follow
+// takes it back.
+func TestSearchInPart(t *testing.T) {
+	for _, tc := range []struct {
+		pattern, text string
+		found         bool
+	}{
+		{"slave", "role:slave", true},
+		{"sla.*", "role:slave", true},
+		{"slave$", "role:slave", false},
+		{"slave$", "role:slave_expects", false},
+		{`slave\z`, "role:slave", false},
+		{"(?m)slave$", "role:slave", false},
+		{"(?m)slave$", "role:slave\n", true},
+		{`\bok\b`, "ok", false},
+		{`\bok\b`, "ok\r", true},
+		{`^(ok|fine$)`, "ok ", true},
+		{"master", "role:slave", false},
+	} {
+		at, err := searchPart(t.Context(), regexp.MustCompile(tc.pattern), []byte(tc.text))
+		if err != nil || (at != nil) != tc.found {
+			t.Errorf("%s in %q: at %v, %v; want %t", tc.pattern, tc.text, at, err, tc.found)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func greet(ctx context.Context, c *healthcheck.Check) (expiry time.Time, doing s
 		if text.in.Buffered() > 0 {
 			return expiry, "", judge("the server sent text after its answer to STARTTLS")
 		}
-		client, until, err := shake(ctx, conn, c, "")
+		client, until, err := shake(ctx, conn, c, tlsWants{})
 		if expiry = until; err != nil {
 			return expiry, "in the TLS handshake", err
 		}

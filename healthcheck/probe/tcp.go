@@ -3,7 +3,6 @@ package probe
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -54,16 +53,13 @@ func newConnectExchange(j healthcheck.Job) *connectExchange {
 	return x
 }
 
-// answerMost is how much of an answer is looked at.
-const answerMost = 1 << 20
-
 // tcp connects, says what is to be said, and reads until what is expected has come.
 func tcp(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	var t healthcheck.TCP
 	if c.TCP != nil {
 		t = *c.TCP
 	}
-	conn, expiry, doing, err := open(ctx, c, t.Proxy, t.TLS)
+	conn, expiry, doing, err := open(ctx, c, t.Proxy, t.TLS, tlsWants{})
 	if err != nil {
 		r := broken(c, doing, err)
 		r.Expiry = expiry
@@ -84,46 +80,72 @@ func talk(ctx context.Context, conn net.Conn, c *healthcheck.Check, t healthchec
 	if t.Expect == "" {
 		return pass()
 	}
-	found := func(b []byte) (bool, error) { return bytes.Contains(b, []byte(t.Expect)), nil }
+	e := expected{text: []byte(t.Expect)}
 	if t.ExpectRegex {
-		pattern, err := regexp.Compile(t.Expect)
-		if err != nil {
+		var err error
+		if e.pattern, err = regexp.Compile(t.Expect); err != nil {
 			return healthcheck.Result{Reason: "expect_regex: " + err.Error()}
 		}
-		found = func(b []byte) (bool, error) {
-			at, err := search(ctx, pattern, b)
-			return at != nil, err
-		}
 	}
-	var answer []byte
-	buf := make([]byte, 4096)
+	buf := make([]byte, 16<<10)
 	for {
 		n, err := conn.Read(buf)
-		if answer = append(answer, buf[:n]...); n > 0 {
-			ok, bad := found(answer)
-			if bad != nil {
-				return broken(c, "judging the answer", bad)
-			}
-			if ok {
-				return pass()
-			}
+		end := errors.Is(err, io.EOF)
+		if found, bad := e.hear(ctx, buf[:n], end, n < len(buf)); bad != nil {
+			return broken(c, "judging the answer", bad)
+		} else if found {
+			return pass()
 		}
 		switch {
-		case errors.Is(err, io.EOF):
-			return failf("the answer %s does not hold %s, and the server closed the connection", quote(answer), quote(t.Expect))
-		case err != nil && len(answer) > 0 && isTimeout(err):
-			return failf("the answer %s does not hold %s within %s", quote(answer), quote(t.Expect), round(c.Timeout))
+		case end:
+			return failf("the answer %s does not hold %s, and the server closed the connection", quote(e.answer), quote(t.Expect))
+		case e.open && ctx.Err() == context.DeadlineExceeded:
+			return pass() // nothing more comes, so this was its end
+		case err != nil && len(e.answer) > 0 && isTimeout(err):
+			return failf("the answer %s does not hold %s within %s", quote(e.answer), quote(t.Expect), round(c.Timeout))
 		case err != nil:
 			return broken(c, "waiting for the answer", err)
-		case len(answer) > answerMost:
+		case len(e.answer) >= answerMost:
 			return failf("the first %d bytes of the answer do not hold %s", answerMost, quote(t.Expect))
 		}
 	}
 }
 
+// expected looks for what an answer must hold while it comes in.
+type expected struct {
+	text    []byte
+	pattern *regexp.Regexp // instead of text; nil for none
+
+	answer   []byte
+	searched int  // how much was looked through for the pattern, repeats included
+	open     bool // it matches what has come, if nothing more does
+}
+
+// hear takes a piece of the answer. last says that there is no more, pause that there
+// is none at the moment: only then is it worth while to look for a pattern, which takes
+// time by all that has come.
+func (e *expected) hear(ctx context.Context, piece []byte, last, pause bool) (bool, error) {
+	from := max(0, len(e.answer)-len(e.text)+1)
+	e.answer = append(e.answer, piece[:min(len(piece), answerMost-len(e.answer))]...)
+	if e.pattern == nil {
+		return bytes.Contains(e.answer[from:], e.text), nil
+	}
+	full := len(e.answer) == answerMost
+	if len(piece) > 0 {
+		e.open = false
+	}
+	if !last && !full && (!pause || e.searched > answerMost) || len(piece) == 0 && !last || len(e.answer) == 0 {
+		return false, nil
+	}
+	e.searched += len(e.answer)
+	at, firm, err := search(ctx, e.pattern, e.answer)
+	e.open = at != nil && !full
+	return firm || at != nil && last, err
+}
+
 // open connects, with a PROXY header and TLS where they are wanted. After an error
 // it says what it was doing.
-func open(ctx context.Context, c *healthcheck.Check, proxy int, secure bool) (_ net.Conn, expiry time.Time, doing string, _ error) {
+func open(ctx context.Context, c *healthcheck.Check, proxy int, secure bool, wants tlsWants) (_ net.Conn, expiry time.Time, doing string, _ error) {
 	conn, err := dial(ctx, c)
 	if err != nil {
 		return nil, expiry, "connecting", err
@@ -137,23 +159,10 @@ func open(ctx context.Context, c *healthcheck.Check, proxy int, secure bool) (_ 
 	if !secure {
 		return conn, expiry, "", nil
 	}
-	client, expiry, err := shake(ctx, conn, c, "")
+	client, expiry, err := shake(ctx, conn, c, wants)
 	if err != nil {
 		conn.Close()
 		return nil, expiry, "in the TLS handshake", err
 	}
 	return client, expiry, "", nil
-}
-
-// shake does the TLS handshake on a connection. name stands in for a server name
-// that is not configured.
-func shake(ctx context.Context, conn net.Conn, c *healthcheck.Check, name string) (*tls.Conn, time.Time, error) {
-	var expiry time.Time
-	config, err := tlsConfig(c, name, func(t time.Time) { expiry = t })
-	if err != nil {
-		return nil, expiry, err
-	}
-	client := tls.Client(conn, config)
-	err = client.HandshakeContext(ctx)
-	return client, expiry, err
 }

@@ -4,11 +4,41 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"os"
 	"time"
 
 	"usher/healthcheck"
 )
+
+// tlsWants are what a protocol wants of TLS, apart from what is configured.
+type tlsWants struct {
+	name     string // stands in for a server name that is not configured
+	protocol string // must be agreed on by ALPN; "" for any
+}
+
+// shake does the TLS handshake on a connection.
+func shake(ctx context.Context, conn net.Conn, c *healthcheck.Check, wants tlsWants) (*tls.Conn, time.Time, error) {
+	var expiry time.Time
+	config, err := tlsConfig(c, wants.name, func(t time.Time) { expiry = t })
+	if err != nil {
+		return nil, expiry, err
+	}
+	if wants.protocol != "" && len(config.NextProtos) == 0 {
+		config.NextProtos = []string{wants.protocol}
+	}
+	client := tls.Client(conn, config)
+	if err = client.HandshakeContext(ctx); err != nil {
+		return client, expiry, err
+	}
+	if got := client.ConnectionState().NegotiatedProtocol; wants.protocol != "" && got != wants.protocol {
+		if got == "" {
+			return client, expiry, judge("the server does not know ALPN, so it cannot agree on %s", wants.protocol)
+		}
+		return client, expiry, judge("the server agreed on %q by ALPN, not on %s", got, wants.protocol)
+	}
+	return client, expiry, nil
+}
 
 // tlsConfig is what a check wants of TLS. seen hears of the end of the server's
 // certificate, also where that is refused.
@@ -75,7 +105,7 @@ func verify(config *tls.Config, insecure bool, seen func(time.Time)) {
 
 // handshake is the tls check: a handshake, and the certificate.
 func handshake(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
-	conn, expiry, doing, err := open(ctx, c, 0, true)
+	conn, expiry, doing, err := open(ctx, c, 0, true, tlsWants{})
 	r := pass()
 	if err != nil {
 		r = broken(c, doing, err)
