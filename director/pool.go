@@ -22,6 +22,7 @@ type Pool struct {
 	leaving map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving
 
 	up       bool // quorum is there
+	had      bool // it was, at some time
 	sorry    *member
 	panicked bool // too few are healthy, the last good set is kept
 	reason   string

@@ -114,6 +114,7 @@ func (p *Pool) judgeQuorum(now time.Time, events *[]Event) {
 		up = true
 	}
 	p.reason = fmt.Sprintf("weight %d of servers that are up, quorum %d", sum, p.config.Quorum)
+	p.had = p.had || up
 	if up != p.up {
 		p.up, p.since = up, now
 		*events = append(*events, Event{Time: now, Kind: EventQuorum, VirtualServer: p.config.Name,
@@ -134,6 +135,21 @@ func (p *Pool) healthy() int {
 
 // lacks tells whether a weight is too little to keep the quorum.
 func (p *Pool) lacks(sum int) bool { return sum == 0 || sum < p.config.Quorum-p.config.Hysteresis }
+
+// decided tells whether a quorum that is not there is lost, rather than waiting for the
+// first probe of servers with which it would be there.
+func (p *Pool) decided() bool {
+	if p.had {
+		return true
+	}
+	sum, waits := p.healthy(), false
+	for _, m := range p.members {
+		if !m.sorry && m.state == ServerInitial && !m.counts() && m.target() > 0 {
+			sum, waits = sum+m.target(), true
+		}
+	}
+	return !waits || sum < p.config.Quorum+p.config.Hysteresis
+}
 
 // holds tells whether servers that the configuration no longer has must go on
 // serving: the quorum would be lost without them, and what could take their place

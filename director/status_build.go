@@ -105,7 +105,8 @@ func (d *Director) Connections() (map[string]uint64, error) {
 }
 
 // Quorum tells whether a virtual server has its quorum, and why; known is false
-// where there is none of that name. It asks the kernel nothing.
+// where there is none of that name, and before the first probes have decided whether it
+// gets there. It asks the kernel nothing.
 func (d *Director) Quorum(virtualServer string) (up bool, reason string, known bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -113,7 +114,7 @@ func (d *Director) Quorum(virtualServer string) (up bool, reason string, known b
 	if p == nil {
 		return false, "", false
 	}
-	return p.up, p.reason, true
+	return p.up, p.reason, p.up || p.decided()
 }
 
 func (p *Pool) status(shadow ipvs.Table, counters ipvs.CounterTable) VirtualServerStatus {

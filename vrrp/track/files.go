@@ -67,8 +67,7 @@ const writing = 200 * time.Millisecond
 // file watches the number in a file. What is not a number is told and leaves the
 // last one in place: half a write must not move a VIP.
 func (t *Tracker) file(path string) watch {
-	return func(ctx context.Context, publish func(result)) {
-		var last *result
+	return func(ctx context.Context, last *result, publish func(result)) {
 		var emptied time.Time
 		look := func() (again time.Duration) {
 			n, empty, err := readNumber(path)

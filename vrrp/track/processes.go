@@ -71,8 +71,8 @@ func (c *census) scan() error {
 // process watches how many processes of a name run.
 func (t *Tracker) process(tr vrrp.Track) watch {
 	quorum := max(1, tr.Quorum)
-	return func(ctx context.Context, publish func(result)) {
-		publish = settled(ctx, tr.UpDelay, tr.DownDelay, publish)
+	return func(ctx context.Context, before *result, publish func(result)) {
+		publish = settled(ctx, tr.UpDelay, tr.DownDelay, before, publish)
 		c := &census{name: tr.Name}
 		var last *result
 		tell := func() {

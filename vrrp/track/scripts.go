@@ -14,11 +14,20 @@ import (
 type counter struct {
 	rise, fall int
 	up, known  bool
-	row        int // results in a row that speak against the state
+	told       bool // the state that it begins with
+	row        int  // results in a row that speak against the state
 }
 
 func newCounter(t vrrp.Track) counter {
 	return counter{rise: max(1, t.Rise), fall: max(1, t.Fall), up: t.Initial == "up", known: t.Initial != ""}
+}
+
+// from is the counter where a state is known already, which has been told.
+func (c counter) from(before *result) counter {
+	if before != nil {
+		c.up, c.known, c.told = before.up, true, true
+	}
+	return c
 }
 
 // take counts a result and says whether the state is new. The first result of all
@@ -52,8 +61,8 @@ func (t *Tracker) script(tr vrrp.Track) watch {
 		timeout = interval
 	}
 	command := script.Command{Args: tr.Command, User: tr.User, Timeout: timeout}
-	return func(ctx context.Context, publish func(result)) {
-		every(ctx, interval, newCounter(tr), func(ctx context.Context) error { return script.Run(ctx, command) }, func(up bool, err error) {
+	return func(ctx context.Context, before *result, publish func(result)) {
+		every(ctx, interval, newCounter(tr).from(before), func(ctx context.Context) error { return script.Run(ctx, command) }, func(up bool, err error) {
 			reason := fmt.Sprintf("script %s: succeeds", tr.Name)
 			if !up {
 				reason = fmt.Sprintf("script %s: %v", tr.Name, err)
@@ -68,7 +77,7 @@ func (t *Tracker) script(tr vrrp.Track) watch {
 func every(ctx context.Context, interval time.Duration, c counter, probe func(context.Context) error, publish func(up bool, err error)) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	if c.known {
+	if c.known && !c.told {
 		publish(c.up, fmt.Errorf("taken for down until the first result"))
 	}
 	for {

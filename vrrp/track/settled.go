@@ -7,12 +7,12 @@ import (
 )
 
 // settled passes results on to publish: the first at once, a change of state only
-// when it has lasted for up or down, and not at all if it is taken back before.
-// Nothing is passed on after the context has ended.
-func settled(ctx context.Context, up, down time.Duration, publish func(result)) func(result) {
+// when it has lasted for up or down, and not at all if it is taken back before. said is
+// the last one that was passed on before, if any. Nothing is passed on after the context
+// has ended.
+func settled(ctx context.Context, up, down time.Duration, said *result, publish func(result)) func(result) {
 	var (
 		mu    sync.Mutex
-		said  *result
 		turn  int // of the results; one that waits is only good in its own
 		timer *time.Timer
 	)

@@ -34,7 +34,7 @@ func TestSettled(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				start, got := time.Now(), ""
-				say := settled(ctx, tc.up, tc.down, func(r result) { got += fmt.Sprintf("[%v %t]", time.Since(start), r.up) })
+				say := settled(ctx, tc.up, tc.down, nil, func(r result) { got += fmt.Sprintf("[%v %t]", time.Since(start), r.up) })
 				for _, s := range tc.steps {
 					time.Sleep(s.after)
 					say(result{up: s.up})

@@ -62,8 +62,9 @@ type source struct {
 }
 
 // watch watches one thing until the context ends and publishes every result that
-// differs from the one before.
-type watch func(ctx context.Context, publish func(result))
+// differs from the one before. What is known of it already, of a watch with other
+// settings, is given: nil for nothing.
+type watch func(ctx context.Context, before *result, publish func(result))
 
 // New returns a tracker that watches nothing yet.
 func New(o Options) *Tracker {
@@ -78,11 +79,12 @@ func (t *Tracker) Apply(instances []vrrp.Config) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	want := map[string]*source{}
+	known := t.known()
 	add := func(key string, w func() watch, s subscriber) {
 		src := want[key]
 		if src == nil {
 			if src = t.sources[key]; src == nil {
-				src = &source{watch: w()}
+				src = &source{watch: w(), last: known[about{s.instance, s.track}]}
 			}
 			src.subs = nil
 			want[key] = src
@@ -107,13 +109,28 @@ func (t *Tracker) Apply(instances []vrrp.Config) {
 	}
 	t.sources = want
 	for _, src := range want {
-		switch {
-		case src.cancel == nil && t.ctx != nil:
-			t.start(src)
-		case src.last != nil:
+		if src.last != nil {
 			t.tell(src)
 		}
+		if src.cancel == nil && t.ctx != nil {
+			t.start(src)
+		}
 	}
+}
+
+// about is one track, or the witness, of one instance, however it is configured.
+type about struct{ instance, track string }
+
+// known gives the last results by what they are about; t is locked. A script whose
+// interval has changed is up or down as it was until its runs say otherwise.
+func (t *Tracker) known() map[about]*result {
+	all := map[about]*result{}
+	for _, src := range t.sources {
+		for _, s := range src.subs {
+			all[about{s.instance, s.track}] = src.last
+		}
+	}
+	return all
 }
 
 // watcher gives what watches a track: nil for those that others watch.
@@ -162,9 +179,10 @@ func (t *Tracker) Run(ctx context.Context) error {
 func (t *Tracker) start(src *source) {
 	ctx, cancel := context.WithCancel(t.ctx)
 	src.cancel = cancel
+	before := src.last
 	t.wg.Go(func() {
 		defer cancel()
-		src.watch(ctx, func(r result) {
+		src.watch(ctx, before, func(r result) {
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			if ctx.Err() != nil {

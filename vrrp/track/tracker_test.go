@@ -351,7 +351,7 @@ func TestWitness(t *testing.T) {
 		results, done := make(chan result, 100), make(chan struct{})
 		go func() {
 			defer close(done)
-			tr.witness(vrrp.Witness{Ping: []netip.Addr{a, b}, Interval: time.Second, Timeout: 500 * time.Millisecond}, fake)(ctx, func(r result) { results <- r })
+			tr.witness(vrrp.Witness{Ping: []netip.Addr{a, b}, Interval: time.Second, Timeout: 500 * time.Millisecond}, fake)(ctx, nil, func(r result) { results <- r })
 		}()
 		if r := <-results; !r.up {
 			t.Errorf("%+v", r)

@@ -28,13 +28,13 @@ func (t *Tracker) witness(w vrrp.Witness, ping pinger) watch {
 	if timeout <= 0 {
 		timeout = interval
 	}
-	return func(ctx context.Context, publish func(result)) {
+	return func(ctx context.Context, before *result, publish func(result)) {
 		probe := func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
 			return anyOf(ctx, w.Ping, ping)
 		}
-		every(ctx, interval, counter{rise: 1, fall: 1}, probe, func(up bool, err error) {
+		every(ctx, interval, counter{rise: 1, fall: 1}.from(before), probe, func(up bool, err error) {
 			reason := "witness answers"
 			if !up {
 				reason = err.Error()

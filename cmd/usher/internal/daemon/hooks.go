@@ -38,7 +38,8 @@ func (d *Daemon) vrrpEvent(e vrrp.Event) {
 func (d *Daemon) directorEvent(e director.Event) {
 	d.record(events.FromDirector(e))
 	d.alerts.Director(e)
-	if e.Kind == director.EventQuorum {
+	// A first probe may decide that a quorum will not be there, which is no change of it.
+	if e.Kind == director.EventQuorum || e.Kind == director.EventServer && e.From == string(director.ServerInitial) {
 		d.kick()
 	}
 }

@@ -213,7 +213,8 @@ func (p *Parent) Apply(d vrrp.Desired) error {
 	c := p.child
 	p.forget()
 	p.mu.Unlock()
-	defer p.tracker.Apply(d.Instances)
+	// First, so that what is known of tracks is what it means by their new settings.
+	p.tracker.Apply(d.Instances)
 	if c == nil {
 		return nil
 	}
