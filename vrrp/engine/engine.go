@@ -15,6 +15,7 @@ type Engine struct {
 	groups      []*group
 	links       map[string]Link
 	deaf        map[deafness]string
+	unheld      map[string]string // by instance: what it should hold and cannot
 	limits      limiter
 	maintenance bool
 	closed      bool
@@ -22,7 +23,7 @@ type Engine struct {
 
 // New gives an engine without instances.
 func New(o Options) *Engine {
-	return &Engine{ports: o.Ports, links: map[string]Link{}, deaf: map[deafness]string{}, limits: limiter{last: map[limit]time.Time{}}}
+	return &Engine{ports: o.Ports, links: map[string]Link{}, deaf: map[deafness]string{}, unheld: map[string]string{}, limits: limiter{last: map[limit]time.Time{}}}
 }
 
 // since is the machines' time: monotonic, from the first call on.
@@ -99,6 +100,24 @@ func (e *Engine) Deaf(now time.Time, s Socket, reason string) {
 	delete(e.deaf, key)
 	if reason != "" {
 		e.deaf[key] = reason
+	}
+	e.evaluateAll(now)
+}
+
+// Unheld tells that an instance cannot hold something that belongs to it, and why,
+// or with an empty reason that it can hold everything. While it cannot it is in fault,
+// with its sync group: it must not advertise addresses that nobody can reach here, and
+// a peer may be able to hold them.
+func (e *Engine) Unheld(now time.Time, name, reason string) {
+	if reason != "" {
+		reason = "cannot hold what belongs to it: " + reason
+	}
+	if e.unheld[name] == reason {
+		return
+	}
+	delete(e.unheld, name)
+	if reason != "" {
+		e.unheld[name] = reason
 	}
 	e.evaluateAll(now)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -21,9 +22,7 @@ func (e *Engine) evaluateAll(now time.Time) {
 	for _, in := range e.instances {
 		e.trackInterfaces(now, in)
 		own[in] = e.locate(now, in, virtual)
-		if f := in.trackFault(); own[in] == "" {
-			own[in] = f
-		}
+		own[in] = cmp.Or(own[in], in.trackFault(), e.unheld[in.cfg.Name])
 	}
 	for _, in := range e.instances {
 		fault := own[in]

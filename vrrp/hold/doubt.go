@@ -84,13 +84,19 @@ const judgeEvery = grace / 4
 func (m *Manager) judge(ctx context.Context) {
 	every := time.NewTicker(judgeEvery)
 	defer every.Stop()
+	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-every.C:
 		}
+		stood := time.Since(last) > 2*judgeEvery // the whole process: no keeper could do anything
+		last = time.Now()
 		for _, k := range m.all() {
+			if stood {
+				k.progress()
+			}
 			k.accuse()
 		}
 	}

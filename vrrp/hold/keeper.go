@@ -167,6 +167,7 @@ func (k *keeper) serve() (next time.Time, ended bool) {
 	w, active := k.take()
 	if w.remove {
 		k.end()
+		k.trust() // one of its name may come after it
 		return time.Time{}, true
 	}
 	next = k.step(w, active)
@@ -179,7 +180,6 @@ func (k *keeper) end() {
 	k.release()
 	k.publish()
 	k.open = false
-	k.trust()
 }
 
 func (k *keeper) event(kind vrrp.EventKind, reason string) {

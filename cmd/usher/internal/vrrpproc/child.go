@@ -97,7 +97,7 @@ type child struct {
 func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
 	c := &child{log: o.Log, kernel: o.Kernel, recover: o.Recover, out: newOutbox()}
 	events := func(e vrrp.Event) { c.out.put(message{Event: &e}) }
-	c.hold = hold.New(hold.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm, Bells: o.Bells})
+	c.hold = hold.New(hold.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm, Unheld: c.unheld, Bells: o.Bells})
 	c.loop = o.Loop(c.hold, events)
 
 	// Three lives, one inside the other: the loop resigns while the holder
@@ -147,6 +147,11 @@ func (c *child) confirm(name string) {
 			}
 		}
 	})
+}
+
+// unheld has an instance give way that lacks something, and come back once it does not.
+func (c *child) unheld(name, reason string) {
+	c.loop.Do(func(now time.Time, e *engine.Engine) { e.Unheld(now, name, reason) })
 }
 
 // serve handles the parent's messages, in order, until it says stop or is gone.
