@@ -3,6 +3,7 @@ package probe
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -59,7 +60,12 @@ func tcp(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	if c.TCP != nil {
 		t = *c.TCP
 	}
-	conn, expiry, doing, err := open(ctx, c, t.Proxy, t.TLS, tlsWants{})
+	var auth clientAuth
+	wants := tlsWants{}
+	if t.Expect == "" { // what reads hears the server's word anyway
+		wants.client = &auth
+	}
+	conn, expiry, doing, err := open(ctx, c, t.Proxy, t.TLS, wants)
 	if err != nil {
 		r := broken(c, doing, err)
 		r.Expiry = expiry
@@ -67,6 +73,11 @@ func tcp(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	}
 	defer conn.Close()
 	r := talk(ctx, conn, c, t)
+	if secure, ok := conn.(*tls.Conn); ok && r.Outcome == healthcheck.Pass {
+		if err := auth.refused(ctx, secure, c); err != nil {
+			r = broken(c, "after the TLS handshake", err)
+		}
+	}
 	r.Expiry = expiry
 	return r
 }

@@ -13,8 +13,9 @@ import (
 
 // tlsWants are what a protocol wants of TLS, apart from what is configured.
 type tlsWants struct {
-	name     string // stands in for a server name that is not configured
-	protocol string // must be agreed on by ALPN; "" for any
+	name     string      // stands in for a server name that is not configured
+	protocol string      // must be agreed on by ALPN; "" for any
+	client   *clientAuth // hears of the client's certificate; nil where the protocol has the server speak next
 }
 
 // shake does the TLS handshake on a connection.
@@ -27,9 +28,16 @@ func shake(ctx context.Context, conn net.Conn, c *healthcheck.Check, wants tlsWa
 	if wants.protocol != "" && len(config.NextProtos) == 0 {
 		config.NextProtos = []string{wants.protocol}
 	}
+	if wants.client != nil {
+		wants.client.watch(conn, config)
+	}
 	client := tls.Client(conn, config)
+	begun := time.Now()
 	if err = client.HandshakeContext(ctx); err != nil {
 		return client, expiry, err
+	}
+	if wants.client != nil {
+		wants.client.took = time.Since(begun)
 	}
 	if got := client.ConnectionState().NegotiatedProtocol; wants.protocol != "" && got != wants.protocol {
 		if got == "" {
@@ -103,14 +111,17 @@ func verify(config *tls.Config, insecure bool, seen func(time.Time)) {
 	}
 }
 
-// handshake is the tls check: a handshake, and the certificate.
+// handshake is the tls check: a handshake, and the certificates, the server's and ours.
 func handshake(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
-	conn, expiry, doing, err := open(ctx, c, 0, true, tlsWants{})
+	var auth clientAuth
+	conn, expiry, doing, err := open(ctx, c, 0, true, tlsWants{client: &auth})
 	r := pass()
+	if err == nil {
+		defer conn.Close()
+		doing, err = "after the TLS handshake", auth.refused(ctx, conn.(*tls.Conn), c)
+	}
 	if err != nil {
 		r = broken(c, doing, err)
-	} else {
-		conn.Close()
 	}
 	r.Expiry = expiry
 	return r
