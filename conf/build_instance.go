@@ -64,7 +64,7 @@ func (b *builder) addresses(n *node, p *places) []vrrp.Address {
 		if scope == "global" {
 			scope = ""
 		}
-		all = append(all, vrrp.Address{Prefix: prefix, Interface: a.text("interface"), Label: a.text("label"), Scope: scope, Excluded: a.flag("excluded")})
+		all = append(all, vrrp.Address{Prefix: prefix, Interface: a.text("interface"), Label: a.text("label"), Scope: scope, Excluded: a.flag("excluded"), Untracked: !a.flag("track")})
 		p.lists["virtual_addresses"] = append(p.lists["virtual_addresses"], spot{node: a, at: a.own()})
 	}
 	return all
@@ -92,7 +92,7 @@ func (b *builder) routes(n *node) []vrrp.Route {
 		}
 		all = append(all, vrrp.Route{
 			To: to, Via: r.ip("via"), Source: r.ip("source"), Interface: r.text("interface"), Table: r.number("table"),
-			Metric: r.number("metric"), MTU: r.number("mtu"), Scope: r.text("scope"), Type: kind,
+			Metric: r.number("metric"), MTU: r.number("mtu"), Scope: r.text("scope"), Type: kind, Untracked: !r.flag("track"),
 		})
 	}
 	return all
@@ -103,7 +103,7 @@ func rules(n *node) []vrrp.Rule {
 	for _, r := range n.all("virtual_rule") {
 		all = append(all, vrrp.Rule{
 			From: r.prefix("from"), To: r.prefix("to"), Mark: uint32(r.number("mark")), Mask: uint32(r.number("mask")),
-			Interface: r.text("interface"), Table: r.number("table"), Priority: r.number("priority"),
+			Interface: r.text("interface"), Table: r.number("table"), Priority: r.number("priority"), Untracked: !r.flag("track"),
 		})
 	}
 	return all

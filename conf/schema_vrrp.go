@@ -17,7 +17,7 @@ func instanceBlock() *block {
 			{name: "version", kind: kindNumber, value: 3, bounds: bounds{2, 3}, doc: "VRRP version: 3 (RFC 9568) or 2 (RFC 3768, IPv4 only)."},
 			{name: "advert_interval", kind: kindDuration, value: vrrp.DefaultInterval, bounds: span(10*time.Millisecond, 255*time.Second), doc: "Time between advertisements. Version 3: 10ms to 40.95s in steps of 10 ms; version 2: whole seconds to 255s."},
 			{name: "down_timer_adverts", kind: kindNumber, value: vrrp.DefaultDownAdverts, bounds: bounds{1, 100}, doc: "Missed advertisements after which an active router counts as dead."},
-			{name: "virtual_addresses", kind: kindPrefixes, doc: "The VIPs, as `\"192.0.2.1/24\"`; a bare address means /32 or /128. With `virtual_address` blocks, these come first."},
+			{name: "virtual_addresses", kind: kindPrefixes, doc: "The VIPs, as `\"192.0.2.1/24\"`; a bare address means /32 or /128. With `virtual_address` blocks, these come first. One that this machine has already, and not by usher, holds the instance in fault: it is neither removed nor handed to a peer. The owner (priority 255) has its own on the machine; they are adopted."},
 			{name: "bind", kind: kindText, value: "address", oneOf: []string{"address", "local_route"}, doc: "How a VIP is made local: as an address of the interface or by a route of type local."},
 			{name: "lease", kind: kindDuration, value: vrrp.DefaultLease, bounds: span(0, time.Hour), doc: "Kernel lifetime of a VIP, renewed while usher lives; `\"0s\"` holds it without a lease."},
 			{name: "preempt", kind: kindFlag, value: true, doc: "Take over from an active router of lower priority."},
@@ -38,12 +38,14 @@ func instanceBlock() *block {
 }
 
 func addressBlocks() []*block {
+	track := key{name: "track", kind: kindFlag, value: true, doc: "While `interface` is down or not there, the instance is in fault, as with its own; false leaves it active without what is on that interface."}
 	return []*block{
 		{name: "virtual_address", labels: []string{"address"}, many: true, doc: "A VIP with attributes of its own.", keys: []key{
 			{name: "interface", kind: kindText, doc: "Interface that holds it; the instance's where not given."},
 			{name: "label", kind: kindText, doc: "Address label, as `ip addr` shows it."},
 			{name: "scope", kind: kindText, value: "global", oneOf: []string{"global", "site", "link", "host"}, doc: "Address scope."},
 			{name: "excluded", kind: kindFlag, value: false, doc: "Hold and announce it, but leave it out of the advertisements."},
+			track,
 		}},
 		{name: "virtual_route", labels: []string{"to"}, many: true, doc: "A route that comes and goes with the VIPs; the label is a prefix or `default` (`default6`).", keys: []key{
 			{name: "via", kind: kindIP, doc: "Gateway."},
@@ -54,6 +56,7 @@ func addressBlocks() []*block {
 			{name: "mtu", kind: kindNumber, value: 0, bounds: bounds{0, 65535}, doc: "MTU; 0 for the interface's."},
 			{name: "scope", kind: kindText, oneOf: []string{"global", "site", "link", "host"}, doc: "Scope."},
 			{name: "type", kind: kindText, value: "unicast", oneOf: []string{"unicast", "blackhole", "unreachable", "prohibit"}, doc: "Route type."},
+			track,
 		}},
 		{name: "virtual_rule", many: true, doc: "A policy rule that comes and goes with the VIPs.", keys: []key{
 			{name: "from", kind: kindPrefix, doc: "Source prefix."},
@@ -63,6 +66,7 @@ func addressBlocks() []*block {
 			{name: "interface", kind: kindText, doc: "Incoming interface."},
 			{name: "table", kind: kindNumber, required: true, bounds: bounds{1, 1<<31 - 1}, doc: "Table to look up."},
 			{name: "priority", kind: kindNumber, value: 0, bounds: bounds{0, 1<<31 - 1}, doc: "Preference; 0 lets the kernel choose."},
+			track,
 		}},
 		{name: "unicast", doc: "Advertisements to known peers instead of multicast.", keys: []key{
 			{name: "source", kind: kindIP, doc: "Source address, as `source4` or `source6` by its family."},

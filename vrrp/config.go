@@ -69,6 +69,7 @@ type Address struct {
 	Label     string       `json:"label,omitempty"`
 	Scope     string       `json:"scope,omitempty"` // global, site, link, host; "" for global
 	Excluded  bool         `json:"excluded,omitempty"`
+	Untracked bool         `json:"untracked,omitempty"` // the instance stays though Interface, another one than its own, is down
 }
 
 // Bind says how a virtual address is made local.
@@ -180,6 +181,7 @@ type Route struct {
 	MTU       int          `json:"mtu,omitempty"`
 	Scope     string       `json:"scope,omitempty"`
 	Type      string       `json:"type,omitempty"` // unicast, blackhole, unreachable, prohibit; "" for unicast
+	Untracked bool         `json:"untracked,omitempty"`
 }
 
 // Rule is a policy rule that comes and goes with the addresses.
@@ -191,6 +193,7 @@ type Rule struct {
 	Interface string       `json:"interface,omitempty"`
 	Table     int          `json:"table"`
 	Priority  int          `json:"priority,omitempty"`
+	Untracked bool         `json:"untracked,omitempty"`
 }
 
 // Group is a sync group: all its instances are active, or none.

@@ -22,6 +22,9 @@ func (c Config) checkAddresses(f *faults) {
 		if a.Interface != "" {
 			checkInterfaceName(f, key+".interface", a.Interface)
 		}
+		if a.Untracked && (a.Interface == "" || a.Interface == c.Interface) {
+			f.add(key+".track", "take it out", "%v is on the instance's own interface, without which it can do nothing", a.Prefix)
+		}
 		if len(a.Label) > maxName {
 			f.add(key+".label", "", "%q is longer than %d bytes", a.Label, maxName)
 		}

@@ -73,6 +73,7 @@ func TestValidate(t *testing.T) {
 		{"broadcast of a /20", func(c *Config) { c.Addresses = addresses("10.0.15.255/20") }, "virtual_addresses[0]", "broadcast"},
 		{"multicast address", func(c *Config) { c.Addresses = addresses("224.0.0.5/32") }, "virtual_addresses[0]", "cannot be"},
 		{"address twice", func(c *Config) { c.Addresses = addresses("192.0.2.10/24", "192.0.2.10/32") }, "virtual_addresses[1]", "twice"},
+		{"own interface untracked", func(c *Config) { c.Addresses[0].Untracked = true }, "virtual_addresses[0].track", "own interface"},
 		{"IPv6 in version 2", func(c *Config) { c.Version, c.Addresses = 2, addresses("fe80::1/64") }, "virtual_addresses", "IPv4 only"},
 		{"no link-local first", func(c *Config) { c.Addresses = addresses("2001:db8::1/64", "fe80::1/64") }, "virtual_addresses", "section 5.2.9"},
 		{"lease 1.5 s", func(c *Config) { c.Lease = 1500 * time.Millisecond }, "lease", "in seconds"},

@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // The groups that adverts go to where none is configured (RFC 9568 sections
@@ -101,4 +102,32 @@ func StandIn(v6 bool) netip.Addr {
 		return netip.AddrFrom16([16]byte{0: 0x01, 15: 0x08})
 	}
 	return netip.AddrFrom4([4]byte{192, 0, 0, 8})
+}
+
+// Needs gives every interface that the instance cannot do without, its own (or VRF)
+// first, each once: while one of them is down or not there the instance is in fault.
+// Those of what is untracked are left out; those of track_interface have a say of their own.
+func (c Config) Needs() []string {
+	all := []string{c.Interface, c.VRF}
+	add := func(name string, untracked bool) {
+		if !untracked {
+			all = append(all, name)
+		}
+	}
+	for _, a := range c.Addresses {
+		add(a.Interface, a.Untracked)
+	}
+	for _, r := range c.Routes {
+		add(r.Interface, r.Untracked)
+	}
+	for _, r := range c.Rules {
+		add(r.Interface, r.Untracked)
+	}
+	var once []string
+	for _, name := range all {
+		if name != "" && !slices.Contains(once, name) {
+			once = append(once, name)
+		}
+	}
+	return once
 }

@@ -54,7 +54,7 @@ func (t *translator) address(a *directive, b *out, s instanceState, excluded boo
 			i++
 			t.warn(a, word+" of an address is not carried over: usher leaves it to the kernel")
 		case "no_track":
-			t.warn(a, "usher puts every address back that somebody removes")
+			attributes[word] = word
 		case "nodad", "-nodad":
 			// usher always does so
 		default:
@@ -67,6 +67,9 @@ func (t *translator) address(a *directive, b *out, s instanceState, excluded boo
 	}
 	if attributes["dev"] == s.iface {
 		delete(attributes, "dev")
+	}
+	if attributes["dev"] == "" {
+		delete(attributes, "no_track") // the instance's own interface is always tracked
 	}
 	if attributes["scope"] == "global" {
 		delete(attributes, "scope")
@@ -87,6 +90,9 @@ func (t *translator) address(a *directive, b *out, s instanceState, excluded boo
 		if value, ok := attributes[k[0]]; ok {
 			v.text(k[1], value, a)
 		}
+	}
+	if attributes["no_track"] != "" {
+		v.flag("track", false, a)
 	}
 	if excluded {
 		v.flag("excluded", true, a)

@@ -98,7 +98,7 @@ func TestMeaning(t *testing.T) {
 		{"no interface", unbound, func(c *conf.Config) any {
 			i := first(c)
 			return fmt.Sprintf("%q %s %s %s %v", i.Interface, i.VRF, i.Source4, i.Unicast.Peers[0].Address, i.Addresses)
-		}, "\"\" red 192.0.2.2 198.51.100.2 [{203.0.113.1/32 eth7   false} {203.0.113.2/32 lo   false}]"},
+		}, "\"\" red 192.0.2.2 198.51.100.2 [{203.0.113.1/32 eth7   false false} {203.0.113.2/32 lo   false false}]"},
 
 		{"a check's defaults", server("TCP_CHECK {\n}"), func(c *conf.Config) any {
 			k := c.Targets()[0].Checks[0]

@@ -56,7 +56,7 @@ func (t *translator) route(d *directive, b *out) {
 		t.warn(d, "a gateway of the other family (RFC 5549) is not carried over, nor is the route")
 		return
 	}
-	made := &out{}
+	made, untracked := &out{}, false
 	r := made.open("virtual_route", d, to)
 	if kind != "" && kind != "unicast" {
 		r.text("type", kind, d)
@@ -66,6 +66,7 @@ func (t *translator) route(d *directive, b *out) {
 		word := args[0]
 		args = args[1:]
 		if word == "no_track" {
+			untracked = true
 			continue
 		}
 		if word == "via" && len(args) > 1 && (args[0] == "inet" || args[0] == "inet6") {
@@ -114,6 +115,9 @@ func (t *translator) route(d *directive, b *out) {
 			return
 		}
 	}
+	if untracked && r.find("interface") != nil {
+		r.flag("track", false, d)
+	}
 	b.items = append(b.items, made.items...)
 }
 
@@ -144,12 +148,13 @@ func otherFamily(args []string, six bool) bool {
 
 // rule translates one line of virtual_rules.
 func (t *translator) rule(d *directive, b *out) {
-	made := &out{}
+	made, untracked := &out{}, false
 	r := made.open("virtual_rule", d)
 	args := slices.Clone(d.words)
 	for len(args) > 0 {
 		word := args[0]
 		six := word == "inet6" && slices.ContainsFunc(d.words, func(s string) bool { return strings.Contains(s, ":") })
+		untracked = untracked || word == "no_track"
 		if word == "no_track" || word == "inet" || six { // the addresses say the family
 			args = args[1:]
 			continue
@@ -205,6 +210,9 @@ func (t *translator) rule(d *directive, b *out) {
 	if r.find("table") == nil {
 		t.warn(d, "usher's rules look up a table; this one names none, so it is left out")
 		return
+	}
+	if untracked && r.find("interface") != nil {
+		r.flag("track", false, d)
 	}
 	b.items = append(b.items, made.items...)
 }

@@ -56,6 +56,9 @@ type Link struct {
 	Up        bool // administratively and operationally
 	MAC       net.HardwareAddr
 	Addresses []netip.Addr // that can be used as a source, in the kernel's order, without zones
+	// Lasting are the addresses that somebody else than usher put there to stay
+	// (vrrp.LocalAddress.Lasting), Marked those that carry usher's mark.
+	Lasting, Marked []netip.Prefix
 }
 
 // Anywhere is the index of a Socket that hears unicast adverts on every interface.

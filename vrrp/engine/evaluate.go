@@ -22,7 +22,8 @@ func (e *Engine) evaluateAll(now time.Time) {
 	for _, in := range e.instances {
 		e.trackInterfaces(now, in)
 		own[in] = e.locate(now, in, virtual)
-		own[in] = cmp.Or(own[in], in.trackFault(), e.unheld[in.cfg.Name])
+		// What is strange first of all, for such an address is no source either.
+		own[in] = cmp.Or(e.strange(in), own[in], e.lacks(now, in), in.trackFault(), e.unheld[in.cfg.Name])
 	}
 	for _, in := range e.instances {
 		fault := own[in]
@@ -130,15 +131,8 @@ func (e *Engine) device(now time.Time, in *instance) (l Link, sources []netip.Ad
 		}
 	}
 	l, there := e.links[name]
-	up, bounced := in.believeOwn(l, there, e.since(now))
-	switch {
-	case !there:
-		fault = fmt.Sprintf("interface %s is not there", name)
-	case !up && l.Up:
-		fault = fmt.Sprintf("interface %s has been up for less than %v", name, cfg.InterfaceUpDelay)
-	case !up:
-		fault = fmt.Sprintf("interface %s is down", name)
-	case bounced && in.m.State() == vrrp.Active:
+	up, bounced := in.believeLink(ownLink, l, there, e.since(now))
+	if fault = in.unusable(name, l, there, up); fault == "" && bounced && in.m.State() == vrrp.Active {
 		e.ports.Announce(cfg.Name) // switches may have forgotten
 	}
 	if !cfg.Unbound() {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"maps"
 	"time"
 
@@ -41,19 +42,55 @@ func (in *instance) keepBeliefs() {
 		asked[t.Key()] = true
 		in.delays = in.delays || t.Kind == vrrp.TrackInterface && t.UpDelay+t.DownDelay > 0
 	}
+	for _, name := range in.cfg.Needs() {
+		asked[needed+name] = true
+	}
 	maps.DeleteFunc(in.beliefs, func(key string, _ belief) bool { return !asked[key] })
 }
 
 // ownLink is the key of the instance's own interface; others have their track's.
 const ownLink = ""
 
-// believeOwn is believe for the instance's own interface.
-func (in *instance) believeOwn(l Link, there bool, at time.Duration) (up, bounced bool) {
+// needed begins the key of an interface that has virtual addresses, routes or rules of
+// the instance, and is not its own.
+const needed = "needed/"
+
+// lacks says what is wrong with the other interfaces that the instance needs: an active
+// router must be able to hold all that it claims. They have the delays of its own.
+func (e *Engine) lacks(now time.Time, in *instance) (fault string) {
+	for _, name := range in.cfg.Needs() {
+		if name == in.cfg.Interface || in.cfg.Unbound() && name == in.cfg.VRF {
+			continue
+		}
+		l, there := e.links[name]
+		up, _ := in.believeLink(needed+name, l, there, e.since(now))
+		if fault == "" {
+			fault = in.unusable(name, l, there, up)
+		}
+	}
+	return fault
+}
+
+// unusable says what is wrong with an interface that is believed to be up or not.
+func (in *instance) unusable(name string, l Link, there, up bool) string {
+	switch {
+	case !there:
+		return fmt.Sprintf("interface %s is not there", name)
+	case !up && l.Up:
+		return fmt.Sprintf("interface %s has been up for less than %v", name, in.cfg.InterfaceUpDelay)
+	case !up:
+		return fmt.Sprintf("interface %s is down", name)
+	}
+	return ""
+}
+
+// believeLink is believe for an interface that the instance is on.
+func (in *instance) believeLink(key string, l Link, there bool, at time.Duration) (up, bounced bool) {
 	if !there { // with its addresses
-		in.beliefs[ownLink] = belief{}
+		in.beliefs[key] = belief{}
 		return false, false
 	}
-	return in.believe(ownLink, l.Up, func(up bool) time.Duration {
+	return in.believe(key, l.Up, func(up bool) time.Duration {
 		if up {
 			return in.cfg.InterfaceUpDelay
 		}

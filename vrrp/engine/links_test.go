@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -104,4 +105,55 @@ func TestTrackLeavesWhileItBounces(t *testing.T) {
 	if at, ok := b.e.Deadline(); !ok || !at.After(b.now) {
 		t.Errorf("the next deadline is %v ago", b.now.Sub(at))
 	}
+}
+
+// TestOtherInterfaces: what else an instance needs interfaces for holds it in fault
+// while one of them is down or not there, unless it is said not to; a flap shorter than
+// the delay counts as little as one of its own.
+func TestOtherInterfaces(t *testing.T) {
+	for name, change := range map[string]func(c *vrrp.Config, untracked bool){
+		"address": func(c *vrrp.Config, u bool) {
+			c.Addresses = append(c.Addresses, vrrp.Address{Prefix: netip.MustParsePrefix("198.51.100.10/24"), Interface: "eth1", Untracked: u})
+		},
+		"route": func(c *vrrp.Config, u bool) { c.Routes = []vrrp.Route{{Interface: "eth1", Untracked: u}} },
+		"rule":  func(c *vrrp.Config, u bool) { c.Rules = []vrrp.Rule{{Interface: "eth1", Untracked: u}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, untracked := range []bool{false, true} {
+				b := newBench(t)
+				cfg := web()
+				change(&cfg, untracked)
+				b.e.Apply(b.now, desired(cfg))
+				b.run(5 * time.Second)
+				b.is("web", vrrp.Active)
+				b.said = nil
+				b.link("eth1", false)
+				if untracked {
+					b.is("web", vrrp.Active)
+					continue
+				}
+				b.wants("web sends priority 0", "web: fault, was active: interface eth1 is down")
+				b.e.Link(b.now, Link{Name: "eth1", Gone: true})
+				if r := b.status("web").Reason; r != "interface eth1 is not there" {
+					t.Errorf("reason %q", r)
+				}
+				b.link("eth1", true)
+				b.run(10 * time.Second)
+				b.is("web", vrrp.Active)
+			}
+		})
+	}
+	b := newBench(t)
+	cfg := web()
+	cfg.Routes, cfg.InterfaceDownDelay = []vrrp.Route{{Interface: "eth1"}}, time.Second
+	b.e.Apply(b.now, desired(cfg))
+	b.run(5 * time.Second)
+	b.link("eth1", false)
+	b.run(5500 * time.Millisecond)
+	b.link("eth1", true)
+	b.run(8 * time.Second)
+	b.is("web", vrrp.Active)
+	b.link("eth1", false)
+	b.run(9100 * time.Millisecond)
+	b.is("web", vrrp.Fault)
 }

@@ -11,11 +11,11 @@ import (
 )
 
 // Cleanup removes what an earlier process left behind of some instances, before
-// the first advertisement of a new one. An address of theirs goes if usher put it
-// there, or if this router is not its owner (priority 255): nobody but the active
-// router may have it. It gives all that it removed, and all errors.
+// the first advertisement of a new one. An address of theirs goes if it is a leftover
+// (vrrp.Config.Leftover); one that somebody else put there stays, and is for the
+// engine to complain of. It gives all that it removed, and all errors.
 func Cleanup(ctx context.Context, kernel Kernel, instances []vrrp.Config) (removed []Object, err error) {
-	return cleanup(ctx, kernel, instances, func(c vrrp.Config, f Found) bool { return f.Ours || c.Priority != vrrp.OwnerPriority })
+	return cleanup(ctx, kernel, instances, func(c vrrp.Config, f Found) bool { return c.Leftover(f.Local()) })
 }
 
 // Withdraw removes what a process that has died held of some instances: what usher
@@ -78,4 +78,35 @@ func cleanup1(kernel Kernel, o Object, leftover func(id Object) bool) (gone bool
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// Local is the address in the domain's words.
+func (f Found) Local() vrrp.LocalAddress {
+	l := vrrp.LocalAddress{Interface: f.Address.Link, Prefix: f.Address.Prefix, Marked: f.Ours}
+	if f.Leased {
+		l.Lifetime = max(f.Address.Lease, 1) // the kernel counts down to 0
+	}
+	return l
+}
+
+// sweep removes leftovers of an instance that is not active, which came after the
+// start: whoever had them is gone, or has them by mistake.
+func (k *keeper) sweep(p plan) {
+	found, err := k.m.o.Kernel.Addresses()
+	if err != nil {
+		k.m.o.Log.Error("vrrp: list addresses", "instance", k.name, "error", err)
+		return
+	}
+	for _, f := range found {
+		id := f.Address.Identity()
+		if !p.belongs[id] || k.work.have[id] != nil || !p.config.Leftover(f.Local()) {
+			continue
+		}
+		switch err := k.m.o.Kernel.Remove(f.Address); {
+		case err == nil:
+			k.event(vrrp.EventAddressRepaired, f.Address.String()+" was there though this router is not active, left by an usher that is gone, and is removed")
+		case !errors.Is(err, fs.ErrNotExist):
+			k.event(vrrp.EventAddressFailed, fmt.Sprintf("%s: remove a leftover: %v", f.Address, err))
+		}
+	}
 }

@@ -44,6 +44,7 @@ type wish struct {
 	relinked bool      // an interface that announces changed: neighbours may have to learn anew
 	renewed  bool      // the plan is a new one
 	gaveWay  bool      // the owner was told that an active instance lacks something
+	sweep    bool      // said again that the instance is not active: something of it may be there all the same
 	remove   bool      // hold nothing any more and end
 }
 
@@ -70,6 +71,7 @@ func (k *keeper) set(active bool) {
 	if active {
 		k.wish.asserted = time.Now()
 	}
+	k.wish.sweep = !active && !k.active.Load()
 	k.expect(active)
 	k.urgent.Store(active && !k.active.Load())
 	k.active.Store(active)
@@ -119,7 +121,7 @@ func (k *keeper) take() (w wish, active bool) {
 	defer k.mu.Unlock()
 	w = k.wish
 	k.urgent.Store(false)
-	k.wish.rounds, k.wish.suspect, k.wish.relinked, k.wish.renewed, k.wish.gaveWay = 0, false, false, false, false
+	k.wish.rounds, k.wish.suspect, k.wish.relinked, k.wish.renewed, k.wish.gaveWay, k.wish.sweep = 0, false, false, false, false, false
 	return w, k.active.Load() && !w.remove
 }
 

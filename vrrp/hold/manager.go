@@ -128,7 +128,8 @@ func (m *Manager) keeper(name string) *keeper {
 
 // Set says whether an instance is active and so shall hold its addresses. It
 // never blocks and the latest call wins. Calling it again with true confirms
-// that the instance is still active.
+// that the instance is still active; with false, that what is there of it is a leftover
+// to be removed.
 func (m *Manager) Set(name string, active bool) {
 	if k := m.keeper(name); k != nil {
 		k.set(active)

@@ -14,6 +14,7 @@ import (
 // plan is an instance's configuration as its keeper works on it: what to hold,
 // in order, and what to announce.
 type plan struct {
+	config   vrrp.Config
 	standing []Object // from configuration to removal, whatever the state is
 	objects  []Object // while active, in the order in which they are added
 	notices  []notice // one for each address, in the same order
@@ -53,7 +54,7 @@ var scopes = map[string]uint8{"": 0, "global": 0, "site": 200, "link": 253, "hos
 const tableMain = 254
 
 func newPlan(c vrrp.Config) (plan, error) {
-	p := plan{lease: c.Lease, announce: c.Announce}
+	p := plan{config: c, lease: c.Lease, announce: c.Announce}
 	p.announce.Repeat = max(1, p.announce.Repeat)
 	p.virtualMAC(c)
 	if !c.Accept && c.Priority != vrrp.OwnerPriority && len(c.Addresses) > 0 {

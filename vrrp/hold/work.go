@@ -50,6 +50,9 @@ func (k *keeper) step(w wish, active bool) time.Time {
 	w.suspect, k.work.remade = w.suspect || k.work.remade, false
 	if !active {
 		k.rest(w.plan)
+		if w.sweep {
+			k.sweep(w.plan)
+		}
 		k.outcome(failed)
 		return earliest(k.work.retryAt, k.comeBack(w.plan, failed))
 	}

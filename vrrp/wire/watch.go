@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ type watcher struct {
 
 	mu    sync.Mutex
 	last  map[string]engine.Link
-	known map[located]bool // the addresses in last
+	known map[located]bool // the addresses in last, and whether they are usable as a source
 }
 
 // located is an address on an interface.
@@ -125,7 +126,8 @@ func (w *watcher) news(a netlink.AddrUpdate) bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.known[located{a.LinkIndex, ip.Unmap()}] != (a.NewAddr && usable(a.Flags))
+	was, there := w.known[located{a.LinkIndex, ip.Unmap()}]
+	return there != a.NewAddr || there && was != usable(a.Flags)
 }
 
 // usable says whether an address can be a source: it is not while it is still being
@@ -160,6 +162,9 @@ func (w *watcher) refresh() error {
 	}
 	w.last, w.known = now, map[located]bool{}
 	for _, l := range now {
+		for _, p := range slices.Concat(l.Lasting, l.Marked) {
+			w.known[located{l.Index, p.Addr()}] = false
+		}
 		for _, a := range l.Addresses {
 			w.known[located{l.Index, a}] = true
 		}
@@ -176,24 +181,24 @@ func readLinks() (map[string]engine.Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vrrp: list interfaces: %w", err)
 	}
-	addrs, err := dump.Latest(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
+	addrs, err := readAddresses()
 	if err != nil {
-		return nil, fmt.Errorf("vrrp: list addresses: %w", err)
+		return nil, err
 	}
-	byIndex := map[int][]netip.Addr{}
-	for _, a := range addrs {
-		if !usable(a.Flags) {
-			continue
-		}
-		if ip, ok := netip.AddrFromSlice(a.IP); ok && ip.Unmap() != vrrp.StandIn(ip.Unmap().Is6()) {
-			byIndex[a.LinkIndex] = append(byIndex[a.LinkIndex], ip.Unmap())
-		}
-	}
-	out := make(map[string]engine.Link, len(links))
+	byIndex := make(map[int]*engine.Link, len(links))
 	for _, l := range links {
 		a := l.Attrs()
 		const up = unix.IFF_UP | unix.IFF_RUNNING
-		out[a.Name] = engine.Link{Name: a.Name, Index: a.Index, Up: a.RawFlags&up == up, MAC: a.HardwareAddr, Addresses: byIndex[a.Index]}
+		byIndex[a.Index] = &engine.Link{Name: a.Name, Index: a.Index, Up: a.RawFlags&up == up, MAC: a.HardwareAddr}
+	}
+	for _, a := range addrs {
+		if l := byIndex[a.index]; l != nil { // else it is of one that has come meanwhile
+			a.put(l)
+		}
+	}
+	out := make(map[string]engine.Link, len(links))
+	for _, l := range byIndex {
+		out[l.Name] = *l
 	}
 	return out, nil
 }

@@ -19,7 +19,7 @@ import (
 // interfaces; an address that comes, goes or can be used now is.
 func TestNews(t *testing.T) {
 	w := newWatcher(slog.New(slog.DiscardHandler), nil)
-	w.known = map[located]bool{{2, netip.MustParseAddr("192.0.2.1")}: true, {2, netip.MustParseAddr("2001:db8::1")}: true}
+	w.known = map[located]bool{{2, netip.MustParseAddr("192.0.2.1")}: true, {2, netip.MustParseAddr("2001:db8::1")}: true, {2, netip.MustParseAddr("2001:db8::3")}: false}
 	for _, c := range []struct {
 		address string
 		index   int
@@ -33,7 +33,8 @@ func TestNews(t *testing.T) {
 		{"192.0.2.1", 3, true, 0, true},
 		{"192.0.2.2", 2, true, 0, true},
 		{"192.0.2.2", 2, false, 0, false},
-		{"2001:db8::2", 2, true, unix.IFA_F_TENTATIVE, false},
+		{"2001:db8::2", 2, true, unix.IFA_F_TENTATIVE, true}, // it may be a virtual one, which is no business of whoever added it
+		{"2001:db8::3", 2, true, unix.IFA_F_DADFAILED, false},
 		{"2001:db8::1", 2, true, unix.IFA_F_DADFAILED, true},
 	} {
 		u := netlink.AddrUpdate{LinkAddress: net.IPNet{IP: net.ParseIP(c.address)}, LinkIndex: c.index, NewAddr: c.there, Flags: c.flags}

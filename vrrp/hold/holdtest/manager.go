@@ -19,6 +19,7 @@ func Manager(t *testing.T, run Run) {
 		"removes everything on return":         removesOnReturn,
 		"a new configuration in place":         reconfigures,
 		"clean-up of leftovers":                cleansUp,
+		"leftovers while not active":           sweeps,
 		"everything that an instance can have": everything,
 		"local routes":                         localRoutes,
 		"a route that somebody removed":        putsRouteBack,
@@ -215,11 +216,35 @@ func cleansUp(t *testing.T, w World) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(removed) != 2 || removed[1].Identity() != ours.Identity() || removed[0].Identity() != plain.Identity() {
-		t.Errorf("removed %v", removed)
+	if len(removed) != 1 || removed[0].Identity() != ours.Identity() {
+		t.Errorf("removed %v; want what an usher left alone", removed)
 	}
-	if _, ok := find(t, w, owned); !ok {
-		t.Error("the owner's own address was removed")
+	for _, a := range []hold.Address{plain, owned} {
+		if _, ok := find(t, w, a); !ok {
+			t.Errorf("%v was removed, which somebody else put there", a)
+		}
+	}
+}
+
+// sweeps: what comes with usher's mark while the instance is not active goes when that
+// is said again; what somebody else put there, and other addresses, stay.
+func sweeps(t *testing.T, w World) {
+	left, plain, other := w.address("192.0.2.1/32", 0), w.address("192.0.2.2/32", 0), w.address("192.0.2.3/32", 0)
+	m := manage(t, w, config(w, "192.0.2.1/32", "192.0.2.2/32"))
+	m.Set("web", true)
+	eventually(t, "held", func() bool { return m.Held("web") })
+	m.Set("web", false)
+	eventually(t, "given back", func() bool { _, there := find(t, w, left); return !there })
+	eventually(t, "all given back", func() bool { _, there := find(t, w, plain); return !there })
+	add(t, w, left)
+	add(t, w, other)
+	w.Foreign(t, plain)
+	m.Set("web", false)
+	eventually(t, "swept", func() bool { _, there := find(t, w, left); return !there })
+	for _, a := range []hold.Address{plain, other} {
+		if _, ok := find(t, w, a); !ok {
+			t.Errorf("%v was removed", a)
+		}
 	}
 }
 

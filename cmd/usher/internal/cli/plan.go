@@ -14,6 +14,7 @@ import (
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/plan"
 	"usher/conf"
+	"usher/vrrp/hold/rtnl"
 )
 
 func (a *app) plan() *cobra.Command {
@@ -70,6 +71,11 @@ func planFor(ctx context.Context, c *conf.Config, socket string) (plan.Plan, err
 		return plan.Plan{}, err
 	}
 	p := plan.Compare(c, running)
+	here, err := thisMachine()
+	if err != nil {
+		return p, err
+	}
+	p.AddProblems(c, here)
 	if len(c.VirtualServers) == 0 && (running == nil || len(running.VirtualServers) == 0) {
 		return p, nil
 	}
@@ -110,4 +116,21 @@ func runningNow(ctx context.Context, running *api.Client) (*conf.Config, string,
 		return nil, state, nil
 	}
 	return c, state, err
+}
+
+// thisMachine is what a plan looks at of the network.
+func thisMachine() (here plan.Here, err error) {
+	if here.Interfaces, err = daemon.ThisMachine().Interfaces(); err != nil {
+		return here, err
+	}
+	kernel, err := rtnl.Open()
+	if err != nil {
+		return here, err
+	}
+	defer func() { _ = kernel.Close() }()
+	found, err := kernel.Addresses()
+	for _, f := range found {
+		here.Addresses = append(here.Addresses, f.Local())
+	}
+	return here, err
 }

@@ -20,6 +20,8 @@ type Plan struct {
 	IPVS      director.PlanReport `json:"ipvs"`
 	VRRP      []Change            `json:"vrrp"`
 	Addresses []Change            `json:"addresses"`
+	// Problems are what would keep an instance from becoming active on this machine.
+	Problems []Problem `json:"problems"`
 }
 
 // Change is one line about an instance, a sync group or an address.
@@ -52,10 +54,16 @@ func (p Plan) Drops() int {
 
 // String gives the readable difference.
 func (p Plan) String() string {
-	if p.Empty() {
-		return "No change.\n"
-	}
 	var b strings.Builder
+	if len(p.Problems) > 0 {
+		b.WriteString("Problems\n")
+	}
+	for _, c := range p.Problems {
+		b.WriteString("  " + c.String() + "\n")
+	}
+	if p.Empty() {
+		return b.String() + "No change.\n"
+	}
 	if !p.IPVS.Empty() {
 		b.WriteString("IPVS\n" + indent(p.IPVS.String()))
 	}
@@ -122,7 +130,7 @@ func Compare(want, from *conf.Config) Plan {
 	if from == nil {
 		from = &conf.Config{}
 	}
-	p := Plan{IPVS: director.PlanReport{Changes: []director.Change{}}, VRRP: []Change{}, Addresses: []Change{}}
+	p := Plan{IPVS: director.PlanReport{Changes: []director.Change{}}, VRRP: []Change{}, Addresses: []Change{}, Problems: []Problem{}}
 	olds := map[string]vrrp.Config{}
 	for _, i := range from.Instances {
 		olds[i.Name] = i.Config
