@@ -206,4 +206,8 @@ type Group struct {
 type Desired struct {
 	Instances []Config `json:"instances"`
 	Groups    []Group  `json:"groups,omitempty"`
+
+	// Resigned names the instances that were active in a process before this one, which
+	// has died, and when adverts of priority 0 were sent for them.
+	Resigned map[string]time.Time `json:"resigned,omitempty"`
 }

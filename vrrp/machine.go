@@ -155,6 +155,7 @@ const (
 	StepStalled                        // the process slept past its deadline by so much that others have taken over
 	StepWithhold                       // the timer fired but a takeover must not be: keep listening
 	StepHesitate                       // the timer fired late: a Backup listens for Interval more
+	StepResume                         // StepStart of a router that was Active and resigned Interval ago, when its process died
 )
 
 // Input is one event with its data.
@@ -162,7 +163,7 @@ type Input struct {
 	Kind       StepKind
 	At         time.Duration // when, on the monotonic clock
 	Priority   uint8         // StepAdvert: the sender's; StepPriority: the new one
-	Interval   time.Duration // StepAdvert: Max Advertise Interval; StepHesitate: for how long
+	Interval   time.Duration // StepAdvert: Max Advertise Interval; StepHesitate: for how long; StepResume: how long ago
 	From       netip.Addr    // StepAdvert: the sender
 	Local      netip.Addr    // StepAdvert: this router's own source address of that family; invalid where addresses must not decide a tie
 	Parameters Parameters    // StepParameters

@@ -11,6 +11,8 @@ func (m Machine) Step(in Input) (Machine, []Action) {
 	switch in.Kind {
 	case StepStart:
 		acts = m.start(in.At)
+	case StepResume:
+		acts = m.resume(in.At, in.Interval)
 	case StepStop:
 		acts = m.rest(Initialize)
 	case StepFault:
@@ -44,6 +46,36 @@ func (m *Machine) start(at time.Duration) []Action {
 		return m.activate(at)
 	}
 	return m.listen(at)
+}
+
+// resume is start where this router was Active until its process died, some time ago,
+// and has resigned. That is a priority 0 advert of the active router, after which a
+// Backup waits for Skew_Time (RFC 9568 section 6.4.2). A router that goes behind this one
+// waits for longer, so that its first advert will be heard. When Skew_Time has passed
+// before this router hears anything, a successor may have sent its first advert unheard,
+// and the next one is an interval later. There is no startup_delay: the router had
+// started long before.
+func (m *Machine) resume(at, ago time.Duration) []Action {
+	if m.state == Backup || m.state == Active {
+		return nil
+	}
+	if m.state == Initialize {
+		m.interval = m.par.Interval
+		if m.priority == OwnerPriority {
+			return m.activate(at)
+		}
+	}
+	acts := m.start(at)
+	if m.state != Backup {
+		return acts
+	}
+	m.notUntil = 0
+	wait := m.Skew()
+	if ago > wait {
+		wait += m.interval
+	}
+	acts[0] = m.arm(at + wait)
+	return acts
 }
 
 // stepBackup is RFC 9568 section 6.4.2.

@@ -39,7 +39,7 @@ func (m Machine) relative(now time.Duration) Machine {
 func walkInputs(p Parameters) []Input {
 	low, own, high := netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.5"), netip.MustParseAddr("192.0.2.9")
 	inputs := []Input{
-		{Kind: StepStart}, {Kind: StepStop}, {Kind: StepFault}, {Kind: StepExpired}, {Kind: StepYield},
+		{Kind: StepStart}, {Kind: StepResume}, {Kind: StepResume, Interval: p.Interval}, {Kind: StepStop}, {Kind: StepFault}, {Kind: StepExpired}, {Kind: StepYield},
 		{Kind: StepHandover}, {Kind: StepRetire}, {Kind: StepStalled}, {Kind: StepWithhold}, {Kind: StepHesitate, Interval: p.Interval},
 		{Kind: StepConcede}, {Kind: StepStay},
 		{Kind: StepParameters, Parameters: p},

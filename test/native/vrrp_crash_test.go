@@ -22,29 +22,36 @@ func child(t *testing.T, p *lab.Process) int {
 	t.Helper()
 	pid := 0
 	labtest.Must(t, lab.Until(t.Context(), p.Name+" has its VRRP process", func() error {
-		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.PID()))
-		if err != nil {
-			return err
+		if pid = childWith(p, "vrrp-child"); pid == 0 {
+			return errors.New("no child")
 		}
-		for _, task := range tasks {
-			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", p.PID(), task.Name()))
-			if err != nil {
-				continue // the thread is gone
-			}
-			for _, f := range strings.Fields(string(b)) {
-				n, err := strconv.Atoi(f)
-				if err != nil {
-					return err
-				}
-				if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", n)); strings.Contains(string(line), "vrrp-child") {
-					pid = n
-					return nil
-				}
-			}
-		}
-		return errors.New("no child")
+		return nil
 	}))
 	return pid
+}
+
+// childWith gives the process id of a child of p with that word on its command line, 0
+// where there is none.
+func childWith(p *lab.Process, word string) int {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.PID()))
+	if err != nil {
+		return 0
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread is gone
+		}
+		for _, f := range strings.Fields(string(b)) {
+			if line, _ := os.ReadFile("/proc/" + f + "/cmdline"); strings.Contains(string(line), word) {
+				n, err := strconv.Atoi(f)
+				if err == nil {
+					return n
+				}
+			}
+		}
+	}
+	return 0
 }
 
 // Every thread of the VRRP process has a real-time schedule, and all the same
@@ -193,6 +200,16 @@ func TestNeverOnTwoDirectors_Cut(t *testing.T) {
 	}
 }
 
+// wipe kills all processes of a director, each before it can see the end of another.
+func wipe(t *testing.T, a *lab.Process) {
+	t.Helper()
+	vrrp, guard := child(t, a), guardOf(t, a, 0)
+	labtest.Must(t, syscall.Kill(a.PID(), syscall.SIGSTOP))
+	labtest.Must(t, syscall.Kill(guard, syscall.SIGKILL))
+	labtest.Must(t, syscall.Kill(vrrp, syscall.SIGKILL))
+	labtest.Must(t, a.Kill())
+}
+
 // Without a lease the address outlives everything; the next start removes it before
 // it sends or hears anything.
 func TestLeftoverIsRemovedAtStart(t *testing.T) {
@@ -200,11 +217,7 @@ func TestLeftoverIsRemovedAtStart(t *testing.T) {
 	file := labtest.File(t, l.A, "usher.hcl", strings.Replace(fmt.Sprintf(router, 150), "priority ", "lease = \"0s\"\n  priority ", 1))
 	a := labtest.Start(t, l.A, "-c", file)
 	labtest.Must(t, l.A.AwaitVIP(t.Context(), true))
-	vrrp := child(t, a)
-	// The parent first, and the child before it can see that.
-	labtest.Must(t, syscall.Kill(vrrp, syscall.SIGSTOP))
-	labtest.Must(t, a.Kill())
-	labtest.Must(t, syscall.Kill(vrrp, syscall.SIGKILL))
+	wipe(t, a)
 	run(t, l.B, 200)
 	labtest.Must(t, l.B.AwaitVIP(t.Context(), true))
 	if held, err := l.A.Holds(lab.VIP.String()); err != nil || !held {
@@ -235,10 +248,7 @@ func TestSettingsAfterCrash(t *testing.T) {
 	}
 	kill := func(a *lab.Process) {
 		t.Helper()
-		vrrp := child(t, a)
-		labtest.Must(t, syscall.Kill(vrrp, syscall.SIGSTOP)) // else it sees the end of its parent
-		labtest.Must(t, a.Kill())
-		labtest.Must(t, syscall.Kill(vrrp, syscall.SIGKILL))
+		wipe(t, a)
 		if settings() == before {
 			t.Fatal("nothing is left behind; the test shows nothing")
 		}

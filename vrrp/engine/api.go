@@ -24,6 +24,11 @@ type Ports interface {
 // Options of an Engine.
 type Options struct {
 	Ports Ports
+	// Will takes the adverts of priority 0 by which somebody else can resign for an
+	// active instance, should this process die. It is called whenever they change,
+	// with none where the instance gives its addresses up, and must not block. What it is
+	// given is its own. Nil where nobody is there to do it.
+	Will func(instance string, resignation []Outgoing)
 }
 
 // Outgoing is one advertisement to one destination. Its family is that of Destination.

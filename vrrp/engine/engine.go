@@ -10,6 +10,7 @@ import (
 // Engine is a set of virtual routers on one machine.
 type Engine struct {
 	ports       Ports
+	will        func(instance string, resignation []Outgoing)
 	origin      time.Time // machines count from here
 	instances   []*instance
 	groups      []*group
@@ -23,7 +24,7 @@ type Engine struct {
 
 // New gives an engine without instances.
 func New(o Options) *Engine {
-	return &Engine{ports: o.Ports, links: map[string]Link{}, deaf: map[deafness]string{}, unheld: map[string]string{}, limits: limiter{last: map[limit]time.Time{}}}
+	return &Engine{ports: o.Ports, will: o.Will, links: map[string]Link{}, deaf: map[deafness]string{}, unheld: map[string]string{}, limits: limiter{last: map[limit]time.Time{}}}
 }
 
 // since is the machines' time: monotonic, from the first call on.
@@ -66,6 +67,9 @@ func (e *Engine) Apply(now time.Time, d vrrp.Desired) {
 	}
 	e.instances = kept
 	for i, in := range kept {
+		if at, ok := d.Resigned[d.Instances[i].Name]; ok && in.m.State() == vrrp.Initialize {
+			in.resignedAt = at
+		}
 		e.reconfigure(now, in, d.Instances[i])
 	}
 	e.regroup(d.Groups) // after reconfigure, which gives new instances their names

@@ -57,10 +57,25 @@ func (e *Engine) settle(now time.Time, in *instance, fault string) {
 			e.step(now, in, vrrp.Input{Kind: vrrp.StepStop}, "maintenance")
 		}
 	case in.m.State() == vrrp.Fault:
-		e.step(now, in, vrrp.Input{Kind: vrrp.StepStart}, "nothing is in the way any more")
+		e.begin(now, in, "nothing is in the way any more")
 	default:
-		e.step(now, in, vrrp.Input{Kind: vrrp.StepStart}, "started")
+		e.begin(now, in, "started")
 	}
+}
+
+// begin starts a machine, as one that was active a moment ago where a process before
+// this one died with it. What is longer past than a peer waits is past.
+func (e *Engine) begin(now time.Time, in *instance, reason string) {
+	input := vrrp.Input{Kind: vrrp.StepStart}
+	if ago := now.Sub(in.resignedAt); !in.resignedAt.IsZero() && ago >= 0 && ago <= in.m.DownInterval() {
+		input = vrrp.Input{Kind: vrrp.StepResume, Interval: ago}
+	}
+	e.step(now, in, input, reason)
+	if input.Kind == vrrp.StepResume {
+		// As after the resignation of an active router that was heard.
+		in.resigned, in.active = in.m.State() == vrrp.Backup, in.ownSource()
+	}
+	in.resignedAt = time.Time{}
 }
 
 // forgetSources drops source addresses that are gone. They are kept until here,

@@ -33,6 +33,8 @@ type instance struct {
 	resigned bool       // the last that was heard was a resignation
 	attended time.Time  // when some router, this one among them, was last known to be active; or when one began to listen
 
+	resignedAt time.Time // by a process before this one, for which it is to be resumed; zero where it is not
+
 	activePriority uint8                // of the last advert
 	activeInterval time.Duration        // likewise
 	claim          vrrp.NewActiveReason // for which the machine is made active
@@ -56,10 +58,12 @@ type family struct {
 	addresses []netip.Addr // advertised
 	group     netip.Addr   // multicast destination
 	peers     []vrrp.Peer  // unicast destinations instead of the group
+	to        []netip.Addr // where adverts go: the group, or the peers
 	device    Link         // what adverts are sent from and received on; Index 0 where there is none, Anywhere for any
 	macvlan   Link         // where a peer's adverts arrive that bear the same virtual MAC; Index 0 where there is none
 	source    netip.Addr   // invalid where there is none
 	lost      bool         // source is no longer there
+	willed    origin       // of the resignation that was given to Options.Will
 	heard     time.Time    // the last valid advert of this family
 }
 
@@ -107,7 +111,7 @@ func (e *Engine) reconfigure(now time.Time, in *instance, cfg vrrp.Config) {
 			if i := slices.IndexFunc(families, func(f family) bool { return f.v6 == v6 }); i >= 0 {
 				f = families[i] // its source is what peers know it by until evaluateAll finds another
 			}
-			f.addresses, f.group, f.peers = cfg.Advertised(v6), cfg.Group(v6), cfg.Peers(v6)
+			f.configure(cfg)
 			in.families = append(in.families, f)
 		}
 	}
@@ -134,6 +138,7 @@ func (e *Engine) step(now time.Time, in *instance, input vrrp.Input, reason stri
 			e.ports.Hold(in.cfg.Name, true)
 		case vrrp.ActDrop:
 			e.ports.Hold(in.cfg.Name, false)
+			e.revoke(in)
 		case vrrp.ActAnnounce:
 			e.announce(now, in)
 		case vrrp.ActArm, vrrp.ActDisarm:

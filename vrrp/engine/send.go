@@ -20,16 +20,21 @@ func (e *Engine) send(now time.Time, in *instance, priority uint8) {
 		if !f.source.IsValid() {
 			continue
 		}
-		if len(f.peers) == 0 {
-			e.sendTo(now, in, f, priority, f.group, multicastTTL)
-		}
-		for _, p := range f.peers {
-			e.sendTo(now, in, f, priority, p.Address, unicastTTL(in.cfg.Unicast))
+		for _, to := range f.to {
+			var out Outgoing
+			out, in.buf = in.advert(f, priority, to, in.buf)
+			err := e.ports.Send(in.cfg.Name, out)
+			if err != nil && e.limits.allow(now, limit{in.cfg.Name, to, "send"}) {
+				e.event(now, in, vrrp.EventSend, fmt.Sprintf("advertisement not sent: %v", err))
+			}
 		}
 		in.stats.AdvertsSent++
 		if priority == 0 {
 			in.stats.PriorityZeroSent++
 		}
+	}
+	if priority > 0 {
+		e.bequeath(in)
 	}
 }
 
@@ -40,18 +45,18 @@ func unicastTTL(u *vrrp.Unicast) uint8 {
 	return u.TTL
 }
 
-func (e *Engine) sendTo(now time.Time, in *instance, f *family, priority uint8, dst netip.Addr, ttl uint8) {
+// advert makes one advertisement to one destination, in buf as far as it is large enough.
+func (in *instance) advert(f *family, priority uint8, to netip.Addr, buf []byte) (Outgoing, []byte) {
 	a := packet.Advert{
 		Version: in.cfg.Version, VRID: in.cfg.VRID, Priority: priority, Interval: in.cfg.Interval, Addresses: f.addresses,
 		Text: in.cfg.Password != "", Password: packet.Password(in.cfg.Password),
 	}
-	in.buf = packet.Append(in.buf[:0], a, f.source, dst, in.form)
-	out := Outgoing{Interface: f.device.Name, Index: f.device.Index, Source: f.source, Destination: dst, TTL: ttl, Payload: in.buf}
-	if in.cfg.VirtualMAC && dst.IsMulticast() {
+	buf = packet.Append(buf[:0], a, f.source, to, in.form)
+	out := Outgoing{Interface: f.device.Name, Index: f.device.Index, Source: f.source, Destination: to, TTL: multicastTTL, Payload: buf}
+	if !to.IsMulticast() {
+		out.TTL = unicastTTL(in.cfg.Unicast)
+	} else if in.cfg.VirtualMAC {
 		out.MAC = vrrp.VirtualMAC(in.cfg.VRID, f.v6)
 	}
-	err := e.ports.Send(in.cfg.Name, out)
-	if err != nil && e.limits.allow(now, limit{in.cfg.Name, dst, "send"}) {
-		e.event(now, in, vrrp.EventSend, fmt.Sprintf("advertisement not sent: %v", err))
-	}
+	return out, buf
 }

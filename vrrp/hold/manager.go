@@ -28,6 +28,12 @@ type Options struct {
 	// held for a second, and why, so that a peer can take over; and with an empty
 	// reason that all of it can be held again. It must not block. Nil drops it.
 	Unheld func(instance, reason string)
+	// Will takes what of an instance somebody else is to remove, should this process
+	// die: its addresses and local routes, those that are about to be added, too. It is
+	// called before they are added and whenever they may have changed, with none
+	// when they are gone, and must not block. What others put there is not among them.
+	// Nil where nobody is there to do it.
+	Will func(instance string, objects []Object)
 	// Bells wake a hand each that Soon makes ready for a takeover; best on
 	// different processors, for one may stand still. Nil for one hand.
 	Bells []Bell

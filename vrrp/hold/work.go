@@ -30,6 +30,7 @@ type work struct {
 	moved    bool   // what is held changed, and the audit does not know
 	remade   bool   // an interface was made anew: what was on the one before went with it
 	comeback comeback
+	willed   []Object // last given to Options.Will
 }
 
 // thing is one object that is in the kernel.
@@ -60,7 +61,9 @@ func (k *keeper) step(w wish, active bool) time.Time {
 		k.held.Store(false)
 		return time.Now().Add(wait)
 	}
+	k.bequeath(w)
 	fresh, missing := k.bring(w, w.plan.objects, k.active.Load)
+	k.bequeath(wish{plan: w.plan}) // some turned out to be somebody else's
 	if !k.active.Load() {
 		k.poke()
 		return time.Time{}
@@ -203,6 +206,7 @@ func (k *keeper) rest(p plan) {
 	k.held.Store(false)
 	k.work.schedule, k.work.sure, k.work.asking = schedule{}, time.Time{}, time.Time{}
 	k.drop(p.stands)
+	k.revoke()
 }
 
 // release removes everything.

@@ -39,6 +39,11 @@ type Options struct {
 	Holder Holder
 	// Events is called on the loop's thread and must not block.
 	Events func(vrrp.Event)
+	// Will takes what somebody else can resign with for an instance, as in engine.Options.
+	Will func(instance string, resignation []engine.Outgoing)
+	// Alive is called whenever the loop is at work, which it is in each interval of an
+	// active instance; it must not block. Nil for nobody.
+	Alive func()
 	// Realtime asks for a real-time schedule and locked memory for the whole
 	// process, with a warning where that is not permitted.
 	Realtime bool
@@ -49,6 +54,7 @@ type Loop struct {
 	log    *slog.Logger
 	holder Holder
 	links  *watcher
+	alive  func()
 	rt     bool
 
 	turn    sync.Mutex // for the engine and its sockets: both threads step it
@@ -73,8 +79,8 @@ var errEnded = errors.New("vrrp: the loop has ended")
 
 // New gives a loop that does nothing until Run.
 func New(o Options) *Loop {
-	l := &Loop{log: o.Log, holder: o.Holder, rt: o.Realtime, sender: newSender(), wakeFD: -1}
-	l.engine = engine.New(engine.Options{Ports: ports{l.sender, o}})
+	l := &Loop{log: o.Log, holder: o.Holder, alive: o.Alive, rt: o.Realtime, sender: newSender(), wakeFD: -1}
+	l.engine = engine.New(engine.Options{Ports: ports{l.sender, o}, Will: o.Will})
 	l.links = newWatcher(o.Log, l.Do)
 	return l
 }
@@ -237,6 +243,9 @@ func (l *Loop) loop(ctx context.Context) {
 func (l *Loop) step() (at time.Time, armed, urgent bool) {
 	l.turn.Lock()
 	defer l.turn.Unlock()
+	if l.alive != nil {
+		l.alive()
+	}
 	l.ears.drain(l.engine)
 	l.engine.Expire(time.Now())
 	if l.runCommands() {

@@ -23,8 +23,9 @@ func parts(log *slog.Logger) daemon.Parts {
 		VRRP: func(g conf.Global, events func(vrrp.Event)) daemon.VRRP {
 			return vrrpproc.New(vrrpproc.Options{
 				Log: log, Events: events,
-				Args:    []string{"vrrp-child", "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
-				Recover: func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(g.State)) },
+				Args:      []string{"vrrp-child", "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
+				GuardArgs: []string{vrrpproc.GuardCommand, "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
+				Recover:   func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(g.State)) },
 			})
 		},
 		Checks: func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {

@@ -110,15 +110,16 @@ func (a *app) child() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: do(func(cmd *cobra.Command, _ []string) error {
-			conn, err := vrrpproc.Inherited()
-			if err != nil {
-				return err
-			}
 			log, control := logging.New(a.Stderr)
 			if err := control.Set(level, format); err != nil {
 				return err
 			}
-			return vrrpproc.Child(cmd.Context(), conn, log.With(slog.String("process", "vrrp")), state)
+			log = log.With(slog.String("process", "vrrp"))
+			in, err := vrrpproc.Inherited()
+			if err != nil {
+				return err
+			}
+			return vrrpproc.Child(cmd.Context(), in, log, state)
 		}),
 	}
 	cmd.Flags().StringVar(&level, "log-level", "info", "as global.log.level")

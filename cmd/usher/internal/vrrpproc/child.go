@@ -43,17 +43,21 @@ type ChildOptions struct {
 	// Recover puts back the kernel settings that a process before this one left
 	// changed, and gives what it put back; nil where there are none.
 	Recover func() ([]string, error)
-	// Loop makes the loop, which sets and announces through the manager.
-	Loop func(m *hold.Manager, events func(vrrp.Event)) Loop
+	// Guard is the connection to the process that resigns for this one if it dies; nil
+	// where there is none.
+	Guard net.Conn
+	// Loop makes the loop, which sets and announces through the manager. To will, which
+	// is nil without a guard, it tells what engine.Options say.
+	Loop func(m *hold.Manager, events func(vrrp.Event), will func(string, []engine.Outgoing)) Loop
 }
 
 // minProcs is how many goroutines of the child can run at once, at least.
 const minProcs = 6
 
-// Child is the VRRP process: it serves the parent on conn with the kernel and
+// Child is the VRRP process: it serves the parent that started it with the kernel and
 // the wires of this machine, as RunChild says. In the state folder it keeps what
 // kernel settings were before it changed them.
-func Child(ctx context.Context, conn net.Conn, log *slog.Logger, state string) error {
+func Child(ctx context.Context, in Inheritance, log *slog.Logger, state string) error {
 	// With a processor for each CPU only, the two threads of the loop and those of
 	// the holder, which spin or block in system calls that hold one, could make the
 	// rest wait.
@@ -70,11 +74,11 @@ func Child(ctx context.Context, conn net.Conn, log *slog.Logger, state string) e
 		return errors.Join(err, kernel.Close())
 	}
 	kernel.Remember(rtnl.JournalFile(state))
-	err = RunChild(ctx, conn, ChildOptions{
-		Log: log, Kernel: kernel, Bells: []hold.Bell{bells[0], bells[1]},
+	err = RunChild(ctx, in.Parent, ChildOptions{
+		Log: log, Kernel: kernel, Bells: []hold.Bell{bells[0], bells[1]}, Guard: in.Guard,
 		Recover: func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(state)) },
-		Loop: func(m *hold.Manager, events func(vrrp.Event)) Loop {
-			return wire.New(wire.Options{Log: log, Holder: m, Events: events, Realtime: true})
+		Loop: func(m *hold.Manager, events func(vrrp.Event), will func(string, []engine.Outgoing)) Loop {
+			return wire.New(wire.Options{Log: log, Holder: m, Events: events, Will: will, Alive: in.sign.give, Realtime: true})
 		},
 	})
 	return errors.Join(err, bells[0].Close(), bells[1].Close(), kernel.Close())
@@ -88,6 +92,7 @@ type child struct {
 	hold    *hold.Manager
 	loop    Loop
 	out     *outbox
+	wills   *wills
 	have    map[string]vrrp.Config
 }
 
@@ -95,17 +100,25 @@ type child struct {
 // stop, or the connection does; then all instances resign and all that is held is
 // removed before it closes the connection and returns.
 func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
-	c := &child{log: o.Log, kernel: o.Kernel, recover: o.Recover, out: newOutbox()}
+	c := &child{log: o.Log, kernel: o.Kernel, recover: o.Recover, out: newOutbox(), wills: newWills(os.Getpid())}
 	events := func(e vrrp.Event) { c.out.put(message{Event: &e}) }
-	c.hold = hold.New(hold.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm, Unheld: c.unheld, Bells: o.Bells})
-	c.loop = o.Loop(c.hold, events)
+	holding := hold.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm, Unheld: c.unheld, Bells: o.Bells}
+	var resignation func(string, []engine.Outgoing)
+	if o.Guard != nil {
+		holding.Will, resignation = c.wills.objects, c.wills.resignation
+	}
+	c.hold = hold.New(holding)
+	c.loop = o.Loop(c.hold, events, resignation)
 
 	// Three lives, one inside the other: the loop resigns while the holder
 	// still removes, and both are told to the parent.
-	var writer, holder, worker errgroup.Group
+	var writer, testator, holder, worker errgroup.Group
 	writeCtx, endWrite := context.WithCancel(context.WithoutCancel(ctx))
 	defer endWrite()
 	writer.Go(func() error { return c.out.run(writeCtx, conn) })
+	if o.Guard != nil {
+		testator.Go(func() error { return c.wills.run(writeCtx, o.Guard) })
+	}
 	holdCtx, endHold := context.WithCancel(context.WithoutCancel(ctx))
 	defer endHold()
 	holder.Go(func() error { return c.hold.Run(holdCtx) })
@@ -129,6 +142,13 @@ func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
 	// The last words are lost where the parent is gone; nothing depends on them.
 	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = writer.Wait()
+	if o.Guard != nil {
+		// A guard that does not read finds the end, with a will that asks for nothing that
+		// is not done already.
+		_ = o.Guard.SetDeadline(time.Now().Add(time.Second))
+		_ = testator.Wait()
+		_ = o.Guard.Close()
+	}
 	if err != nil {
 		o.Log.Error("vrrp: the VRRP process ends", "error", err)
 	}
@@ -234,6 +254,7 @@ func (c *child) handle(ctx context.Context, m message) (answer reply, err error)
 // machines, then what is gone, which has resigned by then.
 func (c *child) apply(ctx context.Context, d vrrp.Desired) error {
 	c.cleanup(ctx, d)
+	c.wills.configure(d.Instances)
 	var errs []error
 	want := map[string]vrrp.Config{}
 	for _, cfg := range d.Instances {

@@ -42,11 +42,11 @@ func TestMain(m *testing.M) {
 func runChild() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	conn, err := Inherited()
+	in, err := Inherited()
 	if err != nil {
 		return err
 	}
-	return Child(ctx, conn, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), os.Getenv("USHER_VRRPPROC_STATE"))
+	return Child(ctx, in, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), os.Getenv("USHER_VRRPPROC_STATE"))
 }
 
 func inNamespace() int {

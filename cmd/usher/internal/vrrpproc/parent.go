@@ -45,6 +45,8 @@ type Options struct {
 	// pair at file descriptor 3; by default this program and "vrrp-child".
 	Executable string
 	Args       []string
+	// GuardArgs start the guard, from the same file; none for no guard.
+	GuardArgs []string
 	// Kernel withdraws the addresses of a dead child; nil for this machine's.
 	Kernel hold.Kernel
 	// Recover puts back the kernel settings that a dead child had changed, and
@@ -67,6 +69,8 @@ type Parent struct {
 	tracks      map[trackOf]vrrp.Adjustment
 	witnesses   map[string]bool
 	child       *peer // nil while there is none
+	active      map[string]bool
+	resigned    map[string]time.Time // for what was active in a child that died, and when
 }
 
 type trackOf struct{ instance, key string }
@@ -82,7 +86,7 @@ func New(o Options) *Parent {
 	if o.Start == nil {
 		o.Start = command(o)
 	}
-	p := &Parent{o: o, tracks: map[trackOf]vrrp.Adjustment{}, witnesses: map[string]bool{}}
+	p := &Parent{o: o, tracks: map[trackOf]vrrp.Adjustment{}, witnesses: map[string]bool{}, active: map[string]bool{}}
 	p.tracker = track.New(track.Options{Log: o.Log, Report: p.Track, Witness: p.Witness})
 	return p
 }
@@ -112,7 +116,6 @@ func (p *Parent) supervise(ctx context.Context) error {
 	for {
 		started := time.Now()
 		err := p.once(ctx)
-		p.withdraw(context.WithoutCancel(ctx))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -134,9 +137,10 @@ func (p *Parent) supervise(ctx context.Context) error {
 func (p *Parent) once(ctx context.Context) error {
 	proc, err := p.o.Start()
 	if err != nil {
+		p.withdraw(context.WithoutCancel(ctx))
 		return fmt.Errorf("vrrp: start the VRRP process: %w", err)
 	}
-	c := newPeer(proc, p.o.Events, p.stopPatience)
+	c := newPeer(proc, p.heard, p.stopPatience)
 	p.mu.Lock()
 	p.child = c
 	p.replay(c)
@@ -153,7 +157,13 @@ func (p *Parent) once(ctx context.Context) error {
 	wg.Go(func() {
 		c.watch(watching, func() { p.o.Log.Error("vrrp: the VRRP process answers no more and is killed") })
 	})
-	return c.run(ctx)
+	err = c.run(ctx)
+	p.bury(proc.Idle)
+	p.withdraw(context.WithoutCancel(ctx))
+	if proc.Release != nil {
+		proc.Release()
+	}
+	return err
 }
 
 // stopPatience is how long a child that is told to stop may take: its peers succeed it
@@ -174,8 +184,11 @@ func (p *Parent) replay(c *peer) {
 		c.send(message{Maintenance: &p.maintenance})
 	}
 	if p.applied {
-		c.send(message{Apply: new(p.desired)})
+		d := p.desired
+		d.Resigned = p.resigned
+		c.send(message{Apply: &d})
 	}
+	p.resigned = nil
 	p.replayTracks(c)
 }
 
@@ -239,6 +252,36 @@ func (p *Parent) forget() {
 	}
 	maps.DeleteFunc(p.tracks, func(of trackOf, _ vrrp.Adjustment) bool { return !known[of] })
 	maps.DeleteFunc(p.witnesses, func(name string, _ bool) bool { return !witnessed[name] })
+}
+
+// heard takes an event of the child.
+func (p *Parent) heard(e vrrp.Event) {
+	if e.Kind == vrrp.EventState && e.Instance != "" {
+		p.mu.Lock()
+		p.active[e.Instance] = e.To == vrrp.Active
+		p.mu.Unlock()
+	}
+	p.o.Events(e)
+}
+
+// bury notes what was active in a child that is gone, for the next one to resume. Where
+// it had been idle for so long before that a peer can have taken over, it was not.
+func (p *Parent) bury(idle func() time.Duration) {
+	age := time.Duration(0)
+	if idle != nil {
+		age = idle()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	p.resigned = map[string]time.Time{}
+	for _, c := range p.desired.Instances {
+		// The last advert can be an interval older than the last sign of life.
+		if p.active[c.Name] && age < time.Duration(c.DownAdverts-1)*c.Interval {
+			p.resigned[c.Name] = now
+		}
+	}
+	clear(p.active)
 }
 
 func (p *Parent) event(reason string) {

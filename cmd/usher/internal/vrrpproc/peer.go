@@ -18,6 +18,12 @@ type Process struct {
 	Wait func() error // returns when the process has ended
 	Kill func()       // ends it at once
 	PID  int          // 0 where it is no process of its own
+	// Idle is how long ago the child's loop was last at work, after its end as well; nil
+	// where nobody knows.
+	Idle func() time.Duration
+	// Release ends what watches over it, when it has ended and what it held is
+	// withdrawn; nil where nothing does.
+	Release func()
 }
 
 // Starter starts a child.

@@ -132,7 +132,7 @@ func (w *world) start() (Process, error) {
 		defer func() { _ = theirs.Close() }()
 		done <- RunChild(context.Background(), theirs, ChildOptions{
 			Log: w.log, Kernel: w.kernel,
-			Loop: func(m *hold.Manager, events func(vrrp.Event)) Loop {
+			Loop: func(m *hold.Manager, events func(vrrp.Event), _ func(string, []engine.Outgoing)) Loop {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				w.loop = &loop{m: m, events: events, queue: make(chan func(time.Time, *engine.Engine), 100), sent: w.sent, refuse: w.refusal}

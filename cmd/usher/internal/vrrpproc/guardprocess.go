@@ -1,0 +1,144 @@
+package vrrpproc
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"usher/vrrp/engine"
+	"usher/vrrp/hold"
+	"usher/vrrp/hold/rtnl"
+	"usher/vrrp/wire"
+)
+
+// GuardCommand is the word by which the program becomes a guard.
+const GuardCommand = "vrrp-guard"
+
+// guardParentFD and guardChildFD are where a guard finds its connections.
+const (
+	guardParentFD = 3
+	guardChildFD  = 4
+	guardSignFD   = 5
+)
+
+// guardGC is how much garbage may gather in a guard, in percent of what lives.
+const guardGC = 20
+
+// Guard is the guard's process: the words after GuardCommand are its flags. It returns
+// the exit status, where it does not become `usher withdraw` when it is the last of three.
+func Guard(args []string, stderr io.Writer, logger func(level, format string) (*slog.Logger, error)) int {
+	// What ends the others does not end this; it ends when they have.
+	signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE, unix.SIGUSR1, unix.SIGUSR2)
+	debug.SetGCPercent(guardGC)
+	_ = os.WriteFile("/proc/self/comm", []byte("usher-guard"), 0)    // for people
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0) // with CAP_SYS_RESOURCE
+	f := flag.NewFlagSet(GuardCommand, flag.ContinueOnError)
+	f.SetOutput(stderr)
+	state := f.String("state", "", "as global.state")
+	level, format := f.String("log-level", "info", "as global.log.level"), f.String("log-format", "text", "as global.log.format")
+	if err := f.Parse(args); err != nil {
+		return 2
+	}
+	log, err := logger(*level, *format)
+	if err == nil {
+		log = log.With("process", "guard")
+		err = serveGuard(log, *state)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "usher: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func serveGuard(log *slog.Logger, state string) error {
+	parent, err := inherited(guardParentFD)
+	if err != nil {
+		return err
+	}
+	child, err := inherited(guardChildFD)
+	if err != nil {
+		return err
+	}
+	sign, err := inheritedLifeSign(guardSignFD)
+	if err != nil {
+		return err
+	}
+	sender, err := wire.OpenSender()
+	if err != nil {
+		return err
+	}
+	defer sender.Close()
+	kernel, err := rtnl.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = kernel.Close() }()
+	wire.Realtime(log)
+	abandoned := RunGuard(GuardOptions{
+		Log: log, Child: child, Parent: parent, Watch: watchProcess, Rest: shrink, Idle: sign.age,
+		Send:   func(out engine.Outgoing) error { return sender.Send(out) },
+		Remove: func(o hold.Object) error { return kernel.Remove(o) },
+	})
+	if !abandoned || state == "" {
+		return nil
+	}
+	// Nobody else is left. What remains are routes, rules, devices and settings.
+	if err := unix.Dup2(2, 1); err != nil {
+		return err
+	}
+	return syscall.Exec("/proc/self/exe", []string{"usher", "withdraw", "--state", state}, os.Environ())
+}
+
+// watchProcess holds on to a process, whose number may be another's once it has ended.
+func watchProcess(pid int) (kill func()) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil
+	}
+	return func() {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // it has ended already
+		_ = unix.Close(fd)
+	}
+}
+
+// shrink gives back the memory that the start of the program took. Its file's pages are
+// read again, from the page cache where the other processes of it keep them.
+func shrink() {
+	debug.FreeOSMemory()
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(maps)) {
+		var from, to, offset, inode uint64
+		var access, device, path string
+		if n, _ := fmt.Sscanf(line, "%x-%x %s %x %s %d %s", &from, &to, &access, &offset, &device, &inode, &path); n == 7 && access[1] == '-' && inode != 0 {
+			// Nobody writes there, so nothing is lost; where it is refused, nothing is gained.
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(from), uintptr(to-from), unix.MADV_DONTNEED)
+		}
+	}
+}
+
+// inherited is the connection that this process was started with at a file descriptor.
+func inherited(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "inherited")
+	if f == nil {
+		return nil, fmt.Errorf("vrrp: no socket at file descriptor %d: this process is started by usher run alone", fd)
+	}
+	defer func() { _ = f.Close() }()
+	conn, err := net.FileConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("vrrp: no socket at file descriptor %d (this process is started by usher run alone): %w", fd, err)
+	}
+	return conn, nil
+}
