@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Sysctl reads and writes kernel settings by names such as "net.ipv4.ip_forward".
@@ -102,6 +104,11 @@ func (d *Director) keepSettings(events *[]Event) []error {
 		if err != nil {
 			d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, Reason: err.Error()}, events)
 		}
+	}
+	if errors.Is(errs[2], unix.ENODEV) {
+		// Its interface may come later; it is tried again with every comparison. That
+		// is no reason for all else not to run.
+		errs = errs[:2]
 	}
 	return errs
 }

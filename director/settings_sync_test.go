@@ -134,3 +134,40 @@ func TestStopFlushesTheSyncDaemon(t *testing.T) {
 		}
 	})
 }
+
+// unplugged is a kernel in which the interface of the sync daemon is not there yet.
+type unplugged struct {
+	*ipvstest.Kernel
+	there bool
+}
+
+func (u *unplugged) StartSync(d ipvs.SyncDaemon) error {
+	if !u.there {
+		return unix.ENODEV
+	}
+	return u.Kernel.StartSync(d)
+}
+
+// TestSyncInterfaceComesLater: an interface that is not there keeps nothing else from
+// running; the daemon is started once it has come.
+func TestSyncInterfaceComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &unplugged{Kernel: ipvstest.New()}
+		var told []string
+		settled(t, director.Options{Kernel: k, State: t.TempDir(), Events: func(e director.Event) { told = append(told, e.Reason) }}, director.Settings{
+			Sync: &director.Sync{Instance: "web", Daemon: ipvs.SyncDaemon{Interface: "eth7", ID: 51}},
+		}, func(_ *director.Director, err error) {
+			if err != nil {
+				t.Errorf("it does not start: %v", err)
+			}
+			if !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "sync daemon on eth7: no such device") }) {
+				t.Errorf("told %q", told)
+			}
+			k.there = true
+			time.Sleep(time.Minute)
+			if all, err := k.SyncDaemons(); err != nil || len(all) != 1 {
+				t.Errorf("%v, %v", all, err)
+			}
+		}, pool(1))
+	})
+}

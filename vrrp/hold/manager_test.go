@@ -300,3 +300,34 @@ func TestFailureIsToldOnceAndTriedAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestUntracked: what an instance does without while its interface is not there is no
+// failure, and comes when the interface does.
+func TestUntracked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kernel := &holdtest.Kernel{}
+		kernel.AddLink("eth0")
+		c := vrrp.Config{Name: "web", Interface: "eth0", VRID: 51, Priority: 100, Lease: 2 * time.Second, Announce: vrrp.Announce{Repeat: 1}, Addresses: []vrrp.Address{
+			{Prefix: netip.MustParsePrefix("192.0.2.1/32")}, {Prefix: netip.MustParsePrefix("192.0.2.2/32"), Interface: "eth1", Untracked: true}}}
+		m := hold.New(hold.Options{Kernel: kernel, Events: func(e vrrp.Event) { t.Errorf("%s: %s", e.Kind, e.Reason) }})
+		if err := m.Configure(c); err == nil {
+			t.Error("nothing is said of the interface that is not there")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- m.Run(ctx) }()
+		synctest.Wait()
+		m.Set("web", true)
+		synctest.Wait()
+		if !m.Held("web") || !kernel.Has(netip.MustParseAddr("192.0.2.1")) {
+			t.Error("the others are not held")
+		}
+		kernel.AddLink("eth1")
+		synctest.Wait()
+		if !kernel.Has(netip.MustParseAddr("192.0.2.2")) {
+			t.Error("it did not come with its interface")
+		}
+		cancel()
+		<-done
+	})
+}

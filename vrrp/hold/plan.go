@@ -24,6 +24,7 @@ type plan struct {
 
 	stands  map[Object]bool   // identities of standing
 	belongs map[Object]bool   // identities of objects
+	spare   map[Object]bool   // of those that the instance does without while their interface is not there
 	says    map[Object]notice // notices by what they announce
 }
 
@@ -54,7 +55,7 @@ var scopes = map[string]uint8{"": 0, "global": 0, "site": 200, "link": 253, "hos
 const tableMain = 254
 
 func newPlan(c vrrp.Config) (plan, error) {
-	p := plan{config: c, lease: c.Lease, announce: c.Announce}
+	p := plan{config: c, lease: c.Lease, announce: c.Announce, spare: map[Object]bool{}}
 	p.announce.Repeat = max(1, p.announce.Repeat)
 	p.virtualMAC(c)
 	if !c.Accept && c.Priority != vrrp.OwnerPriority && len(c.Addresses) > 0 {
@@ -67,9 +68,13 @@ func newPlan(c vrrp.Config) (plan, error) {
 	}
 	for _, r := range c.Routes {
 		p.objects = append(p.objects, routeOf(r))
+		p.spare[routeOf(r).Identity()] = r.Untracked
 	}
 	for _, r := range c.Rules {
-		p.objects = append(p.objects, rulesOf(c, r)...)
+		for _, o := range rulesOf(c, r) {
+			p.objects = append(p.objects, o)
+			p.spare[o.Identity()] = r.Untracked
+		}
 	}
 	p.index()
 	return p, nil
@@ -97,6 +102,7 @@ func (p *plan) address(c vrrp.Config, a vrrp.Address) error {
 		}
 	}
 	n.of = o.Identity()
+	p.spare[n.of] = a.Untracked
 	p.objects = append(p.objects, o)
 	p.notices = append(p.notices, n)
 	if !slices.Contains(p.links, n.Link) {

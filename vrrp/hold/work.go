@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"usher/vrrp"
@@ -130,6 +131,9 @@ func (k *keeper) bring(w wish, objects []Object, may func() bool) (fresh bool, f
 				return fresh, failed
 			}
 			repaired, added, err := k.ensure(o)
+			if errors.Is(err, syscall.ENODEV) && w.plan.spare[o.Identity()] {
+				continue // when its interface comes, that is looked at again
+			}
 			if err != nil {
 				failed += fmt.Sprintf("%s: %v; ", o, err)
 				continue

@@ -23,7 +23,7 @@ import (
 
 func (a *app) run() *cobra.Command {
 	var from sources
-	var watch, lastGood bool
+	var watch, lastGood, strict bool
 	var state string
 	cmd := &cobra.Command{
 		Use:   "run -c FILE|DIR",
@@ -32,9 +32,10 @@ func (a *app) run() *cobra.Command {
 reloads it. Under systemd (Type=notify) it tells when it is ready, reloading and
 stopping, and feeds the watchdog.
 
-Nothing is changed where it cannot start: an invalid configuration, an interface
-that is not there, no IPVS in the kernel, a capability that is missing, a control
-socket that is served by another usher, a state folder that cannot be written.
+Nothing is changed where it cannot start: an invalid configuration, no IPVS in the
+kernel, a capability that is missing, a control socket that is served by another
+usher, a state folder that cannot be written. An instance whose interface is not there
+is in fault until it comes, and all else runs; with --strict that is no start either.
 
 With --watch a change of the files is a reload as well. With --last-good invalid
 files do not keep the daemon from starting: the configuration that ran last is
@@ -78,7 +79,7 @@ line makes no sense.`,
 			return a.serve(cmd.Context(), daemon.Options{
 				Version: Version(), Load: load, Machine: daemon.ThisMachine(), Parts: parts(log),
 				Log: log, LogControl: control, Notifier: sdnotify.FromEnvironment(), Hangup: hangup, Keep: keep,
-				Home: a.given(), Watch: watched, LastGood: state, Started: a.thrifty,
+				Home: a.given(), Watch: watched, LastGood: state, Strict: strict, Started: a.thrifty,
 				Pages: map[string]http.Handler{"GET /{$}": page.Handler()},
 			})
 		}),
@@ -87,6 +88,7 @@ line makes no sense.`,
 	f := cmd.Flags()
 	f.BoolVar(&watch, "watch", false, "reload when the files change")
 	f.BoolVar(&lastGood, "last-good", false, "start with the configuration that ran last where the files are invalid")
+	f.BoolVar(&strict, "strict", false, "do not start where an interface is not there")
 	f.StringVar(&state, "state", cmp.Or(a.given(), defaultState), "state folder in which --last-good looks; as global.state")
 	return cmd
 }

@@ -38,7 +38,9 @@ type Options struct {
 	// LastGood is the state folder whose last good configuration is used where the
 	// files are invalid at the start; "" to fail then.
 	LastGood string
-	Started  func() // called when the start is over
+	// Strict makes an interface that is not there a reason not to start.
+	Strict  bool
+	Started func() // called when the start is over
 }
 
 // Daemon is a running usher.
@@ -106,7 +108,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if c == nil {
 		return invalid
 	}
-	if err := preflight(d.opts.Machine, c, nil); err != nil {
+	if err := preflight(d.opts.Machine, c, nil, d.opts.Strict); err != nil {
 		return err
 	}
 	var director Director

@@ -36,6 +36,7 @@ type fixture struct {
 	parts    daemon.Parts
 	pages    map[string]http.Handler
 	lastGood string
+	strict   bool
 	home     string
 	watch    []string
 }
@@ -127,7 +128,7 @@ func (f *fixture) daemon() *daemon.Daemon {
 		Parts:    f.parts,
 		Log:      log,
 		Notifier: sdnotify.New(f.notify, os.Getpid()), LogControl: control, Hangup: f.hangup, Keep: f.keep,
-		Pages: f.pages, LastGood: f.lastGood, Home: f.home, Watch: f.watch,
+		Pages: f.pages, LastGood: f.lastGood, Strict: f.strict, Home: f.home, Watch: f.watch,
 	})
 }
 

@@ -55,8 +55,14 @@ type need struct {
 }
 
 // preflight says everything that keeps this machine from running c. Only what c
-// needs is asked for; interfaces that running already uses may be away for a while.
-func preflight(m Machine, c, running *conf.Config) error {
+// needs is asked for. An interface that is not there is no obstacle to a start, unless
+// it is a strict one: what needs it waits, all else runs. A reload that names one has a
+// mistake in it, most likely, and somebody who is told so; interfaces that running
+// already uses may be away for a while.
+func preflight(m Machine, c, running *conf.Config, strict bool) error {
+	if running == nil && !strict {
+		return permitted(m, c)
+	}
 	return errors.Join(permitted(m, c), present(m, c, running))
 }
 
@@ -124,15 +130,8 @@ func interfacesOf(c *conf.Config) map[string]string {
 	}
 	for _, i := range c.Instances {
 		user := fmt.Sprintf("vrrp_instance %q", i.Name)
-		for _, name := range []string{i.Interface, i.VRF} {
-			if name != "" {
-				wanted[name] = user
-			}
-		}
-		for _, a := range i.Addresses {
-			if a.Interface != "" {
-				wanted[a.Interface] = user
-			}
+		for _, name := range i.Needs() {
+			wanted[name] = user
 		}
 	}
 	return wanted

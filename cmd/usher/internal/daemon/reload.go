@@ -76,7 +76,7 @@ func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
 	d.mu.Lock()
 	running := d.config
 	d.mu.Unlock()
-	if err := errors.Join(fixed(c.Global, running.Global), preflight(d.opts.Machine, c, running)); err != nil {
+	if err := errors.Join(fixed(c.Global, running.Global), preflight(d.opts.Machine, c, running, d.opts.Strict)); err != nil {
 		return nil, &refusedError{strings.ReplaceAll(err.Error(), "\n", "; ") + "; nothing was changed"}
 	}
 	if d.parts.director == nil && len(c.VirtualServers) > 0 {

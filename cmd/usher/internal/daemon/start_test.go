@@ -78,7 +78,7 @@ func TestCannotStart(t *testing.T) {
 		want    []string
 	}{
 		{"invalid", func(f *fixture) { f.write("vrrp_instance \"x\" {}\n") }, []string{"the configuration is invalid", "usher.hcl:1"}},
-		{"no interface", func(f *fixture) { f.write(f.both("eth7", "web")) },
+		{"no interface, strict", func(f *fixture) { f.strict = true; f.write(f.both("eth7", "web")) },
 			[]string{`vrrp_instance "edge": interface "eth7" is not there; this machine has lo, eth0`}},
 		{"not root", func(f *fixture) {
 			f.machine.Capabilities = func() (uint64, error) { return 0, nil }
@@ -128,6 +128,27 @@ func TestCannotStart(t *testing.T) {
 				t.Errorf("a control socket was left: %v", err)
 			}
 		})
+	}
+}
+
+// TestInterfaceNotThereAtStart: everything else runs; what becomes of the instance is the
+// VRRP process's to say. A reload that names another such interface changes nothing.
+func TestInterfaceNotThereAtStart(t *testing.T) {
+	f := newFixture(t)
+	f.write(f.both("eth7", "web"))
+	d, stop := f.start()
+	if got := f.world.noted(); !slices.Contains(got, "vrrp apply") || !slices.Contains(got, "director apply") {
+		t.Errorf("got %q", got)
+	}
+	if err := d.Reload(t.Context()); err != nil {
+		t.Errorf("reload of the same: %v", err)
+	}
+	f.write(f.both("eth8", "web"))
+	if err := d.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), `interface "eth8" is not there`) {
+		t.Errorf("reload: %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }
 
