@@ -13,7 +13,7 @@
     text(e, ".inside p").replace(/Quorum (\d+); (\d+) connections.*/, "quorum $1; $2 in all");
   const server = e => `real server ${e.dataset.rs} ${text(e, ".pill")}: weight ${cell(e, "Weight")}; ` +
     `${cell(e, "Active")} active, ${cell(e, "Inactive")} inactive; ${cell(e, "New / s")} new / s; ` +
-    `${cell(e, "Checks").replace(/ [\d.]+ ms/g, " up")}: ${reason(text(e, "td:last-child span"))}`;
+    `${cell(e, "Checks").replace(/ [\d.]+ ms/g, " up")}: ${text(e, ".why td")}`;
   return [
     `director ${text(document, "#router")}, ${text(document, "#facts").replace(/, up [^,]*$/, "")}`,
     ...[...document.querySelectorAll("[data-instance]")].map(instance),

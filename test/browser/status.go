@@ -116,7 +116,7 @@ func lines(status []byte) ([]string, error) {
 func (r server) line() string {
 	weight := fmt.Sprint(r.Weight)
 	if r.EffectiveWeight != r.Weight {
-		weight = fmt.Sprintf("%d of %d", r.EffectiveWeight, r.Weight)
+		weight = fmt.Sprintf("%d (%d configured)", r.EffectiveWeight, r.Weight)
 	}
 	var checks, faults []string
 	for _, c := range r.Checks {

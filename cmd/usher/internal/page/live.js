@@ -112,6 +112,7 @@ function showEvent(e) {
   const today = at.toDateString() === new Date().toDateString();
   $("events").prepend(el("li", { class: e.severity + "-line", "data-seq": String(e.seq) },
     el("time", { datetime: e.time }, today ? at.toLocaleTimeString([], { hour12: false }) : at.toLocaleString([], { hour12: false })),
+    el("b", { class: "severity" }, e.severity === "info" ? "" : e.severity),
     el("span", {}, subject ? el("b", {}, subject + " ") : "", text)));
   while ($("events").childElementCount > eventsShown) $("events").lastChild.remove();
 }

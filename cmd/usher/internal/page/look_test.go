@@ -2,6 +2,7 @@ package page_test
 
 import (
 	"flag"
+	"fmt"
 	"image"
 	_ "image/png" // the format of screenshots
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/events"
+	"usher/test/browser"
 )
 
 // TestKeyboardAndScreenReader: everything has a name, rows open by keyboard.
@@ -99,3 +101,47 @@ func troubled() api.Status {
 	s.Warnings = []api.Warning{{Severity: "warning", Kind: "certificate", Subject: "shop 10.0.1.4:443", Text: "the certificate of shop.example.org ends in 9 days", Since: time.Now().Add(-time.Hour)}}
 	return s
 }
+
+// TestWidths: from a telephone to a wide screen nothing is off the screen, cut or laid
+// over something else, and the reason of a server that is down has room to be read.
+func TestWidths(t *testing.T) {
+	s := troubled()
+	s.VirtualServers[1].RealServers[1].Reason = "http: Get \"http://10.0.1.2:80/healthz\": dial tcp 10.0.1.2:80: connect: connection refused; 3 failures in a row"
+	s.VirtualServers[1].RealServers[2].Address = "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"
+	s.VirtualServers[1].RealServers[3].EffectiveWeight, s.VirtualServers[1].RealServers[3].Weight = 7, 2
+	s.VirtualServers[2].Up, s.VirtualServers[2].Sorry, s.VirtualServers[2].Reason = false, true, "0 of 4 servers up: the sorry server answers"
+	s.VirtualServers[2].Name = "a-virtual-server-with-a-rather-long-name-in-production"
+	f := open(t, s)
+	f.Events().Add(events.Event{Severity: events.Error, Kind: "quorum", VirtualServer: "imap", To: "down", Reason: "0 of 4 servers up"})
+	f.do(t, chromedp.WaitVisible(chromedp.CSS(`#events .error-line`)))
+	for _, width := range []int64{390, 561, 641, 768, 1001, 1024, 1201, 1440} {
+		f.do(t, chromedp.EmulateViewport(width, 1400))
+		if bad := f.text(t, misplaced); bad != "" {
+			t.Errorf("%d px wide:\n%s", width, bad)
+		}
+		browser.Shoot(t, f.ctx, fmt.Sprint("width-", width))
+	}
+}
+
+// misplaced lists what is off the screen, cut, on top of something else, or too narrow.
+const misplaced = `(() => {
+	const bad = [], wide = document.documentElement.clientWidth;
+	const name = e => e.tagName + '.' + e.className + ' ' + e.textContent.trim().slice(0, 40);
+	if (document.documentElement.scrollWidth > wide) bad.push('the page scrolls sideways: ' + document.documentElement.scrollWidth);
+	for (const e of document.querySelectorAll('main *')) {
+		if (!e.checkVisibility() || e.closest('svg, .hidden, thead')) continue;
+		const box = e.getBoundingClientRect();
+		if (box.width && (box.right > wide + 1 || box.left < -1)) bad.push('off the screen: ' + name(e));
+		if (getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth + 1) bad.push('cut: ' + name(e));
+	}
+	for (const e of document.querySelectorAll('tr.why:not([hidden]) td')) {
+		const room = e.closest('.inside').clientWidth;
+		if (e.getBoundingClientRect().width < .8 * (room - 40)) bad.push('narrow: ' + name(e));
+	}
+	for (const row of document.querySelectorAll('tr, summary')) {
+		const cells = [...row.children].filter(c => c.checkVisibility()).map(c => [c, c.getBoundingClientRect()]);
+		for (const [a, x] of cells) for (const [b, y] of cells)
+			if (a !== b && x.left < y.right - 1 && y.left < x.right - 1 && x.top < y.bottom - 1 && y.top < x.bottom - 1) bad.push('over each other: ' + name(a) + ' / ' + name(b));
+	}
+	return [...new Set(bad)].join('\\n');
+})()`

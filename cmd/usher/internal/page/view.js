@@ -153,10 +153,10 @@ function poolRow(name) {
 
 function serverTable(inside, name) {
   const line = el("p", { class: "quiet" });
-  const heads = [["Real server"], ["State"], ["Weight", "n"], ["Active", "n"], ["Inactive", "n"], ["New / s", "n"], ["In / s", "n"], ["Out / s", "n"], ["Trend"], ["Checks"], ["Since, reason"]];
-  const body = el("tbody", {});
-  inside.append(line, el("table", {}, el("caption", { class: "hidden" }, "Real servers of " + name),
-    el("colgroup", {}, ...heads.map(() => el("col"))), el("thead", {}, el("tr", {}, ...heads.map(([h, c]) => el("th", { scope: "col", class: c || "" }, h)))), body));
+  const heads = [["Real server"], ["State"], ["Weight", "n"], ["Active", "n"], ["Inactive", "n"], ["New / s", "n"], ["In / s", "n"], ["Out / s", "n"], ["Trend"], ["Checks"], ["Since"]];
+  const table = el("table", {}, el("caption", { class: "hidden" }, "Real servers of " + name),
+    el("thead", {}, el("tr", {}, ...heads.map(([h, c]) => el("th", { scope: "col", class: c || "" }, h)))));
+  inside.append(line, table);
   const rows = new Map();
   return { show(v) {
     put(line, `Quorum ${v.quorum}; ${amount(v.counters.connections)} connections, ${bytes(v.counters.bytes_in)} in, ${bytes(v.counters.bytes_out)} out` + (v.reason ? `. ${v.reason}` : ""));
@@ -166,7 +166,7 @@ function serverTable(inside, name) {
       seen.add(key);
       if (!rows.has(key)) {
         rows.set(key, serverRow(heads, name, r));
-        body.append(rows.get(key).root);
+        table.append(rows.get(key).root);
       }
       rows.get(key).show(r);
     }
@@ -197,19 +197,21 @@ setInterval(() => {
 
 function serverRow(heads, name, r) {
   const cells = heads.map(([h, c]) => el("td", { "data-label": h, class: c || "" }));
-  const [address, state, weight, active, inactive, fresh, bytesIn, bytesOut, trend, checks, why] = cells;
-  const word = el("span", {}), graph = spark(), since = clock(r.since, ""), reason = el("span", {});
-  address.className = "mono nowrap";
+  const [address, state, weight, active, inactive, fresh, bytesIn, bytesOut, trend, checks, age] = cells;
+  const word = el("span", {}), graph = spark(), since = clock(r.since, ""), reason = el("td", { colspan: String(heads.length) });
+  address.className = "mono address";
   state.append(word);
   trend.append(graph);
-  why.append(since, reason);
-  const root = el("tr", { "data-rs": r.address }, ...cells);
+  age.append(since);
+  // The answer to "why" has the whole width, under its row.
+  const why = el("tr", { class: "why" }, reason);
+  const root = el("tbody", { "data-rs": r.address }, el("tr", {}, ...cells), why);
   return { root, show(r) {
     put(address, r.address + (r.sorry ? " (sorry)" : ""));
     pill(word, r.state);
     mark(root, "data-state", r.state);
     dress(root, r.state === "down" ? "bad" : "");
-    put(weight, r.effective_weight === r.weight ? String(r.weight) : `${r.effective_weight} of ${r.weight}`);
+    put(weight, r.effective_weight === r.weight ? String(r.weight) : `${r.effective_weight} (${r.weight} configured)`);
     put(active, amount(r.active_connections));
     put(inactive, amount(r.inactive_connections));
     put(fresh, amount(r.counters.connections_per_second));
@@ -221,6 +223,7 @@ function serverRow(heads, name, r) {
     reset(since, r.since);
     let text = r.reason || r.checks.map(c => c.last_error).filter(Boolean).join("; ");
     if (r.override) text += (text ? "; " : "") + `${r.override.mode}${r.override.mode === "weight" ? " " + r.override.weight : ""} by ${r.override.by || "somebody"}`;
-    put(reason, text ? (ago(r.since) ? ": " : "") + text : "");
+    put(reason, text);
+    why.hidden = !text;
   } };
 }
