@@ -19,6 +19,8 @@ type Options struct {
 	Forward string
 	Usher   string // path of the program under test
 	Capture bool   // record the front network's packets in front.pcap
+	Third   bool   // a third director, c
+	Visitor bool   // a client on both networks, whatever Forward is
 }
 
 // Lab is a running topology. Close must be called.
@@ -29,6 +31,7 @@ type Lab struct {
 	LAN    *Node // the switches; it has the bridges front and back
 	Client *Node
 	A, B   *Node // the directors
+	C      *Node // the third one; nil without Third
 	Real   []*Node
 
 	prefix    string
@@ -71,8 +74,13 @@ func (l *Lab) Keep() { l.keep = true }
 // Nodes returns every machine of the lab, without the switches.
 func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes[1:]) }
 
-// Directors returns both directors.
-func (l *Lab) Directors() []*Node { return []*Node{l.A, l.B} }
+// Directors returns both directors, or all three.
+func (l *Lab) Directors() []*Node {
+	if l.C == nil {
+		return []*Node{l.A, l.B}
+	}
+	return []*Node{l.A, l.B, l.C}
+}
 
 func (l *Lab) track(p *Process) {
 	l.mu.Lock()

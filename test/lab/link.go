@@ -23,9 +23,9 @@ func (n *Node) bridge(name string) error {
 	return n.up(name)
 }
 
-// plug connects a new interface of the node to a bridge and gives it addresses.
+// Plug connects a new interface of the node to a bridge and gives it addresses.
 // The bridge's port is named NODE-INTERFACE.
-func (l *Lab) plug(n *Node, iface, bridge string, addrs ...string) error {
+func (l *Lab) Plug(n *Node, iface, bridge string, addrs ...string) error {
 	netns, err := os.Open(netnsPath(n.netns))
 	if err != nil {
 		return err

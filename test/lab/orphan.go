@@ -46,8 +46,8 @@ func bury(pids []int) {
 	}
 }
 
-// descendants lists a process's children and theirs.
-func descendants(pid int) []int {
+// Descendants lists a process's children and theirs.
+func Descendants(pid int) []int {
 	var all []int
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	if err != nil {
@@ -60,7 +60,7 @@ func descendants(pid int) []int {
 		}
 		for _, word := range strings.Fields(string(b)) {
 			if child, err := strconv.Atoi(word); err == nil {
-				all = append(append(all, child), descendants(child)...)
+				all = append(append(all, child), Descendants(child)...)
 			}
 		}
 	}

@@ -58,10 +58,22 @@ func (l *Lab) build(ctx context.Context) error {
 	if l.B, err = l.director("b", 3); err != nil {
 		return err
 	}
-	if l.Forward != "" {
+	if l.Third {
+		if l.C, err = l.director("c", 4); err != nil {
+			return err
+		}
+	}
+	if l.Forward != "" || l.Visitor {
 		if l.Client, err = l.client(); err != nil {
 			return err
 		}
+	}
+	if l.Visitor {
+		if err := l.Plug(l.Client, "eth1", "back", "10.1.0.100/16", "fd00:10::100/64"); err != nil {
+			return err
+		}
+	}
+	if l.Forward != "" {
 		for i := range RIPs {
 			n, err := l.realServer(i)
 			if err != nil {
@@ -99,10 +111,10 @@ func (l *Lab) director(name string, host int) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.plug(n, "eth0", "front", fmt.Sprintf("192.168.60.%d/24", host), fmt.Sprintf("fd00:60::%d/64", host)); err != nil {
+	if err := l.Plug(n, "eth0", "front", fmt.Sprintf("192.168.60.%d/24", host), fmt.Sprintf("fd00:60::%d/64", host)); err != nil {
 		return nil, err
 	}
-	if err := l.plug(n, "eth1", "back", fmt.Sprintf("10.1.0.%d/16", host), fmt.Sprintf("fd00:10::%d/64", host)); err != nil {
+	if err := l.Plug(n, "eth1", "back", fmt.Sprintf("10.1.0.%d/16", host), fmt.Sprintf("fd00:10::%d/64", host)); err != nil {
 		return nil, err
 	}
 	return n, set(n, map[string]string{
@@ -122,7 +134,7 @@ func (l *Lab) client() (*Node, error) {
 	for i := range Clients {
 		addrs = append(addrs, ClientAddr(i).String()+"/24")
 	}
-	return n, l.plug(n, "eth0", "front", addrs...)
+	return n, l.Plug(n, "eth0", "front", addrs...)
 }
 
 func (l *Lab) realServer(i int) (*Node, error) {
@@ -130,14 +142,14 @@ func (l *Lab) realServer(i int) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.plug(n, "eth0", "back", RIPs[i].String()+"/16", fmt.Sprintf("fd00:10::%d/64", 11+i)); err != nil {
+	if err := l.Plug(n, "eth0", "back", RIPs[i].String()+"/16", fmt.Sprintf("fd00:10::%d/64", 11+i)); err != nil {
 		return nil, err
 	}
 	switch l.Forward {
 	case "nat":
 		return n, n.defaultRoute(BackVIP)
 	case "dr", "tun":
-		return n, l.plug(n, "eth1", "front", fmt.Sprintf("192.168.60.%d/24", 11+i), fmt.Sprintf("fd00:60::%d/64", 11+i))
+		return n, l.Plug(n, "eth1", "front", fmt.Sprintf("192.168.60.%d/24", 11+i), fmt.Sprintf("fd00:60::%d/64", 11+i))
 	}
 	return n, nil
 }

@@ -188,6 +188,16 @@ func (n *Node) Control(ctx context.Context, path string) ([]byte, error) {
 
 // Ask is Control that waits as long as ctx allows.
 func (n *Node) Ask(ctx context.Context, path string) ([]byte, error) {
+	return n.request(ctx, http.MethodGet, path)
+}
+
+// Post asks the node's usher over its control socket to do something that needs no
+// more words than the path.
+func (n *Node) Post(ctx context.Context, path string) ([]byte, error) {
+	return n.request(ctx, http.MethodPost, path)
+}
+
+func (n *Node) request(ctx context.Context, method, path string) ([]byte, error) {
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -201,7 +211,7 @@ func (n *Node) Ask(ctx context.Context, path string) ([]byte, error) {
 			return d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/usher.sock", dir.Fd()))
 		},
 	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://usher"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://usher"+path, nil)
 	if err != nil {
 		return nil, err
 	}
