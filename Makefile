@@ -25,13 +25,14 @@ export XDG_CACHE_HOME  := $(HOME)/.cache
 
 # Everything but the black-box labs, which measure times and so run alone, and the
 # simulation, which would take too long with the race detector in full.
-UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|sim)')
+UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|sim|chaos)')
 
-.PHONY: help env demo test test-unit test-native test-ipvs setup build package image clean bench-failover bench-director bench-check
+.PHONY: help env demo chaos test test-unit test-native test-ipvs setup build package image clean bench-failover bench-director bench-check
 
 help:
 	@echo "make demo [FORWARD=nat|dr|tun|fullnat]  the main job on a real IPVS kernel, told as it happens"
 	@echo "make test                               every test"
+	@echo "make chaos [SEEDS=N] [SEED=n]           directors whom everything befalls, by seed; an hour for 1000"
 	@echo "make build                              the program, as build/usher"
 	@echo "make test-unit, test-native, test-ipvs  parts of make test: packages, VRRP labs, IPVS labs"
 	@echo "make package                            Debian and RPM packages, in build/packages"
@@ -59,6 +60,16 @@ test-unit:
 # detector would hold every process for a second at its end.
 test-native:
 	GORACE=atexit_sleep_ms=20 CGO_ENABLED=1 $(GO) test -race -count=1 -p=1 -parallel=6 -timeout=25m ./test/lab/... ./test/native/...
+	GORACE=atexit_sleep_ms=20 CGO_ENABLED=1 $(GO) test -race -count=1 -timeout=15m ./test/chaos
+
+# What befalls directors is drawn by seed: SEEDS=1000 runs so many, SEED=17 one of them.
+# WORLDS is how many live side by side.
+SEEDS  ?= 100
+WORLDS ?= 6
+
+chaos: setup
+	GORACE=atexit_sleep_ms=20 CGO_ENABLED=1 $(GO) test -race -v -count=1 -timeout=4h ./test/chaos -run TestSeeds \
+		-args -seeds=$(SEEDS) -worlds=$(WORLDS) $(if $(SEED),-seed=$(SEED))
 
 # Without the race detector: an emulated machine is too slow for it. The demo's
 # stories measure what clients see, and are told one after the other.

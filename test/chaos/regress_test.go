@@ -1,0 +1,47 @@
+package chaos
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// regressions are sequences that found a fault, in worlds with one instance that
+// has what it takes.
+var regressions = []struct {
+	name  string
+	setup func(*Setup, *Instance)
+	steps string
+}{
+	{"a flushed nft ruleset made an instance accept what it shall not", func(_ *Setup, in *Instance) { in.Accept = false },
+		"nft-flushed-twice@a:1+0s"},
+	{"a kernel setting that a virtual MAC needs stayed as somebody set it", func(_ *Setup, in *Instance) { in.VirtualMAC = true },
+		"macvlan-base-settings@a:1+0s macvlan-settings@a:2+0s"},
+	{"a macvlan that was set down stayed down", func(_ *Setup, in *Instance) { in.VirtualMAC = true },
+		"macvlan-down@a:1+0s"},
+	{"a change of bind lost the addresses", func(_ *Setup, in *Instance) { in.VIPs = in.VIPs[:1] },
+		"reload-bind@a:1+0s"},
+	{"each repair added a rule without a priority once more", func(_ *Setup, in *Instance) { in.Rule = true },
+		"vip-removed-again-and-again@a:1+0s"},
+	{"a route in whose place another one came was not put back", func(_ *Setup, in *Instance) { in.Route = true },
+		"route-replaced@a:1+0s"},
+}
+
+// TestRegressions lives through what was wrong once.
+func TestRegressions(t *testing.T) {
+	var all []Story
+	for _, r := range regressions {
+		s := Setup{Directors: 2, Instances: []Instance{{
+			Name: "web", Interface: "eth0", VRID: 51, Version: 3, Priority: [3]int{150, 100}, Advert: 100 * time.Millisecond,
+			VIPs: []VIP{
+				{Prefix: netip.MustParsePrefix("192.168.60.200/32")},
+				{Prefix: netip.MustParsePrefix("fe80::60:200/64")}, {Prefix: netip.MustParsePrefix("fd00:60::200/64")},
+			},
+			Accept: true, Preempt: true,
+		}}}
+		r.setup(&s, &s.Instances[0])
+		all = append(all, Story{Name: r.name, Setup: s, Steps: parse(t, strings.Fields(r.steps)...)})
+	}
+	Tell(t, options(), all)
+}
