@@ -4,14 +4,10 @@
 package snat
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/userdata"
-	"golang.org/x/sys/unix"
 
 	"usher/director"
 )
@@ -31,19 +27,23 @@ type Keeper struct{ mu sync.Mutex }
 // New gives a Keeper. It touches nothing until Keep.
 func New() *Keeper { return &Keeper{} }
 
-// Keep makes rules the whole content of the table; it tells whether it had to
-// change anything. The change is one transaction: at no time is there a part of it.
-// Without rules the table stays, and what it takes for the kernel to go on translating
-// the connections that it has.
+// Keep makes rules the whole content of the table; it tells whether it had to change
+// anything. Only what differs is written, in one transaction where that is less than two
+// thousand elements; in several else, in whose course no packet is marked without its
+// mark's translation. Without rules the table stays, and what it takes for the kernel to
+// go on translating the connections that it has.
 func (k *Keeper) Keep(rules []director.SNATRule) (changed bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	conn, want, there, same, err := look(rules)
-	if err != nil || there && same {
+	conn, f, want, err := look(rules)
+	if err != nil {
 		return false, err
 	}
-	write(conn, want, there)
-	if err := conn.Flush(); err != nil {
+	p := compare(f, want)
+	if p.empty() {
+		return false, nil
+	}
+	if err := write(conn, p, want, f.there); err != nil {
 		return false, fmt.Errorf("snat: write the table %s: %w", Table, err)
 	}
 	return true, nil
@@ -53,8 +53,8 @@ func (k *Keeper) Keep(rules []director.SNATRule) (changed bool, err error) {
 func (k *Keeper) Remove() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	conn, _, there, _, err := look(nil)
-	if err != nil || !there {
+	conn, f, _, err := look(nil)
+	if err != nil || !f.there {
 		return err
 	}
 	conn.DelTable(table())
@@ -69,86 +69,25 @@ func (k *Keeper) Remove() error {
 func (k *Keeper) Same(rules []director.SNATRule) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	_, _, there, same, err := look(rules)
-	return there && same || !there && len(rules) == 0, err
+	_, f, want, err := look(rules)
+	if err != nil || !f.there {
+		return len(rules) == 0, err
+	}
+	return compare(f, want).empty(), nil
 }
 
-// look compares rules with the table.
-func look(rules []director.SNATRule) (conn *nftables.Conn, want []rule, there, same bool, err error) {
+// look reads the table beside what rules ask for.
+func look(rules []director.SNATRule) (conn *nftables.Conn, f found, want ruleset, err error) {
 	if conn, err = nftables.New(); err != nil {
-		return nil, nil, false, false, fmt.Errorf("snat: open nftables: %w", err)
+		return nil, f, want, fmt.Errorf("snat: open nftables: %w", err)
 	}
 	want = build(rules)
-	have, there, err := read(conn)
-	if err != nil {
-		return nil, nil, false, false, fmt.Errorf("snat: read the table %s: %w", Table, err)
+	if f, err = read(conn, want); err != nil {
+		return nil, f, want, fmt.Errorf("snat: read the table %s: %w", Table, err)
 	}
-	return conn, want, there, have == text(want), nil
+	return conn, f, want, nil
 }
 
 func table() *nftables.Table {
 	return &nftables.Table{Family: nftables.TableFamilyINet, Name: Table}
-}
-
-// write queues the transaction that replaces the table.
-func write(conn *nftables.Conn, want []rule, there bool) {
-	t := table()
-	if there {
-		conn.DelTable(t)
-	}
-	conn.AddTable(t)
-	byName := map[string]*nftables.Chain{}
-	for _, c := range chains(t) {
-		byName[c.Name] = conn.AddChain(c)
-	}
-	for _, r := range want {
-		conn.AddRule(&nftables.Rule{
-			Table: t, Chain: byName[r.chain], Exprs: r.exprs,
-			UserData: userdata.AppendString(nil, userdata.TypeComment, r.comment),
-		})
-	}
-}
-
-// strange is how a table reads that lacks a chain or has another.
-const strange = "other chains"
-
-// read gives the table's rules as text gives them, and whether it is there at all.
-func read(conn *nftables.Conn) (have string, there bool, err error) {
-	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
-	if err != nil {
-		return "", false, err
-	}
-	i := slices.IndexFunc(tables, func(t *nftables.Table) bool { return t.Name == Table })
-	if i < 0 {
-		return "", false, nil
-	}
-	t := tables[i]
-	listed, err := conn.ListChainsOfTableFamily(nftables.TableFamilyINet)
-	if err != nil {
-		return "", true, err
-	}
-	listed = slices.DeleteFunc(listed, func(c *nftables.Chain) bool { return c.Table.Name != Table })
-	if len(listed) != len(chains(t)) {
-		return strange, true, nil
-	}
-	var rules []rule
-	for _, want := range chains(t) {
-		if !slices.ContainsFunc(listed, func(c *nftables.Chain) bool { return same(c, want) }) {
-			return strange, true, nil
-		}
-		got, err := conn.GetRules(t, want)
-		if err != nil && !errors.Is(err, unix.ENOENT) {
-			return "", true, err
-		}
-		for _, r := range got {
-			comment, _ := userdata.GetString(r.UserData, userdata.TypeComment)
-			rules = append(rules, rule{chain: want.Name, comment: comment, exprs: r.Exprs})
-		}
-	}
-	return text(rules), true, nil
-}
-
-func same(a, b *nftables.Chain) bool {
-	return a.Name == b.Name && a.Type == b.Type && a.Hooknum != nil && *a.Hooknum == *b.Hooknum &&
-		a.Priority != nil && *a.Priority == *b.Priority
 }

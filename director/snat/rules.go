@@ -1,194 +1,175 @@
 package snat
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
-
-	"usher/director"
 )
 
-// firstMark is the firewall mark of the first pool; each further pool has the
-// next. Marks of services are small numbers that people choose.
-const firstMark uint32 = 0x76000001
-
-// rule is one nftables rule and the comment by which it is known again.
+// rule is one nftables rule; the comment is for people.
 type rule struct {
-	chain   string
 	comment string
 	exprs   []expr.Any
 }
 
-// hold has the kernel go on tracking connections, and so translating those that it has:
-// it does so only while a rule asks for it. No packet carries this mark.
-var hold = rule{chain: postrouting, comment: "for connections of before", exprs: []expr.Any{
-	&expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, equals(binaryutil.NativeEndian.PutUint32(firstMark - 1)), &expr.Masq{},
-}}
+// Registers by the numbers with which the kernel shows them. register is of 128 bits;
+// the others are the 32 bits that follow so many words after its begin.
+const (
+	register uint32 = 1
+	word1    uint32 = unix.NFT_REG32_01
+)
 
-// build gives the rules of the whole table. Services of the same local addresses, and
-// with the same servers to except, share a mark; a service of a firewall mark has its
-// mark already. Where nothing is to be translated any more, what was goes on.
-func build(want []director.SNATRule) []rule {
-	if len(want) == 0 {
-		return []rule{hold}
-	}
-	var before, after []rule
-	marks := map[string]uint32{}
-	for _, w := range want {
-		mark, family := w.Service.Mark, familyOf(w.Service.Is6())
-		if mark == 0 {
-			pool := fmt.Sprintf("%d %v %v", family, w.Pool, w.Except)
-			known := false
-			if mark, known = marks[pool]; !known {
-				mark = firstMark + uint32(len(marks))
-				marks[pool] = mark
-				after = append(after, translate(w, mark, family)...)
-			}
-			before = append(before, rule{
-				chain:   prerouting,
-				comment: fmt.Sprintf("%s mark %#x", w.Service, mark),
-				exprs:   slices.Concat(matchService(w, family), setMark(mark)),
-			})
-			continue
-		}
-		after = append(after, translate(w, mark, family)...)
-	}
-	return slices.Concat(before, after)
+var families = [...]family{
+	{number: unix.NFPROTO_IPV4, digit: "4", address: nftables.TypeIPAddr, offset: 16},
+	{number: unix.NFPROTO_IPV6, digit: "6", address: nftables.TypeIP6Addr, offset: 24},
 }
 
-func familyOf(six bool) byte {
+func familyOf(six bool) *family {
 	if six {
-		return unix.NFPROTO_IPV6
+		return &families[1]
 	}
-	return unix.NFPROTO_IPV4
+	return &families[0]
 }
 
-// equals compares register 1 with data.
-func equals(data []byte) expr.Any { return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data} }
-
-func matchFamily(family byte) []expr.Any {
-	return []expr.Any{&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1}, equals([]byte{family})}
+// behind gives the registers of the two words after an address that is at word (0 or 1).
+func (f *family) behind(word uint32) [2]uint32 {
+	// Register numbers go in steps of 32 bits from NFT_REG32_00 on.
+	next := unix.NFT_REG32_00 + word + f.address.Bytes/4
+	return [2]uint32{shown(next), shown(next + 1)}
 }
 
-// matchService matches what clients send to a service.
-func matchService(w director.SNATRule, family byte) []expr.Any {
-	out := append(matchFamily(family), matchDestination(w.Service.Address)...)
-	out = append(out,
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
-		equals([]byte{byte(w.Service.Protocol)}),
-	)
-	return append(out, matchPort(w.Service.Port)...)
+// shown is a register's number as the kernel shows it: one that begins 128 bits by theirs.
+func shown(word uint32) uint32 {
+	if n := word - unix.NFT_REG32_00; n%4 == 0 {
+		return 1 + n/4
+	}
+	return word
 }
 
-func matchDestination(a netip.Addr) []expr.Any {
-	// Where the destination address is in the header of either family.
-	offset, length := uint32(16), uint32(4)
-	if a.Is6() {
-		offset, length = 24, 16
+// write gives the rules for the sets that there are.
+func (r *ruleset) write() {
+	var before, after []rule
+	for i := range families {
+		f := &families[i]
+		// What a service of every port marks, one of that port marks again.
+		if r.sets[addresses+f.digit] != nil {
+			before = append(before, rule{"services of every port", slices.Concat(f.match(), f.destination(register),
+				[]expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: f.behind(0)[0]}}, lookUp(addresses+f.digit), setMark)})
+		}
+		if r.sets[services+f.digit] != nil {
+			before = append(before, rule{"services", slices.Concat(f.match(), f.destination(register),
+				[]expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: f.behind(0)[0]}, destinationPort(f.behind(0)[1])},
+				lookUp(services+f.digit), setMark)})
+		}
+		after = append(after, r.translations(f)...)
 	}
-	return []expr.Any{
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: length},
-		equals(a.AsSlice()),
+	if len(after) == 0 {
+		r.rules[postrouting] = []rule{hold}
+		return
 	}
+	r.rules[prerouting], r.rules[postrouting] = before, append([]rule{local}, after...)
 }
 
-// matchPort matches the destination port, which is in the same place for every protocol
-// of IPVS; 0 is every port.
-func matchPort(port uint16) []expr.Any {
-	if port == 0 {
-		return nil
+// translations gives the rules that change the source of what is marked.
+func (r *ruleset) translations(f *family) []rule {
+	var rules []rule
+	add := func(comment string, exprs ...[]expr.Any) {
+		rules = append(rules, rule{comment, slices.Concat(append([][]expr.Any{f.match(), {mark}}, exprs...)...)})
 	}
-	return []expr.Any{
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-		equals(binaryutil.BigEndian.PutUint16(port)),
+	if name := exceptHosts + f.digit; r.sets[name] != nil {
+		add("servers that see clients", f.destination(word1), contained(name), leave)
 	}
+	if name := excepted + f.digit; r.sets[name] != nil {
+		add("servers that see clients", f.destination(word1), []expr.Any{destinationPort(f.behind(1)[0])}, contained(name), leave)
+	}
+	if name := masquerade + f.digit; r.sets[name] != nil {
+		add("the director's own address", contained(name), []expr.Any{&expr.Masq{}})
+	}
+	if name := pools + f.digit; r.sets[name] != nil {
+		// The verdict that the map gives is done by looking it up.
+		add("local addresses", []expr.Any{&expr.Lookup{SourceRegister: register, DestRegister: unix.NFT_REG_VERDICT, IsDestRegSet: true, SetName: name}})
+	}
+	return rules
 }
 
-func setMark(mark uint32) []expr.Any {
-	return []expr.Any{
-		&expr.Immediate{Register: 1, Data: binaryutil.NativeEndian.PutUint32(mark)},
-		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1},
-	}
-}
-
-// translate gives the rules that change the source of what carries the mark: one
-// for each part of the pool, which take turns at random. Not of what goes to a server
-// that is excepted. And what still goes to an address of this machine, the VIP, is on
-// its way to a server by dr: of the same service, or from before a reload.
-func translate(w director.SNATRule, mark uint32, family byte) []rule {
-	match := append(matchFamily(family), &expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, equals(binaryutil.NativeEndian.PutUint32(mark)),
-		&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL)})
-	comment := fmt.Sprintf("mark %#x %s", mark, map[byte]string{unix.NFPROTO_IPV4: "ipv4", unix.NFPROTO_IPV6: "ipv6"}[family])
-	var out []rule
-	for _, server := range w.Except {
-		out = append(out, rule{
-			chain: postrouting, comment: fmt.Sprintf("%s not to %s", comment, server),
-			exprs: slices.Concat(match, matchDestination(server.Addr()), matchPort(server.Port()), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}),
-		})
-	}
-	pool := w.Pool
-	if len(pool) == 0 {
-		return append(out, rule{chain: postrouting, comment: comment + " masquerade", exprs: append(match, &expr.Masq{})})
-	}
+// addresses gives the rules that translate to local addresses, each part of them as often
+// as any other, at random.
+func (f *family) addresses(pool []netip.Prefix) []rule {
+	rules := make([]rule, 0, len(pool))
 	for i, p := range pool {
-		exprs := slices.Clone(match)
-		turn := ""
+		var exprs []expr.Any
 		if left := len(pool) - i; left > 1 {
-			turn = fmt.Sprintf(" 1 of %d", left)
-			exprs = append(exprs,
-				&expr.Numgen{Register: 1, Modulus: uint32(left), Type: unix.NFT_NG_RANDOM},
-				equals(binaryutil.NativeEndian.PutUint32(0)))
+			exprs = []expr.Any{&expr.Numgen{Register: register, Modulus: uint32(left), Type: unix.NFT_NG_RANDOM},
+				equals(binaryutil.NativeEndian.PutUint32(0))}
 		}
 		from, to := bounds(p)
-		nat := &expr.NAT{Type: expr.NATTypeSourceNAT, Family: uint32(family), RegAddrMin: 1}
-		exprs = append(exprs, &expr.Immediate{Register: 1, Data: from.AsSlice()})
+		nat := &expr.NAT{Type: expr.NATTypeSourceNAT, Family: uint32(f.number), RegAddrMin: register, RegAddrMax: register}
+		exprs = append(exprs, &expr.Immediate{Register: register, Data: from.AsSlice()})
 		if from != to {
-			exprs = append(exprs, &expr.Immediate{Register: 2, Data: to.AsSlice()})
-			nat.RegAddrMax = 2
+			nat.RegAddrMax = 2 // the next 128 bits
+			exprs = append(exprs, &expr.Immediate{Register: nat.RegAddrMax, Data: to.AsSlice()})
 		}
-		out = append(out, rule{
-			chain:   postrouting,
-			comment: fmt.Sprintf("%s snat %s%s", comment, p, turn),
-			exprs:   append(exprs, nat),
-		})
+		rules = append(rules, rule{p.String(), append(exprs, nat)})
 	}
-	return out
+	return rules
 }
 
-// bounds gives the first and last address of a prefix.
-func bounds(p netip.Prefix) (from, to netip.Addr) {
-	from = p.Masked().Addr()
-	last := from.AsSlice()
-	for i := range last {
-		if host := 8*(i+1) - p.Bits(); host > 0 {
-			last[i] |= byte(1<<min(host, 8) - 1)
-		}
-	}
-	to, _ = netip.AddrFromSlice(last)
-	return from, to
+// match matches the family.
+func (f *family) match() []expr.Any {
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: register}, equals([]byte{f.number})}
 }
 
-// text is what two rule sets are compared by.
-func text(rules []rule) string {
-	var b strings.Builder
-	for _, r := range rules {
-		fmt.Fprintf(&b, "%s: %s (%d)\n", r.chain, r.comment, len(r.exprs))
-	}
-	return b.String()
+// destination loads the destination address.
+func (f *family) destination(to uint32) []expr.Any {
+	return []expr.Any{&expr.Payload{DestRegister: to, Base: expr.PayloadBaseNetworkHeader, Offset: f.offset, Len: f.address.Bytes}}
 }
+
+// destinationPort loads the destination port, which is in the same place for every
+// protocol of IPVS.
+func destinationPort(to uint32) expr.Any {
+	return &expr.Payload{DestRegister: to, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2}
+}
+
+// equals compares the register with data.
+func equals(data []byte) expr.Any {
+	return &expr.Cmp{Op: expr.CmpOpEq, Register: register, Data: data}
+}
+
+// contained matches what a set has.
+func contained(set string) []expr.Any {
+	return []expr.Any{&expr.Lookup{SourceRegister: register, SetName: set}}
+}
+
+// lookUp replaces what is in a register by what a map says of it, and matches nothing where it says nothing.
+func lookUp(set string) []expr.Any {
+	return []expr.Any{&expr.Lookup{SourceRegister: register, DestRegister: register, IsDestRegSet: true, SetName: set}}
+}
+
+var (
+	mark    expr.Any = &expr.Meta{Key: expr.MetaKeyMARK, Register: register}
+	setMark          = []expr.Any{&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: register}}
+	leave            = []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}
+
+	// local leaves alone what still goes to an address of this machine, the VIP: it is on
+	// its way to a server by dr, of the same service, or from before a reload.
+	local = rule{"servers by dr", slices.Concat([]expr.Any{&expr.Fib{Register: register, FlagDADDR: true, ResultADDRTYPE: true},
+		equals(binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL))}, leave)}
+
+	// hold has the kernel go on tracking connections, and so translating those that it
+	// has: it does so only while a rule asks for it.
+	hold = rule{"for connections of before", []expr.Any{mark, equals(binaryutil.NativeEndian.PutUint32(marks)), &expr.Masq{}}}
+)
 
 // chains are the hooks of the table. Packets are marked after connection tracking
 // has seen them (-200) and translated where source addresses are.
 func chains(t *nftables.Table) []*nftables.Chain {
+	accept := nftables.ChainPolicyAccept
 	return []*nftables.Chain{
-		{Name: prerouting, Table: t, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityMangle},
-		{Name: postrouting, Table: t, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource},
+		{Name: prerouting, Table: t, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityMangle, Policy: &accept},
+		{Name: postrouting, Table: t, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource, Policy: &accept},
 	}
 }

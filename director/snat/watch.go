@@ -11,7 +11,8 @@ import (
 )
 
 // Watch calls changed after every change of the table that the kernel tells of,
-// also those that Keep makes, until ctx is done; it then returns nil.
+// also those that Keep makes, until ctx is done; it then returns nil. The first call says
+// that it has begun to listen.
 func (k *Keeper) Watch(ctx context.Context, changed func()) error {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
@@ -24,6 +25,7 @@ func (k *Keeper) Watch(ctx context.Context, changed func()) error {
 	defer context.AfterFunc(ctx, func() {
 		_ = conn.SetReadDeadline(time.Unix(1, 0)) // ends Receive
 	})()
+	changed() // nobody told of what was before
 	for {
 		messages, err := conn.Receive()
 		switch {

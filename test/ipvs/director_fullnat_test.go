@@ -24,7 +24,7 @@ func TestDirectorFullNAT(t *testing.T) {
 		t.Errorf("net.ipv4.vs.conntrack is %s", got)
 	}
 	rules := labtest.Run(t, s.A, "nft", "list", "table", "inet", "usher_fullnat")
-	for _, want := range []string{"192.168.60.200", "tcp dport 9376", "masquerade"} {
+	for _, want := range []string{"192.168.60.200 . tcp . 9376 : ", "masquerade"} {
 		if !strings.Contains(rules, want) {
 			t.Errorf("the rules lack %q:\n%s", want, rules)
 		}
