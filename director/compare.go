@@ -26,7 +26,7 @@ type retiree struct {
 // compare reads the whole table, reports what differs from how it was left, takes
 // a new configuration if there is one, and marks every pool for another look.
 func (d *Director) compare(req *request, now time.Time, events *[]Event) error {
-	have, err := d.options.Kernel.Read()
+	have, err := d.read()
 	if err != nil {
 		return fmt.Errorf("director: read the IPVS table: %w", err)
 	}

@@ -23,9 +23,10 @@ const (
 type loopState struct {
 	configured bool
 	resync     time.Time     // when the whole table is compared next
-	glance     time.Time     // when a single service is looked at next; zero before the first look at all
-	pause      time.Duration // from one glance to the next
-	turn       int           // of the glances
+	table      pace          // of the looks at the table, see glance
+	others     pace          // of those at everything else
+	turn       int           // of the services, where the table is large
+	reading    time.Duration // what it took to read the table
 	poll       time.Time     // when connections of draining servers are counted next; zero for not
 	backoff    time.Duration
 	uncertain  map[ipvs.ServiceKey]bool // what became of an operation is unknown: the shadow may be wrong
@@ -33,6 +34,8 @@ type loopState struct {
 	timed      map[string]bool          // pools that change by themselves
 	owed       *request                 // in the kernel as far as is believed, and not yet compared with it
 	settings   *Settings                // nil until Configure
+	timeouts   ipvs.Timeouts            // as last left
+	daemons    []ipvs.SyncDaemon        // the same
 	syncStop   time.Time                // when the sync daemon of the role before is stopped; zero for none
 	rules      []SNATRule               // as last kept
 	watching   bool                     // the packet filter tells of changes of them
@@ -47,7 +50,6 @@ func (d *Director) Run(ctx context.Context) error {
 	}
 	l := &d.loop
 	l.uncertain, l.reported, l.timed = map[ipvs.ServiceKey]bool{}, map[string]bool{}, map[string]bool{}
-	l.pause = firstGlance
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	defer l.watchers.Wait()
@@ -119,8 +121,10 @@ func (l *loopState) next(d *Director) time.Time {
 		return time.Time{}
 	}
 	at := l.resync
-	if !l.glance.IsZero() && l.backoff == 0 && l.glance.Before(at) {
-		at = l.glance
+	for _, look := range []pace{l.table, l.others} {
+		if !look.at.IsZero() && look.at.Before(at) {
+			at = look.at
+		}
 	}
 	if !l.poll.IsZero() && l.poll.Before(at) {
 		at = l.poll
@@ -157,7 +161,7 @@ func (d *Director) pass() {
 	if set != nil {
 		l.settings = &set.settings
 	}
-	d.glance(now)
+	disturbed := d.glance(now)
 	// Where answers were lost, nothing may be planned on what is only believed.
 	quick := d.takeKnown(req, now)
 	full := !quick && (l.configured && (!now.Before(l.resync) || len(l.uncertain) > 0) || req != nil)
@@ -170,7 +174,7 @@ func (d *Director) pass() {
 	d.step()
 	var errs []error
 	lingered := !l.syncStop.IsZero() && !now.Before(l.syncStop)
-	if full || set != nil || d.takeRoles() || lingered {
+	if full || set != nil || d.takeRoles() || lingered || disturbed {
 		errs = append(errs, d.keepSettings(&events)...)
 		if set != nil {
 			set.answer(errors.Join(errs...))

@@ -40,7 +40,7 @@ func (r *settingRequest) answer(err error) {
 }
 
 // Configure makes s the settings and waits until Run has set them once. They are
-// compared and put right again along with the table.
+// compared and put right again every second.
 func (d *Director) Configure(ctx context.Context, s Settings) error {
 	done := make(chan error, 1)
 	d.mu.Lock()
@@ -94,12 +94,12 @@ func (d *Director) keepSettings(events *[]Event) []error {
 	if s == nil {
 		return nil
 	}
-	sysctls, err := d.keepSysctls(s)
-	timeouts, late := d.keepTimeouts(s)
+	sysctls, err := d.keepSysctls(s, events)
+	timeouts, late := d.keepTimeouts(s, events)
 	d.mu.Lock()
 	d.inForce = slices.Concat(sysctls, timeouts)
 	d.mu.Unlock()
-	errs := []error{err, late, d.keepSync(s, time.Now())}
+	errs := []error{err, late, d.keepSync(s, time.Now(), events)}
 	for _, err := range errs {
 		if err != nil {
 			d.report(err.Error(), Event{Time: time.Now(), Kind: EventError, Reason: err.Error()}, events)
@@ -182,7 +182,7 @@ func (n needs) want(sysctls map[string]string) {
 	}
 }
 
-func (d *Director) keepSysctls(s *Settings) ([]SettingStatus, error) {
+func (d *Director) keepSysctls(s *Settings, events *[]Event) ([]SettingStatus, error) {
 	if d.options.Sysctl == nil {
 		return nil, nil
 	}
@@ -206,7 +206,9 @@ func (d *Director) keepSysctls(s *Settings) ([]SettingStatus, error) {
 		name := status[i].Name
 		if _, is := different[name]; is {
 			var err error
-			status[i].Value, err = d.setSysctl(s, name, status[i].Value, want[name])
+			if status[i].Value, err = d.setSysctl(s, name, status[i].Value, want[name]); err == nil {
+				d.repaired(name, different[name], want[name], events)
+			}
 			errs = append(errs, err)
 		}
 		d.mu.Lock()
@@ -214,6 +216,19 @@ func (d *Director) keepSysctls(s *Settings) ([]SettingStatus, error) {
 		d.mu.Unlock()
 	}
 	return status, errors.Join(append(errs, d.releaseSysctls(want))...)
+}
+
+// repaired tells of a setting that was put right, if it had been left as it is wanted.
+func (d *Director) repaired(name, found, want string, events *[]Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	left := slices.ContainsFunc(d.inForce, func(s SettingStatus) bool { return s.Name == name && s.Value == want && s.Wanted == want })
+	if !left {
+		return
+	}
+	d.stats.DriftRepairs++
+	*events = append(*events, Event{Time: time.Now(), Kind: EventDrift, From: found, To: want,
+		Reason: fmt.Sprintf("%s was set to %s by somebody else; it is %s again", name, found, want)})
 }
 
 // rememberSysctls notes how settings are that are about to be changed, but for those that

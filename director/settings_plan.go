@@ -67,7 +67,7 @@ func (d *Director) sysctlChanges(servers []VirtualServer, s *Settings) []Change 
 // syncChanges compares the synchronisation daemon, whose role is VRRP's to say.
 func (d *Director) syncChanges(s *Settings) ([]Change, error) {
 	d.mu.Lock()
-	ours := d.memory.Sync
+	ours, lingering := d.memory.Sync, d.memory.SyncBefore
 	d.mu.Unlock()
 	if ours == nil && s.Sync == nil {
 		return nil, nil
@@ -97,6 +97,13 @@ func (d *Director) syncChanges(s *Settings) ([]Change, error) {
 		c.Action = ActionAdd
 	case after == "":
 		c.Action = ActionRemove
+	}
+	if s.Sync != nil {
+		for _, r := range running {
+			if (ours == nil || r.Role != ours.Role) && (lingering == nil || r.Role != lingering.Role) {
+				c.Reason = fmt.Sprintf("not while this machine is %s: a %s sync daemon %s runs that usher did not start", r.Role, r.Role, describeSync(r))
+			}
+		}
 	}
 	return []Change{c}, nil
 }

@@ -66,8 +66,9 @@ func (d *Director) wantedSync(s *Settings) *ipvs.SyncDaemon {
 }
 
 // keepSync runs the daemon that the instance's state asks for. The one of the
-// role before lingers beside it. One that somebody else started in that role stays.
-func (d *Director) keepSync(s *Settings, now time.Time) (err error) {
+// role before lingers beside it. One that somebody else started in that role stays, and
+// ours does not run.
+func (d *Director) keepSync(s *Settings, now time.Time, events *[]Event) (err error) {
 	defer func() {
 		if err != nil && !d.loop.syncStop.IsZero() { // not again at once
 			d.loop.syncStop = now.Add(syncLinger)
@@ -78,6 +79,7 @@ func (d *Director) keepSync(s *Settings, now time.Time) (err error) {
 	ours := d.memory.syncs()
 	d.mu.Unlock()
 	if len(ours) == 0 && want == nil {
+		d.foreignSync(nil, nil)
 		return nil
 	}
 	running, err := d.options.Kernel.SyncDaemons()
@@ -106,6 +108,7 @@ func (d *Director) keepSync(s *Settings, now time.Time) (err error) {
 		d.loop.syncStop = time.Time{}
 	}
 	start := want != nil && !is(want.Role)
+	stopped := start && slices.Contains(ours, *want) // by somebody else
 	if start {
 		current = want
 	}
@@ -115,14 +118,45 @@ func (d *Director) keepSync(s *Settings, now time.Time) (err error) {
 		d.persist()
 	}
 	d.mu.Unlock()
-	if !start {
-		return nil
+	if start {
+		if err := d.options.Kernel.StartSync(*want); err != nil {
+			return fmt.Errorf("director: start the %s sync daemon on %s: %w%s", want.Role, want.Interface, err, d.syncHint(err))
+		}
+		d.log.Info("sync daemon", "role", strings.ToLower(want.Role.String()), "interface", want.Interface)
+		if stopped {
+			d.mu.Lock()
+			d.stats.DriftRepairs++
+			d.mu.Unlock()
+			*events = append(*events, Event{Time: now, Kind: EventDrift,
+				Reason: fmt.Sprintf("the %s sync daemon %s was stopped by somebody else; it runs again", want.Role, describeSync(*want))})
+		}
+		// The kernel reads back more than it was given.
+		if running, err = d.options.Kernel.SyncDaemons(); err != nil {
+			return fmt.Errorf("director: read the sync daemons: %w", err)
+		}
 	}
-	if err := d.options.Kernel.StartSync(*want); err != nil {
-		return fmt.Errorf("director: start the %s sync daemon on %s: %w%s", want.Role, want.Interface, err, d.syncHint(err))
-	}
-	d.log.Info("sync daemon", "role", strings.ToLower(want.Role.String()), "interface", want.Interface)
+	d.loop.daemons = running
+	d.foreignSync(want, current)
 	return nil
+}
+
+// foreignSync notes the daemon of somebody else that keeps ours from running.
+func (d *Director) foreignSync(want, current *ipvs.SyncDaemon) {
+	foreign := ""
+	if want != nil && current == nil {
+		for _, r := range d.loop.daemons {
+			if r.Role == want.Role {
+				foreign = fmt.Sprintf("a %s sync daemon %s runs that usher did not start, so its own %s does not: connections are not synchronised as configured; "+
+					"end it with `ipvsadm --stop-daemon %s`, or take ipvs.sync out of the configuration",
+					r.Role, describeSync(r), describeSync(*want), r.Role)
+			}
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if foreign != d.foreign.Text {
+		d.foreign = Warning{Kind: "sync_daemon", Text: foreign, Since: time.Now()}
+	}
 }
 
 // syncHint explains what the kernel's errno alone does not say.

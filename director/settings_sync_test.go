@@ -96,7 +96,7 @@ func TestSyncDaemonFollowsTheInstance(t *testing.T) {
 				if err := k.StopSync(ipvs.SyncDaemon{Role: ipvs.SyncMaster}); err != nil {
 					t.Error(err)
 				}
-				time.Sleep(director.DefaultResync + time.Second)
+				time.Sleep(time.Second)
 				roles(ipvs.SyncMaster)
 				d.SetActive("web", false)
 				roles(ipvs.SyncMaster, ipvs.SyncBackup)

@@ -99,7 +99,8 @@ func TestSettingsAreSetAndPutBack(t *testing.T) {
 			if err := s.Set("net.ipv4.ip_forward", "0"); err != nil {
 				t.Error(err)
 			}
-			time.Sleep(director.DefaultResync + time.Second)
+			time.Sleep(time.Second)
+			synctest.Wait()
 			if got, _ := s.Get("net.ipv4.ip_forward"); got != "1" {
 				t.Errorf("ip_forward is %s after somebody's change", got)
 			}

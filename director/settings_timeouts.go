@@ -24,7 +24,7 @@ func (s *Settings) timeouts(have ipvs.Timeouts) ipvs.Timeouts {
 
 // keepTimeouts sets the timeouts that the settings give, and puts back those that
 // they no longer give. It gives how those stand that usher looks after.
-func (d *Director) keepTimeouts(s *Settings) ([]SettingStatus, error) {
+func (d *Director) keepTimeouts(s *Settings, events *[]Event) ([]SettingStatus, error) {
 	d.mu.Lock()
 	before := d.memory.Timeouts
 	d.mu.Unlock()
@@ -50,9 +50,15 @@ func (d *Director) keepTimeouts(s *Settings) ([]SettingStatus, error) {
 		if err = d.options.Kernel.SetTimeouts(want); err != nil {
 			err = fmt.Errorf("director: set the IPVS timeouts: %w", err)
 		} else {
+			for _, n := range timeoutNames {
+				if found, to := n.of(have), n.of(want); found != to {
+					d.repaired(n.name, inSeconds(found), inSeconds(to), events)
+				}
+			}
 			have = want
 		}
 	}
+	d.loop.timeouts = have
 	return timeoutStatus(have, want, before), err
 }
 

@@ -30,6 +30,11 @@ func (d *Director) settle(full bool, failure error, events *[]Event) {
 		d.stats.LastPass = now
 	}
 	d.mu.Unlock()
+	for _, look := range []*pace{&l.table, &l.others} {
+		if look.at.IsZero() {
+			look.begin(now)
+		}
+	}
 	switch {
 	case failure != nil:
 		if l.backoff == 0 && surprising(failure) {
@@ -41,7 +46,8 @@ func (d *Director) settle(full bool, failure error, events *[]Event) {
 		d.retryLater()
 	case full:
 		l.backoff = 0
-		l.resync, l.glance = now.Add(d.options.Resync), now.Add(l.pause)
+		l.resync = now.Add(d.options.Resync)
+		l.table.begin(now)
 		clear(l.reported)
 	}
 }

@@ -30,8 +30,8 @@ type SNAT interface {
 	Keep(rules []SNATRule) (changed bool, err error)
 	// Remove removes the place altogether.
 	Remove() error
-	// Watch calls changed, which does not block, after every change of the rules by
-	// anybody, until ctx is done.
+	// Watch calls changed, which does not block, once it listens and after every change
+	// of the rules by anybody, until ctx is done.
 	Watch(ctx context.Context, changed func()) error
 }
 
@@ -135,16 +135,33 @@ func (d *Director) watchSNAT(ctx context.Context) {
 	}
 	l.watching = true
 	l.watchers.Go(func() {
-		err := d.options.SNAT.Watch(ctx, func() {
-			d.mu.Lock()
-			d.filtered = true
-			d.mu.Unlock()
-			d.wake()
-		})
-		if err != nil {
-			d.log.Warn("changes of the fullnat rules are noticed only when the whole table is compared", "error", err)
+		told := ""
+		for {
+			err := d.options.SNAT.Watch(ctx, d.filterChanged)
+			if ctx.Err() != nil {
+				return
+			}
+			if text := fmt.Sprint(err); text != told {
+				told = text
+				d.log.Warn("the kernel does not tell of changes of the fullnat rules, they are compared every second", "error", err)
+			}
+			// What nobody tells of is looked at.
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(firstGlance):
+				d.filterChanged()
+			}
 		}
 	})
+}
+
+// filterChanged has Run compare the fullnat rules.
+func (d *Director) filterChanged() {
+	d.mu.Lock()
+	d.filtered = true
+	d.mu.Unlock()
+	d.wake()
 }
 
 // takeFiltered tells whether the packet filter told of a change.

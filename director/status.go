@@ -71,3 +71,10 @@ type Event struct {
 	From, To      string
 	Reason        string
 }
+
+// Warning is something that stays as it is until a person does something about it.
+type Warning struct {
+	Kind  string // sync_daemon
+	Text  string // what is so, and what to do
+	Since time.Time
+}

@@ -86,6 +86,17 @@ func (d *Director) Status() []VirtualServerStatus {
 	return out
 }
 
+// Warnings gives what stays as it is until a person does something about it. It asks the
+// kernel nothing.
+func (d *Director) Warnings() []Warning {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.foreign.Text == "" {
+		return nil
+	}
+	return []Warning{d.foreign}
+}
+
 // Connections gives how many connections each virtual server has had so far. It
 // costs much less than Status.
 func (d *Director) Connections() (map[string]uint64, error) {

@@ -262,6 +262,8 @@ func (f *fakeDirector) Stats() director.Stats {
 	return director.Stats{Busy: f.busy}
 }
 
+func (f *fakeDirector) Warnings() []director.Warning { return nil }
+
 func (f *fakeDirector) Settings() []director.SettingStatus {
 	return []director.SettingStatus{{Name: "net.ipv4.vs.conntrack", Value: "1", Before: "0"}}
 }

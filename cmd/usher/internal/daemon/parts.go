@@ -45,6 +45,7 @@ type Director interface {
 	Quorum(virtualServer string) (up bool, reason string, known bool)
 	Stats() director.Stats
 	Settings() []director.SettingStatus
+	Warnings() []director.Warning
 	// Unanswered counts connections that were begun and never answered.
 	Unanswered() (map[healthcheck.ID]int, error)
 	plan.Planner

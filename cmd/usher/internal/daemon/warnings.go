@@ -58,6 +58,9 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 			}
 		}
 	}
+	for _, w := range d.directorWarnings() {
+		add(events.Warning, w.Kind, "", w.Text, w.Since)
+	}
 	if c != nil {
 		for name, a := range c.Unclaimed() {
 			add(events.Warning, "unclaimed", name, conf.UnclaimedText(a), s.Started)
@@ -85,6 +88,17 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 		return cmp.Or(b.Since.Compare(a.Since), strings.Compare(a.Kind+a.Subject, b.Kind+b.Subject))
 	})
 	return all
+}
+
+// directorWarnings are what the director says of itself.
+func (d *Daemon) directorWarnings() []director.Warning {
+	d.mu.Lock()
+	dir := d.director
+	d.mu.Unlock()
+	if dir == nil {
+		return nil
+	}
+	return dir.Warnings()
 }
 
 // rememberedKinds are events that leave no state behind by which they would show.
