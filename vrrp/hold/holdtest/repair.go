@@ -133,3 +133,45 @@ func renamedWhileHeld(t *testing.T, w World) {
 	})
 	w.AddLink(t)
 }
+
+// outlivesPredecessor: a process that was started again finds what the one before it
+// is only about to remove, and takes it for its own. Once that is gone it is made again,
+// with all that is on it.
+func outlivesPredecessor(t *testing.T, w World) {
+	c := full(w)
+	before := manage(t, w, c)
+	before.Set("web", true)
+	eventually(t, "held by the one before", func() bool { return before.Held("web") })
+	m := manage(t, w, c)
+	eventually(t, "known to the next", func() bool { return len(standingOf(w, c)) == countInPlace(t, w, standingOf(w, c)) })
+	m.Set("web", true)
+	eventually(t, "held by the next", func() bool { return m.Held("web") })
+	before.stop()
+	all := append(standingOf(w, c), hold.Up{Link: vrrp.VirtualDevice(c, false)},
+		hold.Address{Link: vrrp.VirtualDevice(c, false), Prefix: netip.MustParsePrefix(both[0])},
+		hold.Address{Link: vrrp.VirtualDevice(c, true), Prefix: netip.MustParsePrefix(both[1])})
+	eventually(t, "whole again", func() bool { return countInPlace(t, w, all) == len(all) && m.Held("web") })
+}
+
+// standingOf is what an instance with a virtual MAC holds while backup, too.
+func standingOf(w World, c vrrp.Config) []hold.Object {
+	return []hold.Object{
+		hold.Macvlan{Name: vrrp.VirtualDevice(c, false), Parent: w.Link, MAC: [6]byte{0, 0, 0x5e, 0, 1, 51}},
+		hold.Macvlan{Name: vrrp.VirtualDevice(c, true), Parent: w.Link, MAC: [6]byte{0, 0, 0x5e, 0, 2, 51}},
+		hold.Drop{Instance: "web", Addresses: "192.0.2.1 2001:db8::1"},
+	}
+}
+
+func countInPlace(t *testing.T, w World, objects []hold.Object) (n int) {
+	t.Helper()
+	seen, err := w.Kernel.Look(objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range seen {
+		if s == hold.InPlace {
+			n++
+		}
+	}
+	return n
+}
