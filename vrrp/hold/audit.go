@@ -48,13 +48,14 @@ func (m *Manager) audit(ctx context.Context) {
 func (m *Manager) compare() error {
 	var objects []Object
 	var owners []*keeper
+	var foreign []bool
 	for _, k := range m.all() {
 		claims := k.claims.Load()
 		if claims == nil {
 			continue
 		}
-		for _, o := range *claims {
-			objects, owners = append(objects, o), append(owners, k)
+		for _, c := range *claims {
+			objects, foreign, owners = append(objects, c.object), append(foreign, c.foreign), append(owners, k)
 		}
 	}
 	if len(objects) == 0 {
@@ -65,17 +66,33 @@ func (m *Manager) compare() error {
 		return err
 	}
 	for i, s := range seen {
-		if s == Absent || s == Differs {
+		if s.wrong(objects[i], foreign[i]) {
 			owners[i].missing(objects[i].String() + " " + s.fault())
 		}
 	}
 	return nil
 }
 
+// claim is an object that an instance holds, somebody else's perhaps.
+type claim struct {
+	object  Object
+	foreign bool
+}
+
+// wrong says whether an object is not as it shall be. A route of usher's can be
+// replaced; of an address old kernels do not say whose it is.
+func (s Sight) wrong(o Object, foreign bool) bool {
+	_, route := o.(Route)
+	return s == Absent || s == Differs || s == Foreign && route && !foreign
+}
+
 // fault says in words what is wrong with what was seen.
 func (s Sight) fault() string {
-	if s == Differs {
+	switch s {
+	case Differs:
 		return "was changed"
+	case Foreign:
+		return "was replaced"
 	}
 	return "was gone"
 }
@@ -86,10 +103,10 @@ func (k *keeper) publish() {
 		return
 	}
 	k.work.moved = false
-	claims := make([]Object, 0, len(k.work.order))
+	claims := make([]claim, 0, len(k.work.order))
 	for _, id := range k.work.order {
 		if t := k.work.have[id]; t != nil && !t.lost {
-			claims = append(claims, t.object)
+			claims = append(claims, claim{t.object, t.foreign})
 		}
 	}
 	k.claims.Store(&claims)
@@ -112,8 +129,7 @@ func (k *keeper) check(objects []Object) (wrong bool) {
 		return false // the audit, which asks the same, tells it
 	}
 	for i, s := range seen {
-		if s == Absent || s == Differs {
-			t := k.work.have[known[i].Identity()]
+		if t := k.work.have[known[i].Identity()]; s.wrong(known[i], t.foreign) {
 			t.lost, t.changed, t.told = true, s == Differs, s.fault()
 			k.work.moved, wrong = true, true
 		}

@@ -28,7 +28,7 @@ type keeper struct {
 	wish  wish
 	doubt doubt
 
-	claims atomic.Pointer[[]Object] // what the kernel has of it, as far as it knows
+	claims atomic.Pointer[[]claim] // what the kernel has of it, as far as it knows
 
 	turn sync.Mutex // for what follows; held while the kernel is spoken to
 	open bool       // it may work: no predecessor holds anything any more, and it has not ended

@@ -104,7 +104,7 @@ func (v *view) seeLocalRoute(r hold.LocalRoute) (hold.Sight, error) {
 	if !there {
 		return hold.Absent, nil
 	}
-	all, err := v.table(fib{r.Address.Is6(), unix.RT_TABLE_LOCAL})
+	all, err := v.table(fib{v6: r.Address.Is6(), table: unix.RT_TABLE_LOCAL})
 	if err != nil {
 		return hold.Absent, err
 	}
@@ -121,7 +121,13 @@ func (v *view) seeLocalRoute(r hold.LocalRoute) (hold.Sight, error) {
 		}
 		return hold.Differs, nil
 	}
-	return hold.Absent, nil
+	others, err := v.table(fib{v6: r.Address.Is6(), table: unix.RT_TABLE_LOCAL, all: true})
+	for _, have := range others[netip.PrefixFrom(r.Address, r.Address.BitLen())] {
+		if have.v6 && have.metric == defaultMetric6 && have.protocol != mark {
+			return hold.Foreign, err // IPv6 takes no second one
+		}
+	}
+	return hold.Absent, err
 }
 
 // answers says whether an interface answers for an address by proxy.
@@ -142,7 +148,7 @@ func (v *view) answers(p proxied) (bool, error) {
 }
 
 func (v *view) seeRoute(r hold.Route) (hold.Sight, error) {
-	all, err := v.table(fib{r.To.Addr().Is6(), r.Table})
+	all, err := v.table(fib{v6: r.To.Addr().Is6(), table: r.Table})
 	if err != nil {
 		return hold.Absent, err
 	}
@@ -159,7 +165,16 @@ func (v *view) seeRoute(r hold.Route) (hold.Sight, error) {
 			seen = hold.Differs
 		}
 	}
-	return seen, nil
+	if seen != hold.Absent {
+		return seen, nil
+	}
+	others, err := v.table(fib{v6: want.v6, table: r.Table, all: true})
+	for _, have := range others[r.To] {
+		if have.metric == want.metric && have.protocol != mark {
+			return hold.Foreign, err
+		}
+	}
+	return hold.Absent, err
 }
 
 func (v *view) table(t fib) (routes, error) {
@@ -180,13 +195,17 @@ func (v *view) seeRule(r hold.Rule) (hold.Sight, error) {
 		}
 		v.rules[r.V6] = all
 	}
-	want := ruleOf(r)
+	want, seen := ruleOf(r), hold.Absent
 	for _, have := range all {
-		if sameRule(&have, want) {
+		switch {
+		case !sameRule(&have, want):
+		case have.Protocol == mark:
 			return hold.InPlace, nil
+		default:
+			seen = hold.Foreign
 		}
 	}
-	return hold.Absent, nil
+	return seen, nil
 }
 
 // seeSetting compares a setting, which is in place where it has the value, for

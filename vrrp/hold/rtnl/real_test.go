@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -245,4 +246,75 @@ func TestThousandAddresses(t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("all removed after %v", time.Since(start))
+}
+
+// TestRouteReplaced: a route that somebody replaces by one of his own is put back; one
+// that was there before is left alone.
+func TestRouteReplaced(t *testing.T) {
+	pair(t)
+	c := vrrp.Config{
+		Name: "web", Interface: "u0", Accept: true,
+		Addresses: []vrrp.Address{{Prefix: netip.MustParsePrefix("192.0.2.1/32")}},
+		Routes: []vrrp.Route{
+			{To: netip.MustParsePrefix("198.51.100.0/24"), Interface: "u0", Table: 151},
+			{To: netip.MustParsePrefix("2001:db8:1::/48"), Interface: "u0", Table: 151},
+			{To: netip.MustParsePrefix("203.0.113.0/24"), Interface: "u0", Table: 151},
+		},
+	}
+	run := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %q: %v: %s", args, err, out)
+		}
+	}
+	run("route", "add", "203.0.113.0/24", "dev", "p0", "table", "151")
+	k := open(t)
+	events := make(chan vrrp.Event, 100)
+	m := hold.New(hold.Options{Kernel: k, Events: func(e vrrp.Event) { events <- e }})
+	if err := m.Configure(c); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	m.Set("web", true)
+	routes := []hold.Object{
+		hold.Route{To: c.Routes[0].To, Link: "u0", Table: 151, Type: "unicast"}, hold.Route{To: c.Routes[1].To, Link: "u0", Table: 151, Type: "unicast"},
+		hold.Route{To: c.Routes[2].To, Link: "u0", Table: 151, Type: "unicast"},
+	}
+	want := []hold.Sight{hold.InPlace, hold.InPlace, hold.Foreign}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	whole := func() {
+		t.Helper()
+		limit := time.Now().Add(30 * time.Second)
+		for {
+			seen, err := k.Look(routes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Equal(seen, want) && m.Held("web") {
+				return
+			}
+			if time.Now().After(limit) {
+				t.Fatalf("seen as %v, held %v", seen, m.Held("web"))
+			}
+			<-tick.C
+		}
+	}
+	whole()
+	for _, to := range []string{"198.51.100.0/24", "2001:db8:1::/48"} {
+		run("route", "replace", "unreachable", to, "table", "151")
+		whole()
+		if e := <-events; e.Kind != vrrp.EventAddressRepaired {
+			t.Errorf("event %+v", e)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if seen, err := k.Look(routes); err != nil || !slices.Equal(seen, []hold.Sight{hold.Absent, hold.Absent, hold.Foreign}) {
+		t.Errorf("at the end seen as %v, %v", seen, err)
+	}
 }

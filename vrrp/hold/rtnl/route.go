@@ -67,7 +67,14 @@ func (k *Kernel) addRoute(r hold.Route) error {
 	if err != nil {
 		return err
 	}
-	if err = k.handle.RouteAdd(route); err == nil && r.Link != "" {
+	err = k.handle.RouteAdd(route)
+	if _, known := k.placeOf(r, false); known && errors.Is(err, fs.ErrExist) {
+		// It was ours. Where it is somebody else's by now, that has replaced it.
+		if seen, e := k.Look([]hold.Object{r}); e == nil && seen[0] == hold.Foreign {
+			err = k.handle.RouteReplace(route)
+		}
+	}
+	if err == nil {
 		k.place(r, route.LinkIndex)
 	}
 	return err

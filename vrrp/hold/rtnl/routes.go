@@ -13,13 +13,14 @@ import (
 	"usher/vrrp/hold"
 )
 
-// fib is one routing table of a family.
+// fib is one routing table of a family: what is usher's in it, or all.
 type fib struct {
 	v6    bool
 	table int
+	all   bool
 }
 
-// routes are those of a table that are usher's, by where they lead.
+// routes are those of a table, by where they lead.
 type routes map[netip.Prefix][]route
 
 // route is what matters of a route.
@@ -28,6 +29,7 @@ type route struct {
 	index, metric, mtu, scope int
 	kind                      int
 	v6                        bool
+	protocol                  int
 }
 
 // key is what the kernel tells routes to one destination apart by.
@@ -59,7 +61,7 @@ const defaultMetric6 = 1024
 
 // wantRoute is a route as the kernel tells of it.
 func (k *Kernel) wantRoute(r hold.Route, all links) (route, error) {
-	out := route{via: r.Via, source: r.Source, metric: r.Metric, mtu: r.MTU, kind: routeTypes[r.Type], v6: r.To.Addr().Is6()}
+	out := route{via: r.Via, source: r.Source, metric: r.Metric, mtu: r.MTU, kind: routeTypes[r.Type], v6: r.To.Addr().Is6(), protocol: mark}
 	if r.Link != "" {
 		l, there := all.byName[r.Link]
 		if !there {
@@ -78,12 +80,16 @@ func (k *Kernel) wantRoute(r hold.Route, all links) (route, error) {
 	return out, err
 }
 
-// readRoutes reads usher's routes of one table. The kernel filters where it can: a
-// router may have a million others.
+// readRoutes reads the routes of one table. The kernel filters where it can: a router
+// may have a million others than usher's.
 func (k *Kernel) readRoutes(t fib) (routes, error) {
 	family := unix.AF_INET
 	if t.v6 {
 		family = unix.AF_INET6
+	}
+	protocol := uint8(mark)
+	if t.all {
+		protocol = unix.RTPROT_UNSPEC
 	}
 	msgs, err := dump.Read(func() ([][]byte, error) {
 		s, err := nl.Subscribe(unix.NETLINK_ROUTE) // to nothing: it is a plain socket
@@ -94,7 +100,7 @@ func (k *Kernel) readRoutes(t fib) (routes, error) {
 		_ = unix.SetsockoptInt(s.GetFd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1) // kernels before 4.20 give all
 		req := nl.NewNetlinkRequest(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
 		req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: s}}
-		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family), Protocol: mark}})
+		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family), Protocol: protocol}})
 		req.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(uint32(t.table))))
 		return req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWROUTE)
 	})
@@ -106,24 +112,24 @@ func (k *Kernel) readRoutes(t fib) (routes, error) {
 	}
 	all := routes{}
 	for _, m := range msgs {
-		if to, table, r, ok := parseRoute(m); ok && table == t.table {
+		if to, table, r, ok := parseRoute(m); ok && table == t.table && (t.all || r.protocol == mark) {
 			all[to] = append(all[to], r)
 		}
 	}
 	return all, nil
 }
 
-// parseRoute reads a message about a route; ok is false for one that is not usher's.
+// parseRoute reads a message about a route.
 func parseRoute(m []byte) (to netip.Prefix, table int, r route, ok bool) {
 	if len(m) < unix.SizeofRtMsg {
 		return to, 0, r, false
 	}
 	msg := nl.DeserializeRtMsg(m)
 	attrs, err := nl.ParseRouteAttr(m[unix.SizeofRtMsg:])
-	if err != nil || msg.Protocol != mark {
+	if err != nil {
 		return to, 0, r, false
 	}
-	r = route{kind: int(msg.Type), scope: int(msg.Scope), v6: msg.Family == unix.AF_INET6}
+	r = route{kind: int(msg.Type), scope: int(msg.Scope), v6: msg.Family == unix.AF_INET6, protocol: int(msg.Protocol)}
 	table = int(msg.Table)
 	dst := netip.IPv4Unspecified()
 	if r.v6 {

@@ -35,15 +35,9 @@ func ruleOf(r hold.Rule) *netlink.Rule {
 	return out
 }
 
-// readRules reads the rules of a family that are usher's.
-func (k *Kernel) readRules(v6 bool) (ours []netlink.Rule, err error) {
-	all, err := dump.Read(func() ([]netlink.Rule, error) { return k.handle.RuleList(ruleOf(hold.Rule{V6: v6}).Family) })
-	for _, r := range all {
-		if r.Protocol == mark {
-			ours = append(ours, r)
-		}
-	}
-	return ours, err
+// readRules reads the rules of a family.
+func (k *Kernel) readRules(v6 bool) ([]netlink.Rule, error) {
+	return dump.Read(func() ([]netlink.Rule, error) { return k.handle.RuleList(ruleOf(hold.Rule{V6: v6}).Family) })
 }
 
 // sameRule says whether a rule that is there is the one that is wanted. One without a
@@ -107,7 +101,7 @@ func (k *Kernel) removeRule(r hold.Rule) error {
 func (k *Kernel) findRule(r hold.Rule) (found []netlink.Rule, err error) {
 	all, err := k.readRules(r.V6)
 	for _, have := range all {
-		if sameRule(&have, ruleOf(r)) {
+		if have.Protocol == mark && sameRule(&have, ruleOf(r)) {
 			found = append(found, have)
 		}
 	}
