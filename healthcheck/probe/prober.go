@@ -125,7 +125,7 @@ func find(t healthcheck.Type) healthcheck.Func {
 	case healthcheck.TypeGRPC:
 		return grpc
 	case healthcheck.TypeMySQL:
-		return login(mysql)
+		return login(mysqlLogin)
 	case healthcheck.TypePostgres:
 		return login(postgres)
 	case healthcheck.TypeRedis:

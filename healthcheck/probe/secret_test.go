@@ -82,7 +82,7 @@ func TestNoSecretInAResult(t *testing.T) {
 		{"mysql, error", database(healthcheck.TypeMySQL, healthcheck.Database{User: "probe", Password: fromFile}), packet(0, "\xff\x15\x04#28000no "+secret)},
 		{"mysql, nonsense", database(healthcheck.TypeMySQL, healthcheck.Database{User: "probe", Password: fromEnvironment}), packet(0, secret)},
 		{"mysql, answer to the login", database(healthcheck.TypeMySQL, healthcheck.Database{User: "probe", Password: fromFile}),
-			packet(0, "\x0a8.0\x00\x01\x00\x00\x00saltsalt\x00\xff\xf7") + packet(2, "?"+secret)},
+			packet(0, "\x0a8.0\x00\x01\x00\x00\x00saltsalt\x00\xff\xf7\x2d\x02\x00\xff\xdf\x15"+strings.Repeat("\x00", 10)+"saltsaltsalt\x00") + packet(2, "?"+secret)},
 		{"postgres, error", database(healthcheck.TypePostgres, healthcheck.Database{User: "probe", Password: fromFile}), postgresError("no " + secret)},
 		{"postgres, error that is cut off", database(healthcheck.TypePostgres, healthcheck.Database{User: "probe", Password: fromEnvironment}), postgresError(edge + secret)},
 		{"postgres, a way to log in", database(healthcheck.TypePostgres, healthcheck.Database{User: "probe", Password: fromFile}),

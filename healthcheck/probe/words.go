@@ -62,13 +62,20 @@ func judgedLate(r healthcheck.Result, lost bool) healthcheck.Result {
 
 // judgement is an error that is already in a person's words.
 type judgement struct {
-	text string
-	mine bool // the mistake is on this machine
+	text  string
+	mine  bool  // the mistake is on this machine
+	cause error // that it tells of; nil for none
 }
 
 func (j *judgement) Error() string { return j.text }
 
-func judge(format string, args ...any) error { return &judgement{text: fmt.Sprintf(format, args...)} }
+func (j *judgement) Unwrap() error { return j.cause }
+
+// judge makes one; %w tells of its cause.
+func judge(format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	return &judgement{text: err.Error(), cause: errors.Unwrap(err)}
+}
 
 // mine is an error of this machine, as a file that cannot be read.
 func mine(format string, args ...any) error {
