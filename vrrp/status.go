@@ -64,12 +64,13 @@ type Status struct {
 	Leaving           bool       `json:"leaving,omitempty"` // active, but only until a successor is heard
 	// NobodyActiveSince is when an active router was last known, where this one is not
 	// and has heard none for Active_Down_Interval: nobody is known to hold the addresses.
-	NobodyActiveSince *time.Time   `json:"nobody_active_since,omitempty"`
-	Transitions       uint64       `json:"transitions"`
-	Since             time.Time    `json:"since"`
-	SplitBrain        *SplitBrain  `json:"split_brain,omitempty"`
-	Tracks            []TrackState `json:"tracks,omitempty"`
-	Stats             Stats        `json:"stats"`
+	NobodyActiveSince *time.Time     `json:"nobody_active_since,omitempty"`
+	Transitions       uint64         `json:"transitions"`
+	Since             time.Time      `json:"since"`
+	SplitBrain        *SplitBrain    `json:"split_brain,omitempty"`
+	Tracks            []TrackState   `json:"tracks,omitempty"`
+	Disagreements     []Disagreement `json:"disagreements,omitempty"`
+	Stats             Stats          `json:"stats"`
 }
 
 // SplitBrain is another active router heard while this one is active.
@@ -77,6 +78,15 @@ type SplitBrain struct {
 	Address  netip.Addr `json:"address"`
 	Priority uint8      `json:"priority"` // 0 where it was not heard before it gave way
 	Since    time.Time  `json:"since"`
+}
+
+// Disagreement is what another router of this virtual router does otherwise: its
+// adverts are discarded, so that both take themselves for the only one.
+type Disagreement struct {
+	Peer   netip.Addr `json:"peer"`
+	Reason Discard    `json:"reason"`
+	Text   string     `json:"text"` // who, what differs, and what to change
+	Since  time.Time  `json:"since"`
 }
 
 // TrackState is the present say of one track.
@@ -135,6 +145,8 @@ const (
 	EventAddressFailed   EventKind = "address_failed"   // an address could not be held
 	EventWitness         EventKind = "witness"          // a takeover was withheld: this router seems cut off
 	EventDiscard         EventKind = "discard"          // a packet was discarded (at most once a minute per sender and reason)
+	EventDisagreement    EventKind = "disagreement"     // adverts of this virtual router are discarded: another router is configured otherwise
+	EventDisagreementEnd EventKind = "disagreement_end" // and none have been for a while
 	EventMismatch        EventKind = "address_mismatch" // a peer advertises other addresses
 	EventLate            EventKind = "late"             // the process was stalled past its own deadline
 	EventSend            EventKind = "send_failed"      // an advertisement could not be sent (at most once a minute per destination)

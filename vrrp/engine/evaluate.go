@@ -194,8 +194,8 @@ func (e *Engine) Sockets() []Socket {
 	for _, in := range e.instances {
 		for _, f := range in.families {
 			var groups []netip.Addr
-			if in.cfg.Unicast == nil {
-				groups = append(groups, f.group)
+			if !in.cfg.Unbound() {
+				groups = append(groups, f.group) // in unicast mode, to find out who multicasts by mistake
 			}
 			out = addSocket(out, Socket{Interface: f.device.Name, Index: f.device.Index, V6: f.v6, Groups: groups})
 			if f.macvlan.Up {

@@ -39,6 +39,8 @@ type instance struct {
 	activeInterval time.Duration        // likewise
 	claim          vrrp.NewActiveReason // for which the machine is made active
 
+	disagreements []*disagreement
+
 	split     *contest
 	strangers []netip.Addr // active before this router began to leave: no successors
 	announced time.Time    // the last announcement after a contest

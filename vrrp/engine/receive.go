@@ -29,6 +29,7 @@ func (e *Engine) Receive(now time.Time, msg Incoming) {
 	}
 	if reason != vrrp.DiscardNone {
 		e.discard(now, in, msg, reason)
+		e.disagree(now, in, msg, a, reason)
 		return
 	}
 	e.accept(now, in, f, msg, a, form)
@@ -43,6 +44,13 @@ func (e *Engine) addressee(msg Incoming) (*instance, *family, vrrp.Discard) {
 	for _, in := range e.instances {
 		f := in.family(v6)
 		if f == nil || msg.Index == 0 || (f.device.Index != msg.Index && f.macvlan.Index != msg.Index) {
+			continue
+		}
+		if len(f.peers) > 0 && msg.Destination.IsMulticast() {
+			// Heard for this alone: what others send there is no error of theirs.
+			if same == nil && len(msg.Payload) > 1 && in.cfg.VRID == msg.Payload[1] && in.astray(f, msg) {
+				same = in
+			}
 			continue
 		}
 		if first == nil {

@@ -15,6 +15,7 @@ import (
 func (e *Engine) Status(now time.Time) []vrrp.Status {
 	out := make([]vrrp.Status, 0, len(e.instances))
 	for _, in := range e.instances {
+		e.agree(now, in)
 		out = append(out, in.status(now))
 	}
 	return out
@@ -41,6 +42,9 @@ func (in *instance) status(now time.Time) vrrp.Status {
 	}
 	for _, a := range in.cfg.Addresses {
 		s.Addresses = append(s.Addresses, a.Prefix.String())
+	}
+	for _, d := range in.disagreements {
+		s.Disagreements = append(s.Disagreements, d.Disagreement)
 	}
 	if in.split != nil {
 		split := in.split.SplitBrain

@@ -31,13 +31,23 @@ type Instance struct {
 	Transitions       uint64    `json:"transitions"`
 	Since             time.Time `json:"since"`
 
-	Reason     string      `json:"reason"` // why it is in this state
-	Version    int         `json:"version"`
-	Group      string      `json:"group,omitempty"`
-	Held       bool        `json:"held"` // the addresses are on this machine
-	SplitBrain *SplitBrain `json:"split_brain,omitempty"`
-	Tracks     []Track     `json:"tracks,omitempty"`
-	Statistics Statistics  `json:"statistics"`
+	Reason        string         `json:"reason"` // why it is in this state
+	Version       int            `json:"version"`
+	Group         string         `json:"group,omitempty"`
+	Held          bool           `json:"held"` // the addresses are on this machine
+	SplitBrain    *SplitBrain    `json:"split_brain,omitempty"`
+	Disagreements []Disagreement `json:"disagreements,omitempty"` // other routers of it whose adverts are discarded
+	Tracks        []Track        `json:"tracks,omitempty"`
+	Statistics    Statistics     `json:"statistics"`
+}
+
+// Disagreement is another router of the same virtual router whose adverts are
+// discarded, for it is configured otherwise.
+type Disagreement struct {
+	Peer   string    `json:"peer"`
+	Reason string    `json:"reason"` // as in discarded
+	Text   string    `json:"text"`
+	Since  time.Time `json:"since"`
 }
 
 // SplitBrain is another active router, heard while this one is active.
@@ -158,7 +168,7 @@ type Reload struct {
 // Warning is something that needs a person.
 type Warning struct {
 	Severity string    `json:"severity" enum:"error,warning"` // error or warning
-	Kind     string    `json:"kind"`                          // split_brain, quorum, instance_fault, reload, drift, overload, certificate, kernel, unclaimed, neighbours
+	Kind     string    `json:"kind"`                          // split_brain, disagreement, quorum, instance_fault, reload, drift, overload, certificate, kernel, unclaimed, neighbours
 	Subject  string    `json:"subject"`                       // the instance, virtual server or real server
 	Text     string    `json:"text"`
 	Since    time.Time `json:"since"`

@@ -25,6 +25,9 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 		all = append(all, api.Warning{Severity: string(severity), Kind: kind, Subject: subject, Text: text, Since: since})
 	}
 	for _, i := range s.Instances {
+		for _, g := range i.Disagreements {
+			add(events.Error, "disagreement", i.Name, g.Text, g.Since)
+		}
 		switch {
 		case i.SplitBrain != nil:
 			text := fmt.Sprintf("split brain: %s (priority %d) is active, too", i.SplitBrain.Address, i.SplitBrain.Priority)

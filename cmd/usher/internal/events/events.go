@@ -63,7 +63,7 @@ func FromVRRP(e vrrp.Event) Event {
 		if e.To == vrrp.Fault {
 			out.Severity = Error
 		}
-	case vrrp.EventSplitBrain, vrrp.EventAddressFailed, vrrp.EventProcess:
+	case vrrp.EventSplitBrain, vrrp.EventDisagreement, vrrp.EventAddressFailed, vrrp.EventProcess:
 		out.Severity = Error
 	case vrrp.EventAddressRepaired, vrrp.EventWitness, vrrp.EventDiscard, vrrp.EventMismatch, vrrp.EventLate:
 		out.Severity = Warning

@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"usher/vrrp"
+	"usher/vrrp/packet"
+)
+
+// How long a disagreement is told of after the last packet that showed it, at least,
+// and how many are remembered of an instance: senders can be invented.
+const (
+	disagreementLasts = 5 * time.Second
+	maxDisagreements  = 16
+)
+
+// disagreement is what another router of the same virtual router does otherwise, so
+// that its adverts are discarded and both are active.
+type disagreement struct {
+	vrrp.Disagreement
+	last time.Time
+}
+
+// disagree notes why adverts of another router are discarded, and tells of it once.
+func (e *Engine) disagree(now time.Time, in *instance, msg Incoming, a packet.Advert, reason vrrp.Discard) {
+	text := in.differs(msg, a, reason)
+	if text == "" {
+		return
+	}
+	e.agree(now, in)
+	for _, d := range in.disagreements {
+		if d.Peer == msg.Source && d.Reason == reason {
+			d.Text, d.last = text, now
+			return
+		}
+	}
+	if len(in.disagreements) >= maxDisagreements {
+		return
+	}
+	in.disagreements = append(in.disagreements, &disagreement{vrrp.Disagreement{Peer: msg.Source, Reason: reason, Text: text, Since: now}, now})
+	if e.limits.allow(now, limit{in.cfg.Name, msg.Source, "disagreement " + string(reason)}) {
+		e.disagreed(now, in, vrrp.EventDisagreement, msg.Source, text)
+	}
+}
+
+// agree forgets disagreements that nothing has shown for a while.
+func (e *Engine) agree(now time.Time, in *instance) {
+	lasts := max(disagreementLasts, in.m.DownInterval())
+	in.disagreements = slices.DeleteFunc(in.disagreements, func(d *disagreement) bool {
+		over := now.Sub(d.last) > lasts
+		if over {
+			e.disagreed(now, in, vrrp.EventDisagreementEnd, d.Peer, fmt.Sprintf("for %v nothing was discarded of %v for %s", lasts, d.Peer, d.Reason))
+		}
+		return over
+	})
+}
+
+func (e *Engine) disagreed(now time.Time, in *instance, kind vrrp.EventKind, peer netip.Addr, text string) {
+	e.ports.Event(vrrp.Event{
+		Time: now, Instance: in.cfg.Name, Kind: kind, From: in.m.State(), To: in.m.State(),
+		Priority: in.m.Priority(), Peer: peer, Reason: text,
+	})
+}
+
+// differs says what the sender of a discarded message does otherwise and what to
+// change, "" where that is no matter of configuration.
+func (in *instance) differs(msg Incoming, a packet.Advert, reason vrrp.Discard) string {
+	who, cfg := msg.Source, in.cfg
+	switch reason {
+	case vrrp.DiscardVersion:
+		return fmt.Sprintf("%v sends version %d, this router version %d: give both the same version", who, msg.Payload[0]>>4, cfg.Version)
+	case vrrp.DiscardAuthMismatch, vrrp.DiscardAuthType:
+		if cfg.Password != "" {
+			return fmt.Sprintf("%v sends no simple password, this router does: give both the same authentication, or neither", who)
+		}
+		return fmt.Sprintf("%v sends authentication, this router none: give both the same authentication, or neither", who)
+	case vrrp.DiscardAuthFailure:
+		return fmt.Sprintf("%v sends another password: give both the same in authentication", who)
+	case vrrp.DiscardInterval:
+		return fmt.Sprintf("%v advertises every %v, this router every %v: in version 2 both need the same advert_interval", who, a.Interval, cfg.Interval)
+	case vrrp.DiscardAddressList:
+		return fmt.Sprintf("%v advertises %v, this router %v: give both the same virtual addresses, or another virtual_router_id where they are two virtual routers",
+			who, a.Addresses, cfg.Advertised(who.Is6()))
+	case vrrp.DiscardUnknownPeer:
+		return in.wayDiffers(msg)
+	case vrrp.DiscardTTL:
+		return fmt.Sprintf("%v sends with TTL %d, not 255: it has another ttl configured, or is behind a router; unicast peers may be", who, msg.TTL)
+	case vrrp.DiscardPeerTTL:
+		return fmt.Sprintf("%v sends with TTL %d, outside of its min_ttl and max_ttl in unicast.peer", who, msg.TTL)
+	case vrrp.DiscardChecksum:
+		return fmt.Sprintf("%v sends a checksum that is wrong in either form: it is damaged on its way, or of another protocol", who)
+	case vrrp.DiscardOwnSource:
+		return fmt.Sprintf("adverts come in from %v, this router's own address: another machine has it as well, or the network loops packets back", who)
+	}
+	return ""
+}
+
+// wayDiffers is differs for a message that came another way than this router's peers send.
+func (in *instance) wayDiffers(msg Incoming) string {
+	peers := in.cfg.Peers(msg.Destination.Is6())
+	switch {
+	case len(peers) == 0:
+		return fmt.Sprintf("%v sends unicast, this router multicast: give both a unicast block with the other as peer, or neither", msg.Source)
+	case msg.Destination.IsMulticast():
+		return fmt.Sprintf("%v sends multicast, this router unicast: give both a unicast block with the other as peer, or neither", msg.Source)
+	}
+	return fmt.Sprintf("%v is not among this router's unicast peers: add it, or take this router out of its peers", msg.Source)
+}
+
+// astray says whether a multicast message belongs to this unicast router: it
+// bears its VRID, which others on the wire may use as well, and one of its addresses.
+func (in *instance) astray(f *family, msg Incoming) bool {
+	a, _, _ := packet.Parse(msg.Payload, msg.Source, msg.Destination)
+	return slices.ContainsFunc(a.Addresses, func(addr netip.Addr) bool { return slices.Contains(f.addresses, addr) })
+}
