@@ -25,8 +25,9 @@ type Backend interface {
 	Reload(ctx context.Context) error
 	Plan(ctx context.Context) (any, error)
 	Steer(ctx context.Context, s Steer) error
-	Failover(ctx context.Context, instance, by string) error
-	Maintenance(ctx context.Context, on bool, by string) error
+	// Failover and Maintenance give what has come of it, in a line for people.
+	Failover(ctx context.Context, n Name, by string) (string, error)
+	Maintenance(ctx context.Context, s Switch, by string) (string, error)
 }
 
 // ErrUnknown is for the name of an object that is not there.
@@ -57,11 +58,14 @@ type Steer struct {
 // Name is the request of failover.
 type Name struct {
 	Instance string `json:"instance"`
+	NoWait   bool   `json:"no_wait,omitempty"` // answer once it has begun, not with what has come of it
 }
 
 // Switch is the request of maintenance.
 type Switch struct {
-	On bool `json:"on"`
+	On     bool `json:"on"`
+	Force  bool `json:"force,omitempty"`   // on, though no peer takes over
+	NoWait bool `json:"no_wait,omitempty"` // answer once it has begun, not with what has come of it
 }
 
 // Done is the answer of everything that steers.

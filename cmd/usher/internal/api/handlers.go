@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"usher/cmd/usher/internal/control"
 )
@@ -152,13 +153,17 @@ func (h *handlers) steer(w http.ResponseWriter, r *http.Request, mode string) {
 
 func (h *handlers) failover(w http.ResponseWriter, r *http.Request) {
 	var n Name
-	if read(w, r, &n) {
-		done(w, h.backend.Failover(r.Context(), n.Instance, asker(r)), n.Instance+" handed over")
+	if !read(w, r, &n) {
+		return
 	}
+	patient(w)
+	message, err := h.backend.Failover(r.Context(), n, asker(r))
+	done(w, err, message)
 }
 
 func (h *handlers) maintenance(w http.ResponseWriter, r *http.Request) {
 	var s struct {
+		Switch
 		On *bool `json:"on"` // of a Switch, but told from none
 	}
 	if !read(w, r, &s) {
@@ -168,11 +173,17 @@ func (h *handlers) maintenance(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, errors.New(`"on" is missing`))
 		return
 	}
-	word := "off"
-	if *s.On {
-		word = "on"
-	}
-	done(w, h.backend.Maintenance(r.Context(), *s.On, asker(r)), "maintenance "+word)
+	s.Switch.On = *s.On
+	patient(w)
+	message, err := h.backend.Maintenance(r.Context(), s.Switch, asker(r))
+	done(w, err, message)
+}
+
+// patient lets an answer take as long as the protocol does: with adverts that come
+// seldom a handover takes minutes, and has its own bound.
+func patient(w http.ResponseWriter) {
+	// A writer without deadlines, as in a test, has none to lift.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 }
 
 // asker names who is at the other end: the user of the control socket, or whom the

@@ -31,14 +31,18 @@ type Instance struct {
 	Transitions       uint64    `json:"transitions"`
 	Since             time.Time `json:"since"`
 
-	Reason        string         `json:"reason"` // why it is in this state
-	Version       int            `json:"version"`
-	Group         string         `json:"group,omitempty"`
-	Held          bool           `json:"held"` // the addresses are on this machine
-	SplitBrain    *SplitBrain    `json:"split_brain,omitempty"`
-	Disagreements []Disagreement `json:"disagreements,omitempty"` // other routers of it whose adverts are discarded
-	Tracks        []Track        `json:"tracks,omitempty"`
-	Statistics    Statistics     `json:"statistics"`
+	Reason     string      `json:"reason"` // why it is in this state
+	Version    int         `json:"version"`
+	Group      string      `json:"group,omitempty"`
+	Held       bool        `json:"held"`              // the addresses are on this machine
+	Leaving    bool        `json:"leaving,omitempty"` // active only until a successor is heard
+	SplitBrain *SplitBrain `json:"split_brain,omitempty"`
+	// NobodyActiveSince is when an active router was last known, where none is: nobody
+	// is known to hold the addresses.
+	NobodyActiveSince *time.Time     `json:"nobody_active_since,omitempty"`
+	Disagreements     []Disagreement `json:"disagreements,omitempty"` // other routers of it whose adverts are discarded
+	Tracks            []Track        `json:"tracks,omitempty"`
+	Statistics        Statistics     `json:"statistics"`
 }
 
 // Disagreement is another router of the same virtual router whose adverts are

@@ -96,32 +96,51 @@ survives reload and restart.`,
 }
 
 func (a *app) failover() *cobra.Command {
-	return a.steering(&cobra.Command{
+	var noWait bool
+	cmd := a.steering(&cobra.Command{
 		Use:   "failover INSTANCE",
 		Short: "Hand an instance's addresses to the peer",
 		Long: `The active director resigns (priority 0) and stays back until the peer has taken
 over, which is within its skew time. Addresses are kept until the peer is heard, so
 no connection attempt is lost. The other instances of its sync group go with it. Where
-nobody takes over, the addresses are taken back. It is refused where this director is
-not active.`,
-		Args: wants("INSTANCE"),
+nobody takes over, the addresses are taken back, and that is an error: a peer is given
+two advertisement intervals more than its down timer. It is refused where this director
+is not active.
+
+A director that has handed over stays backup, even with the higher priority, until the
+other one fails or hands over in turn ("usher failover" there).
+
+Exit status: 0 the peer has it, 1 it has not.`,
+		Example: "  usher failover web",
+		Args:    wants("INSTANCE"),
 		RunE: do(func(cmd *cobra.Command, args []string) error {
-			return a.post(cmd, "/api/v1/failover", api.Name{Instance: args[0]})
+			return a.post(cmd, "/api/v1/failover", api.Name{Instance: args[0], NoWait: noWait})
 		}),
 		ValidArgsFunction: a.completeInstance,
 	})
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for what comes of it; usher events tells")
+	return cmd
 }
 
 func (a *app) maintenance() *cobra.Command {
-	return a.steering(&cobra.Command{
+	var noWait, force bool
+	cmd := a.steering(&cobra.Command{
 		Use:   "maintenance on|off",
 		Short: "Hold every instance back, or let it run again",
 		Long: `With "on", every instance that is active is handed over and none becomes active
-until "off", not even after a restart. Health checks and IPVS go on.`,
+until "off", not even after a restart. Health checks and IPVS go on. Addresses are kept
+until the peer is heard. Where nobody takes over, they stay here and maintenance is
+refused, unless it is forced. "off" before that is decided takes it back without effect.
+
+Exit status: 0 done, 1 refused.`,
+		Example:   "  usher maintenance on",
 		Args:      anyOf("on", "off"),
 		ValidArgs: []string{"on", "off"},
 		RunE: do(func(cmd *cobra.Command, args []string) error {
-			return a.post(cmd, "/api/v1/maintenance", api.Switch{On: args[0] == "on"})
+			return a.post(cmd, "/api/v1/maintenance", api.Switch{On: args[0] == "on", Force: force, NoWait: noWait})
 		}),
 	})
+	cmd.Flags().BoolVar(&force, "force", false, "also where no peer takes over: then nobody has the addresses")
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for what comes of it; usher events tells")
+	return cmd
 }

@@ -70,6 +70,8 @@ type Daemon struct {
 	checks      Checks
 	director    Director
 	maintenance bool
+	maintained  time.Time // since when it is on
+	retiring    *retiring // nil where no way into maintenance is under way
 	reload      reloadOutcome
 	history     *history
 
@@ -176,7 +178,7 @@ func (d *Daemon) open(c *conf.Config) (err error) {
 func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) error {
 	d.mu.Lock()
 	d.checks, d.bfd = d.opts.Parts.Checks(ChecksHooks{Results: d.health, Events: d.checkEvent, Observe: d.metrics.Observe})
-	d.maintenance = d.state.maintenance()
+	d.maintenance, d.maintained = d.state.maintenance()
 	d.onStop = c.Global.OnStop
 	d.mu.Unlock()
 
@@ -260,6 +262,7 @@ func (d *Daemon) stop() error {
 	d.log.Info("stopping")
 	d.parts.watcher.stop()
 	d.parts.hangups.stop()
+	d.stopRetiring()
 	d.changing.Lock() // a reload under way ends first
 	defer d.changing.Unlock()
 	d.parts.vrrp.stop() // priority 0 is out and no address is left when it returns

@@ -35,7 +35,9 @@ type world struct {
 	busy     time.Time        // since when the director is at one step
 	asked    chan struct{}    // after each look at the director's figures
 	noIPVS   error
-	silent   error // what VRRP says of maintenance
+	handed   chan struct{}      // after each failover that was asked for
+	silent   error              // what VRRP says of maintenance
+	retire   func(*vrrp.Status) // what maintenance does to the first instance
 
 	vrrpEvents     func(vrrp.Event)
 	directorEvents func(director.Event)
@@ -44,7 +46,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{tracks: map[string]vrrp.Adjustment{}, up: map[string]bool{}, watched: map[string]watch{}, activated: make(chan string, 16), asked: make(chan struct{}, 1)}
+	return &world{tracks: map[string]vrrp.Adjustment{}, up: map[string]bool{}, watched: map[string]watch{}, activated: make(chan string, 16), asked: make(chan struct{}, 1), handed: make(chan struct{}, 16)}
 }
 
 func (w *world) note(what string) {
@@ -111,6 +113,19 @@ func (f *fakeVRRP) Status() []vrrp.Status {
 
 func (f *fakeVRRP) Failover(name string) error {
 	(*world)(f).note("failover " + name)
+	defer func() { f.handed <- struct{}{} }()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.statuses {
+		if s := &f.statuses[i]; s.State == vrrp.Active {
+			s.Leaving = true
+		}
+	}
+	return nil
+}
+
+func (f *fakeVRRP) Stay() error {
+	(*world)(f).note("stay")
 	return nil
 }
 
@@ -122,6 +137,9 @@ func (f *fakeVRRP) Maintenance(on bool) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if on && f.retire != nil {
+		f.retire(&f.statuses[0])
+	}
 	return f.silent
 }
 

@@ -20,6 +20,8 @@ type VRRP interface {
 	// Maintenance holds for a process that is started later, too; without one at
 	// this moment it is vrrpproc.ErrNoChild.
 	Maintenance(on bool) error
+	// Stay takes back every handover that no peer has answered yet.
+	Stay() error
 	Track(instance, key string, a vrrp.Adjustment)
 }
 

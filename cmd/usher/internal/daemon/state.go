@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -92,10 +93,13 @@ func (s *stateFolder) write(name string, content []byte) error {
 	return nil
 }
 
-// maintenance says whether it was on when the last process ended.
-func (s *stateFolder) maintenance() bool {
-	_, err := os.Stat(filepath.Join(s.path, maintenanceFile))
-	return err == nil
+// maintenance says whether it was on when the last process ended, and since when.
+func (s *stateFolder) maintenance() (on bool, since time.Time) {
+	info, err := os.Stat(filepath.Join(s.path, maintenanceFile))
+	if err != nil {
+		return false, time.Time{}
+	}
+	return true, info.ModTime()
 }
 
 func (s *stateFolder) setMaintenance(on bool, by string) error {

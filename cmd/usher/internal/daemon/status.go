@@ -74,6 +74,7 @@ func instance(i vrrp.Status) api.Instance {
 	if out.Addresses == nil {
 		out.Addresses = []string{}
 	}
+	out.NobodyActiveSince, out.Leaving = i.NobodyActiveSince, i.Leaving
 	if i.ActiveRouter.IsValid() {
 		out.ActiveRouter = i.ActiveRouter.String()
 	}

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/events"
 	"usher/cmd/usher/internal/plan"
-	"usher/cmd/usher/internal/vrrpproc"
 	"usher/conf"
 	"usher/director"
 	"usher/healthcheck"
@@ -131,47 +129,6 @@ func (d *Daemon) Steer(_ context.Context, s api.Steer) error {
 	dir := d.director
 	d.mu.Unlock()
 	return dir.Override(s.VirtualServer, address, o)
-}
-
-// Failover hands an instance's addresses to its peer.
-func (d *Daemon) Failover(_ context.Context, name, by string) error {
-	c := d.running()
-	if !slices.ContainsFunc(c.Instances, func(i conf.Instance) bool { return i.Name == name }) {
-		return unknown("instance", name, names(c.Instances, func(i conf.Instance) string { return i.Name }))
-	}
-	d.mu.Lock()
-	process := d.vrrp
-	d.mu.Unlock()
-	if err := process.Failover(name); err != nil {
-		return &refusedError{err.Error()}
-	}
-	d.record(events.Event{Kind: "failover", Instance: name, Reason: "asked for by " + somebody(by)})
-	return nil
-}
-
-// Maintenance holds every instance back, or lets it run again. It outlives a
-// restart.
-func (d *Daemon) Maintenance(_ context.Context, on bool, by string) error {
-	d.changing.Lock()
-	defer d.changing.Unlock()
-	if err := d.state.setMaintenance(on, by); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	d.maintenance = on // even if VRRP does not confirm it: it holds for the next process as well
-	process := d.vrrp
-	d.mu.Unlock()
-	if process != nil {
-		if err := process.Maintenance(on); err != nil && !errors.Is(err, vrrpproc.ErrNoChild) {
-			return err
-		}
-	}
-	to := "off"
-	if on {
-		to = "on"
-	}
-	d.record(events.Event{Kind: "maintenance", To: to, Reason: "asked for by " + somebody(by)})
-	return nil
 }
 
 func somebody(by string) string {

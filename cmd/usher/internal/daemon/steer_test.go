@@ -228,7 +228,7 @@ func TestMaintenanceThatIsNotConfirmed(t *testing.T) {
 	f.world.mu.Lock()
 	f.world.silent = errors.New("no answer within 5s")
 	f.world.mu.Unlock()
-	if err := d.Maintenance(t.Context(), true, "root"); err == nil {
+	if _, err := d.Maintenance(t.Context(), api.Switch{On: true}, "root"); err == nil {
 		t.Error("nobody is told")
 	}
 	if !d.Status().Maintenance {

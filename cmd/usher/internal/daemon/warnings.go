@@ -20,6 +20,9 @@ const lately = 15 * time.Minute
 
 // warnings is what needs a person, errors first, then the newest.
 func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck.ID]healthcheck.Status, near [2]int) []api.Warning {
+	d.mu.Lock()
+	since := d.maintained
+	d.mu.Unlock()
 	all := []api.Warning{}
 	add := func(severity events.Severity, kind, subject, text string, since time.Time) {
 		all = append(all, api.Warning{Severity: string(severity), Kind: kind, Subject: subject, Text: text, Since: since})
@@ -27,6 +30,13 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 	for _, i := range s.Instances {
 		for _, g := range i.Disagreements {
 			add(events.Error, "disagreement", i.Name, g.Text, g.Since)
+		}
+		if since := i.NobodyActiveSince; since != nil {
+			why := "this director is " + i.State
+			if i.Reason != "" {
+				why += ": " + i.Reason
+			}
+			add(events.Error, nobodyActive, i.Name, "nobody is known to hold the addresses: no other director is heard, and "+why, *since)
 		}
 		switch {
 		case i.SplitBrain != nil:
@@ -41,6 +51,10 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 			add(events.Error, "addresses", i.Name, "active, but its addresses are not on this machine", i.Since)
 		}
 	}
+	if s.Maintenance && len(s.Instances) > 0 {
+		add(events.Warning, "maintenance", "", "maintenance is on: no instance becomes active here until usher maintenance off", since)
+	}
+	all = append(all, splitGroups(s.Instances)...)
 	for _, v := range s.VirtualServers {
 		if !v.Up {
 			text := "quorum lost"
@@ -88,6 +102,12 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 			}
 			return 1
 		}
+		if first := (a.Kind == nobodyActive); first != (b.Kind == nobodyActive) {
+			if first {
+				return -1
+			}
+			return 1
+		}
 		return cmp.Or(b.Since.Compare(a.Since), strings.Compare(a.Kind+a.Subject, b.Kind+b.Subject))
 	})
 	return all
@@ -102,6 +122,39 @@ func (d *Daemon) directorWarnings() []director.Warning {
 		return nil
 	}
 	return dir.Warnings()
+}
+
+// nobodyActive is the kind of the worst that there is: addresses that nobody holds.
+const nobodyActive = "nobody_active"
+
+// united is how long the members of a sync group may be active on different directors.
+const united = 15 * time.Second
+
+// splitGroups tells of sync groups that are active here with some members and elsewhere
+// with the rest, which directors end that both know the group.
+func splitGroups(list []api.Instance) (all []api.Warning) {
+	here, there := map[string]api.Instance{}, map[string]api.Instance{}
+	for _, i := range list {
+		switch {
+		case i.Group == "":
+		case i.State == vrrp.Active.String():
+			here[i.Group] = i
+		case i.ActiveRouter != "":
+			there[i.Group] = i
+		}
+	}
+	for group, i := range here {
+		o, split := there[group]
+		since := i.Since
+		if o.Since.After(since) {
+			since = o.Since
+		}
+		if split && time.Since(since) > united {
+			all = append(all, api.Warning{Severity: string(events.Error), Kind: "group_split", Subject: group, Since: since,
+				Text: fmt.Sprintf("the sync group is split: %s is active here, %s on %s, which may not have this group in its configuration", i.Name, o.Name, o.ActiveRouter)})
+		}
+	}
+	return all
 }
 
 // rememberedKinds are events that leave no state behind by which they would show.

@@ -77,6 +77,8 @@ func (t *text) instances(all []api.Instance) {
 			t.sample(labels("instance", i.Name, "reason", string(reason)), truth(i.Statistics.NewActiveReason == string(reason)))
 		}
 	}
+	t.gauge("vrrp_nobody_active", "1 while no director is known to hold the instance's addresses: this one is not active, and none is heard.")
+	each(func(i api.Instance) float64 { return truth(i.NobodyActiveSince != nil) })
 	t.gauge("vrrp_split_brain", "1 while another active router is heard though this one is active.")
 	each(func(i api.Instance) float64 { return truth(i.SplitBrain != nil) })
 }

@@ -239,6 +239,8 @@ func (c *child) handle(ctx context.Context, m message) (answer reply, err error)
 		call(func(now time.Time, e *engine.Engine) { err = e.Failover(now, *m.Failover) })
 	case m.Maintenance != nil:
 		call(func(now time.Time, e *engine.Engine) { e.Maintenance(now, *m.Maintenance) })
+	case m.Stay:
+		call(func(now time.Time, e *engine.Engine) { e.Stay(now) })
 	case m.Status:
 		call(func(now time.Time, e *engine.Engine) { answer.Status = e.Status(now) })
 		for i := range answer.Status {

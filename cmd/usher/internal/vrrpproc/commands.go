@@ -44,6 +44,9 @@ func (p *Parent) Maintenance(on bool) error {
 	return p.request(message{Maintenance: &on})
 }
 
+// Stay takes back every handover that no peer has answered yet.
+func (p *Parent) Stay() error { return p.request(message{Stay: true}) }
+
 func (p *Parent) request(m message) error {
 	p.mu.Lock()
 	c := p.child

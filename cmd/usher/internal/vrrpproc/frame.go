@@ -24,6 +24,7 @@ type message struct {
 	Witness     *witnessed    `json:"witness,omitempty"`
 	Failover    *string       `json:"failover,omitempty"`
 	Maintenance *bool         `json:"maintenance,omitempty"`
+	Stay        bool          `json:"stay,omitempty"`
 	Status      bool          `json:"status,omitempty"`
 	Stop        bool          `json:"stop,omitempty"`
 

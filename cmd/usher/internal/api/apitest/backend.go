@@ -120,11 +120,11 @@ func (b *Backend) Plan(context.Context) (any, error) {
 func (b *Backend) Steer(_ context.Context, s api.Steer) error { return b.ask(s) }
 
 // Failover is api.Backend's.
-func (b *Backend) Failover(_ context.Context, instance, _ string) error {
-	return b.ask(api.Name{Instance: instance})
+func (b *Backend) Failover(_ context.Context, n api.Name, _ string) (string, error) {
+	return n.Instance + " handed over to 192.0.2.7", b.ask(n)
 }
 
 // Maintenance is api.Backend's.
-func (b *Backend) Maintenance(_ context.Context, on bool, _ string) error {
-	return b.ask(api.Switch{On: on})
+func (b *Backend) Maintenance(_ context.Context, s api.Switch, _ string) (string, error) {
+	return map[bool]string{false: "maintenance off", true: "maintenance on"}[s.On], b.ask(s)
 }

@@ -1,0 +1,310 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/events"
+	"usher/cmd/usher/internal/vrrpproc"
+	"usher/conf"
+	"usher/vrrp"
+)
+
+// handoverSlack is how much longer than the protocol takes the outcome of a handover is
+// awaited; handoverLook is how often one looks at least, for the case that the VRRP
+// process died and says no more.
+const (
+	handoverSlack = 5 * time.Second
+	handoverLook  = time.Second
+)
+
+// Failover hands an instance's addresses, with its sync group's, to its peer and says
+// what has come of it. Where nobody takes over they are taken back, which is an error.
+func (d *Daemon) Failover(ctx context.Context, n api.Name, by string) (string, error) {
+	c := d.running()
+	if !slices.ContainsFunc(c.Instances, func(i conf.Instance) bool { return i.Name == n.Instance }) {
+		return "", unknown("instance", n.Instance, names(c.Instances, func(i conf.Instance) string { return i.Name }))
+	}
+	d.mu.Lock()
+	process := d.vrrp
+	d.mu.Unlock()
+	if err := process.Failover(n.Instance); err != nil {
+		return "", &refusedError{err.Error()}
+	}
+	d.record(events.Event{Kind: "failover", Instance: n.Instance, Reason: "asked for by " + somebody(by)})
+	if n.NoWait {
+		return n.Instance + ": the handover has begun", nil
+	}
+	gone, stayed, err := d.outcomes(ctx, process, siblings(c, n.Instance))
+	if err != nil {
+		return "", err
+	}
+	if len(stayed) > 0 {
+		return "", &refusedError{nobody(c, stayed)}
+	}
+	return told(gone) + fmt.Sprintf(". It comes back when that director fails, or hands over: usher failover %s there", n.Instance), nil
+}
+
+// siblings are an instance with the others of its sync group.
+func siblings(c *conf.Config, instance string) []string {
+	for _, g := range c.Groups {
+		if slices.Contains(g.Instances, instance) {
+			return g.Instances
+		}
+	}
+	return []string{instance}
+}
+
+// told says where instances have gone.
+func told(gone []vrrp.Status) string {
+	words := make([]string, len(gone))
+	for i, s := range gone {
+		words[i] = s.Name + " handed over"
+		if s.ActiveRouter.IsValid() {
+			words[i] += " to " + s.ActiveRouter.String()
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// nobody says that instances found no successor.
+func nobody(c *conf.Config, stayed []vrrp.Status) string {
+	all := names(stayed, func(s vrrp.Status) string { return s.Name })
+	return fmt.Sprintf("nobody has taken over %s within %v: no peer is heard. The addresses have stayed, this director is active", strings.Join(all, ", "), waitFor(c, all))
+}
+
+// waitFor is how long the peers of instances have to answer a handover: as long as the
+// lowest priority may take where the resignation was lost.
+func waitFor(c *conf.Config, all []string) (longest time.Duration) {
+	for _, i := range c.Instances {
+		if slices.Contains(all, i.Name) {
+			longest = max(longest, time.Duration(i.DownAdverts+2)*i.Interval)
+		}
+	}
+	return longest
+}
+
+// outcomes waits until none of some instances is being handed over any more, and gives
+// those that have gone and those that are still, or again, active here.
+func (d *Daemon) outcomes(ctx context.Context, process VRRP, all []string) (gone, stayed []vrrp.Status, err error) {
+	limit := waitFor(d.running(), all) + handoverSlack
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	tick := time.NewTicker(handoverLook)
+	defer tick.Stop()
+	for {
+		_, _, more := d.ring.List(events.Filter{Limit: 1})
+		leaving := false
+		gone, stayed = nil, nil
+		for _, s := range process.Status() {
+			switch {
+			case !slices.Contains(all, s.Name):
+			case s.State == vrrp.Active && s.Leaving:
+				leaving = true
+			case s.State == vrrp.Active:
+				stayed = append(stayed, s)
+			case s.State == vrrp.Backup, s.State == vrrp.Initialize && d.inMaintenance():
+				gone = append(gone, s)
+			default:
+				return nil, nil, fmt.Errorf("%s is in state %s: %s", s.Name, s.State, s.Reason)
+			}
+		}
+		if !leaving {
+			return gone, stayed, nil
+		}
+		select {
+		case <-more:
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-deadline.C:
+			return nil, nil, fmt.Errorf("the handover of %s has no outcome after %v", strings.Join(all, ", "), limit)
+		}
+	}
+}
+
+func (d *Daemon) inMaintenance() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.maintenance
+}
+
+// retiring is a way into maintenance that is not at its end.
+type retiring struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the others are set
+	text   string
+	err    error
+}
+
+// Maintenance holds every instance back, or lets it run again, and says what has come of
+// it. What is active is handed over first. Where nobody takes over the addresses stay and
+// it is refused, unless it is forced. It outlives a restart.
+func (d *Daemon) Maintenance(ctx context.Context, s api.Switch, by string) (string, error) {
+	if !s.On {
+		d.stopRetiring()
+		return "maintenance off", d.setMaintenance(false, by)
+	}
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it goes on though the one who asked goes away
+	r := &retiring{cancel: cancel, done: make(chan struct{})}
+	d.mu.Lock()
+	already, on := d.retiring != nil, d.maintenance
+	if !already && !on {
+		d.retiring = r
+	}
+	d.mu.Unlock()
+	if already || on {
+		cancel()
+		if on {
+			return "maintenance is on already", nil
+		}
+		return "", &refusedError{"the way into maintenance has begun already"}
+	}
+	go func() {
+		defer close(r.done)
+		defer cancel()
+		r.text, r.err = d.retire(own, s.Force, by)
+		d.mu.Lock()
+		d.retiring = nil
+		d.mu.Unlock()
+		if r.err != nil {
+			d.record(events.Event{Kind: "maintenance", Severity: events.Warning, To: "off", Reason: r.err.Error()})
+		}
+	}()
+	if s.NoWait {
+		return "the way into maintenance has begun", nil
+	}
+	select {
+	case <-r.done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// stopRetiring takes a way into maintenance back, where there is one, and waits for its end.
+func (d *Daemon) stopRetiring() {
+	d.mu.Lock()
+	r := d.retiring
+	d.mu.Unlock()
+	if r != nil {
+		r.cancel()
+		<-r.done
+	}
+}
+
+// retire hands over what is active, and begins maintenance when nothing is any more.
+func (d *Daemon) retire(ctx context.Context, force bool, by string) (string, error) {
+	d.mu.Lock()
+	process := d.vrrp
+	d.mu.Unlock()
+	if process == nil {
+		return "maintenance on", d.setMaintenance(true, by)
+	}
+	active := actives(process)
+	if force {
+		if err := d.setMaintenance(true, by); err != nil {
+			return "", err
+		}
+		gone, _, err := d.outcomes(ctx, process, active)
+		return summaryOf(gone), err
+	}
+	var all []vrrp.Status
+	for len(active) > 0 { // another may become active meanwhile
+		gone, err := d.handOver(ctx, process, active)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, gone...)
+		active = actives(process)
+	}
+	return summaryOf(all), d.setMaintenance(true, by)
+}
+
+// summaryOf says what maintenance has done to instances that were active.
+func summaryOf(gone []vrrp.Status) string {
+	text := "maintenance on, until usher maintenance off"
+	var alone []string
+	for _, s := range gone {
+		if !s.ActiveRouter.IsValid() {
+			alone = append(alone, s.Name)
+			continue
+		}
+		text += ", " + told([]vrrp.Status{s})
+	}
+	if len(alone) > 0 {
+		text += "; nobody is known to hold the addresses of " + strings.Join(alone, ", ")
+	}
+	return text
+}
+
+// actives names the instances that are active and stay so.
+func actives(process VRRP) (all []string) {
+	for _, s := range process.Status() {
+		if s.State == vrrp.Active && !s.Leaving {
+			all = append(all, s.Name)
+		}
+	}
+	return all
+}
+
+// handOver hands instances over, and gives those that are gone; that some found no
+// successor is an error, and so is that it was taken back.
+func (d *Daemon) handOver(ctx context.Context, process VRRP, active []string) ([]vrrp.Status, error) {
+	c := d.running()
+	begun := map[string]bool{}
+	for _, name := range active {
+		if begun[name] {
+			continue
+		}
+		for _, member := range siblings(c, name) {
+			begun[member] = true
+		}
+		if err := process.Failover(name); err != nil {
+			return nil, errors.Join(&refusedError{err.Error()}, process.Stay())
+		}
+	}
+	gone, stayed, err := d.outcomes(ctx, process, active)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return nil, errors.Join(&refusedError{"maintenance was taken back before it had begun"}, process.Stay())
+	case err != nil:
+		return nil, errors.Join(err, process.Stay())
+	case len(stayed) > 0:
+		text := nobody(c, stayed) + ", and maintenance is refused: --force takes them down all the same"
+		if len(gone) > 0 {
+			text += ". " + told(gone) + ", and stays there until that director fails or hands over"
+		}
+		return nil, &refusedError{text}
+	}
+	return gone, nil
+}
+
+// setMaintenance makes it so, for the VRRP process and for what comes after this one.
+func (d *Daemon) setMaintenance(on bool, by string) error {
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	if err := d.state.setMaintenance(on, by); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.maintenance, d.maintained = on, time.Now() // even if VRRP does not confirm it: it holds for the next process as well
+	process := d.vrrp
+	d.mu.Unlock()
+	if process != nil {
+		if err := process.Maintenance(on); err != nil && !errors.Is(err, vrrpproc.ErrNoChild) {
+			return err
+		}
+	}
+	to := "off"
+	if on {
+		to = "on"
+	}
+	d.record(events.Event{Kind: "maintenance", To: to, Reason: "asked for by " + somebody(by)})
+	return nil
+}
