@@ -20,6 +20,8 @@ const defaultDrain = 60 * time.Second
 type retiree struct {
 	name    string // of its virtual server, "" for one of an earlier run
 	service ipvs.Service
+	forward Forward
+	since   time.Time
 	leaving map[ipvs.DestinationKey]leaving
 }
 
@@ -203,12 +205,13 @@ func (d *Director) retire(configured map[ipvs.ServiceKey]bool, have ipvs.Table, 
 		}
 		r := &retiree{name: d.nameOf(key), service: e.Service, leaving: map[ipvs.DestinationKey]leaving{}}
 		timeout := defaultDrain
+		r.since, r.forward = now, NAT
 		if p := d.pools[r.name]; p != nil {
-			timeout = p.config.DrainTimeout
+			timeout, r.forward = p.config.DrainTimeout, p.config.Forward
 		}
 		for dest, settings := range e.Destinations {
 			settings.Weight = 0
-			l := leaving{destination: settings}
+			l := leaving{destination: settings, since: now}
 			l.drain.start(now, timeout)
 			r.leaving[dest] = l
 		}

@@ -64,6 +64,7 @@ type drain struct {
 // leaving is a destination that the configuration no longer has.
 type leaving struct {
 	destination ipvs.Destination
+	since       time.Time
 	held        uint32 // weight to go on with while nobody can take its place, see Pool.holds
 	drain       drain
 }
@@ -138,7 +139,7 @@ func (p *Pool) configure(config VirtualServer, have ipvs.Table, now time.Time) {
 	if p.sorry != nil && !slices.Contains(p.members, p.sorry) {
 		p.sorry = nil
 	}
-	p.release(have)
+	p.release(have, now)
 }
 
 // few is how many servers are found sooner by a look at each than by their hash.
@@ -166,7 +167,7 @@ func (m *member) adopt(rs RealServer, keys []ipvs.ServiceKey, have ipvs.Table) {
 
 // release puts what the kernel has and the configuration no longer names among
 // those that leave.
-func (p *Pool) release(have ipvs.Table) {
+func (p *Pool) release(have ipvs.Table, now time.Time) {
 	before := p.leaving
 	p.leaving = map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving{}
 	for _, key := range p.config.Keys {
@@ -183,7 +184,7 @@ func (p *Pool) release(have ipvs.Table) {
 			}
 			l, going := before[key][dest]
 			if !going {
-				l = leaving{destination: d, held: d.Weight}
+				l = leaving{destination: d, held: d.Weight, since: now}
 			}
 			if p.leaving[key] == nil {
 				p.leaving[key] = map[ipvs.DestinationKey]leaving{}

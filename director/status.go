@@ -32,7 +32,8 @@ type VirtualServerStatus struct {
 	Reason    string
 	Since     time.Time
 	Counters  ipvs.Counters
-	Real      []RealServerStatus
+	Real      []RealServerStatus // those that a reload removed last
+	Removed   bool               // the configuration no longer has it
 }
 
 // RealServerStatus is one server as it stands.
@@ -46,6 +47,7 @@ type RealServerStatus struct {
 	Since           time.Time
 	Sorry           bool
 	Override        *Override
+	Removed         bool // the configuration no longer has it; it drains
 	Counters        ipvs.Counters
 }
 

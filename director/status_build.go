@@ -73,8 +73,8 @@ func (d *Director) readCounters(keys []ipvs.ServiceKey) {
 	c.reading = nil
 }
 
-// Status gives every virtual server as it stands, in configured order. Counters
-// are at most a second old.
+// Status gives every virtual server as it stands, in configured order, then those that a
+// reload removed and whose servers still drain. Counters are at most a second old.
 func (d *Director) Status() []VirtualServerStatus {
 	counters := d.count()
 	d.mu.Lock()
@@ -83,7 +83,7 @@ func (d *Director) Status() []VirtualServerStatus {
 	for _, name := range d.order {
 		out = append(out, d.pools[name].status(d.shadow, counters))
 	}
-	return out
+	return append(out, d.removedServices(counters)...)
 }
 
 // Warnings gives what stays as it is until a person does something about it. It asks the
@@ -155,10 +155,18 @@ func (p *Pool) status(shadow ipvs.Table, counters ipvs.CounterTable) VirtualServ
 			r.EffectiveWeight = max(r.EffectiveWeight, int(shadow[key].Destinations[dest].Weight))
 			r.Counters = r.Counters.Plus(counters[key].Destinations[dest])
 		}
+		s.Real = append(s.Real, r)
+	}
+	s.Real = append(s.Real, p.removedStatus(shadow, counters)...)
+	s.count()
+	return s
+}
+
+// count adds up the connections of the servers, which the kernel does not count by service.
+func (s *VirtualServerStatus) count() {
+	for _, r := range s.Real {
 		s.Counters.Active += r.Counters.Active
 		s.Counters.Inactive += r.Counters.Inactive
 		s.Counters.Persistent += r.Counters.Persistent
-		s.Real = append(s.Real, r)
 	}
-	return s
 }

@@ -101,7 +101,8 @@ type VirtualServer struct {
 	Quorum        int          `json:"quorum"`
 	RealServers   []RealServer `json:"real_servers"`
 
-	Sorry    bool      `json:"sorry"` // the sorry servers answer
+	Sorry    bool      `json:"sorry"`             // the sorry servers answer
+	Removed  bool      `json:"removed,omitempty"` // by a reload; its servers still drain
 	Reason   string    `json:"reason"`
 	Since    time.Time `json:"since"`
 	Counters Counters  `json:"counters"`
@@ -123,6 +124,7 @@ type RealServer struct {
 	Checks              []Check `json:"checks"`
 
 	Sorry    bool      `json:"sorry"`
+	Removed  bool      `json:"removed,omitempty"` // by a reload; it drains
 	Since    time.Time `json:"since"`
 	Override *Override `json:"override,omitempty"`
 	Counters Counters  `json:"counters"`

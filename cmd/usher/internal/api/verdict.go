@@ -103,11 +103,12 @@ func calm(s Status) string {
 	return strings.Join(all, "; ")
 }
 
-// servers counts the real servers in a state, of all that are no sorry servers.
+// servers counts the real servers in a state, of all but sorry servers and
+// those that a reload removed.
 func servers(s Status, state string) (n, all int) {
 	for _, v := range s.VirtualServers {
 		for _, r := range v.RealServers {
-			if r.Sorry {
+			if r.Sorry || r.Removed {
 				continue
 			}
 			all++

@@ -103,13 +103,13 @@ func (d *Daemon) virtualServer(v director.VirtualServerStatus, checks map[health
 	out := api.VirtualServer{
 		Name: v.Name, Address: v.Address, Protocol: v.Protocol, Scheduler: v.Scheduler, ForwardMethod: string(v.Forward),
 		Up: v.Up, Quorum: v.Quorum, RealServers: make([]api.RealServer, 0, len(v.Real)),
-		Sorry: v.Sorry, Reason: v.Reason, Since: v.Since, History: d.history.of(v.Name),
+		Sorry: v.Sorry, Reason: v.Reason, Since: v.Since, History: d.history.of(v.Name), Removed: v.Removed,
 		Counters: counters(v.Counters),
 	}
 	for _, r := range v.Real {
 		server := api.RealServer{
 			Address: r.Address.String(), ForwardMethod: string(r.Forward), Weight: r.Weight, EffectiveWeight: r.EffectiveWeight,
-			State: string(r.State), Reason: r.Reason, Sorry: r.Sorry, Since: r.Since,
+			State: string(r.State), Reason: r.Reason, Sorry: r.Sorry, Since: r.Since, Removed: r.Removed,
 			ActiveConnections: r.Counters.Active, InactiveConnections: r.Counters.Inactive,
 			Counters: counters(r.Counters),
 		}
