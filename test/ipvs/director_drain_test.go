@@ -112,7 +112,7 @@ func TestDirectorDrainHalfClosed(t *testing.T) {
 			if !answer.Scan() {
 				t.Fatal(answer.Err())
 			}
-			_, err := l.A.Usher(t.Context(), "drain", "web", "10.1.2.3:8000")
+			_, err := l.A.Usher(t.Context(), "drain", "--force", "web", "10.1.2.3:8000")
 			labtest.Must(t, err)
 			got := 1
 			for answer.Scan() {

@@ -50,6 +50,7 @@ type Steer struct {
 	VirtualServer string `json:"virtual_server"`
 	RealServer    string `json:"real_server"` // address:port
 	Weight        *int   `json:"weight,omitempty"`
+	Force         bool   `json:"force,omitempty"` // also where no server is left that takes new connections
 
 	Mode string `json:"-"` // drain, enable, disable or weight: the last part of the path
 	By   string `json:"-"` // the user at the other end

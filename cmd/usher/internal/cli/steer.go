@@ -45,21 +45,35 @@ as validate prints them, and stay in status until a reload succeeds.`,
 }
 
 func (a *app) drain() *cobra.Command {
-	return a.server("drain", "Give a real server no new connections; out when its own are gone",
+	return forced(a.server("drain", "Give a real server no new connections; out when its own are gone",
 		`Weight 0: established connections go on, new ones go elsewhere. The server is taken
 out when its connections are gone or drain_timeout is over. It survives reload and
-restart until "usher enable".`)
+restart until "usher enable". The last server that takes new connections is drained only
+with --force.`))
 }
 
 func (a *app) disable() *cobra.Command {
-	return a.server("disable", "Take a real server out at once",
+	return forced(a.server("disable", "Take a real server out at once",
 		`Out of the pool at once, its connections with it. It survives reload and restart
-until "usher enable". To spare connections use "usher drain".`)
+until "usher enable". To spare connections use "usher drain". The last server that takes
+new connections is disabled only with --force.`))
 }
 
 func (a *app) enable() *cobra.Command {
 	return a.server("enable", "Lift drain, disable or weight from a real server",
 		`The real server is again as the configuration and its checks want it.`)
+}
+
+// forced gives a command the flag by which it also takes the last server.
+func forced(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().Bool("force", false, "also where it leaves the virtual server without a real server that takes new connections")
+	return cmd
+}
+
+// force tells whether it was given; a command without the flag does no harm.
+func force(cmd *cobra.Command) bool {
+	given, err := cmd.Flags().GetBool("force")
+	return err == nil && given
 }
 
 func (a *app) server(verb, short, long string) *cobra.Command {
@@ -70,18 +84,19 @@ func (a *app) server(verb, short, long string) *cobra.Command {
 		Example: "  usher " + verb + " web 10.1.2.3:80",
 		Args:    wants("VIRTUAL_SERVER", "REAL_SERVER"),
 		RunE: do(func(cmd *cobra.Command, args []string) error {
-			return a.post(cmd, "/api/v1/"+verb, api.Steer{VirtualServer: args[0], RealServer: args[1]})
+			return a.post(cmd, "/api/v1/"+verb, api.Steer{VirtualServer: args[0], RealServer: args[1], Force: force(cmd)})
 		}),
 		ValidArgsFunction: a.completeServer,
 	})
 }
 
 func (a *app) weight() *cobra.Command {
-	return a.steering(&cobra.Command{
+	return forced(a.steering(&cobra.Command{
 		Use:   "weight VIRTUAL_SERVER REAL_SERVER N",
 		Short: "Give a real server another weight",
 		Long: `Another weight (0..65535) than the configured one, until "usher enable". It
-survives reload and restart.`,
+survives reload and restart. Weight 0 of the last server that takes new connections
+needs --force.`,
 		Example: "  usher weight web 10.1.2.3:80 5",
 		Args:    wants("VIRTUAL_SERVER", "REAL_SERVER", "N"),
 		RunE: do(func(cmd *cobra.Command, args []string) error {
@@ -89,10 +104,10 @@ survives reload and restart.`,
 			if err != nil || n < 0 || n > 65535 {
 				return &usageError{fmt.Errorf("weight %q is not a number in 0..65535", args[2])}
 			}
-			return a.post(cmd, "/api/v1/weight", api.Steer{VirtualServer: args[0], RealServer: args[1], Weight: &n})
+			return a.post(cmd, "/api/v1/weight", api.Steer{VirtualServer: args[0], RealServer: args[1], Weight: &n, Force: force(cmd)})
 		}),
 		ValidArgsFunction: a.completeServer,
-	})
+	}))
 }
 
 func (a *app) failover() *cobra.Command {

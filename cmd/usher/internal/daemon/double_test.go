@@ -242,6 +242,13 @@ func (f *fakeDirector) Override(vs string, rs netip.AddrPort, o director.Overrid
 	return nil
 }
 
+func (f *fakeDirector) Empties(_ string, _ netip.AddrPort, o director.Override) string {
+	if o.Mode == director.OverrideDisable {
+		return "new connections are refused"
+	}
+	return ""
+}
+
 func (f *fakeDirector) Status() []director.VirtualServerStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -42,6 +42,8 @@ type Director interface {
 	SetHealth(healthcheck.Update)
 	SetActive(instance string, active bool)
 	Override(virtualServer string, realServer netip.AddrPort, o director.Override) error
+	// Empties tells what becomes of clients where an override leaves no server to them.
+	Empties(virtualServer string, realServer netip.AddrPort, o director.Override) string
 	Status() []director.VirtualServerStatus
 	Connections() (map[string]uint64, error)
 	Quorum(virtualServer string) (up bool, reason string, known bool)

@@ -128,6 +128,10 @@ func (d *Daemon) Steer(_ context.Context, s api.Steer) error {
 	d.mu.Lock()
 	dir := d.director
 	d.mu.Unlock()
+	if effect := dir.Empties(s.VirtualServer, address, o); effect != "" && !s.Force {
+		return &refusedError{fmt.Sprintf("%s would be left without a real server that takes new connections, %s is the last: %s; nothing was changed (usher %s --force does it all the same, \"force\": true in the API)",
+			s.VirtualServer, address, effect, s.Mode)}
+	}
 	return dir.Override(s.VirtualServer, address, o)
 }
 

@@ -23,10 +23,15 @@ func TestSteering(t *testing.T) {
 	d, stop := f.start()
 	client := api.Socket(f.socket())
 	post := func(path string, in any) error { return client.Post(t.Context(), path, in, nil) }
+	err := post("/api/v1/disable", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80"})
+	if err == nil || !strings.Contains(err.Error(), "10.0.0.1:80 is the last: new connections are refused") || !strings.Contains(err.Error(), "usher disable --force") {
+		t.Errorf("the last server is disabled: %v", err)
+	}
 	n := 7
 	for _, err := range []error{
 		post("/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80"}),
 		post("/api/v1/weight", api.Steer{VirtualServer: "web", RealServer: "10.0.0.2:80", Weight: &n}),
+		post("/api/v1/disable", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80", Force: true}),
 		post("/api/v1/failover", api.Name{Instance: "edge"}),
 		post("/api/v1/maintenance", api.Switch{On: true}),
 	} {
@@ -34,7 +39,7 @@ func TestSteering(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	want := []string{"override web 10.0.0.1:80 drain", "override web 10.0.0.2:80 weight", "failover edge", "maintenance on"}
+	want := []string{"override web 10.0.0.1:80 drain", "override web 10.0.0.2:80 weight", "override web 10.0.0.1:80 disable", "failover edge", "maintenance on"}
 	if got := f.world.noted()[3:]; !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
