@@ -1,7 +1,9 @@
 package hold
 
 import (
+	"errors"
 	"fmt"
+	"syscall"
 	"time"
 )
 
@@ -74,7 +76,11 @@ func (k *keeper) try(p plan) error {
 			continue
 		}
 		done[s.Identity()] = true
-		if err := k.m.o.Kernel.Add(s); err != nil && !isThere(err) {
+		err := k.m.o.Kernel.Add(s)
+		if errors.Is(err, syscall.ENODEV) && p.spare[o.Identity()] {
+			continue // the instance does without it while its interface is not there
+		}
+		if err != nil && !isThere(err) {
 			return fmt.Errorf("%s: %w", o, err)
 		}
 		tried = append(tried, s)

@@ -77,7 +77,10 @@ func TestGivesWay(t *testing.T) {
 			})
 			c := web(vrrp.Announce{})
 			c.Bind, c.Accept, c.Lease = bind, true, 0
+			c.Addresses = append(c.Addresses, vrrp.Address{Prefix: netip.MustParsePrefix("192.0.2.9/32"), Interface: "eth7", Untracked: true}) // which it does without
+			k.AddLink("eth7")
 			o := newOwner(t, k, c, true)
+			k.RemoveLink("eth7")
 			pass(time.Second)
 			first := hold.Object(hold.Address{Link: "eth0", Prefix: netip.PrefixFrom(one, 32)})
 			if bind == vrrp.BindLocalRoute {
