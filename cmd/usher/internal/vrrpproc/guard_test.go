@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,7 @@ type watched struct {
 	child, parent net.Conn
 	did           []string
 	killed        bool
-	idle          time.Duration // of the child's loop
+	idle          atomic.Int64 // of the child's loop, in nanoseconds
 	ended         chan bool
 }
 
@@ -40,7 +41,7 @@ func newWatched(t *testing.T) *watched {
 				w.did = append(w.did, "remove "+o.String())
 				return nil
 			},
-			Idle: func() time.Duration { return w.idle },
+			Idle: func() time.Duration { return time.Duration(w.idle.Load()) },
 			Watch: func(int) func() {
 				return func() {
 					w.killed = true
@@ -155,12 +156,12 @@ func TestGuardFences(t *testing.T) {
 			t.Fatalf("a child at work, and it did %q", w.did)
 		}
 		for n := 2; n <= 4; n += 2 {
-			w.idle = lastWill.Down
+			w.idle.Store(int64(lastWill.Down))
 			pass(time.Second)
 			if len(w.did) != n || w.killed {
 				t.Errorf("it did %q, killed %t", w.did, w.killed)
 			}
-			w.idle = 0
+			w.idle.Store(0)
 			pass(time.Second)
 		}
 		_ = w.child.Close()
