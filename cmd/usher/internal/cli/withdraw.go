@@ -45,7 +45,7 @@ func (a *app) withdraw() *cobra.Command {
 as they are still there, and put back the kernel settings that it needed. It is for
 ExecStopPost= of the systemd unit: a daemon that ends in good order leaves none, and
 the addresses of one that was killed end with their lease. It is refused while a
-daemon answers. The state folder is found by itself where the unit's StateDirectory=
+daemon runs. The state folder is found by itself where the unit's StateDirectory=
 is the default or holds the word that a daemon with another global.state left.`,
 		Args: cobra.NoArgs,
 		RunE: do(func(cmd *cobra.Command, _ []string) error {
@@ -68,7 +68,12 @@ is the default or holds the word that a daemon with another global.state left.`,
 }
 
 // all withdraws everything of the configuration that ran last with a state folder.
-func (w *withdrawn) all(ctx context.Context, state string) error {
+func (w *withdrawn) all(ctx context.Context, state string) (err error) {
+	release, err := daemon.LockState(state)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	c, err := daemon.LoadLastGood(state)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // nothing ever ran

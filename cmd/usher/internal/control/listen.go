@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -23,40 +24,55 @@ var ErrServed = errors.New("the control socket is already served: is another ush
 // Listen opens the unix socket at path with Mode, and its folder where that is not
 // there. A socket file that nobody serves is removed; one that is served is
 // ErrServed; anything else at path is an error and stays.
-func Listen(path string) (net.Listener, error) {
+func Listen(path string) (*Listener, error) {
+	l := &Listener{path: path, closed: make(chan struct{})}
+	var err error
+	if l.current, l.file, err = bind(path); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// bind makes the socket and its file.
+func bind(path string) (net.Listener, os.FileInfo, error) {
 	if err := vacate(path); err != nil {
-		return nil, fmt.Errorf("control: %s: %w", path, err)
+		return nil, nil, fmt.Errorf("control: %s: %w", path, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("control: %w", err)
+		return nil, nil, fmt.Errorf("control: %w", err)
 	}
 	// Bound under another name and renamed once its mode is right: nobody can
 	// connect in between, and no process-wide umask is touched.
 	hidden := fmt.Sprintf("%s.%d", path, os.Getpid())
 	if len(hidden) > maxPath {
-		return nil, fmt.Errorf("control: %s: the path of a unix socket may have %d characters at most", path, maxPath-len(hidden)+len(path))
+		return nil, nil, fmt.Errorf("control: %s: the path of a unix socket may have %d characters at most", path, maxPath-len(hidden)+len(path))
 	}
 	if err := os.Remove(hidden); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("control: %w", err)
+		return nil, nil, fmt.Errorf("control: %w", err)
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: hidden, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("control: %w", err)
+		return nil, nil, fmt.Errorf("control: %w", err)
 	}
 	l.SetUnlinkOnClose(false)
-	if err := publish(hidden, path); err != nil {
+	file, err := publish(hidden, path)
+	if err != nil {
 		l.Close()
 		os.Remove(hidden)
-		return nil, fmt.Errorf("control: %w", err)
+		return nil, nil, fmt.Errorf("control: %w", err)
 	}
-	return &listener{Listener: l, path: path}, nil
+	return l, file, nil
 }
 
-func publish(hidden, path string) error {
+func publish(hidden, path string) (os.FileInfo, error) {
 	if err := os.Chmod(hidden, Mode); err != nil {
-		return err
+		return nil, err
 	}
-	return os.Rename(hidden, path)
+	file, err := os.Lstat(hidden)
+	if err != nil {
+		return nil, err
+	}
+	return file, os.Rename(hidden, path)
 }
 
 // vacate makes room for the socket, or says why there is none.
@@ -82,17 +98,76 @@ func vacate(path string) error {
 	return os.Remove(path)
 }
 
-// listener removes its file when it is closed, unless another one has taken the
-// place meanwhile.
-type listener struct {
-	net.Listener
-	path string
+// Listener is the control socket. It removes its file when it is closed, unless another
+// one has taken the place meanwhile.
+type Listener struct {
+	path   string
+	closed chan struct{}
+
+	mu      sync.Mutex
+	current net.Listener
+	file    os.FileInfo // of its path
 }
 
-func (l *listener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
+func (l *Listener) present() net.Listener {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current
+}
 
-func (l *listener) Close() error {
-	err := l.Listener.Close()
+// Accept waits for the next connection, at a socket that took the place of another one as well.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		at := l.present()
+		c, err := at.Accept()
+		select {
+		case <-l.closed:
+			return c, err
+		default:
+		}
+		if err == nil || at == l.present() {
+			return c, err
+		}
+	}
+}
+
+// Addr is the path of the socket.
+func (l *Listener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
+
+// Restore puts the socket back where its file is gone, or one that nobody serves has
+// its place, and says whether it did. It is an error where it cannot, as where another process
+// serves the path. Connections that there are go on.
+func (l *Listener) Restore() (restored bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.file) {
+		return false, nil
+	}
+	select {
+	case <-l.closed:
+		return false, nil
+	default:
+	}
+	next, file, err := bind(l.path)
+	if err != nil {
+		return false, err
+	}
+	before := l.current
+	l.current, l.file = next, file
+	return true, before.Close() // wakes Accept
+}
+
+// Close ends the listener.
+func (l *Listener) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.closed:
+		return net.ErrClosed
+	default:
+	}
+	close(l.closed)
+	err := l.current.Close()
 	if vacateErr := vacate(l.path); vacateErr != nil && !errors.Is(vacateErr, ErrServed) {
 		return errors.Join(err, vacateErr)
 	}

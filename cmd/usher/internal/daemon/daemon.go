@@ -81,7 +81,7 @@ type Daemon struct {
 
 	state   *stateFolder
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, watcher, hangups *part }
+	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, watcher, hangups, socket *part }
 }
 
 type reloadOutcome struct {
@@ -137,6 +137,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		d.parts.watcher = d.run(ctx, "watch", func(ctx context.Context) error { return d.watch(ctx, d.opts.Watch, before) })
 	}
 	d.parts.hangups = d.run(ctx, "hangups", d.hangups)
+	d.parts.socket = d.run(ctx, "control socket", func(ctx context.Context) error { return d.keepSocket(ctx, d.servers.socket) })
 	return d.serve(ctx)
 }
 
@@ -263,6 +264,7 @@ func (d *Daemon) stop() error {
 	d.parts.watcher.stop()
 	d.parts.hangups.stop()
 	d.stopRetiring()
+	d.parts.socket.stop()
 	d.changing.Lock() // a reload under way ends first
 	defer d.changing.Unlock()
 	d.parts.vrrp.stop() // priority 0 is out and no address is left when it returns

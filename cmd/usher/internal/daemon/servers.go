@@ -34,6 +34,7 @@ const (
 type servers struct {
 	mu      sync.Mutex
 	control *server
+	socket  *control.Listener // which control listens at
 	page    *server
 	remote  *server
 }
@@ -54,6 +55,7 @@ func openServers(d *Daemon, g conf.Global) (*servers, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.socket = l
 	s.control = d.server(l, true, &api.Guard{Answers: maxAnswers, Streams: maxStreams})
 	if s.page, err = d.openPage(g.HTTP); err != nil {
 		return nil, errors.Join(err, s.close())

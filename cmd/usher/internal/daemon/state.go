@@ -41,7 +41,7 @@ func openState(path string) (*stateFolder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state folder is not writable: %w (global.state names another)", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := flock(f); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("state folder %s is in use by another usher (several on one machine differ in state and control): %w", path, err)
 	}
@@ -49,6 +49,39 @@ func openState(path string) (*stateFolder, error) {
 		statefile.Clear(filepath.Join(path, name))
 	}
 	return &stateFolder{path: path, lock: f, good: make(chan *conf.Config, 1)}, nil
+}
+
+// lockPatience is how long one waits for whoever has the lock: `usher withdraw`, which is
+// soon over.
+const lockPatience = time.Second
+
+// flock takes the lock of an open file.
+func flock(f *os.File) error {
+	end := time.Now().Add(lockPatience)
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(end) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond) // the kernel tells nobody of a lock's end who can also give up
+	}
+}
+
+// LockState keeps daemons from starting with a state folder until release is called. It
+// fails while one runs, whatever has become of its control socket. Where no daemon ever
+// ran there is nothing to lock.
+func LockState(path string) (release func() error, err error) {
+	f, err := os.Open(filepath.Join(path, lockFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return func() error { return nil }, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	if err := flock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("a daemon runs with the state folder %s: stop it first (%w)", path, err), f.Close())
+	}
+	return f.Close, nil
 }
 
 func (s *stateFolder) close() error { return s.lock.Close() }

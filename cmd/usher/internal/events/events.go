@@ -36,7 +36,7 @@ type Event struct {
 	Seq           uint64    `json:"seq"` // rises by one with each event; a daemon started later counts on from a greater number
 	Time          time.Time `json:"time"`
 	Severity      Severity  `json:"severity"`
-	Kind          string    `json:"kind"` // vrrp.EventKind, director.EventKind, or reload, start, stop, maintenance
+	Kind          string    `json:"kind"` // vrrp.EventKind, director.EventKind, or reload, start, stop, maintenance, control_socket
 	Instance      string    `json:"instance,omitempty"`
 	Group         string    `json:"group,omitempty"`
 	VirtualServer string    `json:"virtual_server,omitempty"`
