@@ -54,7 +54,7 @@ func (e *Engine) Apply(now time.Time, d vrrp.Desired) {
 	var kept []*instance
 	for _, cfg := range d.Instances {
 		in := e.instance(cfg.Name)
-		if in == nil || !sameRouter(in.cfg, cfg) {
+		if in == nil || !vrrp.SameRouter(in.cfg, cfg) {
 			in = newInstance(cfg)
 		}
 		kept = append(kept, in)

@@ -83,14 +83,6 @@ func newInstance(cfg vrrp.Config) *instance {
 	return in
 }
 
-// sameRouter says whether a changed configuration is still that of the same
-// virtual router to its peers, so that it keeps its state.
-func sameRouter(a, b vrrp.Config) bool {
-	return a.Interface == b.Interface && a.VRF == b.VRF && a.VRID == b.VRID && a.Version == b.Version &&
-		a.VirtualMAC == b.VirtualMAC && a.Runs(false) == b.Runs(false) && a.Runs(true) == b.Runs(true) &&
-		(a.Unicast == nil) == (b.Unicast == nil) && a.Group(false) == b.Group(false) && a.Group(true) == b.Group(true)
-}
-
 // reconfigure brings an instance to its configuration; where nothing in it has
 // changed, nothing happens.
 func (e *Engine) reconfigure(now time.Time, in *instance, cfg vrrp.Config) {

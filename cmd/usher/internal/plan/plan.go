@@ -32,7 +32,9 @@ type Change struct {
 	Object   string          `json:"object,omitempty"` // the address
 	// Keys are what differs in an edited instance, by the names of the configuration.
 	Keys []string `json:"keys,omitempty"`
-	// Drops is set where an address that may be in use goes away.
+	// Effect is what that does to the instance: "" where it goes on as it was.
+	Effect string `json:"effect,omitempty"`
+	// Drops is set where an address that may be in use goes away, or may be on two directors.
 	Drops bool `json:"drops_connections"`
 }
 
@@ -44,7 +46,7 @@ func (p Plan) Empty() bool {
 // Drops counts the changes that lose connections.
 func (p Plan) Drops() int {
 	n := p.IPVS.Drops()
-	for _, c := range p.Addresses {
+	for _, c := range slices.Concat(p.VRRP, p.Addresses) {
 		if c.Drops {
 			n++
 		}
@@ -101,6 +103,9 @@ func (c Change) String() string {
 	if len(c.Keys) > 0 {
 		text += ": " + strings.Join(c.Keys, ", ")
 	}
+	if c.Effect != "" {
+		text += "; " + c.Effect
+	}
 	if c.Drops {
 		text += " ! drops connections while this director is active"
 	}
@@ -140,8 +145,8 @@ func Compare(want, from *conf.Config) Plan {
 		delete(olds, i.Name)
 		if !known {
 			p.VRRP = append(p.VRRP, Change{Action: director.ActionAdd, Kind: "instance", Instance: i.Name})
-		} else if keys := differing(old, i.Config); len(keys) > 0 {
-			p.VRRP = append(p.VRRP, Change{Action: director.ActionEdit, Kind: "instance", Instance: i.Name, Keys: keys})
+		} else if changes := vrrp.Changes(old, i.Config); len(changes) > 0 {
+			p.VRRP = append(p.VRRP, edited(i.Name, changes))
 		}
 		p.addresses(i.Name, old, i.Config)
 	}
@@ -155,17 +160,17 @@ func Compare(want, from *conf.Config) Plan {
 	return p
 }
 
-// differing names the keys in which two instances differ.
-func differing(a, b vrrp.Config) []string {
-	var keys []string
-	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
-	for i := range va.NumField() {
-		if !reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
-			key, _, _ := strings.Cut(va.Type().Field(i).Tag.Get("json"), ",")
-			keys = append(keys, key)
-		}
+// edited is the line of an instance that stays: its keys that differ, and the worst that
+// a change of one does.
+func edited(name string, changes []vrrp.KeyChange) Change {
+	c := Change{Action: director.ActionEdit, Kind: "instance", Instance: name}
+	worst := vrrp.Quiet
+	for _, k := range changes {
+		c.Keys = append(c.Keys, k.Key)
+		worst = max(worst, k.Effect)
 	}
-	return keys
+	c.Effect, c.Drops = worst.String(), worst.Drops()
+	return c
 }
 
 func (p *Plan) addresses(instance string, from, to vrrp.Config) {

@@ -39,7 +39,7 @@ func TestCompare(t *testing.T) {
 	}
 	got := lines(plan.Compare(b, a))
 	want := []string{
-		"~ instance web: priority, addresses",
+		"~ instance web: priority, addresses; may hand the addresses over",
 		"+ instance new",
 		"- instance old",
 		"~ group g: instances",
@@ -74,5 +74,28 @@ Addresses
 `
 	if got := p.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestEffects: a plan says which changes of an instance drop connections, by the table
+// that a reload goes by.
+func TestEffects(t *testing.T) {
+	was := instance("web", 100, "192.0.2.1/32")
+	for want, change := range map[string]func(*vrrp.Config){
+		"~ instance web: virtual_router_id; resigns and is elected anew, as another virtual router ! drops connections while this director is active": func(c *vrrp.Config) { c.VRID = 52 },
+		"~ instance web: virtual_mac; resigns and is elected anew, as another virtual router ! drops connections while this director is active":       func(c *vrrp.Config) { c.VirtualMAC = true },
+		"~ instance web: password; two directors are active until the others have it as well ! drops connections while this director is active":       func(c *vrrp.Config) { c.Password = "x" },
+		"~ instance web: preempt; may hand the addresses over": func(c *vrrp.Config) { c.Preempt = true },
+		"~ instance web: accept":                               func(c *vrrp.Config) { c.Accept = true },
+	} {
+		now := was
+		change(&now.Config)
+		p := plan.Compare(&conf.Config{Instances: []conf.Instance{now}}, &conf.Config{Instances: []conf.Instance{was}})
+		if got := lines(p); len(got) != 1 || got[0] != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+		if drops := strings.Contains(want, "!"); (p.Drops() == 1) != drops {
+			t.Errorf("%s: %d drop connections", want, p.Drops())
+		}
 	}
 }

@@ -1,0 +1,134 @@
+package vrrp
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Effect is what a change of a key does to an instance that runs, worst last.
+type Effect uint8
+
+// The effects.
+const (
+	// Quiet: it goes on as it was, active or backup.
+	Quiet Effect = iota
+	// Weighs: an election may come out otherwise, and then the addresses are handed over.
+	Weighs
+	// Parts: routers whose values differ discard each other's adverts. Until the peers have
+	// the new one, each side has an active router of its own.
+	Parts
+	// Anew: to its peers it becomes another virtual router. It resigns, and nobody holds
+	// the new one's addresses before a whole election.
+	Anew
+)
+
+// String gives the effect for people, "" for Quiet.
+func (e Effect) String() string {
+	switch e {
+	case Weighs:
+		return "may hand the addresses over"
+	case Parts:
+		return "two directors are active until the others have it as well"
+	case Anew:
+		return "resigns and is elected anew, as another virtual router"
+	}
+	return ""
+}
+
+// Drops says whether connections through the addresses are lost where the instance is
+// active.
+func (e Effect) Drops() bool { return e >= Parts }
+
+// KeyChange is one key in which two configurations of an instance differ.
+type KeyChange struct {
+	Key    string // as in the JSON form of Config
+	Effect Effect
+}
+
+// effects says for each key of a Config what a change of it does. Both a reload and what
+// a plan says of it go by this table.
+func effects() map[string]func(a, b Config) Effect {
+	always := func(e Effect) func(a, b Config) Effect { return func(Config, Config) Effect { return e } }
+	when := func(e Effect, cond func(a, b Config) bool) func(a, b Config) Effect {
+		return func(a, b Config) Effect {
+			if cond(a, b) {
+				return e
+			}
+			return Quiet
+		}
+	}
+	version2 := func(_, b Config) bool { return b.Version == 2 }
+	unicast := func(_, b Config) bool { return b.Unicast != nil }
+	return map[string]func(a, b Config) Effect{
+		"name":              always(Anew),
+		"interface":         always(Anew),
+		"vrf":               always(Anew),
+		"virtual_router_id": always(Anew),
+		"version":           always(Anew),
+		"virtual_mac":       always(Anew),
+		"multicast_group4":  when(Anew, func(a, b Config) bool { return a.Group(false) != b.Group(false) }),
+		"multicast_group6":  when(Anew, func(a, b Config) bool { return a.Group(true) != b.Group(true) }),
+		"unicast": func(a, b Config) Effect {
+			if a.Unicast == nil || b.Unicast == nil {
+				return Anew
+			}
+			return Parts
+		},
+		"addresses": func(a, b Config) Effect {
+			switch {
+			case a.Runs(false) != b.Runs(false), a.Runs(true) != b.Runs(true):
+				return Anew
+			case b.Version == 2: // RFC 3768 section 7.1: a list that differs is a reason to discard
+				return Parts
+			}
+			return Quiet
+		},
+		"advert_interval":      when(Parts, version2), // RFC 3768 section 7.1, likewise
+		"password":             always(Parts),
+		"source4":              when(Parts, unicast), // peers know each other by it
+		"source6":              when(Parts, unicast),
+		"priority":             always(Weighs),
+		"preempt":              always(Weighs),
+		"preempt_delay":        always(Quiet),
+		"track":                always(Weighs),
+		"down_timer_adverts":   always(Quiet),
+		"startup_delay":        always(Quiet),
+		"routes":               always(Quiet),
+		"rules":                always(Quiet),
+		"bind":                 always(Quiet),
+		"lease":                always(Quiet),
+		"interface_up_delay":   always(Quiet),
+		"interface_down_delay": always(Quiet),
+		"accept":               always(Quiet),
+		"checksum":             always(Quiet), // both forms are accepted
+		"announce":             always(Quiet),
+		"witness":              always(Quiet),
+	}
+}
+
+// Changes names the keys in which two configurations of an instance differ, in the
+// order of Config, and what each does.
+func Changes(a, b Config) (all []KeyChange) {
+	known := effects()
+	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range va.NumField() {
+		if reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
+			continue
+		}
+		key := keyOf(va.Type().Field(i))
+		all = append(all, KeyChange{key, known[key](a, b)})
+	}
+	return all
+}
+
+func keyOf(f reflect.StructField) string {
+	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return key
+}
+
+// SameRouter says whether a changed configuration is still that of the same virtual
+// router to its peers, so that it keeps its state.
+func SameRouter(a, b Config) bool {
+	return !slices.ContainsFunc(Changes(a, b), func(c KeyChange) bool { return c.Effect == Anew })
+}
