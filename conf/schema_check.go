@@ -32,7 +32,7 @@ func checkBlock() *block {
 		add(t, "A handshake with a database, as far as it shows that it serves.", databaseKeys()...)
 	}
 	add(healthcheck.TypeExec, "A command, run without a shell: exit status 0 is up, 1 a warning (see `warning`), anything else down.", execKeys()...)
-	add(healthcheck.TypeAgent, "HAProxy's agent-check protocol: the server says its state and weight. Needs `port`.",
+	add(healthcheck.TypeAgent, "HAProxy's agent-check protocol: the server says its state and weight, and its last answer counts. An agent that cannot be reached is no failure: what it said last holds, and before it has said anything the server is up. Give a check of the service itself beside it. Needs `port`.",
 		key{name: "send", kind: kindText, value: "", doc: "Text sent before the answer is read."})
 	add(healthcheck.TypeFile, "A file on the director.",
 		key{name: "path", kind: kindText, required: true, doc: "The file."},

@@ -46,8 +46,12 @@ func (o *Outcome) UnmarshalText(b []byte) error {
 type Result struct {
 	Outcome Outcome
 	// Reason says in words what went wrong, for the person who has to mend it.
-	// A pass may carry one too, as an agent's message.
+	// A pass may carry one too, as an agent's message: the last one counts.
 	Reason string
+	// Absent says of an inconclusive result that there was nobody to ask, as an agent
+	// beside the server: what was said last holds, and before anything was said, the
+	// server is up.
+	Absent bool
 	// Certain says of a failure that it would have been found at any time: no lateness
 	// of this machine can have brought it about.
 	Certain bool

@@ -29,7 +29,8 @@ type Health struct {
 	State   State
 	Decided bool   // a result has decided; until then State is what was believed before
 	Streak  int    // results in a row that speak against State
-	Reason  string // of the last change of state
+	Reason  string // of the last change of state, or what was said since
+	Said    string // what the last result said of itself, as an agent does; "" for nothing
 	Percent int    // of the weight, while degraded
 	Advice  Advice
 }
@@ -42,20 +43,32 @@ func (h Health) Changing() bool { return h.Streak > 0 }
 // inconclusive result changes nothing at all.
 func (h Health) Step(rules Rules, r Result) Health {
 	if r.Outcome == Inconclusive {
+		if r.Absent && !h.Decided {
+			return Health{State: Up, Decided: true, Reason: r.Reason, Percent: rules.SlowWeight}
+		}
 		return h
 	}
 	state, reason := verdict(rules, r)
+	said := ""
+	if r.Outcome == Pass {
+		said = r.Reason
+	}
 	if r.Outcome == Pass {
 		h.Advice = r.Advice
 	}
 	if !h.Decided {
-		return Health{State: state, Decided: true, Reason: reason, Percent: rules.SlowWeight, Advice: h.Advice}
+		return Health{State: state, Decided: true, Reason: reason, Said: said, Percent: rules.SlowWeight, Advice: h.Advice}
 	}
 	h.Percent = rules.SlowWeight
 	if (state == Down) == (h.State == Down) {
 		h.Streak = 0
 		if state != h.State { // up and degraded need no count between them
 			h.State, h.Reason = state, reason
+		} else if state == Up && said != h.Said {
+			h.Reason = reason
+		}
+		if state != Down {
+			h.Said = said
 		}
 		return h
 	}
@@ -70,7 +83,7 @@ func (h Health) Step(rules Rules, r Result) Health {
 	if need > 1 {
 		reason = fmt.Sprintf("%s (%d times in a row)", reason, need)
 	}
-	h.State, h.Streak, h.Reason = state, 0, reason
+	h.State, h.Streak, h.Reason, h.Said = state, 0, reason, said
 	return h
 }
 

@@ -15,12 +15,12 @@ import (
 func agent(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	conn, err := dial(ctx, c)
 	if err != nil {
-		return broken(c, "connecting", err)
+		return absent(broken(c, "connecting", err))
 	}
 	defer conn.Close()
 	if c.Agent != nil && c.Agent.Send != "" {
 		if _, err := io.WriteString(conn, c.Agent.Send); err != nil {
-			return broken(c, "sending", err)
+			return absent(broken(c, "sending", err))
 		}
 	}
 	var answer []byte
@@ -33,12 +33,22 @@ func agent(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 			return judgeAgent(line)
 		}
 		if err != nil {
-			return broken(c, "waiting for the agent", err)
+			return absent(broken(c, "waiting for the agent", err))
 		}
 		if len(answer) > textMost {
 			return failf("the agent's line is longer than %d bytes", textMost)
 		}
 	}
+}
+
+// absent is the result where an agent cannot be asked. That is no failure of the server,
+// whose own checks say whether it serves (HAProxy's configuration manual, "agent-check").
+func absent(r healthcheck.Result) healthcheck.Result {
+	if r.Outcome == healthcheck.Fail {
+		r.Reason = "the agent cannot be asked: " + r.Reason
+	}
+	r.Outcome, r.Absent = healthcheck.Inconclusive, true
+	return r
 }
 
 // judgeAgent reads an agent's line: words for the state, one number with a percent

@@ -35,6 +35,11 @@ func ask(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	}
 	defer conn.Close()
 	answer, err := exchange(conn, question, d.TCP)
+	if err == nil && answer.IsEdns0() == nil && (answer.Rcode == dns.RcodeFormatError || answer.Rcode == dns.RcodeNotImplemented) {
+		// A server older than EDNS (RFC 6891 section 7) is asked in the old way.
+		question.Extra, question.Id = nil, dns.Id()
+		answer, err = exchange(conn, question, d.TCP)
+	}
 	if err != nil {
 		return broken(c, "waiting for the answer", err)
 	}
@@ -84,6 +89,9 @@ func exchange(conn net.Conn, question *dns.Msg, stream bool) (*dns.Msg, error) {
 		}
 		if answer.Id == question.Id && answer.Response {
 			return answer, nil
+		}
+		if stream { // nobody else can have sent it, and it would go on so
+			return nil, judge("the answer is to another question")
 		}
 	}
 }

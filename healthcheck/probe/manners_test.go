@@ -92,6 +92,9 @@ func TestEveryProtocolWithEveryManner(t *testing.T) {
 				if p.endsByClosing() && m.name == "cut off" {
 					m.outcome = healthcheck.Pass
 				}
+				if p.check.Type == healthcheck.TypeAgent && (m.name == "silent" || m.name == "dripping") {
+					m.outcome = healthcheck.Inconclusive // an agent that does not answer is no failure
+				}
 				r := run(t, c)
 				t.Logf("%s in %s: %s", r.Outcome, r.Latency.Round(time.Millisecond), r.Reason)
 				if r.Outcome != m.outcome {

@@ -2,6 +2,8 @@ package probe
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -40,7 +42,7 @@ func greet(ctx context.Context, c *healthcheck.Check) (expiry time.Time, doing s
 	if _, err := reply(text, "220", "the greeting"); err != nil {
 		return expiry, "waiting for the greeting", err
 	}
-	offers, err := command1(text, "EHLO "+name, "250")
+	offers, err := hello(text, name)
 	if err != nil {
 		return expiry, "waiting for the answer to EHLO", err
 	}
@@ -59,13 +61,30 @@ func greet(ctx context.Context, c *healthcheck.Check) (expiry time.Time, doing s
 			return expiry, "in the TLS handshake", err
 		}
 		conn, text = client, newTextConn(client)
-		if _, err := command1(text, "EHLO "+name, "250"); err != nil {
+		if _, err := hello(text, name); err != nil {
 			return expiry, "waiting for the answer to EHLO over TLS", err
 		}
 	}
 	farewell(conn, c, []byte("QUIT\r\n"))
 	return expiry, "", nil
 }
+
+// hello greets by EHLO, and a server that does not know it by HELO (RFC 5321 section
+// 3.2), which offers nothing.
+func hello(t *textConn, name string) ([]string, error) {
+	offers, err := command1(t, "EHLO "+name, "250")
+	var refused *refusal
+	if !errors.As(err, &refused) || refused.code != "500" && refused.code != "502" {
+		return offers, err
+	}
+	_, err = command1(t, "HELO "+name, "250")
+	return nil, err
+}
+
+// refusal is a reply with another code than the one that is wanted.
+type refusal struct{ code, text string }
+
+func (r *refusal) Error() string { return r.text }
 
 // command1 sends a command and reads its reply.
 func command1(t *textConn, line, code string) ([]string, error) {
@@ -89,7 +108,11 @@ func reply(t *textConn, code, what string) ([]string, error) {
 			return nil, err
 		}
 		if !strings.HasPrefix(line, code) || len(line) > 3 && line[3] != ' ' && line[3] != '-' {
-			return nil, judge("%s is %s, want %s", what, quote(line), code)
+			r := &refusal{text: fmt.Sprintf("%s is %s, want %s", what, quote(line), code)}
+			if len(line) == 3 || len(line) > 3 && line[3] == ' ' {
+				r.code = line[:3] // of one line, so that the next reply is another's
+			}
+			return nil, judge("%w", r)
 		}
 		lines = append(lines, strings.TrimLeft(line[3:], " -"))
 		if len(line) == 3 || line[3] == ' ' {
