@@ -35,6 +35,46 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
+// largeOwn is the same with the check of each server written at it.
+func largeOwn(services, weight int) []byte {
+	var text strings.Builder
+	for v := range services {
+		fmt.Fprintf(&text, "virtual_server \"vs%d\" {\n  address = \"10.%d.%d.1:80\"\n  forward_method = \"nat\"\n  initial = \"up\"\n", v, v/250, v%250)
+		for r := range 10 {
+			address := fmt.Sprintf("172.%d.%d.%d", 16+v/250, v%250, r+1)
+			fmt.Fprintf(&text, "  real_server \"%s:80\" {\n    weight = %d\n    health_check \"tcp\" {\n      address = \"%s\"\n      port = 80\n      interval = \"60s\"\n    }\n  }\n", address, weight, address)
+			weight = 1
+		}
+		text.WriteString("}\n")
+	}
+	return []byte(text.String())
+}
+
+// BenchmarkLoadOwn reads one whose servers have checks of their own, first anew and then
+// with one weight changed.
+func BenchmarkLoadOwn(b *testing.B) {
+	b.Run("first", func(b *testing.B) {
+		text := largeOwn(1000, 1)
+		for b.Loop() {
+			if c, found := LoadText("bench.hcl", text, nil); c == nil {
+				b.Fatal(found.Text(false))
+			}
+		}
+	})
+	b.Run("again", func(b *testing.B) {
+		l, weight := &Loader{}, 0
+		for b.Loop() {
+			b.StopTimer()
+			weight++
+			text := largeOwn(1000, weight)
+			b.StartTimer()
+			if c, found := l.load(texts(text), nil, nil); c == nil {
+				b.Fatal(found.Text(false))
+			}
+		}
+	})
+}
+
 // BenchmarkLoadThorough reads one that something is to be said about.
 func BenchmarkLoadThorough(b *testing.B) {
 	text := large(1000, 1)

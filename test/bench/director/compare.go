@@ -30,13 +30,14 @@ type series struct {
 // there is time for, and prints medians and ratios. A first start of each does not count.
 func (b bench) compare(ctx context.Context, o options) error {
 	settings := []struct {
-		checks bool
-		title  string
+		checks, own bool
+		title       string
 	}{
-		{true, "a TCP check for each server; servers are in until a check fails (keepalived's way, usher's initial = \"up\")"},
-		{false, "no checks"},
+		{true, false, "a TCP check for each server; servers are in until a check fails (keepalived's way, usher's initial = \"up\")"},
+		{true, true, "the same, each check written at its server with address and port, interval 60 s"},
+		{false, false, "no checks"},
 	}
-	var usher, other [2]series
+	var usher, other [3]series
 	begun := time.Now()
 	// A program's first start reads it from disk, and an emulator translates it.
 	for _, p := range []program{keepalived{}, usherProgram{b.usher}} {
@@ -47,7 +48,7 @@ func (b bench) compare(ctx context.Context, o options) error {
 	for round := range o.rounds {
 		began := time.Now()
 		for i, s := range settings {
-			what := plan{services: o.services, checks: s.checks}
+			what := plan{services: o.services, checks: s.checks, own: s.own}
 			for _, turn := range []struct {
 				program program
 				times   *series
@@ -61,8 +62,8 @@ func (b bench) compare(ctx context.Context, o options) error {
 				turn.times.programmed = append(turn.times.programmed, r.programmed)
 				turn.times.reload = append(turn.times.reload, r.reloads...)
 				turn.times.operations = r.operations
-				fmt.Fprintf(os.Stderr, "round %d, %s, checks %t: start %.2f s (%.2f s from the first service on), reload %.3f s\n",
-					round+1, turn.program.name(), s.checks, r.start.Seconds(), r.programmed.Seconds(), median(r.reloads).Seconds())
+				fmt.Fprintf(os.Stderr, "round %d, %s, checks %t, at each server %t: start %.2f s (%.2f s from the first service on), reload %.3f s\n",
+					round+1, turn.program.name(), s.checks, s.own, r.start.Seconds(), r.programmed.Seconds(), median(r.reloads).Seconds())
 			}
 		}
 		if took := time.Since(began); time.Since(begun)+took > o.budget {
@@ -104,16 +105,19 @@ func (b bench) grow(ctx context.Context, sizes []int) error {
 		return nil
 	}
 	fmt.Printf("\nusher alone, without checks; each service has %d servers:\n\n", servers)
-	fmt.Println("| services | from exec to complete, s | per service, ms | reload with one weight changed, s | per service, ms | operations of the reload |")
-	fmt.Println("|---|---|---|---|---|---|")
+	fmt.Println("| forward method | services | from exec to complete, s | per service, ms | reload with one weight changed, s | per service, ms | operations of the reload | memory, MiB |")
+	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for _, n := range sizes {
-		r, err := b.trial(ctx, usherProgram{b.usher}, plan{services: n}, reloads)
-		if err != nil {
-			return fmt.Errorf("usher with %d services: %w", n, err)
+		for _, forward := range []string{"nat", "fullnat"} {
+			r, err := b.trial(ctx, usherProgram{b.usher}, plan{services: n, forward: forward}, reloads)
+			if err != nil {
+				return fmt.Errorf("usher with %d services by %s: %w", n, forward, err)
+			}
+			reload := median(r.reloads)
+			each := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 / float64(n) }
+			fmt.Printf("| %s | %d | %.2f | %.2f | %.3f (%s) | %.3f | %s | %d |\n", forward, n, r.start.Seconds(), each(r.start),
+				reload.Seconds(), spread(r.reloads), each(reload), r.operations, r.memory>>20)
 		}
-		reload := median(r.reloads)
-		each := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 / float64(n) }
-		fmt.Printf("| %d | %.2f | %.2f | %.3f (%s) | %.3f | %s |\n", n, r.start.Seconds(), each(r.start), reload.Seconds(), spread(r.reloads), each(reload), r.operations)
 	}
 	return nil
 }

@@ -15,8 +15,10 @@ const servers = 10
 // plan is what a program is to run.
 type plan struct {
 	services int
-	checks   bool // a TCP check for each server
-	weight   int  // of the last server of the last service; all others have 1
+	checks   bool   // a TCP check for each server
+	own      bool   // each of them written at its server, with address and port
+	forward  string // usher's forward method; "" for nat
+	weight   int    // of the last server of the last service; all others have 1
 }
 
 // program is what is measured.
@@ -47,6 +49,18 @@ func (p plan) weightOf(i, j int) int {
 // fall outside the measurement.
 const every = 1800
 
+// often is the interval of checks that are written at their servers: a usual one, whose
+// probes go on meanwhile.
+const often = 60
+
+// interval is that of the checks, in seconds.
+func (p plan) interval() int {
+	if p.own {
+		return often
+	}
+	return every
+}
+
 type keepalived struct{}
 
 func (keepalived) name() string { return "keepalived" }
@@ -60,8 +74,11 @@ func (keepalived) write(n *lab.Node, p plan) error {
 	}
 	for i := range p.services {
 		addr, port := service(i)
-		fmt.Fprintf(&b, "virtual_server %s %d {\n\tdelay_loop %d\n\tlb_algo rr\n\tlb_kind NAT\n\tprotocol TCP\n", addr, port, every)
+		fmt.Fprintf(&b, "virtual_server %s %d {\n\tdelay_loop %d\n\tlb_algo rr\n\tlb_kind NAT\n\tprotocol TCP\n", addr, port, p.interval())
 		for j := range servers {
+			if p.own {
+				check = fmt.Sprintf("\t\tTCP_CHECK {\n\t\t\tconnect_ip %s\n\t\t\tconnect_port 80\n\t\t\tconnect_timeout 10\n\t\t\twarmup 0\n\t\t}\n", server(i, j))
+			}
 			fmt.Fprintf(&b, "\treal_server %s 80 {\n\t\tweight %d\n%s\t}\n", server(i, j), p.weightOf(i, j), check)
 		}
 		b.WriteString("}\n")
@@ -83,14 +100,25 @@ func (usherProgram) name() string { return "usher" }
 func (usherProgram) write(n *lab.Node, p plan) error {
 	var b strings.Builder
 	b.WriteString("global {\n  state = \"lib/usher\"\n  control = \"run/usher/usher.sock\"\n}\n")
-	check := ""
-	if p.checks { // servers count as up until the first probe, as keepalived's do
+	check, forward := "", p.forward
+	if forward == "" {
+		forward = "nat"
+	}
+	switch { // servers count as up until the first probe, as keepalived's do
+	case p.own:
+		check = "  initial = \"up\"\n"
+	case p.checks:
 		check = fmt.Sprintf("  initial = \"up\"\n  health_check \"tcp\" {\n    interval = \"%ds\"\n    timeout = \"10s\"\n  }\n", every)
 	}
 	for i := range p.services {
 		addr, port := service(i)
-		fmt.Fprintf(&b, "virtual_server \"s%d\" {\n  address = \"%s:%d\"\n  scheduler = \"rr\"\n  forward_method = \"nat\"\n%s", i, addr, port, check)
+		fmt.Fprintf(&b, "virtual_server \"s%d\" {\n  address = \"%s:%d\"\n  scheduler = \"rr\"\n  forward_method = %q\n%s", i, addr, port, forward, check)
 		for j := range servers {
+			if p.own {
+				fmt.Fprintf(&b, "  real_server \"%[1]s:80\" {\n    weight = %[2]d\n    health_check \"tcp\" {\n      address = \"%[1]s\"\n      port = 80\n      interval = \"%[3]ds\"\n      timeout = \"10s\"\n    }\n  }\n",
+					server(i, j), p.weightOf(i, j), p.interval())
+				continue
+			}
 			fmt.Fprintf(&b, "  real_server \"%s:80\" { weight = %d }\n", server(i, j), p.weightOf(i, j))
 		}
 		b.WriteString("}\n")

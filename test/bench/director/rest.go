@@ -61,6 +61,18 @@ func lull(ctx context.Context, over <-chan struct{}, little time.Duration, used 
 
 // usage is the processor time of a process and all below it.
 func usage(pid int) (time.Duration, error) {
+	used, err := below(pid, func(s procfs.ProcStat) float64 { return s.CPUTime() })
+	return seconds(used), err
+}
+
+// memory is what a process and all below it have in memory, in bytes.
+func memory(pid int) (int, error) {
+	used, err := below(pid, func(s procfs.ProcStat) float64 { return float64(s.ResidentMemory()) })
+	return int(used), err
+}
+
+// below adds up something of a process and all below it.
+func below(pid int, of func(procfs.ProcStat) float64) (float64, error) {
 	proc, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0, err
@@ -69,7 +81,7 @@ func usage(pid int) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	sum := seconds(stat.CPUTime())
+	sum := of(stat)
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {
 		return 0, err
@@ -79,11 +91,11 @@ func usage(pid int) (time.Duration, error) {
 		if _, err := fmt.Sscan(word, &child); err != nil {
 			return 0, err
 		}
-		below, err := usage(child)
+		more, err := below(child, of)
 		if err != nil && !os.IsNotExist(err) { // it may end at any time
 			return 0, err
 		}
-		sum += below
+		sum += more
 	}
 	return sum, nil
 }

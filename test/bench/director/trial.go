@@ -83,6 +83,7 @@ type result struct {
 	programmed time.Duration // from the first service in the table until then
 	reloads    []time.Duration
 	operations string // of the last reload, where the program counts them
+	memory     int    // of all its processes after the reloads, resident, in bytes
 }
 
 // bench is what every trial needs.
@@ -138,13 +139,16 @@ func (m bench) trial(ctx context.Context, p program, what plan, reloads int) (r 
 			return r, err
 		}
 	}
-	return r, nil
+	r.memory, err = memory(process.PID())
+	return r, err
 }
 
 // reload waits until the program rests, its first checks among it, and changes one weight.
 func (b *place) reload(ctx context.Context, p program, process *lab.Process, what plan, r *result) error {
-	if err := rest(ctx, process); err != nil {
-		return err
+	if !what.own { // whose checks do not let it rest
+		if err := rest(ctx, process); err != nil {
+			return err
+		}
 	}
 	if all, err := b.complete(what.services)(); err != nil || !all {
 		return errors.Join(err, fmt.Errorf("servers that answer were taken out; the last that it said:\n%s", process.Tail(20)))
