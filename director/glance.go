@@ -27,7 +27,11 @@ const (
 type pace struct {
 	at    time.Time // the next look; zero before the first comparison of everything
 	pause time.Duration
+	row   int // looks in a row that found it disturbed
 }
+
+// patience is how many of these there are before the pauses grow: it need not be a fight.
+const patience = 2
 
 // begin has the first look come a pause from now.
 func (p *pace) begin(now time.Time) {
@@ -41,10 +45,13 @@ func (p *pace) due(now time.Time) bool { return !p.at.IsZero() && !now.Before(p.
 
 // looked takes the outcome of a look.
 func (p *pace) looked(now time.Time, disturbed bool, most time.Duration) {
-	if disturbed {
+	switch {
+	case !disturbed:
+		p.row, p.pause = 0, firstGlance
+	case p.row < patience:
+		p.row++
+	default:
 		p.pause = min(2*p.pause, most)
-	} else {
-		p.pause = firstGlance
 	}
 	p.at = now.Add(p.pause)
 }

@@ -208,6 +208,15 @@ func TestForeignSyncDaemonIsNamed(t *testing.T) {
 			if all, _ := k.SyncDaemons(); len(all) != 1 || all[0].Interface != "eth0" {
 				t.Errorf("daemons %+v", all)
 			}
+			// Somebody puts another in its place.
+			if err := errors.Join(k.StopSync(foreign), k.StartSync(foreign)); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if w := d.Warnings(); len(w) != 1 || !strings.Contains(w[0].Text, "on eth7, id 7") {
+				t.Errorf("warnings of one in the place of ours: %+v", w)
+			}
 		}, pool(1))
 	})
 }

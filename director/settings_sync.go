@@ -92,7 +92,8 @@ func (d *Director) keepSync(s *Settings, now time.Time, events *[]Event) (err er
 	var current, before *ipvs.SyncDaemon
 	for _, o := range ours {
 		switch {
-		case !is(o.Role):
+		case !slices.ContainsFunc(running, func(r ipvs.SyncDaemon) bool { return r.Role == o.Role && r.Interface == o.Interface && r.ID == o.ID }):
+			// It has ended, or another one runs in its place.
 		case want != nil && *want == o:
 			current = &o
 		case d.lingers(o, want, now):
@@ -108,7 +109,10 @@ func (d *Director) keepSync(s *Settings, now time.Time, events *[]Event) (err er
 		d.loop.syncStop = time.Time{}
 	}
 	start := want != nil && !is(want.Role)
-	stopped := start && slices.Contains(ours, *want) // by somebody else
+	// By somebody else, where it was seen to run.
+	stopped := start && slices.Contains(ours, *want) &&
+		slices.ContainsFunc(d.loop.daemons, func(r ipvs.SyncDaemon) bool { return r.Role == want.Role })
+	d.loop.daemons = running
 	if start {
 		current = want
 	}

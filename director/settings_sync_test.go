@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,11 +139,11 @@ func TestStopFlushesTheSyncDaemon(t *testing.T) {
 // unplugged is a kernel in which the interface of the sync daemon is not there yet.
 type unplugged struct {
 	*ipvstest.Kernel
-	there bool
+	there atomic.Bool
 }
 
 func (u *unplugged) StartSync(d ipvs.SyncDaemon) error {
-	if !u.there {
+	if !u.there.Load() {
 		return unix.ENODEV
 	}
 	return u.Kernel.StartSync(d)
@@ -163,10 +164,13 @@ func TestSyncInterfaceComesLater(t *testing.T) {
 			if !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "sync daemon on eth7: no such device") }) {
 				t.Errorf("told %q", told)
 			}
-			k.there = true
+			k.there.Store(true)
 			time.Sleep(time.Minute)
 			if all, err := k.SyncDaemons(); err != nil || len(all) != 1 {
 				t.Errorf("%v, %v", all, err)
+			}
+			if slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, "somebody else") }) {
+				t.Errorf("told %q", told)
 			}
 		}, pool(1))
 	})
