@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -39,11 +40,11 @@ func addressActions() []Action {
 		}},
 		{Name: "vip-made-permanent", Do: func(s *scene) {
 			_, v, dev := s.vip()
-			s.ip("address change %s dev %s valid_lft forever preferred_lft forever", v.Prefix, dev)
+			s.byHand(v, dev, "address change %s dev %s valid_lft forever preferred_lft forever")
 		}},
 		{Name: "vip-short-lease", Do: func(s *scene) {
 			_, v, dev := s.vip()
-			s.ip("address change %s dev %s valid_lft 1 preferred_lft 1", v.Prefix, dev)
+			s.byHand(v, dev, "address change %s dev %s valid_lft 1 preferred_lft 1")
 		}},
 		{Name: "vip-with-other-length", Do: func(s *scene) {
 			_, v, dev := s.vip()
@@ -53,13 +54,11 @@ func addressActions() []Action {
 		{Name: "vip-by-hand", Do: func(s *scene) { // on any director, mostly a backup
 			in := s.instance()
 			v := pick(s.r, in.VIPs...)
-			s.ip("address add %s dev %s", v.Prefix, in.on(v))
-			s.byHand(v, in.on(v))
+			s.byHand(v, in.on(v), "address add %s dev %s")
 		}},
 		{Name: "vip-by-hand-on-lo", Do: func(s *scene) {
 			v := pick(s.r, s.instance().VIPs...)
-			s.ip("address add %s dev lo", v.Prefix)
-			s.byHand(v, "lo")
+			s.byHand(v, "lo", "address add %s dev %s")
 		}},
 		{Name: "vip-route-by-hand", Do: func(s *scene) {
 			in := s.instance()
@@ -102,9 +101,21 @@ func addressActions() []Action {
 	}
 }
 
-// byHand has a VIP that somebody put somewhere stay or go.
-func (s *scene) byHand(v VIP, dev string) {
+// byHand puts a VIP somewhere by a command of ip. Where it was not there before, it is
+// taken away when the world is healed, or stays: then usher has to say so.
+func (s *scene) byHand(v VIP, dev, command string) {
+	k, err := look(s.d.Node)
+	there := err == nil && slices.Contains(k.addrs, held{dev, v.Prefix.Addr()})
+	s.ip(command, v.Prefix, dev)
+	if there {
+		return
+	}
 	d := s.d
+	if s.stays() {
+		d.byHand[v.Prefix.Addr()] = true
+		s.w.note("  and stays on %s", d.Name)
+		return
+	}
 	s.w.later(func() {
 		s.d = d
 		s.ip("address del %s dev %s", v.Prefix, dev)

@@ -178,7 +178,7 @@ func (w *World) judgeInstance(in Instance, views []*view) (faults []Fault) {
 		}
 		running = append(running, v)
 		barred := v.barred(in)
-		if barred == "" {
+		if barred == "" && !v.doubtful(in) {
 			able = append(able, v)
 		}
 		if v.states[in.Name] == "active" && !v.apart(in) {
@@ -239,6 +239,15 @@ func (d *Director) barredAlone(in Instance) string {
 // apart says that a director is on another network than the client and its peers.
 func (d *Director) apart(in Instance) bool {
 	return slices.ContainsFunc(in.links(), func(l string) bool { return d.left[l] == leftApart })
+}
+
+// doubtful says that somebody else has put a VIP of the instance, or of its group, on
+// the director: it may be active or not, but it has to say why it is not.
+func (d *Director) doubtful(in Instance) bool {
+	return slices.ContainsFunc(d.setup.Instances, func(other Instance) bool {
+		return (other.Name == in.Name || d.setup.Group) &&
+			slices.ContainsFunc(other.VIPs, func(v VIP) bool { return d.byHand[v.Prefix.Addr()] })
+	})
 }
 
 // How an interface may be left.

@@ -126,7 +126,18 @@ func (d *Director) configured(iface, how string) error {
 			errs = append(errs, netlink.RouteReplace(route))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, linkLocal(l, d.n))...)
+}
+
+// linkLocal sees to a link-local address, which the kernel makes when an interface
+// comes up, and not again.
+func linkLocal(l netlink.Link, n int) error {
+	all, err := netlink.AddrList(l, netlink.FAMILY_V6)
+	if err != nil || slices.ContainsFunc(all, func(a netlink.Addr) bool { return a.IP.IsLinkLocalUnicast() && a.ValidLft == 0 }) {
+		return err
+	}
+	ip := net.ParseIP(fmt.Sprintf("fe80::ff:%d", n+1))
+	return netlink.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: ip, Mask: net.CIDRMask(64, 128)}, Flags: unix.IFA_F_NODAD})
 }
 
 // rulesThere puts the kernel's own rules back.
