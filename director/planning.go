@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"usher/director/ipvs"
@@ -196,9 +197,9 @@ func (f *forecast) change(op Op, counters ipvs.CounterTable) Change {
 		c.Action, c.Before = ActionRemove, before.Service.String()
 		f.removal(&c, op)
 	case ipvs.AddDestination:
-		c.Action, c.After = ActionAdd, op.Destination.String()
+		c.Action, c.After = ActionAdd, f.word(op, op.Destination)
 	case ipvs.EditDestination:
-		c.Action, c.Before, c.After = ActionEdit, before.Destinations[op.Dest].String(), op.Destination.String()
+		c.Action, c.Before, c.After = ActionEdit, f.word(op, before.Destinations[op.Dest]), f.word(op, op.Destination)
 		if f.leaving(op) {
 			c.Action, c.Reason = ActionDrain, fmt.Sprintf("until its connections are gone, %s at the most", f.timeout[op.Key])
 		}
@@ -207,6 +208,18 @@ func (f *forecast) change(op Op, counters ipvs.CounterTable) Change {
 		c.Drops = true
 	}
 	return c
+}
+
+// word describes a destination by its forwarding method as it is configured: to the
+// kernel's IPVS fullnat is nat, and only the rules beside it make the difference.
+func (f *forecast) word(op Op, d ipvs.Destination) string {
+	method := NAT
+	if m := f.member(op); m != nil {
+		method = m.config.Forward
+	} else if p := f.pools[f.names[op.Key]]; p != nil { // one that goes
+		method = p.config.Forward
+	}
+	return string(forwardOf(d.Forward, method)) + strings.TrimPrefix(d.String(), d.Forward.String())
 }
 
 // removal says what the end of a service costs: it is emptied first where there

@@ -48,6 +48,42 @@ func TestPlanSaysWhatApplyWillDo(t *testing.T) {
 	})
 }
 
+// The forwarding method in a plan is the configured one: the kernel's IPVS does fullnat
+// by nat.
+func TestPlanNamesFullNAT(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		full := func(n int) director.VirtualServer {
+			vs := pool(n)
+			vs.Forward = director.FullNAT
+			for i := range vs.Real {
+				vs.Real[i].Forward = director.FullNAT
+			}
+			return vs
+		}
+		w.apply(full(2))
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		next := full(3)
+		next.Real = next.Real[1:]
+		next.Real[0].Weight = 5
+		report, err := w.d.Plan(context.Background(), []director.VirtualServer{next})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := report.String()
+		for _, want := range []string{
+			"~ real_server 10.0.0.2:80 fullnat weight 1 -> fullnat weight 5", "+ real_server 10.0.0.3:80 fullnat weight 1",
+			"- real_server 10.0.0.1:80 fullnat weight 1 -> fullnat weight 0",
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %q in\n%s", want, text)
+			}
+		}
+	})
+}
+
 // A plan that is made beside a running director knows whose services go, and how long
 // their servers drain.
 func TestPlanBesideAnother(t *testing.T) {
