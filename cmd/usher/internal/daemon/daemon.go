@@ -81,7 +81,7 @@ type Daemon struct {
 
 	state   *stateFolder
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, watcher, hangups, socket *part }
+	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, journal, watcher, hangups, socket *part }
 }
 
 type reloadOutcome struct {
@@ -123,12 +123,16 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	d.started = time.Now()
+	crash := d.recall()
 	defer func() { err = errors.Join(err, d.stop()) }()
 	if err := d.opts.LogControl.Set(c.Global.Log.Level, c.Global.Log.Format); err != nil {
 		return err
 	}
 	if invalid != nil {
 		d.outcome(invalid) // before anybody can ask
+	}
+	if crash != "" {
+		d.record(events.Event{Kind: "crash", Severity: events.Warning, Reason: crash})
 	}
 	if err := d.start(ctx, c, director); err != nil {
 		return err
@@ -186,6 +190,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) e
 	d.parts.alerts = d.run(ctx, "alerts", d.alerts.Run)
 	d.parts.helpers = d.run(ctx, "helpers", d.helpers)
 	d.parts.keeper = d.run(ctx, "state folder", d.keepLastGood)
+	d.parts.journal = d.run(ctx, "events", d.keepEvents)
 	d.parts.checks = d.run(ctx, "health checks", d.checks.Run)
 	if director != nil {
 		d.direct(ctx, director)
@@ -281,6 +286,11 @@ func (d *Daemon) stop() error {
 	d.parts.helpers.stop()
 	d.parts.keeper.stop()
 	d.parts.alerts.stop() // last: it tells of the stop, too
+	d.ring.Add(events.Event{Kind: "stop", Reason: "usher " + d.opts.Version})
+	d.parts.journal.stop()
+	if saveErr := d.saveEvents(false); saveErr != nil {
+		d.log.Warn("events are not kept for the next start", "error", saveErr)
+	}
 	err = errors.Join(err, d.servers.close(), d.state.close())
 	d.log.Info("stopped")
 	return err

@@ -136,11 +136,12 @@ func (f *fixture) daemon() *daemon.Daemon {
 func (f *fixture) start() (d *daemon.Daemon, stop func() error) {
 	f.t.Helper()
 	d = f.daemon()
+	begin := time.Now() // what happened before was a daemon's before this one
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	f.ended = ended
 	go func() { ended <- d.Run(ctx) }()
-	f.await(d, func(e events.Event) bool { return e.Kind == "start" }, ended)
+	f.await(d, func(e events.Event) bool { return e.Kind == "start" && !e.Time.Before(begin) }, ended)
 	var once sync.Once
 	var err error
 	stop = func() error {

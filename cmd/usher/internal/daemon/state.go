@@ -45,7 +45,7 @@ func openState(path string) (*stateFolder, error) {
 		f.Close()
 		return nil, fmt.Errorf("state folder %s is in use by another usher (several on one machine differ in state and control): %w", path, err)
 	}
-	for _, name := range []string{maintenanceFile, lastGoodFile} {
+	for _, name := range []string{maintenanceFile, lastGoodFile, eventsFile} {
 		statefile.Clear(filepath.Join(path, name))
 	}
 	return &stateFolder{path: path, lock: f, good: make(chan *conf.Config, 1)}, nil

@@ -167,6 +167,7 @@ var rememberedKinds = map[string]string{
 	string(vrrp.EventWitness):         "witness",
 	string(vrrp.EventProcess):         "process",
 	string(vrrp.EventLate):            "late",
+	"crash":                           "crash",
 }
 
 // remembered gives the newest event of each such kind and subject, while it is not
@@ -181,7 +182,7 @@ func (d *Daemon) remembered(instances []api.Instance) []api.Warning {
 	list, _, _ := d.ring.List(events.Filter{})
 	for _, e := range list {
 		kind, ok := rememberedKinds[e.Kind]
-		if !ok || e.Severity == events.Info || time.Since(e.Time) > lately {
+		if !ok || e.Severity == events.Info || time.Since(e.Time) > lately || e.Time.Before(d.started) {
 			continue
 		}
 		if e.Kind == string(vrrp.EventAddressFailed) && held[e.Subject()] {

@@ -101,7 +101,8 @@ func FromDirector(e director.Event) Event {
 type Ring struct {
 	mu      sync.Mutex
 	size    int
-	all     []Event // oldest first, at most size
+	all     []Event        // by time, oldest first, at most size
+	kinds   map[string]int // how many of each kind are in all
 	servers map[server][]Event
 	last    uint64
 	fresh   chan struct{} // closed and replaced by each Add
@@ -115,7 +116,7 @@ func NewRing(size int, last uint64) *Ring {
 	if size <= 0 {
 		size = DefaultSize
 	}
-	return &Ring{size: size, last: last, servers: map[server][]Event{}, fresh: make(chan struct{})}
+	return &Ring{size: size, last: last, kinds: map[string]int{}, servers: map[server][]Event{}, fresh: make(chan struct{})}
 }
 
 // Numbering is the last for a ring that begins at a time: its events have greater
@@ -138,7 +139,7 @@ func (r *Ring) Add(e Event) Event {
 	defer r.mu.Unlock()
 	r.last++
 	e.Seq = r.last
-	r.all = appendLimited(r.all, e, r.size)
+	r.insert(e)
 	if e.RealServer != "" {
 		k := server{e.VirtualServer, e.RealServer}
 		r.servers[k] = appendLimited(r.servers[k], e, PerServer)
@@ -146,6 +147,67 @@ func (r *Ring) Add(e Event) Event {
 	close(r.fresh)
 	r.fresh = make(chan struct{})
 	return e
+}
+
+// lookback is how many places an event that happened earlier than others may go back:
+// those of another process come a little late.
+const lookback = 64
+
+// insert puts an event at its place in time. Where there is no room it takes that of the
+// oldest one of the kind that has most, if that has more than its share, so that what
+// comes in floods (from outside, even) does not wipe out the rest; else that of the
+// oldest of all.
+func (r *Ring) insert(e Event) {
+	if len(r.all) >= r.size {
+		i := 0
+		if most := r.commonest(); r.kinds[most] > r.size/share {
+			i = slices.IndexFunc(r.all, func(o Event) bool { return o.Kind == most })
+		}
+		r.leave(r.all[i])
+		r.all = slices.Delete(r.all, i, i+1)
+	}
+	at := len(r.all)
+	for back := 0; at > 0 && back < lookback && r.all[at-1].Time.After(e.Time); back++ {
+		at--
+	}
+	r.all = slices.Insert(r.all, at, e)
+	r.kinds[e.Kind]++
+}
+
+// commonest is the kind of which there are most; the first by name of several.
+func (r *Ring) commonest() (most string) {
+	for kind, n := range r.kinds {
+		if n > r.kinds[most] || n == r.kinds[most] && kind < most {
+			most = kind
+		}
+	}
+	return most
+}
+
+func (r *Ring) leave(e Event) {
+	if r.kinds[e.Kind]--; r.kinds[e.Kind] == 0 {
+		delete(r.kinds, e.Kind)
+	}
+}
+
+// share is the part of the ring that one kind of event has to itself where there is no
+// room for all.
+const share = 4
+
+// Restore puts events of a daemon before this one, by time, behind those that are there
+// already. They keep their numbers.
+func (r *Ring) Restore(list []Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list = list[max(0, len(list)-(r.size-len(r.all))):]
+	r.all = slices.Concat(list, r.all)
+	for _, e := range list {
+		r.kinds[e.Kind]++
+		if e.RealServer != "" {
+			k := server{e.VirtualServer, e.RealServer}
+			r.servers[k] = appendLimited(r.servers[k], e, PerServer)
+		}
+	}
 }
 
 func appendLimited(list []Event, e Event, limit int) []Event {
@@ -171,7 +233,7 @@ func (f Filter) match(e Event) bool {
 		(f.RealServer == "" || f.RealServer == e.RealServer)
 }
 
-// List gives the chosen events, newest last, of real servers all that is remembered
+// List gives the chosen events by time, newest last, of real servers all that is remembered
 // of each where the filter names one or its virtual server, the sequence number of the last event
 // of all, and a channel that is closed when another event comes.
 func (r *Ring) List(f Filter) (chosen []Event, last uint64, more <-chan struct{}) {
@@ -195,7 +257,7 @@ func (r *Ring) List(f Filter) (chosen []Event, last uint64, more <-chan struct{}
 				choose(own)
 			}
 		}
-		slices.SortFunc(chosen, func(a, b Event) int { return cmp.Compare(a.Seq, b.Seq) })
+		slices.SortFunc(chosen, func(a, b Event) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Seq, b.Seq)) })
 		chosen = slices.CompactFunc(chosen, func(a, b Event) bool { return a.Seq == b.Seq })
 	}
 	if f.Limit > 0 && len(chosen) > f.Limit {

@@ -124,3 +124,71 @@ func TestTranslation(t *testing.T) {
 		}
 	}
 }
+
+// TestEventsStandByTime: one of another process that comes a little late stands where it
+// happened, and keeps its number.
+func TestEventsStandByTime(t *testing.T) {
+	r := events.NewRing(0, 0)
+	begin := time.Now()
+	for _, after := range []int{1, 3, 2, 5, 4} {
+		r.Add(events.Event{Time: begin.Add(time.Duration(after) * time.Millisecond), Reason: fmt.Sprint(after)})
+	}
+	list, _, _ := r.List(events.Filter{})
+	var text string
+	for _, e := range list {
+		text += fmt.Sprintf("%s/%d ", e.Reason, e.Seq)
+	}
+	if text != "1/1 2/3 3/2 4/5 5/4 " {
+		t.Errorf("events stand as %s", text)
+	}
+	if list, _, _ = r.List(events.Filter{Since: 4}); len(list) != 1 || list[0].Reason != "4" {
+		t.Errorf("since 4: %+v", list)
+	}
+}
+
+// TestFloodOfOneKind leaves what else happened alone.
+func TestFloodOfOneKind(t *testing.T) {
+	r := events.NewRing(100, 0)
+	for i := range 20 {
+		r.Add(events.Event{Kind: "state", Reason: fmt.Sprint(i)})
+	}
+	for range 5000 {
+		r.Add(events.Event{Kind: "discard"})
+	}
+	for i := range 20 {
+		r.Add(events.Event{Kind: "state", Reason: fmt.Sprint(20 + i)})
+	}
+	list, _, _ := r.List(events.Filter{})
+	states := 0
+	for _, e := range list {
+		if e.Kind == "state" {
+			if e.Reason != fmt.Sprint(states) {
+				t.Errorf("state %d: %+v", states, e)
+			}
+			states++
+		}
+	}
+	if states != 40 || len(list) != 100 {
+		t.Errorf("%d of 40 states are there, of %d events", states, len(list))
+	}
+}
+
+// TestRestore: what a daemon before this one remembered stands first, with its numbers.
+func TestRestore(t *testing.T) {
+	old := events.NewRing(0, 7)
+	for i := range 3 {
+		old.Add(events.Event{Kind: "old", VirtualServer: "web", RealServer: "10.0.0.1:80", Reason: fmt.Sprint(i)})
+	}
+	before, last, _ := old.List(events.Filter{})
+	r := events.NewRing(4, last+100)
+	r.Add(events.Event{Kind: "new"})
+	r.Add(events.Event{Kind: "new"})
+	r.Restore(before)
+	list, _, _ := r.List(events.Filter{})
+	if len(list) != 4 || list[0].Seq != 9 || list[1].Seq != 10 || list[2].Kind != "new" {
+		t.Errorf("restored into too little room: %+v", list)
+	}
+	if list, _, _ = r.List(events.Filter{RealServer: "10.0.0.1:80"}); len(list) != 2 {
+		t.Errorf("of its server: %+v", list)
+	}
+}

@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"usher/cmd/usher/internal/events"
+)
+
+// How many of the latest events outlive the daemon, and how long they are gathered
+// before they are written.
+const (
+	keptEvents  = 500
+	gatherFor   = time.Second
+	eventsFile  = "events.json"
+	eventsLimit = 4 << 20 // bytes of the file that are read
+)
+
+// eventLog is the file of the latest events.
+type eventLog struct {
+	// Running says that the daemon that wrote it had not stopped: found at a start, that
+	// one was killed, crashed, or went down with the machine.
+	Running bool           `json:"running"`
+	Saved   time.Time      `json:"saved"`
+	Events  []events.Event `json:"events"`
+}
+
+// recall takes up the events of the daemon before this one, and gives what is to be said
+// of its end; "" where it stopped as it should, or there was none.
+func (d *Daemon) recall() string {
+	path := filepath.Join(d.state.path, eventsFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return ""
+	}
+	var log eventLog
+	if err == nil && len(text) > eventsLimit {
+		err = fmt.Errorf("%d bytes are more than usher writes", len(text))
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &log)
+	}
+	if err != nil {
+		d.log.Warn("the events before this start are lost", "file", path, "error", err)
+		return ""
+	}
+	d.ring.Restore(log.Events)
+	if !log.Running {
+		return ""
+	}
+	return fmt.Sprintf("the usher before this one did not stop: it was killed, crashed, or went down with the machine, after %s", log.Saved.Local().Format(time.DateTime))
+}
+
+// keepEvents writes the latest events soon after they happened.
+func (d *Daemon) keepEvents(ctx context.Context) error {
+	failed := ""
+	for {
+		_, _, more := d.ring.List(events.Filter{Limit: 1})
+		switch err := d.saveEvents(true); {
+		case err == nil:
+			failed = ""
+		case err.Error() != failed: // told once; there is a worse word for a disk that is full
+			failed = err.Error()
+			d.log.Warn("events are not kept for a restart", "error", err)
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return nil
+		}
+		gather := time.NewTimer(gatherFor)
+		select {
+		case <-gather.C:
+		case <-ctx.Done():
+			gather.Stop()
+			return nil
+		}
+	}
+}
+
+func (d *Daemon) saveEvents(running bool) error {
+	list, _, _ := d.ring.List(events.Filter{Limit: keptEvents})
+	text, err := json.Marshal(eventLog{Running: running, Saved: time.Now(), Events: list})
+	if err != nil {
+		return err
+	}
+	return d.state.write(eventsFile, text)
+}
