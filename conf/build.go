@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"usher/director"
 	"usher/healthcheck"
+	"usher/healthcheck/files"
 	"usher/vrrp"
 )
 
@@ -220,7 +220,7 @@ func (b *builder) secret(n *node, name string) string {
 	}
 	open := b.how.open
 	if open == nil {
-		open = os.ReadFile
+		open = func(path string) ([]byte, error) { return files.Read(b.how.context(), path, files.Secret) }
 	}
 	text, err := open(path)
 	switch {
@@ -239,7 +239,7 @@ func (b *builder) secret(n *node, name string) string {
 	return secret
 }
 
-// opener reads a whole file, as os.ReadFile.
+// opener reads a whole file, within bounds.
 type opener func(path string) ([]byte, error)
 
 // unread stands for a secret that was not looked at; it is a valid one everywhere.

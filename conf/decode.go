@@ -31,6 +31,10 @@ func decode(k key, attr *hcl.Attribute, ctx *hcl.EvalContext) (*value, hcl.Diagn
 		out.bad = true
 		return out, quoteIt(diags)
 	}
+	if _, err := size(v); err != nil {
+		out.bad = true
+		return out, append(diags, complain(boundless, sentence(err), out.at))
+	}
 	v, marks := v.UnmarkDeep()
 	if v.IsNull() {
 		return nil, diags

@@ -12,14 +12,16 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
+
+	"usher/healthcheck/files"
 )
 
 // functions are what an expression may call. Paths of file are relative to
 // folder; read is told each file read.
-func functions(folder string, read func(string)) map[string]function.Function {
+func functions(m *meter, folder string, read func(string)) map[string]function.Function {
 	all := maps.Clone(map[string]function.Function{
 		"env":      envFunc(),
-		"file":     fileFunc(folder, read),
+		"file":     fileFunc(m, folder, read),
 		"hostname": hostnameFunc(),
 		"cidrhost": cidrhostFunc(),
 		"try":      tryfunc.TryFunc,
@@ -32,6 +34,12 @@ func functions(folder string, read func(string)) map[string]function.Function {
 		"tomap":    convertFunc(cty.Map(cty.DynamicPseudoType)),
 	})
 	maps.Copy(all, standard())
+	for name, f := range all {
+		if name != "try" && name != "can" { // these evaluate by themselves
+			all[name] = m.function(name, f)
+		}
+	}
+	maps.Copy(all, m.calls)
 	return all
 }
 
@@ -77,7 +85,7 @@ func envFunc() function.Function {
 	})
 }
 
-func fileFunc(folder string, read func(string)) function.Function {
+func fileFunc(m *meter, folder string, read func(string)) function.Function {
 	return function.New(&function.Spec{
 		Description: "file(path): the text of a file; the path is relative to the file that names it.",
 		Params:      []function.Parameter{{Name: "path", Type: cty.String}},
@@ -85,7 +93,7 @@ func fileFunc(folder string, read func(string)) function.Function {
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			path := resolve(folder, args[0].AsString())
 			read(path)
-			text, err := os.ReadFile(path)
+			text, err := files.Read(m.ctx, path, MaxSize)
 			if err != nil {
 				return cty.UnknownVal(cty.String), function.NewArgError(0, err)
 			}

@@ -1,9 +1,12 @@
 package conf
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -13,15 +16,22 @@ import (
 // and not what there is. What it gives is always what Load would give. It is safe
 // for concurrent use.
 type Loader struct {
-	mu    sync.Mutex
-	known pools // of the last good configuration
-	how   loading
+	how loading
+
+	mu    sync.Mutex // never held while anything is read or evaluated
+	known pools      // of the last good configuration
 }
+
+// Limit is how long a configuration may take to be read and evaluated.
+const Limit = 30 * time.Second
+
+var errSlow = fmt.Errorf("it takes longer than %v", Limit)
 
 // loading is how a configuration is read.
 type loading struct {
-	open opener // of files with secrets; os.ReadFile where nil
-	look bool   // nobody runs it: see Inspect
+	ctx  context.Context // bounds reading and evaluating; nil for no bound but the sizes
+	open opener          // of files with secrets; files.Read where nil
+	look bool            // nobody runs it: see Inspect
 }
 
 // text is a configuration file as read.
@@ -30,31 +40,64 @@ type text struct {
 	bytes []byte
 }
 
+// context is what bounds the loading.
+func (h loading) context() context.Context {
+	if h.ctx == nil {
+		return context.Background()
+	}
+	return h.ctx
+}
+
 // Load is the function Load.
 func (l *Loader) Load(paths []string, vars map[string]string) (*Config, Diagnostics) {
-	names, diags := collect(paths)
+	return l.LoadContext(context.Background(), paths, vars)
+}
+
+// LoadContext is Load that takes no longer than ctx, and than Limit: a file system that
+// does not answer, and an expression without an end, are errors at their place. What
+// cannot be interrupted (a syntax tree that is being made) is short.
+func (l *Loader) LoadContext(ctx context.Context, paths []string, vars map[string]string) (*Config, Diagnostics) {
+	ctx, cancel := context.WithTimeoutCause(ctx, Limit, errSlow)
+	defer cancel()
+	how := l.how
+	how.ctx = ctx
+	names, diags := collect(ctx, paths)
 	var texts []text
 	for _, name := range names {
-		b, more := readFile(name)
+		b, more := readFile(ctx, name)
 		if diags = append(diags, more...); !more.HasErrors() {
 			texts = append(texts, text{name, b})
 		}
 	}
-	return l.load(texts, vars, diags)
+	return l.within(texts, vars, diags, how)
 }
 
-// load takes the quick way, which gives up as soon as there is anything to say,
-// and then the thorough one, which says it.
+// load is within without a bound of time.
 func (l *Loader) load(texts []text, vars map[string]string, diags hcl.Diagnostics) (*Config, Diagnostics) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(diags) == 0 && !l.how.look {
-		if c, known := quick(texts, vars, l.known); c != nil {
+	return l.within(texts, vars, diags, l.how)
+}
+
+// within takes the quick way, which gives up as soon as there is anything to say,
+// and then the thorough one, which says it.
+func (l *Loader) within(texts []text, vars map[string]string, diags hcl.Diagnostics, how loading) (*Config, Diagnostics) {
+	if more := tooMuch(texts); more != nil {
+		return nil, present(nil, append(diags, more...))
+	}
+	if len(diags) == 0 && !how.look {
+		l.mu.Lock()
+		known := l.known
+		l.mu.Unlock()
+		if c, known := quick(texts, vars, known, how); c != nil {
+			l.mu.Lock()
 			l.known = known
+			l.mu.Unlock()
 			return c, nil
 		}
 	}
-	return thorough(texts, vars, diags, l.how)
+	if size := sizeOf(texts); size > thoroughMost {
+		return nil, present(nil, append(diags, placeless("Too large to say what is wrong", fmt.Sprintf("Something in the configuration is to be told of, and with %d MiB in all it is too large to be looked at as a whole (%d MiB at most). Validate parts of it.", size>>20, thoroughMost>>20))))
+	}
+	return thorough(texts, vars, diags, how)
 }
 
 // thorough reads all files as a whole, every place of them known to the byte.
@@ -70,11 +113,25 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 	if diags.HasErrors() {
 		return nil, present(sources, diags)
 	}
-	scope, more := scopeOf(sources, vars)
-	diags = append(diags, more...)
-	r := &reader{scope: scope, top: schema()}
-	root := r.read(sources)
-	diags = append(diags, r.diags...)
+	meter := newMeter(how.context())
+	for _, s := range sources {
+		meter.body(s.body)
+	}
+	var scope *scope
+	var root *node
+	r := &reader{top: schema()}
+	aborted := meter.bounded(func() {
+		var more hcl.Diagnostics
+		scope, more = scopeOf(sources, vars, meter)
+		diags = append(diags, more...)
+		r.scope = scope
+		root = r.read(sources)
+	})
+	diags = plainly(slices.Concat(diags, r.diags, aborted))
+	if aborted != nil || meter.over() != nil {
+		// What follows from it only confuses, and somebody may have caught it by try.
+		return nil, present(sources, meter.complaint(diags, aborted))
+	}
 	b := newBuilder(r.diags)
 	b.how = how
 	c := b.config(root, nil)
@@ -89,12 +146,12 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 	if found.HasErrors() {
 		return nil, found
 	}
-	c.Files = files(texts, scope.read, b.read)
+	c.Files = allFiles(texts, scope.read, b.read)
 	return c, found
 }
 
-// files are those of the configuration, then those that it reads, by name.
-func files(texts []text, read ...[]string) []string {
+// allFiles are those of the configuration, then those that it reads, by name.
+func allFiles(texts []text, read ...[]string) []string {
 	var all []string
 	for _, t := range texts {
 		all = append(all, t.name)

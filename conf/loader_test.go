@@ -14,7 +14,7 @@ import (
 func same(t *testing.T, texts []text, known pools) (pools, bool) {
 	t.Helper()
 	want, diags := thorough(texts, nil, nil, loading{})
-	got, now := quick(texts, nil, known)
+	got, now := quick(texts, nil, known, loading{})
 	if got == nil {
 		return known, false
 	}

@@ -40,7 +40,7 @@ func TestMarks(t *testing.T) {
 	loader := &Loader{}
 	load := func(text []byte) *Config {
 		t.Helper()
-		c, known := quick(texts(text), nil, loader.known)
+		c, known := quick(texts(text), nil, loader.known, loading{})
 		if c == nil {
 			t.Fatal("the quick way was not enough")
 		}

@@ -60,7 +60,7 @@ func letter(b byte) bool { return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' }
 
 // quick loads texts if nothing is wrong with them, else it returns nil. known is
 // what the last configuration knew, the result what this one knows.
-func quick(texts []text, vars map[string]string, known pools) (*Config, pools) {
+func quick(texts []text, vars map[string]string, known pools, how loading) (*Config, pools) {
 	var servers []*piece
 	others := make([]*source, len(texts))
 	for i, t := range texts {
@@ -81,17 +81,27 @@ func quick(texts []text, vars map[string]string, known pools) (*Config, pools) {
 			others[i].body.Blocks = append(others[i].body.Blocks, body.Blocks...)
 		}
 	}
-	scope, diags := scopeOf(others, vars)
-	if len(diags) > 0 {
+	meter := newMeter(how.context())
+	for _, s := range others {
+		meter.body(s.body)
+	}
+	var scope *scope
+	var root *node
+	var diags hcl.Diagnostics
+	r := &reader{top: schema()}
+	if aborted := meter.bounded(func() {
+		if scope, diags = scopeOf(others, vars, meter); len(diags) == 0 {
+			r.scope = scope
+			root = r.read(others)
+		}
+	}); len(aborted)+len(diags) > 0 {
 		return nil, nil
 	}
-	r := &reader{scope: scope, top: schema()}
-	root := r.read(others)
 	// A virtual server among the others would lose its place in the order.
 	if len(r.diags) > 0 || len(root.all("virtual_server")) > 0 {
 		return nil, nil
 	}
-	if !build(servers, texts, scope) {
+	if !build(servers, texts, scope, how) {
 		return nil, nil
 	}
 	ready := slices.Grow([]VirtualServer(nil), len(servers))
@@ -106,16 +116,20 @@ func quick(texts []text, vars map[string]string, known pools) (*Config, pools) {
 		return nil, nil // a name stands twice
 	}
 	b := newBuilder(nil)
+	b.how = how
 	c := b.config(root, ready)
-	if len(b.diags) > 0 {
+	if len(b.diags) > 0 || meter.over() != nil {
 		return nil, nil
 	}
-	c.Files = files(texts, read, b.read)
+	c.Files = allFiles(texts, read, b.read)
 	return c, remember(servers, texts)
 }
 
 // whole is the body that a text is, nil if it is none.
 func whole(name string, text []byte) *hclsyntax.Body {
+	if tooDeep(text, name) != nil {
+		return nil
+	}
 	file, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
 	if len(diags) > 0 {
 		return nil
@@ -126,7 +140,7 @@ func whole(name string, text []byte) *hclsyntax.Body {
 
 // build makes the virtual servers that are not known, and tells whether all is
 // well with each.
-func build(servers []*piece, texts []text, s *scope) bool {
+func build(servers []*piece, texts []text, s *scope, how loading) bool {
 	var unread []*piece
 	for _, p := range servers {
 		if p.server == nil {
@@ -138,13 +152,15 @@ func build(servers []*piece, texts []text, s *scope) bool {
 	var failed atomic.Bool
 	for range min(runtime.GOMAXPROCS(0), len(unread)) {
 		wait.Go(func() {
-			m := newMaker(s)
+			m := newMaker(s, how)
 			for !failed.Load() {
 				n := int(next.Add(1)) - 1
 				if n >= len(unread) {
 					return
 				}
-				if !m.build(unread[n], texts[unread[n].file].name) {
+				good := false
+				s.meter.bounded(func() { good = m.build(unread[n], texts[unread[n].file].name) })
+				if !good {
 					failed.Store(true)
 				}
 			}
@@ -163,10 +179,12 @@ type maker struct {
 	builder *builder
 }
 
-func newMaker(s *scope) *maker {
+func newMaker(s *scope, how loading) *maker {
 	top := schema()
 	mine := s.clone()
-	return &maker{scope: mine, reader: &reader{scope: mine, top: top}, plain: newPlainReader(top), builder: newBuilder(nil)}
+	b := newBuilder(nil)
+	b.how = how
+	return &maker{scope: mine, reader: &reader{scope: mine, top: top}, plain: newPlainReader(top), builder: b}
 }
 
 // build makes the one virtual server that a piece is.
@@ -179,12 +197,14 @@ func (m *maker) build(p *piece, name string) bool {
 		return false
 	}
 	m.reader.diags, m.scope.read = nil, nil
+	always := constant(body)
+	m.scope.meter.body(body)
 	root := m.reader.read([]*source{{name: name, body: body}})
 	nodes := root.all("virtual_server")
 	if len(m.reader.diags) > 0 || len(nodes) != 1 || !m.take(p, nodes[0], m.scope.read) {
 		return false
 	}
-	p.constant = p.constant && constant(body)
+	p.constant = p.constant && always
 	return true
 }
 

@@ -2,35 +2,27 @@ package conf
 
 import (
 	"bytes"
+	"context"
 	"fmt"
-	"io"
-	"os"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"usher/healthcheck/files"
 )
 
-// maxFile is how many bytes a configuration file may have: some hundred thousand
-// real servers, and little enough that a device without an end (/dev/zero) is an
-// error instead of all memory.
-const maxFile = 64 << 20
+// MaxSize is how many bytes a configuration file, or one that it reads, may have: some
+// hundred thousand real servers.
+const MaxSize = 64 << 20
 
 // readFile reads a configuration file. Diagnostics say what keeps it from being one.
-func readFile(name string) ([]byte, hcl.Diagnostics) {
+func readFile(ctx context.Context, name string) ([]byte, hcl.Diagnostics) {
 	unreadable := func(why string) hcl.Diagnostics {
 		return hcl.Diagnostics{placeless("Configuration cannot be read", why)}
 	}
-	f, err := os.Open(name)
+	text, err := files.Read(ctx, name, MaxSize)
 	if err != nil {
 		return nil, unreadable(err.Error())
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, unreadable(err.Error())
-	}
-	if len(text) > maxFile {
-		return nil, unreadable(fmt.Sprintf("%s has more than %d MiB; is it the right file?", name, maxFile>>20))
 	}
 	if at := firstInvalid(text); at >= 0 {
 		return nil, unreadable(fmt.Sprintf("%s is not UTF-8 text: byte %#02x in line %d; is it the right file?",

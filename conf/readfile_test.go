@@ -9,7 +9,7 @@ import (
 func TestNoConfigurationFile(t *testing.T) {
 	dir := write(t, map[string]string{"binary.hcl": "# a\n# b \xff\xfe\n", "ok.hcl": "\ufeff# a byte order mark is UTF-8\n"})
 	for file, want := range map[string]string{
-		"/dev/zero":                      "/dev/zero has more than 64 MiB",
+		"/dev/zero":                      "/dev/zero: it is a device, not a regular file",
 		filepath.Join(dir, "binary.hcl"): "binary.hcl is not UTF-8 text: byte 0xff in line 2",
 	} {
 		_, diags := Load([]string{file}, nil)

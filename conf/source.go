@@ -1,16 +1,18 @@
 package conf
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"usher/healthcheck/files"
 )
 
 // source is one configuration file.
@@ -22,14 +24,14 @@ type source struct {
 
 // collect lists the files that paths mean: a file is itself, a folder every *.hcl
 // in it, in name order.
-func collect(paths []string) ([]string, hcl.Diagnostics) {
+func collect(ctx context.Context, paths []string) ([]string, hcl.Diagnostics) {
 	var names []string
 	var diags hcl.Diagnostics
 	if len(paths) == 0 {
 		diags = append(diags, placeless("No configuration given", "Name at least one file or folder."))
 	}
 	for _, path := range paths {
-		info, err := os.Stat(path)
+		info, err := files.Stat(ctx, path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			diags = append(diags, placeless("Configuration not found", fmt.Sprintf("There is no file or folder %s.", path)))
@@ -41,7 +43,7 @@ func collect(paths []string) ([]string, hcl.Diagnostics) {
 			names = append(names, path)
 			continue
 		}
-		found, err := Folder(path)
+		found, err := folder(ctx, path)
 		if err != nil {
 			diags = append(diags, placeless("Configuration cannot be read", err.Error()))
 		} else if len(found) == 0 {
@@ -63,7 +65,13 @@ func collect(paths []string) ([]string, hcl.Diagnostics) {
 // Folder lists the configuration files that a folder means: every *.hcl directly in it
 // that is not hidden, in name order.
 func Folder(path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
+	ctx, cancel := context.WithTimeout(context.Background(), files.Patience)
+	defer cancel()
+	return folder(ctx, path)
+}
+
+func folder(ctx context.Context, path string) ([]string, error) {
+	entries, err := files.Folder(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +88,9 @@ func Folder(path string) ([]string, error) {
 // parse reads the syntax of one file. Even a file with errors gives what could be
 // understood of it, so that later stages complain about the rest at once.
 func parse(name string, text []byte) (*source, hcl.Diagnostics) {
+	if deep := tooDeep(text, name); deep != nil {
+		return &source{name: name, file: &hcl.File{Bytes: text}}, hcl.Diagnostics{deep}
+	}
 	file, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
 	s := &source{name: name, file: file}
 	if file != nil {

@@ -1,11 +1,13 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
@@ -22,6 +24,7 @@ const variablePrefix = "USHER_VAR_"
 type scope struct {
 	vars   map[string]cty.Value
 	locals map[string]cty.Value
+	meter  *meter
 	read   []string // files that the function file read
 	calls  map[string]*hcl.EvalContext
 }
@@ -33,7 +36,7 @@ func (s *scope) context(file string) *hcl.EvalContext {
 	}
 	c := &hcl.EvalContext{
 		Variables: map[string]cty.Value{"var": cty.ObjectVal(s.vars), "local": cty.ObjectVal(s.locals)},
-		Functions: functions(filepath.Dir(file), func(path string) {
+		Functions: functions(s.meter, filepath.Dir(file), func(path string) {
 			if !slices.Contains(s.read, path) {
 				s.read = append(s.read, path)
 			}
@@ -45,15 +48,15 @@ func (s *scope) context(file string) *hcl.EvalContext {
 
 // clone is the same scope for another goroutine.
 func (s *scope) clone() *scope {
-	return &scope{vars: s.vars, locals: s.locals, calls: map[string]*hcl.EvalContext{}}
+	return &scope{vars: s.vars, locals: s.locals, meter: s.meter, calls: map[string]*hcl.EvalContext{}}
 }
 
 // forget drops the contexts made so far, since vars or locals have grown.
 func (s *scope) forget() { s.calls = map[string]*hcl.EvalContext{} }
 
 // scopeOf evaluates variable and locals blocks of all files.
-func scopeOf(sources []*source, given map[string]string) (*scope, hcl.Diagnostics) {
-	s := &scope{vars: map[string]cty.Value{}, locals: map[string]cty.Value{}}
+func scopeOf(sources []*source, given map[string]string, m *meter) (*scope, hcl.Diagnostics) {
+	s := &scope{vars: map[string]cty.Value{}, locals: map[string]cty.Value{}, meter: m}
 	s.forget()
 	diags := s.variables(sources, given)
 	s.forget()
@@ -144,7 +147,7 @@ func (s *scope) variable(src *source, b *hclsyntax.Block, given map[string]strin
 	}
 	switch {
 	case ok:
-		v, err := parseVariable(text, want, standard)
+		v, err := s.parseVariable(text, want, standard)
 		if err != nil {
 			shown := fmt.Sprintf("%q", text)
 			if sensitive {
@@ -168,7 +171,7 @@ type sensitiveMark struct{}
 // parseVariable reads a value from the command line. Its type is the declared
 // one, else that of the default, else a string; anything but a primitive is
 // written as an HCL expression.
-func parseVariable(text string, want cty.Type, standard cty.Value) (cty.Value, error) {
+func (s *scope) parseVariable(text string, want cty.Type, standard cty.Value) (cty.Value, error) {
 	if want == cty.DynamicPseudoType {
 		want = cty.String
 		if standard != cty.NilVal && !standard.IsNull() {
@@ -178,11 +181,15 @@ func parseVariable(text string, want cty.Type, standard cty.Value) (cty.Value, e
 	if want.IsPrimitiveType() {
 		return convert.Convert(cty.StringVal(text), want)
 	}
+	if deep := tooDeep([]byte(text), ""); deep != nil {
+		return cty.NilVal, errors.New(strings.TrimSuffix(deep.Detail, "."))
+	}
 	expr, diags := hclsyntax.ParseExpression([]byte(text), "", hcl.InitialPos)
 	if diags.HasErrors() {
 		return cty.NilVal, fmt.Errorf("%s", diags[0].Summary)
 	}
-	v, diags := expr.Value(nil)
+	v, diags := s.meter.root(expr).Value(s.meter.alone())
+	diags = plainly(diags)
 	if diags.HasErrors() {
 		return cty.NilVal, fmt.Errorf("%s", diags[0].Detail)
 	}

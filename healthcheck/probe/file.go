@@ -3,22 +3,21 @@ package probe
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 
 	"usher/healthcheck"
+	"usher/healthcheck/files"
 )
 
 // file looks at a file of this machine.
-func file(_ context.Context, c *healthcheck.Check) healthcheck.Result {
+func file(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	f := c.File
 	if f == nil {
 		return healthcheck.Result{Reason: "no file is given"}
 	}
-	info, err := os.Stat(f.Path)
+	info, err := files.Stat(ctx, f.Path)
 	there := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return healthcheck.Result{Reason: err.Error()}
@@ -35,7 +34,7 @@ func file(_ context.Context, c *healthcheck.Check) healthcheck.Result {
 		if !there {
 			return pass()
 		}
-		return zero(f.Path, info)
+		return zero(ctx, f.Path, info)
 	case "weight":
 		if !there {
 			return failf("%s is not there", f.Path)
@@ -43,7 +42,7 @@ func file(_ context.Context, c *healthcheck.Check) healthcheck.Result {
 		if !info.Mode().IsRegular() {
 			return healthcheck.Result{Reason: f.Path + " is not a regular file"}
 		}
-		return weightOf(f.Path)
+		return weightOf(ctx, f.Path)
 	}
 	if !there {
 		return failf("%s is not there", f.Path)
@@ -51,23 +50,21 @@ func file(_ context.Context, c *healthcheck.Check) healthcheck.Result {
 	return pass()
 }
 
+// numberMost is how many bytes a file with a number may have.
+const numberMost = 4096
+
 // content is what a small file holds.
-func content(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 64))
+func content(ctx context.Context, path string) (string, error) {
+	text, err := files.Read(ctx, path, numberMost)
 	return strings.TrimSpace(string(text)), err
 }
 
 // zero passes while a file holds the number 0, or nothing.
-func zero(path string, info fs.FileInfo) healthcheck.Result {
+func zero(ctx context.Context, path string, info fs.FileInfo) healthcheck.Result {
 	if !info.Mode().IsRegular() {
 		return healthcheck.Result{Reason: path + " is not a regular file"}
 	}
-	text, err := content(path)
+	text, err := content(ctx, path)
 	if err != nil {
 		return healthcheck.Result{Reason: err.Error()}
 	}
@@ -77,8 +74,8 @@ func zero(path string, info fs.FileInfo) healthcheck.Result {
 	return pass()
 }
 
-func weightOf(path string) healthcheck.Result {
-	text, err := content(path)
+func weightOf(ctx context.Context, path string) healthcheck.Result {
+	text, err := content(ctx, path)
 	if err != nil {
 		return healthcheck.Result{Reason: err.Error()}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"usher/healthcheck"
+	"usher/healthcheck/files"
 )
 
 // conceal keeps secrets out of a result's words: a server may send back what it was
@@ -23,7 +24,7 @@ func secret(k *healthcheck.Credential) (string, error) {
 		return "", nil
 	}
 	if k.File != "" {
-		text, err := os.ReadFile(k.File)
+		text, err := files.Soon(k.File, files.Secret)
 		if err != nil {
 			return "", mine("the credential cannot be read: %v", err)
 		}

@@ -5,10 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net"
-	"os"
 	"time"
 
 	"usher/healthcheck"
+	"usher/healthcheck/files"
 )
 
 // tlsWants are what a protocol wants of TLS, apart from what is configured.
@@ -68,7 +68,7 @@ func tlsConfig(c *healthcheck.Check, name string, seen func(expiry time.Time)) (
 		config.ServerName = target(c).Addr().String()
 	}
 	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
+		pem, err := files.Soon(t.CAFile, files.Secret)
 		if err != nil {
 			return nil, mine("ca_file: %v", err)
 		}
@@ -78,7 +78,7 @@ func tlsConfig(c *healthcheck.Check, name string, seen func(expiry time.Time)) (
 		}
 	}
 	if t.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		pair, err := files.KeyPair(t.CertFile, t.KeyFile)
 		if err != nil {
 			return nil, mine("cert_file, key_file: %v", err)
 		}

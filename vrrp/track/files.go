@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,7 +42,7 @@ func fileAdjustment(tr vrrp.Track, r result) vrrp.Adjustment {
 // readNumber reads the number in a file. A file that is not there, or is empty,
 // is 0, as in keepalived.
 func readNumber(path string) (n int, empty bool, err error) {
-	b, err := os.ReadFile(path)
+	b, err := readRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
 	}
@@ -93,11 +94,55 @@ func (t *Tracker) file(path string) watch {
 			publish(*last)
 			return 0
 		}
-		if err := watchFile(ctx, path, look); err != nil {
-			t.o.Log.Error("vrrp: cannot watch a tracked file", "file", path, "error", err)
-			look()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			if err := watchFile(ctx, path, look); err != nil {
+				t.o.Log.Error("vrrp: cannot watch a tracked file", "file", path, "error", err)
+				look()
+			}
+		}()
+		select {
+		case <-ended:
+			return
+		case <-ctx.Done():
+		}
+		// A file system that does not answer keeps its goroutine, but nobody who stops.
+		leave := time.NewTimer(leaveAfter)
+		defer leave.Stop()
+		select {
+		case <-ended:
+		case <-leave.C:
 		}
 	}
+}
+
+// leaveAfter is how long the watching of a file may take to end.
+const leaveAfter = time.Second
+
+// numberMost is how many bytes a file with a number may have.
+const numberMost = 64 << 10
+
+// readRegular reads a small regular file. Others are refused by what they are, and a
+// named pipe does not wait for a writer.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file (%s)", path, info.Mode().Type())
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, numberMost+1))
+	if len(b) > numberMost {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, numberMost)
+	}
+	return b, err
 }
 
 // watchFile calls look at once and after every change of a file, until the context

@@ -10,9 +10,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"usher/vrrp"
 )
@@ -365,4 +368,30 @@ func TestWitness(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+// TestFileThatIsNone: a named pipe waits for a writer, a device has no end; neither is
+// read, and the tracker ends when it is told to.
+func TestFileThatIsNone(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, "/dev/zero", t.TempDir()} {
+		if n, _, err := readNumber(path); n != 0 || err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+			t.Errorf("%s: %d, %v", path, n, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	published := make(chan result, 1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		New(Options{}).file(pipe)(ctx, nil, func(r result) { published <- r })
+	}()
+	if r := <-published; r.value != 0 {
+		t.Errorf("it publishes %+v", r)
+	}
+	cancel()
+	<-ended
 }

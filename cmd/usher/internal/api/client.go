@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"usher/healthcheck/files"
 )
 
 // ErrAbsent is for a daemon that does not run: nobody serves its socket or address.
@@ -47,7 +49,7 @@ func Socket(path string) *Client {
 // Remote is a client of a daemon's address for remote steering, an https URL, with
 // a client certificate. caFile may be "" for the system's authorities.
 func Remote(url, certFile, keyFile, caFile string) (*Client, error) {
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	cert, err := files.KeyPair(certFile, keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("client certificate: %w", err)
 	}
@@ -62,7 +64,7 @@ func Remote(url, certFile, keyFile, caFile string) (*Client, error) {
 }
 
 func authorities(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
+	text, err := files.Soon(file, files.Secret)
 	if err != nil {
 		return nil, fmt.Errorf("certificate authorities: %w", err)
 	}

@@ -68,7 +68,7 @@ func (a *app) load(from *sources) (*conf.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, diags := load()
+	c, diags := load(context.Background())
 	fmt.Fprint(a.Stderr, diags.Text(terminal.Colours(a.Stderr, a.Getenv)))
 	if diags.HasErrors() {
 		return nil, status(exitFailed)

@@ -10,6 +10,7 @@ import (
 
 	"usher/cmd/usher/internal/terminal"
 	"usher/conf"
+	"usher/healthcheck/files"
 )
 
 // formattedFile is one file of `usher fmt --json`.
@@ -81,7 +82,7 @@ func formatFiles(paths []string, check bool) ([]formattedFile, error) {
 	}
 	all := []formattedFile{}
 	for _, name := range names {
-		text, err := os.ReadFile(name)
+		text, err := files.Soon(name, conf.MaxSize)
 		if err != nil {
 			return nil, err
 		}

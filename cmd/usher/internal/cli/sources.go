@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -35,7 +36,7 @@ func (s *sources) list() []string {
 
 // read gives a loader of files that are all there; what is wrong in them is the
 // loader's to say.
-func (s *sources) read() (func() (*conf.Config, conf.Diagnostics), error) {
+func (s *sources) read() (func(context.Context) (*conf.Config, conf.Diagnostics), error) {
 	if err := s.missing(); err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func (s *sources) read() (func() (*conf.Config, conf.Diagnostics), error) {
 
 // inspect is read for commands that only look: secrets that this user may not read
 // do not matter to them.
-func (s *sources) inspect() (func() (*conf.Config, conf.Diagnostics), error) {
+func (s *sources) inspect() (func(context.Context) (*conf.Config, conf.Diagnostics), error) {
 	if err := s.missing(); err != nil {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func (s *sources) inspect() (func() (*conf.Config, conf.Diagnostics), error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() (*conf.Config, conf.Diagnostics) { return conf.Inspect(s.list(), vars) }, nil
+	return func(context.Context) (*conf.Config, conf.Diagnostics) { return conf.Inspect(s.list(), vars) }, nil
 }
 
 // missing are the files and folders that are not there.
@@ -67,13 +68,13 @@ func (s *sources) missing() error {
 }
 
 // loader gives a loader; a file that is not there is one of its complaints.
-func (s *sources) loader() (func() (*conf.Config, conf.Diagnostics), error) {
+func (s *sources) loader() (func(context.Context) (*conf.Config, conf.Diagnostics), error) {
 	vars, err := s.variables()
 	if err != nil {
 		return nil, err
 	}
 	l := &conf.Loader{}
-	return func() (*conf.Config, conf.Diagnostics) { return l.Load(s.list(), vars) }, nil
+	return func(ctx context.Context) (*conf.Config, conf.Diagnostics) { return l.LoadContext(ctx, s.list(), vars) }, nil
 }
 
 // variables are those given by --var.

@@ -29,12 +29,12 @@ Exit status: 0 valid (warnings apart), 1 invalid, 2 the command could not run.`,
   usher validate -c lb.hcl --var priority=150
   usher validate -c lb.hcl --json | jq -r '.diagnostics[] | "\(.range.filename):\(.range.start.line): \(.summary)"'`,
 		Args: cobra.NoArgs,
-		RunE: func(_ *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			load, err := from.inspect()
 			if err != nil {
 				return &usageError{err}
 			}
-			c, diags := load()
+			c, diags := load(cmd.Context())
 			valid := !diags.HasErrors()
 			if asJSON {
 				if diags == nil {

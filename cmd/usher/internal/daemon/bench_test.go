@@ -62,7 +62,9 @@ func loaded(b *testing.B, services int) (d *daemon.Daemon, dir string, kernel *i
 	log, control := logging.New(io.Discard)
 	d = daemon.New(daemon.Options{
 		Version: "test", Log: log, LogControl: control, Notifier: sdnotify.New(func(string) string { return "" }, os.Getpid()),
-		Load: func() (*conf.Config, conf.Diagnostics) { return loader.Load([]string{file}, nil) },
+		Load: func(ctx context.Context) (*conf.Config, conf.Diagnostics) {
+			return loader.LoadContext(ctx, []string{file}, nil)
+		},
 		Machine: daemon.Machine{
 			Interfaces:     func() ([]string, error) { return nil, nil },
 			Capabilities:   func() (uint64, error) { return ^uint64(0), nil },

@@ -22,7 +22,7 @@ import (
 // may be missing.
 type Options struct {
 	Version    string
-	Load       func() (*conf.Config, conf.Diagnostics)
+	Load       func(context.Context) (*conf.Config, conf.Diagnostics)
 	Machine    Machine
 	Parts      Parts
 	Log        *slog.Logger
@@ -55,8 +55,10 @@ type Daemon struct {
 	ready   atomic.Bool   // started and not stopping
 	keep    bool          // IPVS outlives this process, whatever on_stop says
 
-	changing sync.Mutex // one reload, or other change, at a time
-	idle     Director   // opened, and not run before a reload needs it; nil before
+	reading  turn          // one reload at a time, from the reading of its files on
+	changing turn          // one change of what runs at a time
+	ending   chan struct{} // closed when the stop begins
+	idle     Director      // opened, and not run before a reload needs it; nil before
 
 	verdicts sync.Mutex // one verdict on its way to the director, or all of them, at a time
 
@@ -73,6 +75,8 @@ type Daemon struct {
 	maintained  time.Time // since when it is on
 	retiring    *retiring // nil where no way into maintenance is under way
 	reload      reloadOutcome
+	begun       time.Time // when a reload began that still reads; zero for none
+	resigned    bool      // VRRP has stopped, or is about to, and does not start again
 	history     *history
 
 	alerts   Alerts
@@ -95,6 +99,7 @@ func New(o Options) *Daemon {
 		opts: o, log: o.Log, ring: events.NewRing(0, events.Numbering(time.Now())), metrics: metrics.New(o.Version),
 		failed: make(chan error, 4), quorum: make(chan struct{}, 1), history: newHistory(),
 		active: map[string]bool{}, alerts: o.Parts.Alerts(),
+		reading: newTurn(), changing: newTurn(), ending: make(chan struct{}),
 	}
 }
 
@@ -106,7 +111,7 @@ const stopLimit = 30 * time.Second
 // An error before the start is over means that nothing was changed.
 func (d *Daemon) Run(ctx context.Context) (err error) {
 	before := fingerprint(d.opts.Watch, nil)
-	c, invalid := d.first()
+	c, invalid := d.first(ctx)
 	if c == nil {
 		return invalid
 	}
@@ -147,8 +152,11 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 
 // first is the configuration to start with: the files', or, where they are invalid
 // and that is wanted, the last good one together with what is wrong with the files.
-func (d *Daemon) first() (*conf.Config, error) {
-	c, diags := d.opts.Load()
+func (d *Daemon) first(ctx context.Context) (*conf.Config, error) {
+	c, diags := d.load(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("stopped before the configuration was read: %w", err)
+	}
 	if !diags.HasErrors() {
 		d.warn(diags)
 		return c, nil
@@ -266,13 +274,21 @@ func (d *Daemon) stop() error {
 	d.ready.Store(false)
 	d.tell(d.opts.Notifier.Stopping())
 	d.log.Info("stopping")
+	close(d.ending)
+	d.resign() // whatever hangs: priority 0 is out and no address is left when it returns
 	d.parts.watcher.stop()
 	d.parts.hangups.stop()
 	d.stopRetiring()
 	d.parts.socket.stop()
-	d.changing.Lock() // a reload under way ends first
-	defer d.changing.Unlock()
-	d.parts.vrrp.stop() // priority 0 is out and no address is left when it returns
+	// A change under way ends first. One that does not, on a kernel that does not answer,
+	// must not keep the process.
+	if patience, cancel := context.WithTimeout(context.Background(), stopLimit); d.changing.take(patience) {
+		defer d.changing.give()
+		cancel()
+	} else {
+		cancel()
+		return fmt.Errorf("a change of the configuration does not end; VRRP has resigned, IPVS is left as it is")
+	}
 	d.parts.checks.stop()
 	var err error
 	if d.parts.director != nil {
@@ -317,10 +333,21 @@ func (d *Daemon) onStopKeep() bool {
 func (d *Daemon) route(ctx context.Context, c *conf.Config) VRRP {
 	process := d.opts.Parts.VRRP(c.Global, d.vrrpEvent)
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.vrrp = process
-	d.mu.Unlock()
-	d.parts.vrrp = d.run(ctx, "vrrp", process.Run)
+	if !d.resigned {
+		d.parts.vrrp = d.run(ctx, "vrrp", process.Run)
+	}
 	return process
+}
+
+// resign stops VRRP for good, beside whatever else is under way.
+func (d *Daemon) resign() {
+	d.mu.Lock()
+	d.resigned = true
+	process := d.parts.vrrp
+	d.mu.Unlock()
+	process.stop()
 }
 
 // direct runs a director from now on. It may be a reload's: instances may be active.

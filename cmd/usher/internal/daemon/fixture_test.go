@@ -27,6 +27,7 @@ type fixture struct {
 	dir     string
 	file    string
 	machine daemon.Machine
+	load    func(context.Context) (*conf.Config, conf.Diagnostics)
 	log     *safeBuffer
 	hangup  chan os.Signal
 	keep    chan os.Signal
@@ -72,6 +73,9 @@ func newFixture(t *testing.T) *fixture {
 			},
 			NeighbourLimit: func(bool) (int, error) { return 1024, nil },
 		},
+	}
+	f.load = func(ctx context.Context) (*conf.Config, conf.Diagnostics) {
+		return new(conf.Loader).LoadContext(ctx, []string{f.file}, nil)
 	}
 	f.write(f.both("eth0", "web"))
 	return f
@@ -123,7 +127,7 @@ func (f *fixture) daemon() *daemon.Daemon {
 	}
 	return daemon.New(daemon.Options{
 		Version:  "test",
-		Load:     func() (*conf.Config, conf.Diagnostics) { return conf.Load([]string{f.file}, nil) },
+		Load:     f.load,
 		Machine:  f.machine,
 		Parts:    f.parts,
 		Log:      log,

@@ -287,8 +287,10 @@ func (d *Daemon) handOver(ctx context.Context, process VRRP, active []string) ([
 
 // setMaintenance makes it so, for the VRRP process and for what comes after this one.
 func (d *Daemon) setMaintenance(on bool, by string) error {
-	d.changing.Lock()
-	defer d.changing.Unlock()
+	if !d.change(context.Background()) {
+		return &refusedError{"usher is stopping"}
+	}
+	defer d.changing.give()
 	if err := d.state.setMaintenance(on, by); err != nil {
 		return err
 	}

@@ -31,8 +31,15 @@ func (e *refusedError) Is(target error) bool { return target == api.ErrRefused }
 // impossible on this machine, it is an error that wraps api.ErrRefused, and nothing
 // was changed. Only one runs at a time; others wait.
 func (d *Daemon) Reload(ctx context.Context) error {
-	d.changing.Lock()
-	defer d.changing.Unlock()
+	wait, cancel := context.WithTimeout(ctx, hangsAfter)
+	defer cancel()
+	if !d.reading.take(wait) {
+		if since := d.hangs(); !since.IsZero() {
+			return &refusedError{fmt.Sprintf("another reload still reads its files, since %s; nothing was changed", since.Format(time.TimeOnly))}
+		}
+		return &refusedError{"another reload is under way; nothing was changed"}
+	}
+	defer d.reading.give()
 	if !d.ready.Load() {
 		return &refusedError{"usher is starting or stopping"}
 	}
@@ -61,13 +68,21 @@ func (d *Daemon) outcome(err error) {
 }
 
 func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
-	c, diags := d.opts.Load()
+	c, diags := d.read(ctx)
 	if diags.HasErrors() {
 		invalid := &InvalidError{Diagnostics: diags}
 		return nil, &api.DetailedError{
 			Err:  &refusedError{invalid.Error() + "; nothing was changed"},
 			Text: diags.Text(false),
 		}
+	}
+	// Only now: what hangs while it is read keeps nobody from changing something else.
+	if !d.change(ctx) {
+		return nil, &refusedError{"usher is stopping; nothing was changed"}
+	}
+	defer d.changing.give()
+	if !d.ready.Load() {
+		return nil, &refusedError{"usher is stopping; nothing was changed"}
 	}
 	d.warn(diags)
 	if c.Blank { // nobody wants that, and so is a file that somebody is writing anew

@@ -17,6 +17,7 @@ import (
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/control"
 	"usher/conf"
+	"usher/healthcheck/files"
 )
 
 // Limits of the HTTP servers. Streams lift the write limit for themselves.
@@ -103,11 +104,11 @@ func (d *Daemon) openRemote(r *conf.Remote) (*server, error) {
 
 // credentials reads the certificate, its key and who is let in.
 func credentials(r *conf.Remote) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(r.CertFile, r.KeyFile)
+	cert, err := files.KeyPair(r.CertFile, r.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("global.remote: %w", err)
 	}
-	text, err := os.ReadFile(r.ClientCAFile)
+	text, err := files.Soon(r.ClientCAFile, files.Secret)
 	if err != nil {
 		return nil, fmt.Errorf("global.remote: %w", err)
 	}

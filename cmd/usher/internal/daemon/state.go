@@ -14,6 +14,7 @@ import (
 
 	"usher/conf"
 	"usher/director/statefile"
+	"usher/healthcheck/files"
 )
 
 // The daemon's own files in the state folder; the director keeps its beside them.
@@ -23,6 +24,10 @@ const (
 	lastGoodFile    = "last-good.json"
 	elsewhereFile   = "elsewhere"
 )
+
+// lastGoodMost is how many bytes the last good configuration may have: it is JSON, and
+// larger than the files that it came from.
+const lastGoodMost = 1 << 30
 
 // stateFolder is the state folder, held by this process alone.
 type stateFolder struct {
@@ -111,7 +116,7 @@ func leaveWord(home, path string) error {
 // StateAt is the state folder of the daemon that ran last with a folder of the
 // service manager: that one, or the one that it left word of.
 func StateAt(home string) string {
-	path, err := os.ReadFile(filepath.Join(home, elsewhereFile))
+	path, err := files.Soon(filepath.Join(home, elsewhereFile), files.Secret)
 	if err != nil {
 		return home
 	}
@@ -188,7 +193,7 @@ func (s *stateFolder) keep(ctx context.Context, failed func(error)) {
 
 // LoadLastGood reads the configuration that last ran with the state folder at path.
 func LoadLastGood(path string) (*conf.Config, error) {
-	b, err := os.ReadFile(filepath.Join(path, lastGoodFile))
+	b, err := files.Soon(filepath.Join(path, lastGoodFile), lastGoodMost)
 	if err != nil {
 		return nil, fmt.Errorf("last good configuration: %w", err)
 	}

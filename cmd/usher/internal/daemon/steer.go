@@ -42,6 +42,9 @@ func (d *Daemon) Health() api.Health {
 	if !d.ready.Load() {
 		h.Problems = append(h.Problems, "usher is starting or stopping")
 	}
+	if since := d.hangs(); !since.IsZero() {
+		h.Problems = append(h.Problems, fmt.Sprintf("a reload reads its files since %s: one of them, or an expression, does not come to an end", since.Format(time.RFC3339)))
+	}
 	if s := d.DirectorStats(); s.LastError != "" {
 		h.Problems = append(h.Problems, "IPVS: "+s.LastError)
 	}
@@ -73,12 +76,14 @@ func (d *Daemon) CheckStats() healthcheck.Stats {
 
 // Plan says what a reload would change.
 func (d *Daemon) Plan(ctx context.Context) (any, error) {
-	c, diags := d.opts.Load()
+	c, diags := d.load(ctx)
 	if diags.HasErrors() {
 		return nil, &api.DetailedError{Err: &refusedError{(&InvalidError{diags}).Error()}, Text: diags.Text(false)}
 	}
-	d.changing.Lock() // what runs stays the same while it is compared with
-	defer d.changing.Unlock()
+	if !d.changing.take(ctx) { // what runs stays the same while it is compared with
+		return nil, ctx.Err()
+	}
+	defer d.changing.give()
 	p := plan.Compare(c, d.running())
 	d.mu.Lock()
 	dir := d.director

@@ -3,12 +3,12 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"usher/conf"
+	"usher/healthcheck/files"
 )
 
 // WatchInterval is how often the files of the configuration are looked at. They are
@@ -57,20 +57,22 @@ func (d *Daemon) watch(ctx context.Context, paths []string, before string) error
 // fingerprint tells one state of the files from another by names, sizes and times
 // of change.
 func fingerprint(paths []string, c *conf.Config) string {
-	var files []string
+	var all []string
 	for _, p := range paths {
 		if names, err := conf.Folder(p); err == nil {
-			files = append(files, names...)
+			all = append(all, names...)
 		}
-		files = append(files, p) // which may be no folder
+		all = append(all, p) // which may be no folder
 	}
 	if c != nil {
-		files = append(files, c.Files...) // and what the function file read
+		all = append(all, c.Files...) // and what the function file read
 	}
-	slices.Sort(files)
+	slices.Sort(all)
+	ctx, cancel := context.WithTimeout(context.Background(), files.Patience)
+	defer cancel()
 	var b strings.Builder
-	for _, f := range slices.Compact(files) {
-		info, err := os.Stat(f)
+	for _, f := range slices.Compact(all) {
+		info, err := files.Stat(ctx, f)
 		if err != nil {
 			fmt.Fprintf(&b, "%s: %v\n", f, err)
 			continue

@@ -14,10 +14,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"usher/conf"
+	"usher/healthcheck/files"
 )
 
 // signatureHeader carries "sha256=" and the HMAC-SHA256 of the body in
@@ -81,7 +81,7 @@ func rootsFrom(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(file)
+	pem, err := files.Soon(file, files.Secret)
 	if err != nil {
 		return nil, err
 	}
