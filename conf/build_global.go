@@ -117,7 +117,7 @@ func (b *builder) alerts(n *node, words []string) Alerts {
 	var a Alerts
 	for _, c := range n.all("notify") {
 		b.command(c)
-		a.Notify = append(a.Notify, Notify{Command: c.texts("command"), On: on(c), User: c.text("user"), Timeout: c.duration("timeout")})
+		a.Notify = append(a.Notify, Notify{Command: c.texts("command"), NoArguments: !c.flag("arguments"), On: on(c), User: c.text("user"), Timeout: c.duration("timeout")})
 	}
 	for _, c := range n.all("webhook") {
 		b.url(c)

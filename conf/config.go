@@ -122,10 +122,11 @@ type Alerts struct {
 
 // Notify is a command that is run, without a shell, at changes of state.
 type Notify struct {
-	Command []string
-	On      []string // the words of NotifyWords; never empty
-	User    string   // "" for usher's own
-	Timeout time.Duration
+	Command     []string
+	NoArguments bool     `json:",omitempty"` // nothing is appended to Command
+	On          []string // the words of NotifyWords; never empty
+	User        string   // "" for usher's own
+	Timeout     time.Duration
 }
 
 // Webhook is a URL that gets a JSON document at changes of state.

@@ -130,6 +130,7 @@ func alertBlocks(words ...string) []*block {
 	return []*block{
 		{name: "notify", many: true, doc: "A command run at changes, without a shell, one at a time and in order.", keys: []key{
 			{name: "command", kind: kindTexts, required: true, doc: "Program and arguments. Further arguments are appended, those of keepalived's scripts: `INSTANCE`, `GROUP`, `VS` or `RS`, the name, the state in capitals (`MASTER` for active, else `BACKUP`, `FAULT`, `STOP`, `UP`, `DOWN` and so on as in `on`), the priority (0 where there is none), and of a real server its virtual server. The environment has the same in usher's words: `USHER_KIND`, `USHER_NAME`, `USHER_VIRTUAL_SERVER`, `USHER_STATE`, `USHER_PREVIOUS`, `USHER_PRIORITY`, `USHER_PEER`, `USHER_REASON`, `USHER_TIME`, `USHER_ROUTER_ID`."},
+			{name: "arguments", kind: kindFlag, value: true, doc: "Whether arguments are appended; without, the command runs as it is written, as keepalived's `notify_master` and its like."},
 			on,
 			{name: "user", kind: kindText, doc: "User that it runs as; usher's own where not given."},
 			{name: "timeout", kind: kindDuration, value: 10 * time.Second, bounds: span(100*time.Millisecond, time.Hour), doc: "After it, the command and all that it started is killed."},

@@ -42,9 +42,6 @@ func (c Config) checkAddresses(f *faults) {
 		f.add(key, "give at least one that is not excluded", "an advertisement has to carry an address (RFC 9568 section 5.2.5)")
 	case len(v6) > 0 && c.Version == 2:
 		f.add(key, "set version = 3", "version 2 is for IPv4 only")
-	case len(v6) > 0 && !v6[0].IsLinkLocalUnicast():
-		f.add(key, "put one of fe80::/10 before the others, such as fe80::5e00:2:"+fmt.Sprintf("%x", c.VRID),
-			"the first IPv6 address must be a link-local one, not %v (RFC 9568 section 5.2.9)", v6[0])
 	}
 	if len(v4) > maxAddrs4 {
 		f.add(key, "exclude some from the advertisement", "%d IPv4 addresses are more than the %d that an advertisement carries", len(v4), maxAddrs4)

@@ -75,7 +75,6 @@ func TestValidate(t *testing.T) {
 		{"address twice", func(c *Config) { c.Addresses = addresses("192.0.2.10/24", "192.0.2.10/32") }, "virtual_addresses[1]", "twice"},
 		{"own interface untracked", func(c *Config) { c.Addresses[0].Untracked = true }, "virtual_addresses[0].track", "own interface"},
 		{"IPv6 in version 2", func(c *Config) { c.Version, c.Addresses = 2, addresses("fe80::1/64") }, "virtual_addresses", "IPv4 only"},
-		{"no link-local first", func(c *Config) { c.Addresses = addresses("2001:db8::1/64", "fe80::1/64") }, "virtual_addresses", "section 5.2.9"},
 		{"lease 1.5 s", func(c *Config) { c.Lease = 1500 * time.Millisecond }, "lease", "in seconds"},
 		{"negative lease", func(c *Config) { c.Lease = -time.Second }, "lease", "not between"},
 		{"delay without preempt", func(c *Config) { c.Preempt, c.PreemptDelay = false, time.Second }, "preempt_delay", "preempt = false"},

@@ -3,10 +3,7 @@ package keepalived
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
-
-	"github.com/zclconf/go-cty/cty"
 )
 
 // prefix reads an address with or without prefix length.
@@ -39,6 +36,11 @@ func (t *translator) address(a *directive, b *out, s instanceState, excluded boo
 	p, err := prefix(a.name())
 	if err != nil {
 		t.warn(a, "not an address")
+		return
+	}
+	if !excluded && s.mixed && p.Addr().Is6() != s.six {
+		family := map[bool]string{false: "IPv4", true: "IPv6"}
+		t.warn(a, fmt.Sprintf("left out, as by keepalived: the first address of the instance is %s, and one instance has one family (virtual_ipaddress_excluded takes both)", family[s.six]))
 		return
 	}
 	attributes := map[string]string{}
@@ -128,34 +130,4 @@ func (t *translator) defaultInterface() string {
 		return d.arg(0)
 	}
 	return "eth0"
-}
-
-// linkLocal puts a link-local address first where IPv6 ones are advertised, which
-// RFC 9568 wants and keepalived only warns of.
-func (t *translator) linkLocal(b *out, s instanceState) {
-	if !s.six {
-		return
-	}
-	i := b.find("virtual_addresses")
-	if i == nil {
-		return
-	}
-	values := i.value.AsValueSlice()
-	local := slices.IndexFunc(values, func(v cty.Value) bool {
-		p, err := prefix(v.AsString())
-		return err == nil && p.Addr().IsLinkLocalUnicast() && p.Addr().Is6()
-	})
-	first := slices.IndexFunc(values, func(v cty.Value) bool { return strings.Contains(v.AsString(), ":") })
-	switch {
-	case first < 0 || local == first:
-	case local > first:
-		v := values[local]
-		values = slices.Insert(slices.Delete(values, local, local+1), first, v)
-		i.value = cty.TupleVal(values)
-		t.warn(s.d, "the link-local address is put first, where RFC 9568 section 5.2.9 wants it")
-	default:
-		own := fmt.Sprintf("fe80::5e00:2:%x/64", s.vrid)
-		i.value = cty.TupleVal(slices.Insert(values, first, cty.StringVal(own)))
-		t.warn(s.d, "RFC 9568 section 5.2.9 wants a link-local address first; "+own+" is added")
-	}
 }

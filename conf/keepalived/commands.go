@@ -42,6 +42,10 @@ func (t *translator) command(d *directive) []string {
 	one := *d
 	one.words = d.words[:min(2, len(d.words))]
 	argv, _ := t.script(&one)
+	if len(argv) > 0 && strings.ContainsAny(argv[0], "<>|&;()`$") {
+		t.warn(d, "it is no program but a line for a shell, which is written around it: /bin/sh -c")
+		argv = []string{"/bin/sh", "-c", d.arg(0)}
+	}
 	return argv
 }
 
@@ -75,12 +79,21 @@ func (t *translator) notify(c *directive, b *out) {
 		"notify_stop": {"stop"}, "notify_master_rx_lower_pri": {"split_brain"}, "quorum_up": {"up"}, "quorum_down": {"down"},
 		"notify_up": {"server_up"}, "notify_down": {"server_down"},
 	}[c.name()]
+	for _, i := range b.items {
+		if i.block == "notify" && i.from != nil && i.from.name() == c.name() {
+			t.warn(c, "left out, as by keepalived, which takes the first "+c.name())
+			return
+		}
+	}
 	argv, user := t.script(c)
 	if argv == nil {
 		return
 	}
 	n := b.open("notify", c)
 	n.texts("command", argv, c)
+	if c.name() != "notify" {
+		n.flag("arguments", false, c) // keepalived appends them for notify alone
+	}
 	n.texts("on", on, c)
 	t.user(c, n, user)
 }

@@ -58,14 +58,18 @@ func (t *translator) garp(d *directive, b *out) {
 // strict is what vrrp_strict hides: packets to the VIP are dropped but on its owner.
 func (t *translator) strict(d *directive, b *out) {
 	own := find(d, "strict_mode")
-	strict := t.defaults.strict
-	if own != nil {
-		strict = t.truth(own)
-	}
-	if priority := find(d, "priority"); !strict || find(d, "accept") != nil || find(d, "no_accept") != nil || priority != nil && priority.arg(0) == "255" {
+	if priority := find(d, "priority"); !t.isStrict(d) || find(d, "accept") != nil || find(d, "no_accept") != nil || priority != nil && priority.arg(0) == "255" {
 		return
 	}
 	b.flag("accept", false, t.orElse(own, d))
+}
+
+// isStrict tells whether vrrp_strict, or the instance's own strict_mode, holds for it.
+func (t *translator) isStrict(d *directive) bool {
+	if own := find(d, "strict_mode"); own != nil {
+		return t.truth(own)
+	}
+	return t.defaults.strict
 }
 
 // fromDefaults writes what global_defs sets for all instances and this one does

@@ -18,6 +18,8 @@ type Warning struct {
 	Line      int    `json:"line"`
 	Directive string `json:"directive"`
 	Reason    string `json:"reason"`
+	// LeftOut is for an instance or a virtual server that is not in the import at all.
+	LeftOut bool `json:"left_out,omitempty"`
 }
 
 // String gives it in one line, as compilers do.
@@ -58,10 +60,24 @@ func (t *translator) finish(root *directive) ([]byte, []Warning, error) {
 		text, owner := write(tree)
 		_, diags := conf.LoadText("usher.hcl", text, nil)
 		if !diags.HasErrors() {
+			t.missing(root, tree)
 			return text, t.sorted(), nil
 		}
 		if !t.repair(tree, text, owner, diags) {
 			return nil, t.sorted(), fmt.Errorf("keepalived: the import is not valid: %w", diags.Err())
+		}
+	}
+}
+
+// missing warns of each instance and virtual server that is not in the import as a whole.
+func (t *translator) missing(root *directive, tree *out) {
+	there := map[*directive]bool{}
+	for _, i := range tree.items {
+		there[i.from] = true
+	}
+	for _, d := range root.body {
+		if name := d.name(); (name == "vrrp_instance" || name == "virtual_server") && !there[d] {
+			t.warnings = append(t.warnings, Warning{File: d.file, Line: d.number, Directive: shown(d), Reason: "it is not in the import as a whole: usher would not serve it", LeftOut: true})
 		}
 	}
 }

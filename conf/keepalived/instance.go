@@ -3,6 +3,7 @@ package keepalived
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +14,8 @@ import (
 type instanceState struct {
 	d       *directive
 	version int
-	six     bool // advertises IPv6 addresses
+	six     bool // advertises IPv6 addresses, the family of the first
+	mixed   bool // has addresses of both families in virtual_ipaddress
 	iface   string
 	master  bool
 	vrid    int
@@ -26,12 +28,16 @@ func (t *translator) instanceState(d *directive) instanceState {
 			s.version = n
 		}
 	}
+	var known []netip.Addr
 	for _, c := range d.body {
 		switch c.name() {
 		case "virtual_ipaddress":
+			if p, err := prefix(c.arg(0)); err == nil {
+				known = append(known, p.Addr())
+			}
 			for _, a := range c.body {
-				if p, err := prefix(a.name()); err == nil && p.Addr().Is6() {
-					s.six, s.version = true, 3
+				if p, err := prefix(a.name()); err == nil && p.Addr().IsValid() {
+					known = append(known, p.Addr())
 				}
 			}
 		case "native_ipv6":
@@ -43,6 +49,13 @@ func (t *translator) instanceState(d *directive) instanceState {
 		case "virtual_router_id":
 			s.vrid, _ = strconv.Atoi(c.arg(0))
 		}
+	}
+	// keepalived advertises the family of the first address, and passes over the others.
+	if len(known) > 0 {
+		s.six, s.mixed = known[0].Is6(), slices.ContainsFunc(known, func(a netip.Addr) bool { return a.Is6() != known[0].Is6() })
+	}
+	if s.six {
+		s.version = 3
 	}
 	return s
 }
@@ -71,7 +84,6 @@ func (t *translator) instance(d *directive, o *out) {
 	t.garp(d, b)
 	t.strict(d, b)
 	t.fromDefaults(d, b)
-	t.linkLocal(b, s)
 	if g := t.memberOf[d.arg(0)]; g != nil {
 		for _, c := range g.body {
 			if strings.HasPrefix(c.name(), "track_") {
@@ -265,6 +277,8 @@ func (t *translator) authentication(c *directive, b *out, s instanceState) {
 	switch {
 	case s.version != 2:
 		t.warn(c, "version 3 has no authentication; keepalived drops it, too")
+	case t.isStrict(s.d):
+		t.warn(c, "left out: with vrrp_strict or strict_mode keepalived drops it and sends without, and peers that differ in this do not hear each other")
 	case kind == nil || kind.arg(0) != "PASS":
 		t.warn(c, "usher has no authentication but PASS: peers with another will not hear each other")
 	case pass == nil || pass.arg(0) == "":

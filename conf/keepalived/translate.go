@@ -32,7 +32,7 @@ type translator struct {
 func (t *translator) warn(d *directive, reason string) { t.warnAt(d.file, d.number, shown(d), reason) }
 
 func (t *translator) warnAt(file string, number int, directive, reason string) {
-	w := Warning{file, number, directive, reason}
+	w := Warning{File: file, Line: number, Directive: directive, Reason: reason}
 	if t.seen == nil {
 		t.seen = map[Warning]bool{}
 	}
@@ -103,8 +103,7 @@ func (t *translator) one(c *directive, o *out, handle func(*directive)) {
 const preamble = `# Imported from keepalived. What usher does otherwise, on purpose:
 # - real servers are out until their first probe, which comes at once;
 # - a tcp check ends at SYN-ACK, so that the server never sees a connection;
-# - http checks speak HTTP/1.1 where http_protocol does not say otherwise;
-# - kind, name, state and priority are appended to the arguments of every command.`
+# - http checks speak HTTP/1.1 where http_protocol does not say otherwise.`
 
 // translate is the whole configuration.
 func (t *translator) translate(root *directive) *out {

@@ -88,9 +88,10 @@ func Append(b []byte, a Advert, src, dst netip.Addr, form Form) []byte {
 }
 
 // Parse reads a received message. It makes the checks of RFC 9568 section 7.1
-// that need the message alone, with the errata 8299 (no address), 8300 (first
-// IPv6 address not link-local) and 8301 (interval zero); the reason is
-// vrrp.DiscardNone when all passed. What was read before a check failed is in the
+// that need the message alone, with the errata 8299 (no address) and 8301 (interval
+// zero); the reason is vrrp.DiscardNone when all passed. A first IPv6 address that is not
+// link-local, which erratum 8300 discards, is let pass: keepalived sends such lists, and
+// a director that did not hear it would be active beside it. What was read before a check failed is in the
 // advert, so that a failure can be laid at the door of a VRID.
 func Parse(b []byte, src, dst netip.Addr) (Advert, Form, vrrp.Discard) {
 	var a Advert
@@ -126,9 +127,6 @@ func Parse(b []byte, src, dst netip.Addr) (Advert, Form, vrrp.Discard) {
 	for i := range a.Addresses {
 		at := headerLen + i*size
 		a.Addresses[i], _ = netip.AddrFromSlice(b[at : at+size])
-	}
-	if dst.Is6() && !a.Addresses[0].IsLinkLocalUnicast() {
-		return a, form, vrrp.DiscardAddressList
 	}
 	return a, form, vrrp.DiscardNone
 }

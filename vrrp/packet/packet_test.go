@@ -129,7 +129,7 @@ func TestParse_Discards(t *testing.T) {
 		{"RFC 9568 7.1 less than Count says", change(advert3(), dst4, set(3, 2)), dst4, vrrp.DiscardLength},
 		{"RFC 9568 7.1 more than Count says", change(advert3(), dst4, func(b []byte) []byte { return append(b, 0, 0, 0, 0) }), dst4, vrrp.DiscardLength},
 		{"erratum 8299 no address", change(advert3(), dst4, func(b []byte) []byte { b[3] = 0; return b[:8] }), dst4, vrrp.DiscardLength},
-		{"erratum 8300 first address not link-local", change(advert6(), dst6, set(8, 0x20)), dst6, vrrp.DiscardAddressList},
+		{"first address not link-local, as keepalived sends it", change(advert6(), dst6, set(8, 0x20)), dst6, vrrp.DiscardNone},
 		{"erratum 8301 interval 0", change(advert3(), dst4, func(b []byte) []byte { b[4], b[5] = 0, 0; return b }), dst4, vrrp.DiscardInterval},
 		{"RFC 3768 5.3.6 authentication type 2", change(advert2(), dst4, set(4, 2)), dst4, vrrp.DiscardAuthType},
 		{"RFC 3768 7.1 interval 0", change(advert2(), dst4, set(5, 0)), dst4, vrrp.DiscardInterval},

@@ -25,7 +25,8 @@ meaning, comments kept. A directive that cannot be carried over is a warning on
 stderr with its file, line and the reason, never silence. What is printed always
 passes usher validate.
 
-Exit status: 0 done, 1 failed, or warnings with --strict, 2 the command line makes
+Exit status: 0 done, 1 failed, or an instance or virtual server is left out, or
+warnings with --strict, 2 the command line makes
 no sense.`,
 		Example: "  usher import /etc/keepalived/keepalived.conf > /etc/usher/usher.hcl",
 		Args:    wants("FILE"),
@@ -45,7 +46,16 @@ no sense.`,
 				}
 				_, err = a.Stdout.Write(text)
 			}
-			if err == nil && strict && len(warnings) > 0 {
+			missing := 0
+			for _, w := range warnings {
+				if w.LeftOut {
+					missing++
+				}
+			}
+			if missing > 0 {
+				fmt.Fprintf(a.Stderr, "incomplete: %d instances or virtual servers are left out; see the warnings above\n", missing)
+			}
+			if err == nil && (missing > 0 || strict && len(warnings) > 0) {
 				return status(exitFailed)
 			}
 			return err

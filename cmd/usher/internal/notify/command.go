@@ -24,8 +24,12 @@ func (c command) deliver(ctx context.Context, ch Change) error {
 	if timeout <= 0 {
 		timeout = commandTimeout
 	}
+	args := c.Command
+	if !c.NoArguments {
+		args = slices.Concat(args, ch.arguments())
+	}
 	err := script.Run(ctx, script.Command{
-		Args: slices.Concat(c.Command, ch.arguments()), User: c.User, Timeout: timeout, Env: ch.environment(),
+		Args: args, User: c.User, Timeout: timeout, Env: ch.environment(),
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errPermanent, err)

@@ -1,0 +1,87 @@
+package keepalived
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestMovingOver: a director that usher runs beside one that keepalived runs, from the same
+// file, is to advertise the same and to run the same commands.
+func TestMovingOver(t *testing.T) {
+	instance := func(body string) string {
+		return "vrrp_instance a {\n interface eth0\n virtual_router_id 1\n" + body + "}\n"
+	}
+	const vip = " virtual_ipaddress {\n  192.0.2.1\n }\n"
+	for _, tc := range []struct {
+		name, text string
+		hcl        []string // in this order, blanks apart
+		not        string
+		told       string
+		leftOut    int
+	}{
+		{"commands of one state get no arguments",
+			instance(vip + " notify_master \"/sbin/ip addr add 192.0.2.77/32 dev lo\" root\n notify /bin/all\n"),
+			[]string{`command = ["/sbin/ip", "addr", "add", "192.0.2.77/32", "dev", "lo"]`, "arguments = false", `on = ["active"]`, `command = ["/bin/all"] on = [`}, "", "", 0},
+		{"quorum and server commands get none either",
+			"virtual_server 192.0.2.1 80 {\n protocol TCP\n quorum_up /bin/up\n real_server 10.0.0.1 80 {\n  notify_down /bin/down\n  TCP_CHECK {\n  }\n }\n}\n",
+			[]string{`command = ["/bin/up"] arguments = false`, `command = ["/bin/down"] arguments = false`}, "", "", 0},
+		{"the first of repeated commands",
+			instance(vip + " notify_master /bin/one\n notify_master /bin/two\n"),
+			[]string{`command = ["/bin/one"]`}, "/bin/two", "which takes the first notify_master", 0},
+		{"authentication under vrrp_strict",
+			"global_defs {\n vrrp_strict\n}\n" + instance(vip+" authentication {\n  auth_type PASS\n  auth_pass secret\n }\n"),
+			[]string{"version = 2", "accept = false"}, "authentication {", "with vrrp_strict or strict_mode keepalived drops it", 0},
+		{"authentication under strict_mode",
+			instance(vip + " strict_mode\n authentication {\n  auth_type PASS\n  auth_pass secret\n }\n"),
+			[]string{"version = 2"}, "authentication {", "with vrrp_strict or strict_mode keepalived drops it", 0},
+		{"authentication where strict_mode is off",
+			"global_defs {\n vrrp_strict\n}\n" + instance(vip+" strict_mode off\n authentication {\n  auth_type PASS\n  auth_pass secret\n }\n"),
+			[]string{"authentication {", `password = "secret"`}, "", "", 0},
+		{"IPv6 without a link-local address",
+			instance(" virtual_ipaddress {\n  2001:db8::1\n  2001:db8::2\n }\n"),
+			[]string{`virtual_addresses = ["2001:db8::1/128", "2001:db8::2/128"]`}, "fe80", "", 0},
+		{"IPv4 first, then IPv6",
+			instance(" virtual_ipaddress {\n  192.0.2.1\n  2001:db8::1\n }\n"),
+			[]string{"version = 2", `virtual_addresses = ["192.0.2.1/32"]`}, "2001:db8::1/128", "the first address of the instance is IPv4", 0},
+		{"IPv6 first, then IPv4",
+			instance(" virtual_ipaddress {\n  2001:db8::1\n  192.0.2.1\n }\n"),
+			[]string{`virtual_addresses = ["2001:db8::1/128"]`}, "192.0.2.1/32", "the first address of the instance is IPv6", 0},
+		{"IPv6 excluded from an IPv4 instance",
+			instance(vip + " virtual_ipaddress_excluded {\n  2001:db8::1\n }\n"),
+			[]string{"version = 2", `virtual_addresses = ["192.0.2.1/32"]`, `virtual_address "2001:db8::1/128" { excluded = true }`}, "", "", 0},
+		{"IPv6 on another interface",
+			instance(" virtual_ipaddress {\n  2001:db8::1 dev eth1\n }\n"),
+			[]string{`virtual_address "2001:db8::1/128" { interface = "eth1" }`}, "", "", 0},
+		{"a line for a shell",
+			"vrrp_script s {\n script \"</dev/tcp/127.0.0.1/80\"\n}\n" + instance(vip+" track_script {\n  s\n }\n"),
+			[]string{`command = ["/bin/sh", "-c", "</dev/tcp/127.0.0.1/80"]`}, "", "a line for a shell", 0},
+		{"a service that usher cannot have",
+			"virtual_server nowhere 80 {\n protocol TCP\n}\n" + instance(vip),
+			[]string{`vrrp_instance "a"`}, "virtual_server", "it is not in the import as a whole", 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			hcl, warnings := importText(t, tc.text)
+			rest := strings.Join(strings.Fields(hcl), " ")
+			for _, want := range tc.hcl {
+				_, after, ok := strings.Cut(rest, strings.Join(strings.Fields(want), " "))
+				if !ok {
+					t.Errorf("there is no %s (in this order) in\n%s", want, hcl)
+				}
+				rest = after
+			}
+			if tc.not != "" && strings.Contains(hcl, tc.not) {
+				t.Errorf("there is %s in\n%s", tc.not, hcl)
+			}
+			told, leftOut := tc.told == "", 0
+			for _, w := range warnings {
+				told = told || strings.Contains(w.Reason, tc.told)
+				if w.LeftOut {
+					leftOut++
+				}
+			}
+			if !told || leftOut != tc.leftOut {
+				t.Errorf("%d are left out; told: %v", leftOut, warnings)
+			}
+		})
+	}
+}
