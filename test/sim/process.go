@@ -217,7 +217,10 @@ func (p ports) Send(_ string, out engine.Outgoing) error {
 
 func (p ports) Hold(instance string, active bool) { p.manager.Set(instance, active) }
 func (p ports) Announce(instance string)          { p.manager.Announce(instance) }
-func (p ports) Event(e vrrp.Event)                { p.machine.record(e) }
+func (p ports) AnnounceSource(s engine.OwnSource) {
+	p.manager.AnnounceSource(s.Interface, s.Address, s.MAC)
+}
+func (p ports) Event(e vrrp.Event) { p.machine.record(e) }
 
 // probe answers a health check as the server's true state and the machine's cable
 // to it say.

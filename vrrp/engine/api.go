@@ -16,6 +16,9 @@ type Ports interface {
 	Hold(instance string, active bool)
 	// Announce asks for another round of announcements: somebody contested the addresses.
 	Announce(instance string)
+	// AnnounceSource tells the neighbours, once, where a source of unicast adverts is. It
+	// is called before the sockets are asked for that hear what they send to it.
+	AnnounceSource(s OwnSource)
 	// Event reports what happened. A change of a whole sync group is an event of
 	// its own, with Group set and Instance empty.
 	Event(e vrrp.Event)

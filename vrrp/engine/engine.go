@@ -17,6 +17,7 @@ type Engine struct {
 	links       map[string]Link
 	deaf        map[deafness]string
 	unheld      map[string]string // by instance: what it should hold and cannot
+	told        map[placed]string // source addresses that were announced, and with which MAC address
 	limits      limiter
 	maintenance bool
 	closed      bool

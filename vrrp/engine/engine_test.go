@@ -52,6 +52,10 @@ func (b *bench) Hold(instance string, active bool) {
 
 func (b *bench) Announce(instance string) { b.said = append(b.said, instance+" announces") }
 
+func (b *bench) AnnounceSource(s OwnSource) {
+	b.said = append(b.said, fmt.Sprintf("%v is at %v on %s", s.Address, s.MAC, s.Interface))
+}
+
 func (b *bench) Event(e vrrp.Event) {
 	b.said = append(b.said, fmt.Sprintf("%s: %s", e.Kind, e.Message()))
 }

@@ -53,6 +53,7 @@ func (r *router) Send(_ string, out Outgoing) error {
 
 func (r *router) Hold(instance string, active bool) { r.held[instance] = active }
 func (r *router) Announce(string)                   {}
+func (r *router) AnnounceSource(OwnSource)          {}
 func (r *router) Event(e vrrp.Event) {
 	r.said = append(r.said, fmt.Sprintf("%v %s: %s", r.n.now.Sub(start), e.Kind, e.Message()))
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -158,6 +160,16 @@ func (m *Manager) Soon() {
 func (m *Manager) Announce(name string) {
 	if k := m.keeper(name); k != nil {
 		k.announceAgain()
+	}
+}
+
+// AnnounceSource tells the neighbours on an interface once, before it returns, that an
+// address of this machine, which is no virtual one, is at a MAC address of 6 octets. The
+// caller knows that address: what is remembered of the interface can be older.
+func (m *Manager) AnnounceSource(link string, address netip.Addr, mac net.HardwareAddr) {
+	err := m.o.Kernel.Announce(Announcement{Link: link, Address: address, MAC: [6]byte(mac)})
+	if err != nil {
+		m.o.Log.Warn("vrrp: cannot announce the source of unicast adverts", "address", address, "interface", link, "error", err)
 	}
 }
 

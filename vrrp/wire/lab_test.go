@@ -91,9 +91,10 @@ func newLab(t *testing.T) *lab {
 	return l
 }
 
-func (l *lab) Set(_ string, active bool) { l.holds <- active }
-func (l *lab) Announce(string)           {}
-func (l *lab) Soon()                     { l.soon() }
+func (l *lab) Set(_ string, active bool)                           { l.holds <- active }
+func (l *lab) Announce(string)                                     {}
+func (l *lab) AnnounceSource(string, netip.Addr, net.HardwareAddr) {}
+func (l *lab) Soon()                                               { l.soon() }
 
 func config() vrrp.Config {
 	return vrrp.Config{

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -29,6 +31,8 @@ const (
 type Holder interface {
 	Set(name string, active bool)
 	Announce(name string)
+	// AnnounceSource tells the neighbours where an address of this machine is.
+	AnnounceSource(link string, address netip.Addr, mac net.HardwareAddr)
 	// Soon says that a Set may come in less than half a millisecond.
 	Soon()
 }
@@ -94,7 +98,10 @@ type ports struct {
 func (p ports) Send(_ string, out engine.Outgoing) error { return p.send(out) }
 func (p ports) Hold(instance string, active bool)        { p.o.Holder.Set(instance, active) }
 func (p ports) Announce(instance string)                 { p.o.Holder.Announce(instance) }
-func (p ports) Event(e vrrp.Event)                       { p.o.Events(e) }
+func (p ports) AnnounceSource(s engine.OwnSource) {
+	p.o.Holder.AnnounceSource(s.Interface, s.Address, s.MAC)
+}
+func (p ports) Event(e vrrp.Event) { p.o.Events(e) }
 
 // Do queues a command for the loop's thread and returns at once. Commands run in
 // order, after everything that has been received.

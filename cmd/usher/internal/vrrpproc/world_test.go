@@ -33,7 +33,10 @@ func (l *loop) Send(_ string, out engine.Outgoing) error {
 }
 func (l *loop) Hold(name string, active bool) { l.m.Set(name, active) }
 func (l *loop) Announce(name string)          { l.m.Announce(name) }
-func (l *loop) Event(e vrrp.Event)            { l.events(e) }
+func (l *loop) AnnounceSource(s engine.OwnSource) {
+	l.m.AnnounceSource(s.Interface, s.Address, s.MAC)
+}
+func (l *loop) Event(e vrrp.Event) { l.events(e) }
 
 func (l *loop) Do(f func(time.Time, *engine.Engine)) { l.queue <- f }
 
