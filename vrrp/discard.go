@@ -18,7 +18,6 @@ const (
 	DiscardAuthMismatch Discard = "auth_type_mismatch"
 	DiscardAuthFailure  Discard = "auth_failure"
 	DiscardInterval     Discard = "interval_error"
-	DiscardAddressList  Discard = "address_list_error"
 	DiscardOwnSource    Discard = "own_source"
 	DiscardUnknownPeer  Discard = "unknown_peer"
 	DiscardPeerTTL      Discard = "peer_ttl_error"
@@ -27,5 +26,5 @@ const (
 // Discards are all reasons, for metrics that show zeros too.
 var Discards = [...]Discard{
 	DiscardTTL, DiscardVersion, DiscardLength, DiscardChecksum, DiscardVRID, DiscardType, DiscardAuthType, DiscardAuthMismatch,
-	DiscardAuthFailure, DiscardInterval, DiscardAddressList, DiscardOwnSource, DiscardUnknownPeer, DiscardPeerTTL,
+	DiscardAuthFailure, DiscardInterval, DiscardOwnSource, DiscardUnknownPeer, DiscardPeerTTL,
 }

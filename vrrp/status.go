@@ -105,7 +105,7 @@ type Stats struct {
 	BecameActive         uint64             `json:"became_active"`
 	NewActiveReason      NewActiveReason    `json:"new_active_reason"`
 	Discarded            map[Discard]uint64 `json:"discarded,omitempty"`
-	AddressMismatches    uint64             `json:"address_mismatches"`  // counted, never a reason to discard in version 3
+	AddressMismatches    uint64             `json:"address_mismatches"`  // counted, never a reason to discard
 	IntervalMismatches   uint64             `json:"interval_mismatches"` // adverts with another interval than ours; in version 2 they are discarded as well
 	LastDiscard          *DiscardRecord     `json:"last_discard,omitempty"`
 }

@@ -201,7 +201,6 @@ func TestConformance_RFC3768_7_1_Discards(t *testing.T) {
 		{"5.3.3 another VRID", message{version: 2, vrid: 52, interval: time.Second, authType: 1, auth: pass}, "vrid_error"},
 		{"7.1 fewer addresses than Count", message{version: 2, interval: time.Second, authType: 1, auth: pass, raw: set(3, 2)}, "packet_length_error"},
 		{"7.1 interval", message{version: 2, interval: 2 * time.Second, authType: 1, auth: pass}, "interval_error"},
-		{"7.1 address list", message{version: 2, interval: time.Second, authType: 1, auth: pass, vips: []string{"192.168.60.201"}}, "address_list_error"},
 		{"5.3.6 no authentication", message{version: 2, interval: time.Second}, "auth_type_mismatch"},
 		{"5.3.6 authentication type 2", message{version: 2, interval: time.Second, authType: 2}, "invalid_auth_type"},
 		{"RFC 2338 5.3.6.2 wrong password", message{version: 2, interval: time.Second, authType: 1, auth: []byte("Secret")}, "auth_failure"},
@@ -239,6 +238,18 @@ func TestConformance_Unicast_Discards(t *testing.T) {
 	s.await("backup")
 	if got := s.status(); got.ActiveRouter != peerAddress {
 		t.Errorf("active router %s", got.ActiveRouter)
+	}
+}
+
+// A differing address list is no reason to discard in version 2 either: RFC 3768
+// section 7.1 allows it, and two routers that did so would both be active.
+func TestConformance_RFC3768_7_1_OtherAddresses(t *testing.T) {
+	s := conformance(t, fmt.Sprintf(second2, ""))
+	s.await("active")
+	s.say(message{version: 2, priority: 101, vips: []string{"192.168.60.201", "192.168.60.202"}, interval: time.Second})
+	s.await("backup")
+	if got := s.status(); got.Statistics.Mismatches != 1 || len(got.Statistics.Discarded) != 0 {
+		t.Errorf("counted %+v", got.Statistics)
 	}
 }
 

@@ -81,9 +81,6 @@ func (in *instance) differs(msg Incoming, a packet.Advert, reason vrrp.Discard) 
 		return fmt.Sprintf("%v sends another password: give both the same in authentication", who)
 	case vrrp.DiscardInterval:
 		return fmt.Sprintf("%v advertises every %v, this router every %v: in version 2 both need the same advert_interval", who, a.Interval, cfg.Interval)
-	case vrrp.DiscardAddressList:
-		return fmt.Sprintf("%v advertises %v, this router %v: give both the same virtual addresses, or another virtual_router_id where they are two virtual routers",
-			who, a.Addresses, cfg.Advertised(who.Is6()))
 	case vrrp.DiscardUnknownPeer:
 		return in.wayDiffers(msg)
 	case vrrp.DiscardTTL:

@@ -120,14 +120,15 @@ func (in *instance) check(f *family, msg Incoming) (packet.Advert, packet.Form, 
 	}
 	a, form, reason := packet.Parse(msg.Payload, msg.Source, msg.Destination)
 	if reason == vrrp.DiscardNone && in.cfg.Version == 2 {
-		reason = in.checkVersion2(f, a)
+		reason = in.checkVersion2(a)
 	}
 	return a, form, reason
 }
 
 // checkVersion2 makes the checks that version 3 dropped: authentication, equal
-// interval, equal addresses unless the owner sends (RFC 3768 section 7.1).
-func (in *instance) checkVersion2(f *family, a packet.Advert) vrrp.Discard {
+// interval (RFC 3768 section 7.1). That section lets a router discard for a differing
+// address list as well, unless the owner sends; see compare for why this one does not.
+func (in *instance) checkVersion2(a packet.Advert) vrrp.Discard {
 	password := packet.Password(in.cfg.Password)
 	switch {
 	case a.Text != (in.cfg.Password != ""):
@@ -136,8 +137,6 @@ func (in *instance) checkVersion2(f *family, a packet.Advert) vrrp.Discard {
 		return vrrp.DiscardAuthFailure
 	case a.Interval != in.cfg.Interval:
 		return vrrp.DiscardInterval
-	case a.Priority != vrrp.OwnerPriority && !sameAddresses(a.Addresses, f.addresses):
-		return vrrp.DiscardAddressList
 	}
 	return vrrp.DiscardNone
 }
@@ -247,14 +246,14 @@ func (e *Engine) tieBreaker(now time.Time, in *instance, f *family) netip.Addr {
 	return f.source
 }
 
-// compare counts what a peer has otherwise than this router. In version 3 that is
-// no reason to discard (RFC 9568 section 7.1): to do so makes two routers
-// active while addresses are being changed on one after the other.
+// compare counts what a peer has otherwise than this router. Other addresses are no
+// reason to discard, in either version (RFC 9568 section 7.1; RFC 3768 says "may"): to do
+// so makes two routers active while addresses are being changed on one after the other.
 func (e *Engine) compare(now time.Time, in *instance, f *family, msg Incoming, a packet.Advert) {
 	if a.Interval != in.cfg.Interval {
 		in.stats.IntervalMismatches++
 	}
-	if in.cfg.Version == 3 && !sameAddresses(a.Addresses, f.addresses) {
+	if !sameAddresses(a.Addresses, f.addresses) {
 		in.stats.AddressMismatches++
 		if e.limits.allow(now, limit{in.cfg.Name, msg.Source, "addresses"}) {
 			e.ports.Event(vrrp.Event{
