@@ -27,8 +27,6 @@ func grouped(all ...vrrp.Config) vrrp.Desired {
 	return d
 }
 
-func noPreempt(c *vrrp.Config) { c.Preempt = false }
-
 // settledPair is two routers, the first of which is active.
 func settledPair(t *testing.T, cfg vrrp.Config) *network {
 	n := newNetwork(t, 2)
