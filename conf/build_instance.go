@@ -30,7 +30,7 @@ func (b *builder) instance(n *node) (Instance, *places) {
 	case "pseudo_header":
 		c.Checksum = vrrp.ChecksumPseudoHeader
 	}
-	c.Addresses = b.addresses(n, p)
+	c.Addresses, c.NoAddresses = b.addresses(n, p), n.flag("no_virtual_addresses")
 	c.Routes, c.Rules = b.routes(n), rules(n)
 	c.Unicast = b.unicast(n, &c, p)
 	c.Password = b.authentication(n, p)

@@ -79,11 +79,12 @@ func effects() map[string]func(a, b Config) Effect {
 			switch {
 			case a.Runs(false) != b.Runs(false), a.Runs(true) != b.Runs(true):
 				return Anew
-			case b.Version == 2: // RFC 3768 section 7.1: a list that differs is a reason to discard
+			case b.Version == 2: // RFC 3768 section 7.1: others than usher may discard for a list that differs
 				return Parts
 			}
 			return Quiet
 		},
+		"no_virtual_addresses": always(Anew),
 		"advert_interval":      when(Parts, version2), // RFC 3768 section 7.1, likewise
 		"password":             always(Parts),
 		"source4":              when(Parts, unicast), // peers know each other by it

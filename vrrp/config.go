@@ -31,11 +31,15 @@ type Config struct {
 	// DownAdverts is how many intervals of silence make an active router dead, 1..100.
 	DownAdverts int `json:"down_timer_adverts"`
 
-	Addresses []Address     `json:"addresses"`
-	Routes    []Route       `json:"routes,omitempty"`
-	Rules     []Rule        `json:"rules,omitempty"`
-	Bind      Bind          `json:"bind"`
-	Lease     time.Duration `json:"lease"` // kernel lifetime of each address; 0 holds it without a lease
+	Addresses []Address `json:"addresses"`
+	// NoAddresses is for an instance that advertises no address (Count 0), because
+	// failover is a command's. Addresses may have excluded ones then.
+	NoAddresses bool `json:"no_virtual_addresses,omitempty"`
+
+	Routes []Route       `json:"routes,omitempty"`
+	Rules  []Rule        `json:"rules,omitempty"`
+	Bind   Bind          `json:"bind"`
+	Lease  time.Duration `json:"lease"` // kernel lifetime of each address; 0 holds it without a lease
 
 	Preempt      bool          `json:"preempt"`
 	PreemptDelay time.Duration `json:"preempt_delay"`

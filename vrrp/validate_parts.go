@@ -38,10 +38,16 @@ func (c Config) checkAddresses(f *faults) {
 	v4, v6 := c.Advertised(false), c.Advertised(true)
 	const key = "virtual_addresses"
 	switch {
+	case c.NoAddresses && len(v4)+len(v6) > 0:
+		f.add("no_virtual_addresses", "take it out, or set excluded = true in each virtual_address", "there are addresses to advertise")
+	case c.NoAddresses:
 	case len(v4)+len(v6) == 0:
-		f.add(key, "give at least one that is not excluded", "an advertisement has to carry an address (RFC 9568 section 5.2.5)")
+		f.add(key, "give at least one that is not excluded, or set no_virtual_addresses = true", "an advertisement has to carry an address (RFC 9568 section 5.2.5)")
 	case len(v6) > 0 && c.Version == 2:
 		f.add(key, "set version = 3", "version 2 is for IPv4 only")
+	}
+	if c.NoAddresses && c.Runs(true) && c.Version == 2 {
+		f.add("version", "set version = 3", "version 2 is for IPv4 only")
 	}
 	if len(v4) > maxAddrs4 {
 		f.add(key, "exclude some from the advertisement", "%d IPv4 addresses are more than the %d that an advertisement carries", len(v4), maxAddrs4)
@@ -94,6 +100,8 @@ func (c Config) checkUnicast(f *faults) {
 			f.add(key, "take one out", "%v is given twice", p.Address)
 		case p.Address == c.Source4 || p.Address == c.Source6:
 			f.add(key, "name the other routers only", "%v is this router's own source", p.Address)
+		case c.NoAddresses && !c.Runs(p.Address.Is6()):
+			f.add(key, "take it out", "%v is of another family than the first peer, and without virtual addresses an instance has one family", p.Address)
 		case !c.Runs(p.Address.Is6()):
 			f.add(key, "take it out", "%v can get no adverts: no virtual address is of its family", p.Address)
 		}

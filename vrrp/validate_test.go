@@ -36,7 +36,11 @@ func unbound(c *Config) {
 func TestValidate(t *testing.T) {
 	without := valid()
 	unbound(&without)
-	for _, c := range []Config{valid(), without} {
+	bare := valid() // advertises none
+	bare.NoAddresses, bare.Addresses[0].Excluded = true, true
+	barest := bare
+	barest.Addresses = nil
+	for _, c := range []Config{valid(), without, bare, barest} {
 		if errs := c.Validate(); len(errs) != 0 {
 			t.Fatalf("a right configuration: %v", errs)
 		}
@@ -68,6 +72,15 @@ func TestValidate(t *testing.T) {
 		{"version 2 and 1.5 s", func(c *Config) { c.Version, c.Interval = 2, 1500*time.Millisecond }, "advert_interval", "whole seconds"},
 		{"down adverts 0", func(c *Config) { c.DownAdverts = 0 }, "down_timer_adverts", "out of range"},
 		{"no address", func(c *Config) { c.Addresses = nil }, "virtual_addresses", "has to carry an address"},
+		{"an address, and that there is none", func(c *Config) { c.NoAddresses = true }, "no_virtual_addresses", "there are addresses to advertise"},
+		{"no address, IPv6 in version 2", func(c *Config) {
+			c.Version, c.NoAddresses, c.Addresses = 2, true, nil
+			c.Unicast = &Unicast{Peers: []Peer{{Address: netip.MustParseAddr("2001:db8::3")}}}
+		}, "version", "IPv4 only"},
+		{"no address, peers of two families", func(c *Config) {
+			c.NoAddresses, c.Addresses = true, nil
+			c.Unicast = &Unicast{Peers: []Peer{{Address: netip.MustParseAddr("192.0.2.3")}, {Address: netip.MustParseAddr("2001:db8::3")}}}
+		}, "unicast.peers[1]", "another family than the first peer"},
 		{"the network's own address", func(c *Config) { c.Addresses = addresses("192.0.2.0/24") }, "virtual_addresses[0]", "network"},
 		{"broadcast address", func(c *Config) { c.Addresses = addresses("192.0.2.255/24") }, "virtual_addresses[0]", "broadcast address of the network 192.0.2.0/24"},
 		{"broadcast of a /20", func(c *Config) { c.Addresses = addresses("10.0.15.255/20") }, "virtual_addresses[0]", "broadcast"},

@@ -55,8 +55,17 @@ func (c Config) Advertised(v6 bool) []netip.Addr {
 }
 
 // Runs says whether the instance runs a virtual router of a family: it does
-// where it advertises an address of it.
-func (c Config) Runs(v6 bool) bool { return len(c.Advertised(v6)) > 0 }
+// where it advertises an address of it. One that advertises none has the family of
+// its unicast peers or else of its source, IPv4 where it has neither.
+func (c Config) Runs(v6 bool) bool {
+	switch {
+	case !c.NoAddresses:
+		return len(c.Advertised(v6)) > 0
+	case c.Unicast != nil && len(c.Unicast.Peers) > 0:
+		return c.Unicast.Peers[0].Address.Is6() == v6
+	}
+	return (c.Source6.IsValid() && !c.Source4.IsValid()) == v6
+}
 
 // Group is the multicast group that a family's adverts go to.
 func (c Config) Group(v6 bool) netip.Addr {

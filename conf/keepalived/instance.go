@@ -14,6 +14,7 @@ import (
 type instanceState struct {
 	d       *directive
 	version int
+	bare    bool // advertises no address
 	six     bool // advertises IPv6 addresses, the family of the first
 	mixed   bool // has addresses of both families in virtual_ipaddress
 	iface   string
@@ -29,9 +30,11 @@ func (t *translator) instanceState(d *directive) instanceState {
 		}
 	}
 	var known []netip.Addr
+	s.bare = true
 	for _, c := range d.body {
 		switch c.name() {
 		case "virtual_ipaddress":
+			s.bare = s.bare && len(c.args()) == 0 && len(c.body) == 0
 			if p, err := prefix(c.arg(0)); err == nil {
 				known = append(known, p.Addr())
 			}
@@ -80,6 +83,9 @@ func (t *translator) instance(d *directive, o *out) {
 	if s.master && find(d, "priority") == nil {
 		b.number("priority", 255, find(d, "state"))
 	}
+	if s.bare {
+		t.bare(d, b, s)
+	}
 	t.debounce(s.iface, b, "interface_")
 	t.garp(d, b)
 	t.strict(d, b)
@@ -113,6 +119,10 @@ func (t *translator) instancePart(c *directive, b *out, s instanceState) {
 			return
 		}
 		b.text("vrf", c.arg(0), c)
+	case "no_virtual_ipaddress":
+		if !s.bare {
+			t.warn(c, "there is a virtual_ipaddress")
+		}
 	case "state", "interface", "native_ipv6", "preempt", "accept", "smtp_alert", "nopreempt", "no_preempt", "preempt_delay", "no_accept":
 		t.instanceFlag(c, b, s)
 	case "version":
@@ -196,6 +206,16 @@ func (t *translator) instanceFlag(c *directive, b *out, s instanceState) {
 		b.flag("accept", false, c)
 	case "smtp_alert":
 		t.alert(c, b, t.mail.vrrp, []string{"active", "backup", "fault", "stop"})
+	}
+}
+
+// bare translates an instance without virtual_ipaddress: keepalived runs it in version
+// 2, and later than 2.2.7 in version 3 with no_virtual_ipaddress.
+func (t *translator) bare(d *directive, b *out, s instanceState) {
+	allowed := find(d, "no_virtual_ipaddress")
+	b.flag("no_virtual_addresses", true, t.orElse(allowed, d))
+	if allowed == nil && s.version == 3 {
+		t.warn(d, "it has no virtual_ipaddress: keepalived refuses that in version 3; usher sends advertisements without an address")
 	}
 }
 

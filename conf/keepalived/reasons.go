@@ -83,10 +83,9 @@ func globalReasons() map[string]string {
 
 func instanceReasons() map[string]string {
 	return map[string]string{
-		"no_virtual_ipaddress": "an advertisement of usher carries an address (RFC 9568 section 5.2.5): give the instance one, on lo if nobody shall reach it",
-		"promote_secondaries":  "usher puts an address that the kernel removed back by itself",
-		"auth_hmac":            "usher does not have keepalived's HMAC trailer: peers with it will not hear each other",
-		"track_src_ip":         "an instance without a source address is in fault by itself", "unicast_fault_no_peer": "unicast without peers is an error in usher",
+		"promote_secondaries": "usher puts an address that the kernel removed back by itself",
+		"auth_hmac":           "usher does not have keepalived's HMAC trailer: peers with it will not hear each other",
+		"track_src_ip":        "an instance without a source address is in fault by itself", "unicast_fault_no_peer": "unicast without peers is an error in usher",
 		"check_unicast_src": always, "old_unicast_checksum": "usher does not speak the checksum of keepalived before 1.3.7",
 		"skip_check_adv_addr": "usher never discards for a differing address list", "strict_mode": "usher keeps to RFC 9568 by itself",
 		"lower_prio_no_advert": "usher always answers a lower priority, and announces again", "higher_prio_send_advert": "usher gives way at once",

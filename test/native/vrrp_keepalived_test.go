@@ -1,7 +1,9 @@
 package native
 
 import (
+	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 
 	"usher/test/lab"
@@ -53,6 +55,51 @@ func TestKeepalivedIsActive(t *testing.T) {
 		return l.B.AwaitVIP(t.Context(), true)
 	})
 	labtest.Await(t, l.B, "web", "active")
+	noComplaint(t, peer)
+}
+
+// Without an advertised address, as for failover by a command, keepalived sends
+// advertisements with Count 0; usher hears them and sends the like.
+func TestKeepalivedWithoutVIP(t *testing.T) {
+	l := suite.New(t, "")
+	peer, err := l.B.KeepalivedFile("-P", "-f", labtest.File(t, l.B, "keepalived.conf", `vrrp_instance web {
+	interface eth0
+	virtual_router_id 51
+	priority 100
+	virtual_ipaddress_excluded {
+		192.168.60.200/32
+	}
+}
+`))
+	labtest.Must(t, err)
+	labtest.Must(t, l.B.AwaitVIP(t.Context(), true))
+
+	const bare = `
+vrrp_instance "web" {
+  interface            = "eth0"
+  virtual_router_id    = 51
+  priority             = %d
+  version              = 2
+  no_virtual_addresses = true
+}
+`
+	config := labtest.File(t, l.A, "usher.hcl", fmt.Sprintf(bare, 50))
+	usher := labtest.Start(t, l.A, "-c", config)
+	labtest.Must(t, lab.Until(t.Context(), "usher hears keepalived", func() error {
+		s, err := l.A.Status(t.Context())
+		if err == nil && (len(s.Instances) != 1 || s.Instances[0].State != "backup" || s.Instances[0].ActiveRouter != lab.AddrB.String()) {
+			err = fmt.Errorf("it is %+v", s.Instances)
+		}
+		return err
+	}))
+
+	labtest.File(t, l.A, "usher.hcl", fmt.Sprintf(bare, 150))
+	labtest.Must(t, usher.Signal(syscall.SIGHUP))
+	labtest.Await(t, l.A, "web", "active")
+	labtest.Must(t, l.B.AwaitVIP(t.Context(), false)) // keepalived hears usher
+
+	labtest.Must(t, usher.Stop())
+	labtest.Must(t, l.B.AwaitVIP(t.Context(), true))
 	noComplaint(t, peer)
 }
 

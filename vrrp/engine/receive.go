@@ -119,8 +119,12 @@ func (in *instance) check(f *family, msg Incoming) (packet.Advert, packet.Form, 
 		return a, 0, vrrp.DiscardVersion
 	}
 	a, form, reason := packet.Parse(msg.Payload, msg.Source, msg.Destination)
-	if reason == vrrp.DiscardNone && in.cfg.Version == 2 {
+	switch {
+	case reason != vrrp.DiscardNone:
+	case in.cfg.Version == 2:
 		reason = in.checkVersion2(a)
+	case len(a.Addresses) == 0 && !in.cfg.NoAddresses:
+		reason = vrrp.DiscardLength // RFC 9568 section 7.1, erratum 8299
 	}
 	return a, form, reason
 }

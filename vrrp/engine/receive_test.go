@@ -21,6 +21,7 @@ func TestReceiptChecks(t *testing.T) {
 	uni := web()
 	uni.Unicast = &vrrp.Unicast{Peers: []vrrp.Peer{{Address: netip.MustParseAddr("192.0.2.7"), MinTTL: 250, MaxTTL: 254}}}
 	six := instanceConfig("web", 51, "fe80::10/64")
+	none := func(a *packet.Advert) { a.Addresses = nil }
 	toUs := func(m *Incoming) { m.Destination = netip.MustParseAddr("192.0.2.5") }
 	ttl := func(n uint8) func(*Incoming) { return func(m *Incoming) { m.TTL = n } }
 	for _, c := range []struct {
@@ -37,6 +38,8 @@ func TestReceiptChecks(t *testing.T) {
 		{"RFC 3768 7.1 version 3 to version 2", v2, "192.0.2.7", func(a *packet.Advert) { a.Version = 3 }, nil, vrrp.DiscardVersion},
 		{"RFC 9568 7.1 unknown VRID", v3, "192.0.2.7", func(a *packet.Advert) { a.VRID = 52 }, nil, vrrp.DiscardVRID},
 		{"own source", v3, "192.0.2.5", nil, nil, vrrp.DiscardOwnSource},
+		{"RFC 9568 7.1 no address, erratum 8299", v3, "192.0.2.7", none, nil, vrrp.DiscardLength},
+		{"RFC 9568 7.1 no address, erratum 8299, IPv6", six, "fe80::7", none, nil, vrrp.DiscardLength},
 		{"RFC 3768 7.1 interval", v2, "192.0.2.7", func(a *packet.Advert) { a.Interval = 2 * time.Second }, nil, vrrp.DiscardInterval},
 		{"RFC 2338 5.3.6 password missing", pass, "192.0.2.7", func(a *packet.Advert) { a.Text = false }, nil, vrrp.DiscardAuthMismatch},
 		{"RFC 2338 5.3.6 password not wanted", v2, "192.0.2.7", func(a *packet.Advert) { a.Text = true }, nil, vrrp.DiscardAuthMismatch},
@@ -93,6 +96,10 @@ func TestReceiptChecks_Passing(t *testing.T) {
 	v2.Version, v2.Password = 2, "secret"
 	uni := web()
 	uni.Unicast = &vrrp.Unicast{Peers: []vrrp.Peer{{Address: netip.MustParseAddr("192.0.2.7")}}}
+	none := func(a *packet.Advert) { a.Addresses = nil }
+	script, script2 := web(), v2
+	script.NoAddresses, script.Addresses = true, nil
+	script2.NoAddresses, script2.Addresses = true, nil
 	group := web()
 	group.Group4 = netip.MustParseAddr("224.0.0.200")
 	for _, c := range []struct {
@@ -104,6 +111,10 @@ func TestReceiptChecks_Passing(t *testing.T) {
 		{"RFC 9568 7.1 other addresses in version 3", web(), func(a *packet.Advert) { a.Addresses = append(a.Addresses, netip.MustParseAddr("192.0.2.11")) }, nil},
 		{"RFC 3768 7.1 other addresses from the owner", v2, func(a *packet.Advert) { a.Priority, a.Addresses[0] = 255, netip.MustParseAddr("192.0.2.11") }, nil},
 		{"RFC 2338 5.3.6 right password", v2, nil, nil},
+		{"no address in version 2, as of keepalived without a VIP", v2, none, nil},
+		{"no address to a router without", script, nil, nil},
+		{"no address to a router without, in version 2", script2, nil, nil},
+		{"addresses to a router without", script, func(a *packet.Advert) { a.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.11")} }, nil},
 		{"unicast, any TTL", uni, nil, func(m *Incoming) { m.Destination, m.TTL = netip.MustParseAddr("192.0.2.5"), 9 }},
 		{"another group", group, nil, func(m *Incoming) { m.Destination = netip.MustParseAddr("224.0.0.200") }},
 	} {

@@ -88,11 +88,12 @@ func Append(b []byte, a Advert, src, dst netip.Addr, form Form) []byte {
 }
 
 // Parse reads a received message. It makes the checks of RFC 9568 section 7.1
-// that need the message alone, with the errata 8299 (no address) and 8301 (interval
-// zero); the reason is vrrp.DiscardNone when all passed. A first IPv6 address that is not
+// that need the message alone, with the erratum 8301 (interval zero); that of erratum
+// 8299 (no address) is the receiver's to make, which may be without addresses itself.
+// The reason is vrrp.DiscardNone when all passed. A first IPv6 address that is not
 // link-local, which erratum 8300 discards, is let pass: keepalived sends such lists, and
-// a director that did not hear it would be active beside it. What was read before a check failed is in the
-// advert, so that a failure can be laid at the door of a VRID.
+// a director that did not hear it would be active beside it. What was read before a
+// check failed is in the advert, so that a failure can be laid at the door of a VRID.
 func Parse(b []byte, src, dst netip.Addr) (Advert, Form, vrrp.Discard) {
 	var a Advert
 	if len(b) < headerLen {
@@ -113,7 +114,7 @@ func Parse(b []byte, src, dst netip.Addr) (Advert, Form, vrrp.Discard) {
 		tail = authLen
 	}
 	count := int(b[3])
-	if count == 0 || len(b) != headerLen+count*size+tail {
+	if len(b) != headerLen+count*size+tail {
 		return a, 0, vrrp.DiscardLength
 	}
 	form, ok := verify(a.Version, b, src, dst)
