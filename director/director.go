@@ -62,8 +62,9 @@ type Director struct {
 	stats    Stats
 	health   map[string]map[netip.AddrPort]healthcheck.Verdict // by virtual server
 	names    map[ipvs.ServiceKey]string                        // whose a service is
-	foreign  Warning                                           // a synchronisation daemon that is in the way of ours
-	inForce  []SettingStatus                                   // as last looked at
+	troubles troubles
+	foreign  Warning         // a synchronisation daemon that is in the way of ours
+	inForce  []SettingStatus // as last looked at
 
 	beside []VirtualServer // what another Director runs, for Plan
 

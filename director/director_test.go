@@ -205,10 +205,16 @@ func TestRefusedReplacementKeepsTheOldServer(t *testing.T) {
 		if err := w.d.Apply(context.Background(), []director.VirtualServer{vs}); err == nil {
 			t.Error("the refusal was not reported")
 		}
+		if list := w.d.Warnings(); len(list) != 1 || list[0].Kind != "kernel" || w.count(director.EventErrorEnd) != 0 {
+			t.Errorf("warnings %+v, %d told to be over", list, w.count(director.EventErrorEnd))
+		}
 		w.weights(map[int]uint32{0: 1})
 		refuse.Store(false)
 		time.Sleep(time.Second)
 		w.weights(map[int]uint32{1: 1})
+		if list := w.d.Warnings(); len(list) > 0 || w.count(director.EventErrorEnd) != 1 {
+			t.Errorf("over, and warnings %+v, %d told to be over", list, w.count(director.EventErrorEnd))
+		}
 	})
 }
 

@@ -30,7 +30,6 @@ type loopState struct {
 	poll       time.Time     // when connections of draining servers are counted next; zero for not
 	backoff    time.Duration
 	uncertain  map[ipvs.ServiceKey]bool // what became of an operation is unknown: the shadow may be wrong
-	reported   map[string]bool          // errors that were told already
 	timed      map[string]bool          // pools that change by themselves
 	owed       *request                 // in the kernel as far as is believed, and not yet compared with it
 	settings   *Settings                // nil until Configure
@@ -49,7 +48,7 @@ func (d *Director) Run(ctx context.Context) error {
 		return err
 	}
 	l := &d.loop
-	l.uncertain, l.reported, l.timed = map[ipvs.ServiceKey]bool{}, map[string]bool{}, map[string]bool{}
+	l.uncertain, l.timed = map[ipvs.ServiceKey]bool{}, map[string]bool{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	defer l.watchers.Wait()
@@ -104,7 +103,7 @@ func (d *Director) remember(repair bool) error {
 	if repair && errors.As(err, &bad) {
 		var aside string
 		if aside, err = bad.setAside(); err == nil {
-			d.queued = append(d.queued, Event{Time: time.Now(), Kind: EventError, Reason: fmt.Sprintf(
+			d.queued = append(d.queued, Event{Time: time.Now(), Kind: EventDamaged, Reason: fmt.Sprintf(
 				"%v; it is kept as %s: overrides are lost, and services of an earlier configuration stay in the kernel", bad, aside)})
 		}
 	}
@@ -166,6 +165,7 @@ func (d *Director) pass() {
 	quick := d.takeKnown(req, now)
 	full := !quick && (l.configured && (!now.Before(l.resync) || len(l.uncertain) > 0) || req != nil)
 	if full {
+		d.troubles.begin()
 		if err := d.compare(req, now, &events); err != nil {
 			d.refused(req, err, &events)
 			full, req = false, nil

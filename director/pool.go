@@ -24,7 +24,8 @@ type Pool struct {
 	up       bool // quorum is there
 	had      bool // it was, at some time
 	sorry    *member
-	panicked bool // too few are healthy, the last good set is kept
+	panic    Event // the last of its kind
+	panicked bool  // too few are healthy, the last good set is kept
 	reason   string
 	since    time.Time
 }

@@ -72,6 +72,7 @@ func (p *Pool) judgeHealth(now time.Time, events *[]Event) {
 			e.From, e.To = e.To, e.From
 			e.Reason += fmt.Sprintf(", fewer than min_healthy %g allows: the last good set is kept", p.config.MinHealthy)
 		}
+		p.panic = e
 		*events = append(*events, e)
 	}
 }

@@ -2,6 +2,7 @@ package director_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,10 +183,16 @@ func TestMinHealthyKeepsTheLastGoodSet(t *testing.T) {
 		if n := w.count(director.EventPanic); n != 1 {
 			t.Errorf("%d alarms, want 1", n)
 		}
+		if list := w.d.Warnings(); len(list) != 1 || list[0].Kind != "min_healthy" || list[0].VirtualServer != "web" || !strings.Contains(list[0].Text, "the last good set is kept") {
+			t.Errorf("warnings %+v", list)
+		}
 		w.up(0, 1)
 		w.weights(map[int]uint32{0: 1, 1: 1})
 		if n := w.count(director.EventPanic); n != 2 {
 			t.Errorf("%d alarms, want another for the end", n)
+		}
+		if list := w.d.Warnings(); len(list) > 0 {
+			t.Errorf("over, and warnings %+v", list)
 		}
 	})
 }

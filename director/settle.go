@@ -48,7 +48,7 @@ func (d *Director) settle(full bool, failure error, events *[]Event) {
 		l.backoff = 0
 		l.resync = now.Add(d.options.Resync)
 		l.table.begin(now)
-		clear(l.reported)
+		*events = append(*events, d.troubles.over(now)...)
 	}
 }
 
@@ -66,15 +66,6 @@ func surprising(err error) bool {
 		return false
 	}
 	return errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT)
-}
-
-// report queues an event unless the same thing was told since it last went well.
-func (d *Director) report(what string, e Event, events *[]Event) {
-	if d.loop.reported[what] {
-		return
-	}
-	d.loop.reported[what] = true
-	*events = append(*events, e)
 }
 
 // emit hands events on, or logs them where nobody listens.

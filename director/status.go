@@ -60,6 +60,8 @@ const (
 	EventQuorum   EventKind = "virtual_server" // quorum gained or lost
 	EventDrift    EventKind = "drift_repaired" // the kernel differed from what usher had set
 	EventError    EventKind = "error"          // the kernel refused something
+	EventErrorEnd EventKind = "error_end"      // and takes it by now
+	EventDamaged  EventKind = "state_damaged"  // the state file could not be read, and is set aside
 	EventOverride EventKind = "override"       // an operator spoke
 	EventPanic    EventKind = "min_healthy"    // too few are healthy; the last good set is kept
 )
@@ -76,7 +78,9 @@ type Event struct {
 
 // Warning is something that stays as it is until a person does something about it.
 type Warning struct {
-	Kind  string // sync_daemon
-	Text  string // what is so, and what to do
-	Since time.Time
+	Kind string // sync_daemon, kernel, min_healthy
+	// VirtualServer is what it is about, "" for the director as a whole.
+	VirtualServer string
+	Text          string // what is so, and what to do
+	Since         time.Time
 }

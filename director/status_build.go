@@ -86,15 +86,22 @@ func (d *Director) Status() []VirtualServerStatus {
 	return append(out, d.removedServices(counters)...)
 }
 
-// Warnings gives what stays as it is until a person does something about it. It asks the
+// Warnings gives what is so at this moment and should not be: what the kernel refuses,
+// what somebody else does, services of which too few servers are healthy. It asks the
 // kernel nothing.
 func (d *Director) Warnings() []Warning {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.foreign.Text == "" {
-		return nil
+	list := d.troubles.warnings()
+	if d.foreign.Text != "" {
+		list = append(list, d.foreign)
 	}
-	return []Warning{d.foreign}
+	for _, name := range d.order {
+		if p := d.pools[name]; p != nil && p.panicked {
+			list = append(list, Warning{Kind: "min_healthy", VirtualServer: name, Text: p.panic.Reason, Since: p.panic.Time})
+		}
+	}
+	return list
 }
 
 // Connections gives how many connections each virtual server has had so far. It

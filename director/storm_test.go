@@ -236,7 +236,7 @@ func TestDamagedState(t *testing.T) {
 		if _, err := os.Stat(leftover); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("what was left half written: %v", err)
 		}
-		if len(events) == 0 || events[0].Kind != director.EventError || !strings.Contains(events[0].Reason, path+".damaged") {
+		if len(events) == 0 || events[0].Kind != director.EventDamaged || !strings.Contains(events[0].Reason, path+".damaged") {
 			t.Errorf("events %v", events)
 		}
 		cancel()

@@ -143,7 +143,9 @@ const (
 	EventSplitBrainEnd   EventKind = "split_brain_end"  // and is heard no more
 	EventAddressRepaired EventKind = "address_repaired" // somebody removed an address; it was put back
 	EventAddressFailed   EventKind = "address_failed"   // an address could not be held
+	EventAddressEnd      EventKind = "address_end"      // and everything is as it shall be by now
 	EventWitness         EventKind = "witness"          // a takeover was withheld: this router seems cut off
+	EventWitnessEnd      EventKind = "witness_end"      // and the witness answers again, or the question is settled
 	EventDiscard         EventKind = "discard"          // a packet was discarded (at most once a minute per sender and reason)
 	EventDisagreement    EventKind = "disagreement"     // adverts of this virtual router are discarded: another router is configured otherwise
 	EventDisagreementEnd EventKind = "disagreement_end" // and none have been for a while

@@ -156,9 +156,16 @@ func (e *Engine) Witness(now time.Time, name string, reachable bool) {
 		return
 	}
 	in.witnessed = reachable
-	if reachable && in.withheld {
+	if reachable {
+		e.release(now, in, "the witness answers again")
+	}
+}
+
+// release ends a takeover's being withheld.
+func (e *Engine) release(now time.Time, in *instance, reason string) {
+	if in.withheld {
 		in.withheld = false
-		e.event(now, in, vrrp.EventWitness, "the witness answers again")
+		e.event(now, in, vrrp.EventWitnessEnd, reason)
 	}
 }
 

@@ -169,6 +169,7 @@ func (e *Engine) transition(now time.Time, in *instance, from, to vrrp.State, re
 	if to != vrrp.Backup && to != vrrp.Active {
 		in.active = netip.Addr{}
 	}
+	e.release(now, in, "this router is "+to.String())
 	e.groupMoved(now, in, from, to)
 }
 

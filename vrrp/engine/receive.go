@@ -183,6 +183,7 @@ func (e *Engine) accept(now time.Time, in *instance, f *family, msg Incoming, a 
 	input := vrrp.Input{Kind: vrrp.StepAdvert, Priority: a.Priority, Interval: a.Interval, From: msg.Source, Local: e.tieBreaker(now, in, f)}
 	f.heard = now
 	if a.Priority > 0 {
+		e.release(now, in, msg.Source.String()+" is heard again")
 		in.attended, in.activeInterval = now, a.Interval
 	}
 	before := in.m

@@ -97,9 +97,27 @@ func TestWitness(t *testing.T) {
 	b.is("web", vrrp.Backup)
 	b.wants("witness: web: takeover withheld")
 	b.e.Witness(b.now, "web", true)
-	b.wants("witness: web: the witness answers again")
+	b.wants("witness_end: web: the witness answers again")
 	b.run(34 * time.Second)
 	b.is("web", vrrp.Active)
+
+	// Whatever else settles the question ends it, too, once.
+	for _, settle := range []struct {
+		by func()
+		of string
+	}{
+		{func() { b.hear("192.0.2.7", advertOf(cfg, false, 200)) }, "192.0.2.7 is heard again"},
+		{func() { b.link("eth0", false, "192.0.2.5") }, "this router is fault"},
+	} {
+		b = newBench(t)
+		b.e.Apply(b.now, desired(cfg))
+		b.run(30 * time.Second)
+		b.wants("witness: web: takeover withheld")
+		settle.by()
+		b.wants("witness_end: web: " + settle.of)
+		b.e.Witness(b.now, "web", true)
+		b.never("witness_end")
+	}
 
 	b = newBench(t)
 	b.e.Apply(b.now, desired(cfg))

@@ -168,6 +168,9 @@ func (k *keeper) outcome(failed string) {
 	failed = strings.TrimSuffix(failed, "; ")
 	k.doubted(failed)
 	if failed == "" {
+		if k.work.failure != "" {
+			k.event(vrrp.EventAddressEnd, "over: "+k.work.failure)
+		}
 		k.work.retry, k.work.retryAt, k.work.failure = 0, time.Time{}, ""
 		return
 	}

@@ -15,9 +15,6 @@ import (
 	"usher/vrrp"
 )
 
-// lately is how long something that happened once stays a warning.
-const lately = 15 * time.Minute
-
 // warnings is what needs a person, errors first, then the newest.
 func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck.ID]healthcheck.Status, near [2]int) []api.Warning {
 	d.mu.Lock()
@@ -76,7 +73,7 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 		}
 	}
 	for _, w := range d.directorWarnings() {
-		add(events.Warning, w.Kind, "", w.Text, w.Since)
+		add(events.Warning, w.Kind, w.VirtualServer, w.Text, w.Since)
 	}
 	if c != nil {
 		for name, a := range c.Unclaimed() {
@@ -94,7 +91,7 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 	for _, problem := range d.Health().Problems {
 		add(events.Error, "health", "", problem, time.Now())
 	}
-	all = append(all, d.remembered(s.Instances)...)
+	all = append(all, d.remembered(s)...)
 	slices.SortStableFunc(all, func(a, b api.Warning) int {
 		if a.Severity != b.Severity { // "error" sorts before "warning"
 			if a.Severity < b.Severity {
@@ -153,46 +150,6 @@ func splitGroups(list []api.Instance) (all []api.Warning) {
 			all = append(all, api.Warning{Severity: string(events.Error), Kind: "group_split", Subject: group, Since: since,
 				Text: fmt.Sprintf("the sync group is split: %s is active here, %s on %s, which may not have this group in its configuration", i.Name, o.Name, o.ActiveRouter)})
 		}
-	}
-	return all
-}
-
-// rememberedKinds are events that leave no state behind by which they would show.
-var rememberedKinds = map[string]string{
-	string(director.EventDrift):       "drift",
-	string(director.EventError):       "kernel",
-	string(director.EventPanic):       "min_healthy",
-	string(healthcheck.EventOverload): "overload",
-	string(vrrp.EventAddressFailed):   "addresses",
-	string(vrrp.EventWitness):         "witness",
-	string(vrrp.EventProcess):         "process",
-	string(vrrp.EventLate):            "late",
-	"crash":                           "crash",
-}
-
-// remembered gives the newest event of each such kind and subject, while it is not
-// old, nor a trouble with addresses that are all in place by now.
-func (d *Daemon) remembered(instances []api.Instance) []api.Warning {
-	held := map[string]bool{}
-	for _, i := range instances {
-		held[i.Name] = i.Held
-	}
-	type key struct{ kind, subject string }
-	newest := map[key]api.Warning{}
-	list, _, _ := d.ring.List(events.Filter{})
-	for _, e := range list {
-		kind, ok := rememberedKinds[e.Kind]
-		if !ok || e.Severity == events.Info || time.Since(e.Time) > lately || e.Time.Before(d.started) {
-			continue
-		}
-		if e.Kind == string(vrrp.EventAddressFailed) && held[e.Subject()] {
-			continue
-		}
-		newest[key{kind, e.Subject()}] = api.Warning{Severity: string(events.Warning), Kind: kind, Subject: e.Subject(), Text: e.Reason, Since: e.Time}
-	}
-	var all []api.Warning
-	for _, w := range newest {
-		all = append(all, w)
 	}
 	return all
 }

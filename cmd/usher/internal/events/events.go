@@ -89,9 +89,13 @@ func FromDirector(e director.Event) Event {
 		if e.To == string(director.ServerDown) {
 			out.Severity = Error
 		}
-	case director.EventDrift, director.EventPanic:
+	case director.EventPanic:
+		if e.To == "kept" {
+			out.Severity = Warning
+		}
+	case director.EventDrift:
 		out.Severity = Warning
-	case director.EventError:
+	case director.EventError, director.EventDamaged:
 		out.Severity = Error
 	}
 	return out
