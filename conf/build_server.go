@@ -196,6 +196,9 @@ func (s *serverBuilder) server(r *node, kind string, list *[]director.RealServer
 	if r.given("forward_method") && !r.bad("forward_method") {
 		server.Forward = director.Forward(r.text("forward_method"))
 	}
+	if r.given("on_failure") && !r.bad("on_failure") {
+		server.OnFailure = director.OnFailure(r.text("on_failure"))
+	}
 	server.Tunnel = s.tunnel(r, server.Forward)
 	checks := s.builder.checksOf(r, inherited)
 	server.Checked = len(checks) > 0

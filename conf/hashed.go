@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"slices"
 
 	"usher/director"
 	"usher/director/ipvs"
@@ -25,5 +26,6 @@ func (b *builder) hashed(c *Config) {
 
 // weightless says whether servers of a pool can stay in the table with weight 0.
 func weightless(v director.VirtualServer) bool {
-	return v.DrainTimeout > 0 || v.OnFailure == director.Quiesce
+	return v.DrainTimeout > 0 || v.OnFailure == director.Quiesce ||
+		slices.ContainsFunc(v.Real, func(r director.RealServer) bool { return r.OnFailure == director.Quiesce })
 }

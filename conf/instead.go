@@ -77,7 +77,7 @@ func insteadOfChecks(block string) map[string]string {
 	}
 	words["quorum_up"], words["quorum_down"] = `Write notify { ... } with on = ["up"].`, `Write notify { ... } with on = ["down"].`
 	words["notify_up"], words["notify_down"] = `Write notify { ... } with on = ["server_up"] in the virtual_server.`, `Write notify { ... } with on = ["server_down"] in the virtual_server.`
-	words["inhibit_on_failure"] = `Write on_failure = "quiesce" in the virtual_server.`
+	words["inhibit_on_failure"] = `Write on_failure = "quiesce" in the virtual_server or in one real_server.`
 	words["alpha"] = "Leave it out: servers are out until their first probe."
 	words["smtp_alert"] = "Write email { ... } in the virtual_server."
 	return words

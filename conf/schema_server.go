@@ -62,6 +62,7 @@ func realServerBlock() *block {
 			{name: "forward_method", kind: kindText, oneOf: forwards, doc: "As in the virtual server, for this one alone."},
 			{name: "upper_threshold", kind: kindNumber, bounds: bounds{0, 1<<32 - 1}, doc: "As in the virtual server, for this one alone."},
 			{name: "lower_threshold", kind: kindNumber, bounds: bounds{0, 1<<32 - 1}, doc: "As in the virtual server, for this one alone."},
+			{name: "on_failure", kind: kindText, oneOf: []string{"remove", "quiesce"}, doc: "As in the virtual server, for this one alone."},
 		},
 		blocks: []*block{tunnelBlock(), checkBlock()},
 	}

@@ -51,6 +51,14 @@ type VirtualServer struct {
 	Real  []RealServer
 }
 
+// onFailure is what becomes of a server when it fails.
+func (vs *VirtualServer) onFailure(rs *RealServer) OnFailure {
+	if rs.OnFailure != "" {
+		return rs.OnFailure
+	}
+	return vs.OnFailure
+}
+
 // services gives the keys of everything that the virtual server has in the kernel:
 // its own services and the private ones of its servers' probes.
 func (vs *VirtualServer) services() []ipvs.ServiceKey {
@@ -88,8 +96,10 @@ type RealServer struct {
 	Upper   uint32
 	Lower   uint32
 	Tunnel  ipvs.Tunnel
-	Checked bool // has health checks; a server without is always up
-	Trusted bool // counts as up until a check has decided
+	// OnFailure is what becomes of this server when it fails; "" for the pool's.
+	OnFailure OnFailure
+	Checked   bool // has health checks; a server without is always up
+	Trusted   bool // counts as up until a check has decided
 	// ProbeMark is the firewall mark of probes that go to this server through IPVS;
 	// a private service of that mark hands them to it alone. 0 for none.
 	ProbeMark uint32

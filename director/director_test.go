@@ -59,6 +59,31 @@ func TestQuiesceKeepsFailedServersAtWeightZero(t *testing.T) {
 	})
 }
 
+// One server may be kept at weight 0 in a pool that removes, and the other way round.
+func TestOnFailureOfOneServer(t *testing.T) {
+	for _, c := range []struct {
+		pool, own director.OnFailure
+		want      map[int]uint32
+	}{
+		{director.Remove, director.Quiesce, map[int]uint32{0: 0, 2: 1}},
+		{director.Quiesce, director.Remove, map[int]uint32{1: 0, 2: 1}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			defer w.halt()
+			vs := pool(3)
+			vs.OnFailure, vs.Real[0].OnFailure = c.pool, c.own
+			w.apply(vs)
+			for n := range 3 {
+				w.health("web", n, healthcheck.Up)
+			}
+			w.health("web", 0, healthcheck.Down)
+			w.health("web", 1, healthcheck.Down)
+			w.weights(c.want)
+		})
+	}
+}
+
 // kill -9 and a new start change nothing in the kernel until the first probe of
 // a server decides about that server.
 func TestRestartAdoptsWhatServes(t *testing.T) {

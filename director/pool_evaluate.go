@@ -261,7 +261,7 @@ func (p *Pool) ramp(now time.Time) {
 // lost starts emptying a sorry server that is no longer needed, or that failed
 // where connections shall outlive that.
 func (m *member) lost(now time.Time, config VirtualServer) {
-	if m.sorry && (m.state != ServerDown || config.OnFailure == Quiesce) && m.override.Mode == OverrideNone {
+	if m.sorry && (m.state != ServerDown || config.onFailure(&m.config) == Quiesce) && m.override.Mode == OverrideNone {
 		m.drain.start(now, config.DrainTimeout)
 	}
 }

@@ -60,7 +60,7 @@ func (p *Pool) weight(m *member, now time.Time) (weight uint32, in bool) {
 		return m.found, true
 	case ServerDown:
 		// A sorry server stays only for the connections that it has.
-		return 0, p.config.OnFailure == Quiesce && (!m.sorry || m.drain.on && !m.drain.gone)
+		return 0, p.config.onFailure(&m.config) == Quiesce && (!m.sorry || m.drain.on && !m.drain.gone)
 	case ServerDraining:
 		return 0, true
 	}

@@ -195,9 +195,7 @@ func (c *checker) pool() {
 	if vs.SlowStart < 0 {
 		c.add("slow_start", "it is negative", "")
 	}
-	if vs.OnFailure != Remove && vs.OnFailure != Quiesce {
-		c.add("on_failure", fmt.Sprintf("%q is unknown", vs.OnFailure), "use remove or quiesce")
-	}
+	c.onFailure("on_failure", vs.OnFailure)
 }
 
 // element is one server of a list. Its key is written only where it is needed:
@@ -236,7 +234,16 @@ func (c *checker) again(addr netip.AddrPort, before ...[]RealServer) bool {
 	})
 }
 
+func (c *checker) onFailure(key string, what OnFailure) {
+	if what != Remove && what != Quiesce {
+		c.add(key, fmt.Sprintf("%q is unknown", what), "use remove or quiesce")
+	}
+}
+
 func (c *checker) server(at element, rs *RealServer) {
+	if rs.OnFailure != "" {
+		c.onFailure(at.key()+".on_failure", rs.OnFailure)
+	}
 	if rs.Weight < 0 || rs.Weight > 65535 {
 		c.add(at.key()+".weight", fmt.Sprintf("%d is outside 0 to 65535", rs.Weight), "")
 	}

@@ -3,6 +3,7 @@ package keepalived
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -41,6 +42,10 @@ func (t *translator) address(a *directive, b *out, s instanceState, excluded boo
 	if !excluded && s.mixed && p.Addr().Is6() != s.six {
 		family := map[bool]string{false: "IPv4", true: "IPv6"}
 		t.warn(a, fmt.Sprintf("left out, as by keepalived: the first address of the instance is %s, and one instance has one family (virtual_ipaddress_excluded takes both)", family[s.six]))
+		return
+	}
+	if b.hasAddress(p.String()) {
+		t.warn(a, "left out, as it is there already; keepalived counts it again in its advertisements and discards those with another count: take it out there before usher runs beside it")
 		return
 	}
 	attributes := map[string]string{}
@@ -99,6 +104,18 @@ func (t *translator) address(a *directive, b *out, s instanceState, excluded boo
 	if excluded {
 		v.flag("excluded", true, a)
 	}
+}
+
+// hasAddress says whether an instance has a virtual address already, with any length of
+// its prefix.
+func (o *out) hasAddress(want string) bool {
+	same := func(s string) bool {
+		have, _, _ := strings.Cut(s, "/")
+		address, _, _ := strings.Cut(want, "/")
+		return have == address
+	}
+	return slices.ContainsFunc(o.list("virtual_addresses"), same) ||
+		slices.ContainsFunc(o.items, func(i *item) bool { return i.block == "virtual_address" && same(i.labels[0]) })
 }
 
 // carried is how many addresses keepalived puts into an advertisement: what the count

@@ -1,8 +1,10 @@
 package keepalived
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 )
@@ -193,7 +195,7 @@ func (t *translator) times(k checker, b *out) {
 	}
 	write("interval", "delay_loop", "60")
 	if k.kind != "exec" {
-		write("timeout", "connect_timeout", "5")
+		t.timeout(k, b)
 	} else if c := find(k.d, "misc_timeout"); c != nil {
 		if v, ok := t.seconds(c, c.arg(0)); ok {
 			b.text("timeout", v, c)
@@ -202,10 +204,11 @@ func (t *translator) times(k checker, b *out) {
 		write("timeout", "delay_loop", "60")
 	}
 	b.number("rise", 1, k.d)
-	for _, name := range []string{"retry", "nb_get_retry"} {
-		if c := k.setting(name); c != nil {
-			retry = c.arg(0)
-		}
+	if c := k.setting("retry"); c != nil {
+		retry = c.arg(0)
+	}
+	if c := find(k.d, "nb_get_retry"); c != nil && k.isHTTP() {
+		retry = c.arg(0)
 	}
 	n, err := strconv.Atoi(retry)
 	if err != nil || n < 0 {
@@ -221,10 +224,51 @@ func (t *translator) times(k checker, b *out) {
 	}
 }
 
+func (k checker) isHTTP() bool { return k.kind == "http" || k.kind == "https" }
+
+// waits is for how many things in a row keepalived waits connect_timeout at least: an
+// HTTP server has it to accept the connection, again for the handshake of TLS, and again
+// to answer. In usher a timeout is of the whole probe.
+func (k checker) waits() int {
+	switch k.kind {
+	case "http":
+		return 2
+	case "https":
+		return 3
+	}
+	return 1
+}
+
+// timeout writes the deadline of a probe.
+func (t *translator) timeout(k checker, b *out) {
+	from, text := k.d, "5"
+	if c := k.setting("connect_timeout"); c != nil {
+		from, text = c, c.arg(0)
+	}
+	each, ok := t.seconds(from, text)
+	if !ok || each == "0s" {
+		return
+	}
+	one, err := time.ParseDuration(each)
+	if err != nil {
+		return
+	}
+	b.text("timeout", duration(one*time.Duration(k.waits())), from)
+	if k.waits() > 1 && !t.waitTold {
+		t.waitTold = true
+		t.warn(from, fmt.Sprintf("keepalived waits %s for the connection and again for each step to the answer, usher's timeout is of the whole probe: "+
+			"%d times that is written, here and in each further check of HTTP (3 times with TLS), so that a server that does not even accept is found out later", each, k.waits()))
+	}
+}
+
 // checkPart translates one directive of a checker.
 func (t *translator) checkPart(c *directive, b *out, k checker) {
 	switch c.name() {
-	case "retry", "nb_get_retry", "delay_loop", "connect_timeout", "delay_before_retry", "warmup", "misc_timeout":
+	case "nb_get_retry":
+		if !k.isHTTP() {
+			t.warn(c, "keepalived knows it in HTTP_GET and SSL_GET only and passes over it here, and so does the import; retry holds")
+		}
+	case "retry", "delay_loop", "connect_timeout", "delay_before_retry", "warmup", "misc_timeout":
 		// all together at the end
 	case "alpha":
 		// usher's servers are out until their first probe

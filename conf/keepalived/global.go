@@ -151,6 +151,23 @@ func (t *translator) syncDaemon(c *directive, g *out) {
 	}
 }
 
+// oldSync translates lvs_sync_daemon_interface IF, the name that lvs_sync_daemon had in
+// an instance before keepalived 1.3.
+func (t *translator) oldSync(c *directive, o *out, s instanceState) {
+	switch {
+	case c.arg(0) == "":
+		t.warn(c, "no interface is given")
+	case t.sync != nil:
+		t.warn(c, "there is another sync daemon already, and the kernel has one")
+	default:
+		t.sync = c
+		b := o.shared("global", c).shared("ipvs", c).open("sync", c)
+		b.text("interface", c.arg(0), c)
+		b.text("instance", s.d.arg(0), c)
+		b.number("id", s.vrid, c)
+	}
+}
+
 // find is a directive of a block, the last one of its name.
 func find(d *directive, name string) *directive {
 	if d == nil {

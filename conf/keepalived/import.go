@@ -34,13 +34,16 @@ type Options struct {
 	ID string
 	// Instance is what ${_INSTANCE} stands for.
 	Instance string
+	// Exists says whether this machine has a program, so that one that it lacks is
+	// told of; nil where that is not to be looked at.
+	Exists func(path string) bool
 }
 
 // Import reads a keepalived.conf, with all that it includes, and gives HCL of the
 // same meaning, which conf.Load accepts. The error is for files that cannot be
 // read or expanded; all else is a warning.
 func Import(path string, o Options) (hcl []byte, warnings []Warning, err error) {
-	t := &translator{}
+	t := &translator{exists: o.Exists}
 	r := newReader(o.ID, o.Instance, t.warnAt)
 	if r.id == "" {
 		host, _ := os.Hostname()

@@ -83,6 +83,9 @@ func (t *translator) instance(d *directive, o *out) {
 	if s.master && find(d, "priority") == nil {
 		b.number("priority", 255, find(d, "state"))
 	}
+	if c := find(d, "lvs_sync_daemon_interface"); c != nil {
+		t.oldSync(c, o, s)
+	}
 	if s.bare {
 		t.bare(d, b, s)
 	}
@@ -119,6 +122,8 @@ func (t *translator) instancePart(c *directive, b *out, s instanceState) {
 			return
 		}
 		b.text("vrf", c.arg(0), c)
+	case "lvs_sync_daemon_interface":
+		// in global, beside the instance
 	case "no_virtual_ipaddress":
 		if !s.bare {
 			t.warn(c, "there is a virtual_ipaddress")

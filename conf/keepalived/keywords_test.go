@@ -125,7 +125,7 @@ func importText(t *testing.T, text string) (string, []Warning) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	hcl, warnings, err := Import(file, Options{ID: "x"})
+	hcl, warnings, err := Import(file, Options{ID: "x", Exists: func(path string) bool { return !strings.HasPrefix(path, "/nonexistent") }})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}

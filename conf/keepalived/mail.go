@@ -2,6 +2,7 @@ package keepalived
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -91,6 +92,14 @@ func (t *translator) alerts(d *directive, g *out) {
 		t.warn(d, "there is no mail without smtp_server and notification_email")
 		return
 	}
+	words := t.everywhere()
+	if len(words) > 0 {
+		t.email(g, d, words)
+	}
+}
+
+// everywhere is what global_defs asks mail of, for everything.
+func (t *translator) everywhere() []string {
 	var words []string
 	if t.mail.asked(t, t.mail.vrrp, false) {
 		words = append(words, "active", "backup", "fault", "stop")
@@ -101,21 +110,28 @@ func (t *translator) alerts(d *directive, g *out) {
 	if t.mail.asked(t, t.mail.checker, true) {
 		words = append(words, "server_up", "server_down")
 	}
-	if len(words) > 0 {
-		t.email(g, d, words)
-	}
+	return words
 }
 
-// alert translates smtp_alert of one object, where global_defs does not ask for
-// the mail already.
+// alert translates smtp_alert of one object: of what neither global_defs nor another
+// smtp_alert of the object asks mail for already.
 func (t *translator) alert(c *directive, o *out, kind *directive, words []string) {
 	covered := t.mail.all != nil && t.truth(t.mail.all) || kind != nil && t.truth(kind)
 	switch {
 	case !t.mail.complete():
 		t.warn(c, "there is no mail without smtp_server and notification_email")
-	case t.truth(c) && !covered:
-		t.email(o, c, words)
-	case !t.truth(c) && covered:
+	case t.truth(c):
+		have := t.everywhere()
+		for _, i := range o.items {
+			if on := i.body.list("on"); i.block == "email" {
+				have = append(have, on...)
+			}
+		}
+		words = slices.DeleteFunc(slices.Clone(words), func(w string) bool { return slices.Contains(have, w) })
+		if len(words) > 0 {
+			t.email(o, c, words)
+		}
+	case covered:
 		t.warn(c, "mail is asked for in global_defs, for everything")
 	}
 }

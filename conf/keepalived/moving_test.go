@@ -11,6 +11,10 @@ func TestMovingOver(t *testing.T) {
 	instance := func(body string) string {
 		return "vrrp_instance a {\n interface eth0\n virtual_router_id 1\n" + body + "}\n"
 	}
+	const mails = "global_defs {\n notification_email {\n  a@example.org\n }\n notification_email_from b@example.org\n smtp_server 192.0.2.25\n}\n"
+	pool := func(server string) string {
+		return "virtual_server 192.0.2.1 80 {\n protocol TCP\n real_server 10.0.0.1 80 {\n" + server + " }\n}\n"
+	}
 	const vip = " virtual_ipaddress {\n  192.0.2.1\n }\n"
 	for _, tc := range []struct {
 		name, text string
@@ -67,6 +71,42 @@ func TestMovingOver(t *testing.T) {
 		{"a VIP that is none",
 			instance(" virtual_ipaddress {\n  nowhere\n }\n"),
 			nil, "no_virtual_addresses", "not in the import as a whole", 1},
+		{"a VIP twice",
+			instance(" virtual_ipaddress {\n  192.0.2.1\n  192.0.2.1/24 dev eth1\n  192.0.2.2\n }\n"),
+			[]string{`virtual_addresses = ["192.0.2.1/32", "192.0.2.2/32"]`}, "192.0.2.1/24", "keepalived counts it again in its advertisements", 0},
+		{"a script that is missing",
+			"vrrp_script s {\n script \"/nonexistent/check -v\"\n}\n" + instance(vip+" track_script {\n  s\n }\n"),
+			[]string{`command = ["/nonexistent/check", "-v"]`}, "", "/nonexistent/check is not on this machine", 0},
+		{"the old name of the sync daemon",
+			instance(vip + " lvs_sync_daemon_interface eth1\n"),
+			[]string{"ipvs {", `sync { interface = "eth1" instance = "a" id = 1 }`}, "", "", 0},
+		{"both names of the sync daemon",
+			"global_defs {\n lvs_sync_daemon eth2 a\n}\n" + instance(vip+" lvs_sync_daemon_interface eth1\n"),
+			[]string{`interface = "eth2"`}, "eth1", "there is another sync daemon already", 0},
+		{"an HTTP server has connect_timeout twice",
+			pool("  HTTP_GET {\n   connect_timeout 3\n   url {\n    path /\n   }\n  }\n"),
+			[]string{`timeout = "6s"`}, "", "usher's timeout is of the whole probe", 0},
+		{"one with TLS three times",
+			pool("  SSL_GET {\n   url {\n    path /\n   }\n  }\n"),
+			[]string{`timeout = "15s"`}, "", "usher's timeout is of the whole probe", 0},
+		{"a TCP server once",
+			pool("  TCP_CHECK {\n   connect_timeout 3\n   retry 2\n   nb_get_retry 7\n  }\n"),
+			[]string{`timeout = "3s"`, "fall = 3"}, "", "nb_get_retry 7: keepalived knows it in HTTP_GET and SSL_GET only", 0},
+		{"one mail of a thing",
+			mails + pool("  smtp_alert\n  TCP_CHECK {\n  }\n }\n smtp_alert\n real_server 10.0.0.2 80 {\n  smtp_alert\n  TCP_CHECK {\n  }\n"),
+			[]string{`on = ["server_up", "server_down"]`, `virtual_server`, `email {`, `on = ["up", "down"]`}, `"up", "down", "server_up"`, "", 0},
+		{"one mail of a thing that is asked for by each server",
+			mails + "global_defs {\n smtp_alert_checker off\n}\n" + pool("  smtp_alert\n  TCP_CHECK {\n  }\n }\n real_server 10.0.0.2 80 {\n  smtp_alert\n  TCP_CHECK {\n  }\n"),
+			[]string{`virtual_server`, `on = ["server_up", "server_down"]`}, "", "", 0},
+		{"inhibit_on_failure of one server",
+			pool("  inhibit_on_failure\n  TCP_CHECK {\n  }\n }\n real_server 10.0.0.2 80 {\n  TCP_CHECK {\n  }\n"),
+			[]string{`real_server "10.0.0.1:80" { on_failure = "quiesce" }`, `real_server "10.0.0.2:80" {}`}, "", "", 0},
+		{"full NAT of dpvs",
+			"local_address_group l {\n 10.0.0.7\n 10.0.0.8\n}\nvirtual_server 192.0.2.1 80 {\n protocol TCP\n lb_kind FNAT\n laddr_group_name l\n real_server 10.0.0.1 80 {\n  TCP_CHECK {\n  }\n }\n}\n",
+			[]string{`forward_method = "fullnat"`, `snat_addresses = ["10.0.0.7/32", "10.0.0.8/32"]`}, "", "", 0},
+		{"a password of more than 8 bytes",
+			instance(vip + " authentication {\n  auth_type PASS\n  auth_pass 123456789\n }\n"),
+			[]string{`password = "12345678"`}, "123456789", "keepalived sends the first 8 bytes of it alone", 0},
 		{"a line for a shell",
 			"vrrp_script s {\n script \"</dev/tcp/127.0.0.1/80\"\n}\n" + instance(vip+" track_script {\n  s\n }\n"),
 			[]string{`command = ["/bin/sh", "-c", "</dev/tcp/127.0.0.1/80"]`}, "", "a line for a shell", 0},
@@ -87,9 +127,17 @@ func TestMovingOver(t *testing.T) {
 			if tc.not != "" && strings.Contains(hcl, tc.not) {
 				t.Errorf("there is %s in\n%s", tc.not, hcl)
 			}
+			if strings.Count(tc.name, "mail") > 0 {
+				seen := map[string]int{}
+				for _, word := range []string{`"server_up"`, `"up"`} {
+					if seen[word] = strings.Count(hcl, word); seen[word] > 1 {
+						t.Errorf("%s is mailed %d times:\n%s", word, seen[word], hcl)
+					}
+				}
+			}
 			told, leftOut := tc.told == "", 0
 			for _, w := range warnings {
-				told = told || strings.Contains(w.Reason, tc.told)
+				told = told || strings.Contains(w.Directive+": "+w.Reason, tc.told)
 				if w.LeftOut {
 					leftOut++
 				}

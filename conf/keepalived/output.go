@@ -45,6 +45,19 @@ func (o *out) find(key string) *item {
 	return nil
 }
 
+// list is the texts of an argument of a body, none where there is no such.
+func (o *out) list(key string) (all []string) {
+	if o == nil {
+		return nil
+	}
+	if i := o.find(key); i != nil && i.value.Type().IsTupleType() {
+		for _, v := range i.value.AsValueSlice() {
+			all = append(all, v.AsString())
+		}
+	}
+	return all
+}
+
 // set gives an argument its value, the last one given as in keepalived.
 func (o *out) set(key string, value cty.Value, from *directive) {
 	if i := o.find(key); i != nil {

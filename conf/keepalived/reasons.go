@@ -95,7 +95,7 @@ func instanceReasons() map[string]string {
 		"garp_lower_prio_repeat": "after a contest usher announces as after a takeover", "garp_lower_prio_delay": "after a contest usher announces as after a takeover",
 		"garp_master_refresh_repeat": "a refresh is one announcement of each address", "garp_extra_if": "usher announces each address on its own interface: give garp a refresh",
 		"kernel_rx_buf_size": buffers, "notify_priority_changes": "priorities are in status and metrics", "notify_deleted": "an instance that a reload removes is reported as stop",
-		"native_ipv6": "families are told apart by the addresses", "dynamic_interfaces": always, "lvs_sync_daemon_interface": "use lvs_sync_daemon in global_defs",
+		"native_ipv6": "families are told apart by the addresses", "dynamic_interfaces": always,
 		"debug":       "usher has one log level for all",
 		"track_group": trackGroup,
 	}

@@ -17,12 +17,13 @@ type pool struct {
 	forward string
 	weights int
 	servers []*directive
-	checks  [][]*item // of each server
-	hoist   bool      // all servers have the same checks
+	checks  [][]*item           // of each server
+	hoist   bool                // all servers have the same checks
+	written map[*directive]*out // the servers that are written, by their inhibit_on_failure
 }
 
 func (t *translator) virtualServer(d *directive, o *out, s service) {
-	p := &pool{service: s, d: d, forward: "nat"}
+	p := &pool{service: s, d: d, forward: "nat", written: map[*directive]*out{}}
 	protocol := "udp"
 	if c := find(d, "protocol"); c != nil {
 		protocol = strings.ToLower(c.arg(0))
@@ -127,23 +128,25 @@ func (t *translator) weightOf(d, server *directive) int {
 	return 1
 }
 
-// quiesce translates inhibit_on_failure, which is the virtual server's in usher.
+// quiesce translates inhibit_on_failure of the servers: that of all of them is the
+// virtual server's, that of some their own.
 func (t *translator) quiesce(p *pool, b *out) {
 	all := find(p.d, "inhibit_on_failure")
 	standard := all != nil && t.truth(all)
-	var said []*directive // by servers, otherwise than the virtual server says
+	word := map[bool]string{true: "remove", false: "quiesce"}[standard] // of those that say otherwise
+	var said []*directive
 	for _, s := range p.servers {
 		if c := find(s, "inhibit_on_failure"); c != nil && t.truth(c) != standard {
 			said = append(said, c)
 		}
 	}
-	switch {
-	case len(said) == 0:
-	case len(said) == len(p.servers):
-		b.text("on_failure", map[bool]string{true: "remove", false: "quiesce"}[standard], said[0])
-	default:
-		for _, c := range said {
-			t.warn(c, "in usher it is the virtual server's: on_failure = \"quiesce\" or \"remove\"; not all of its servers say the same")
+	if len(said) > 0 && len(said) == len(p.servers) {
+		b.text("on_failure", word, said[0])
+		return
+	}
+	for _, c := range said {
+		if server := p.written[c]; server != nil {
+			server.text("on_failure", word, c)
 		}
 	}
 }

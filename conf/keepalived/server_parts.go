@@ -27,6 +27,8 @@ func (t *translator) serverPart(c *directive, b *out, p *pool) {
 		t.scheduler(c, b)
 	case "lb_kind", "lvs_method":
 		p.forward = t.forward(c, b)
+	case "laddr_group_name":
+		t.localAddresses(c, b, p)
 	case "flag-1", "flag-2", "flag-3", "sh-port", "sh-fallback", "mh-port", "mh-fallback":
 		b.add("scheduler_flags", c.name(), c)
 	case "hashed":
@@ -81,9 +83,9 @@ func (t *translator) scheduler(c *directive, b *out) {
 
 // forward translates lb_kind and the tunnel's type behind TUN.
 func (t *translator) forward(c *directive, b *out) string {
-	method := map[string]string{"NAT": "nat", "DR": "dr", "TUN": "tun"}[strings.ToUpper(c.arg(0))]
+	method := methods()[strings.ToUpper(c.arg(0))]
 	if method == "" {
-		t.warn(c, strconv.Quote(c.arg(0))+" is neither NAT, DR nor TUN; keepalived takes NAT")
+		t.warn(c, strconv.Quote(c.arg(0))+" is neither NAT, DR nor TUN (nor FNAT of dpvs); keepalived takes NAT")
 		method = "nat"
 	}
 	b.text("forward_method", method, c)
@@ -112,6 +114,32 @@ func (t *translator) forward(c *directive, b *out) string {
 		}
 	}
 	return method
+}
+
+// methods are the forward methods of keepalived, and of dpvs's.
+func methods() map[string]string {
+	return map[string]string{"NAT": "nat", "DR": "dr", "TUN": "tun", "FNAT": "fullnat"}
+}
+
+// localAddresses translates laddr_group_name of dpvs: the addresses that full NAT sends from.
+func (t *translator) localAddresses(c *directive, b *out, p *pool) {
+	g := t.locals[c.arg(0)]
+	switch {
+	case p.methodOf(p.d) != "fullnat":
+		t.warn(c, "it has a meaning with lb_kind FNAT only")
+		return
+	case g == nil:
+		t.warn(c, "there is no local_address_group of this name")
+		return
+	}
+	t.used[g] = true
+	for _, e := range g.body {
+		if a, err := prefix(e.name()); err == nil {
+			b.add("snat_addresses", a.String(), e)
+		} else {
+			t.warn(e, "not an address")
+		}
+	}
 }
 
 // quorum keeps what keepalived really uses: it lowers one that can never be reached.
@@ -160,7 +188,7 @@ func (t *translator) server(c *directive, p *pool, forward string) (string, bool
 // method is the forward method of a server, its own or the virtual server's.
 func method(d *directive, name string, standard string) string {
 	if c := find(d, name); c != nil {
-		if m := map[string]string{"NAT": "nat", "DR": "dr", "TUN": "tun"}[strings.ToUpper(c.arg(0))]; m != "" {
+		if m := methods()[strings.ToUpper(c.arg(0))]; m != "" {
 			return m
 		}
 	}
@@ -207,11 +235,11 @@ func (t *translator) realServer(c *directive, b *out, p *pool) {
 			}
 			return
 		}
-		t.realPart(k, s, b)
+		t.realPart(k, s, b, p)
 	})
 }
 
-func (t *translator) realPart(k *directive, s, vs *out) {
+func (t *translator) realPart(k *directive, s, vs *out, p *pool) {
 	switch k.name() {
 	case "weight":
 		if n, ok := t.integer(k, k.arg(0)); ok {
@@ -221,7 +249,9 @@ func (t *translator) realPart(k *directive, s, vs *out) {
 		t.forward(k, s)
 	case "uthreshold", "lthreshold":
 		t.threshold(k, s)
-	case "inhibit_on_failure", "alpha", "virtualhost", "delay_loop", "connect_timeout", "retry", "delay_before_retry":
+	case "inhibit_on_failure":
+		p.written[k] = s // see quiesce
+	case "alpha", "virtualhost", "delay_loop", "connect_timeout", "retry", "delay_before_retry":
 		// in the virtual server and in each check
 	case "smtp_alert":
 		if !t.truth(k) && t.mailsServers() {

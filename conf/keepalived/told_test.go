@@ -50,7 +50,7 @@ func TestCommentsOfWhatIsLeftOut(t *testing.T) {
 // TestToldOnce: what is refused is told of once, not for each of its parts.
 func TestToldOnce(t *testing.T) {
 	_, warnings := importText(t, "vrrp_instance a {\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {\n  192.0.2.1\n  192.0.2.1 label eth0:1\n }\n}\n")
-	if len(warnings) != 1 || warnings[0].Line != 6 || !strings.Contains(warnings[0].Reason, "given twice") {
+	if len(warnings) != 1 || warnings[0].Line != 6 || !strings.Contains(warnings[0].Reason, "it is there already") {
 		t.Errorf("%v", warnings)
 	}
 }

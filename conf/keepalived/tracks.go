@@ -150,7 +150,11 @@ func (t *translator) trackScript(e *directive, b *out, o trackOptions) {
 	for _, c := range d.body {
 		switch c.name() {
 		case "script":
-			s.texts("command", t.command(c), c)
+			argv := t.command(c)
+			s.texts("command", argv, c)
+			if len(argv) > 0 && t.exists != nil && strings.HasPrefix(argv[0], "/") && !t.exists(argv[0]) {
+				t.warn(c, argv[0]+" is not on this machine: where it is missing keepalived disables the script and what it decides, for usher it fails each time")
+			}
 			t.user(c, s, t.runsAs(find(d, "user")))
 		case "interval", "timeout":
 			if v, ok := t.seconds(c, c.arg(0)); ok {

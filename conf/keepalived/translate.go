@@ -16,7 +16,9 @@ type translator struct {
 
 	scripts, files, processes, sessions, groups map[string]*directive // definitions by name
 	instances                                   map[string]*directive
-	memberOf                                    map[string]*directive // sync group of an instance
+	memberOf                                    map[string]*directive  // sync group of an instance
+	locals                                      map[string]*directive  // local_address_group of dpvs
+	exists                                      func(path string) bool // nil where nobody can tell
 
 	defaults defaults
 	mail     mail
@@ -27,6 +29,7 @@ type translator struct {
 	delays   map[string]*directive // interface_up_down_delays, by interface
 	full     map[*directive]bool   // instances whose advertisements carry no more addresses
 	userTold bool                  // that commands without a user run as usher
+	waitTold bool                  // that a timeout is of the whole probe
 }
 
 func (t *translator) warn(d *directive, reason string) { t.warnAt(d.file, d.number, shown(d), reason) }
@@ -110,7 +113,7 @@ func (t *translator) translate(root *directive) *out {
 	t.scripts, t.files, t.processes = map[string]*directive{}, map[string]*directive{}, map[string]*directive{}
 	t.sessions, t.groups, t.names = map[string]*directive{}, map[string]*directive{}, map[string]bool{}
 	t.instances, t.memberOf = map[string]*directive{}, map[string]*directive{}
-	t.delays = map[string]*directive{}
+	t.delays, t.locals = map[string]*directive{}, map[string]*directive{}
 	t.used, t.full = map[*directive]bool{}, map[*directive]bool{}
 	t.defaults = newDefaults()
 	t.collect(root)
@@ -126,7 +129,7 @@ func (t *translator) translate(root *directive) *out {
 
 // unused warns of definitions that nothing refers to: they would vanish in silence.
 func (t *translator) unused() {
-	for _, m := range []map[string]*directive{t.scripts, t.files, t.processes, t.groups} {
+	for _, m := range []map[string]*directive{t.scripts, t.files, t.processes, t.groups, t.locals} {
 		for _, d := range m {
 			if !t.used[d] {
 				t.warn(d, "nothing refers to it; usher writes it where it is used")
@@ -164,6 +167,8 @@ func (t *translator) collect(root *directive) {
 			define(t.sessions, d)
 		case "virtual_server_group":
 			define(t.groups, d)
+		case "local_address_group":
+			define(t.locals, d)
 		case "vrrp_instance":
 			define(t.instances, d)
 		case "vrrp_sync_group":
@@ -205,7 +210,7 @@ func (t *translator) top(d *directive, o *out) {
 		t.virtualServers(d, o)
 	case "bfd_instance":
 		t.session(d, o)
-	case "vrrp_script", "track_file", "vrrp_track_file", "vrrp_track_process", "virtual_server_group":
+	case "vrrp_script", "track_file", "vrrp_track_file", "vrrp_track_process", "virtual_server_group", "local_address_group":
 		t.definition(d, o)
 	case "SSL":
 		t.sslBlock(d)
@@ -230,7 +235,7 @@ func (t *translator) definition(d *directive, o *out) {
 		"track_file":           {"file", "weight", "init_file"},
 		"vrrp_track_file":      {"file", "weight", "init_file"},
 		"vrrp_track_process":   {"process", "weight", "quorum", "param_match", "quorum_max", "delay", "fork_delay", "terminate_delay", "full_command"},
-		"virtual_server_group": nil,
+		"virtual_server_group": nil, "local_address_group": nil,
 	}[d.name()]
 	for _, c := range d.body {
 		if known != nil && !slices.Contains(known, c.name()) {

@@ -185,6 +185,19 @@ func TestImport(t *testing.T) {
 	if err := json.Unmarshal([]byte(asJSON), &doc); err != nil || doc.HCL != out || len(doc.Warnings) != 1 || doc.Warnings[0].Line != 6 {
 		t.Errorf("--json: %v, %s", err, asJSON)
 	}
+	partial := text + "vrrp_instance VI_2 {\n    interface eth0\n}\nvirtual_server nowhere 80 {\n}\n"
+	if err := os.WriteFile(source, []byte(partial), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"import", source}, {"import", "--json", source}} {
+		code, out, errs := usher(t, args...)
+		if code != 1 || !strings.Contains(out, "VI_1") || !strings.Contains(errs, "incomplete: 2 instances or virtual servers are left out") {
+			t.Errorf("%v of a file that usher cannot serve as a whole: %d\n%s%s", args, code, out, errs)
+		}
+		if len(args) == 3 && strings.Count(out, `"left_out": true`) != 2 {
+			t.Errorf("what is left out is not marked:\n%s", out)
+		}
+	}
 	if code, _, errs := usher(t, "import", "/nonexistent.conf"); code != 1 || !strings.Contains(errs, "no such file") {
 		t.Errorf("no file: %d, %s", code, errs)
 	}

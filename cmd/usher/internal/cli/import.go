@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +32,7 @@ no sense.`,
 		Example: "  usher import /etc/keepalived/keepalived.conf > /etc/usher/usher.hcl",
 		Args:    wants("FILE"),
 		RunE: do(func(_ *cobra.Command, args []string) error {
+			o.Exists = func(path string) bool { _, err := os.Stat(path); return err == nil }
 			text, warnings, err := keepalived.Import(args[0], o)
 			if err != nil {
 				return err
