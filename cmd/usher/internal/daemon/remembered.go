@@ -38,6 +38,7 @@ var memories = map[string]memory{
 	string(vrrp.EventWitness):         {kind: "witness", over: []string{string(vrrp.EventWitnessEnd), string(vrrp.EventProcess)}},
 	string(vrrp.EventProcess):         {kind: "process", lasts: lately},
 	string(vrrp.EventLate):            {kind: "late", lasts: lately},
+	"crash":                           {kind: "crash", lasts: lately},
 }
 
 // about is what a remembered event is of.
@@ -67,7 +68,7 @@ func recall(all []events.Event, now time.Time, s *api.Status) (list []api.Warnin
 			}
 		}
 		m, ok := memories[e.Kind]
-		if !ok || e.Time.Before(s.Started) && m.lasts == 0 || m.lasts > 0 && now.Sub(e.Time) > m.lasts {
+		if !ok || e.Time.Before(s.Started) || m.lasts > 0 && now.Sub(e.Time) > m.lasts {
 			continue // too long ago, or of a process before this one
 		}
 		of := about{e.Kind, e.Subject()}

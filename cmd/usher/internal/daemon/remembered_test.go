@@ -51,6 +51,8 @@ func TestRemembered(t *testing.T) {
 		"overload":           {events: []events.Event{at(0, "check_overload", "", "too busy")}, now: 50 * time.Second, want: "too busy"},
 		"no more overload":   {events: []events.Event{at(0, "check_overload", "", "too busy")}, now: 70 * time.Second},
 		"stalled":            {events: []events.Event{at(0, "late", "web", "stalled")}, now: 14 * time.Minute, want: "stalled"},
+		"crashed":            {events: []events.Event{at(0, "crash", "", "killed")}, now: 14 * time.Minute, want: "killed"},
+		"crash before":       {events: []events.Event{at(-time.Minute, "crash", "", "killed")}},
 		"long ago":           {events: []events.Event{at(0, "late", "web", "stalled")}, now: 16 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
