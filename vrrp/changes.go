@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -73,7 +74,7 @@ func effects() map[string]func(a, b Config) Effect {
 			if a.Unicast == nil || b.Unicast == nil {
 				return Anew
 			}
-			return Parts
+			return unicastEffect(*a.Unicast, *b.Unicast)
 		},
 		"addresses": func(a, b Config) Effect {
 			switch {
@@ -92,7 +93,7 @@ func effects() map[string]func(a, b Config) Effect {
 		"priority":             always(Weighs),
 		"preempt":              always(Weighs),
 		"preempt_delay":        always(Quiet),
-		"track":                always(Weighs),
+		"track":                trackEffect,
 		"down_timer_adverts":   always(Quiet),
 		"startup_delay":        always(Quiet),
 		"routes":               always(Quiet),
@@ -106,6 +107,40 @@ func effects() map[string]func(a, b Config) Effect {
 		"announce":             always(Quiet),
 		"witness":              always(Quiet),
 	}
+}
+
+// unicastEffect: a peer more is sent adverts, too, and changes nothing between the
+// others. One less is heard no more; and TTLs are a reason to discard where they are
+// outside of what the other side asks for, which is taken to be configured alike.
+func unicastEffect(a, b Unicast) Effect {
+	for _, old := range a.Peers {
+		i := slices.IndexFunc(b.Peers, func(p Peer) bool { return p.Address == old.Address })
+		if i < 0 || !b.Peers[i].takes(a.TTL) || !old.takes(b.TTL) {
+			return Parts
+		}
+	}
+	return Quiet
+}
+
+// takes says whether adverts of a TTL, 0 for 255, are within the peer's bounds.
+func (p Peer) takes(ttl uint8) bool {
+	return cmp.Or(ttl, 255) >= p.MinTTL && cmp.Or(ttl, 255) <= cmp.Or(p.MaxTTL, 255)
+}
+
+// trackEffect: how often something is looked at, and how long a change has to last to
+// count, says nothing else of it than was known before.
+func trackEffect(a, b Config) Effect {
+	plain := func(tracks []Track) (all []Track) {
+		for _, t := range tracks {
+			t.Interval, t.Rise, t.Fall, t.UpDelay, t.DownDelay, t.Initial = 0, 0, 0, 0, 0, ""
+			all = append(all, t)
+		}
+		return all
+	}
+	if reflect.DeepEqual(plain(a.Track), plain(b.Track)) {
+		return Quiet
+	}
+	return Weighs
 }
 
 // Changes names the keys in which two configurations of an instance differ, in the

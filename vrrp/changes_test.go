@@ -56,6 +56,17 @@ func TestChanges(t *testing.T) {
 		{"another group", nil, func(c *Config) { c.Group4 = netip.MustParseAddr("224.0.0.81") }, Anew},
 		{"to unicast", nil, func(c *Config) { c.Unicast = peers("192.0.2.9") }, Anew},
 		{"another peer", func(c *Config) { c.Unicast = peers("192.0.2.9") }, func(c *Config) { c.Unicast = peers("192.0.2.8") }, Parts},
+		{"one more peer", func(c *Config) { c.Unicast = peers("192.0.2.9") }, func(c *Config) { c.Unicast = peers("192.0.2.8", "192.0.2.9") }, Quiet},
+		{"one peer less", func(c *Config) { c.Unicast = peers("192.0.2.8", "192.0.2.9") }, func(c *Config) { c.Unicast = peers("192.0.2.9") }, Parts},
+		{"a ttl that the peers take", func(c *Config) { c.Unicast = peers("192.0.2.9") }, func(c *Config) { c.Unicast = peers("192.0.2.9"); c.Unicast.TTL = 64 }, Quiet},
+		{"a ttl that they do not take", func(c *Config) { c.Unicast = peers("192.0.2.9"); c.Unicast.Peers[0].MinTTL = 100 }, func(c *Config) {
+			c.Unicast = peers("192.0.2.9")
+			c.Unicast.Peers[0].MinTTL, c.Unicast.TTL = 100, 64
+		}, Parts},
+		{"a bound that the peers keep", func(c *Config) { c.Unicast = peers("192.0.2.9") }, func(c *Config) { c.Unicast = peers("192.0.2.9"); c.Unicast.Peers[0].MinTTL = 255 }, Quiet},
+		{"a bound that they do not keep", func(c *Config) { c.Unicast = peers("192.0.2.9") }, func(c *Config) { c.Unicast = peers("192.0.2.9"); c.Unicast.Peers[0].MaxTTL = 254 }, Parts},
+		{"how often a script runs", func(c *Config) { c.Track = []Track{{Kind: TrackScript, Name: "x"}} }, func(c *Config) { c.Track = []Track{{Kind: TrackScript, Name: "x", Interval: time.Second}} }, Quiet},
+		{"the weight of a script", func(c *Config) { c.Track = []Track{{Kind: TrackScript, Name: "x"}} }, func(c *Config) { c.Track = []Track{{Kind: TrackScript, Name: "x", Weight: 1}} }, Weighs},
 		{"source", nil, func(c *Config) { c.Source4 = netip.MustParseAddr("192.0.2.5") }, Quiet},
 		{"interval", nil, func(c *Config) { c.Interval = time.Minute }, Quiet},
 		{"interval in version 2", func(c *Config) { c.Version = 2 }, func(c *Config) { c.Interval = time.Minute }, Parts},
