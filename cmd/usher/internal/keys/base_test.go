@@ -1,0 +1,238 @@
+package keys_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"usher/conf"
+)
+
+// role is which director of a pair.
+type role int
+
+const (
+	active role = iota
+	backup
+)
+
+func (r role) String() string { return [...]string{"active", "backup"}[r] }
+
+// own is this director's address, other the one of its peer; net is the interface's.
+func (r role) own(net string) string   { return net + "." + fmt.Sprint(11+int(r)) }
+func (r role) other(net string) string { return (1 - r).own(net) }
+
+// base is the configuration before a change of a key of the innermost of blocks. It has
+// every kind of block, of health checks those of one type: a key is changed where its
+// block stands first.
+func base(r role, dir string, blocks []string) string {
+	alerts := `
+  notify { command = ["/bin/true"] }
+  webhook "https://alerts.example.org/usher" {}
+  email {
+    server = "mail.example.org"
+    from   = "usher@example.org"
+    to     = ["ops@example.org"]
+  }
+`
+	ipvs := ipvs
+	if blocks[0] == "virtual_server" {
+		ipvs = "" // for there is no instance
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `
+global {
+  router_id = "lb"
+  state     = %q
+  control   = %q
+  log {}
+  remote {
+    listen         = "127.0.0.1:9766"
+    cert_file      = "a.pem"
+    key_file       = "a.key"
+    client_ca_file = "a.pem"
+  }
+%s%s}
+`, filepath.Join(dir, "state"), filepath.Join(dir, "sock"), ipvs, alerts)
+	if blocks[0] != "virtual_server" {
+		instances(&b, r, alerts)
+	}
+	servers(&b, alerts, blocks)
+	return b.String()
+}
+
+const ipvs = `
+  ipvs {
+    sync {
+      interface = "eth0"
+      instance  = "web"
+    }
+  }
+`
+
+func instances(b *strings.Builder, r role, alerts string) {
+	priority := []int{150, 100}[r]
+	fmt.Fprintf(b, `
+bfd "router" { address = "192.0.2.1" }
+
+vrrp_instance "web" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  priority          = %d
+  virtual_addresses = ["192.0.2.200/32", "fe80::200/64"]
+  virtual_address "192.0.2.201/32" { interface = "eth0" }
+  virtual_route "198.51.100.0/24" {
+    via       = "192.0.2.1"
+    interface = "eth0"
+  }
+  virtual_rule {
+    from  = "192.0.2.200/32"
+    table = 100
+  }
+  garp {}
+  witness { ping = ["192.0.2.1"] }
+  track_interface "eth1" {}
+  track_script "ok" { command = ["/bin/true"] }
+  track_file "/run/usher/number" { weight = 1 }
+  track_process "sshd" {}
+  track_virtual_server "web" {}
+  track_bfd "router" {}
+%s}
+`, priority, alerts)
+	fmt.Fprintf(b, `
+vrrp_instance "uni" {
+  interface         = "eth0"
+  virtual_router_id = 52
+  priority          = %d
+  virtual_addresses = ["192.0.2.210/32"]
+  unicast {
+    source = %q
+    peers  = ["192.0.2.13"]
+    peer %q {}
+  }
+}
+
+vrrp_instance "old" {
+  interface         = "eth0"
+  virtual_router_id = 53
+  priority          = %d
+  version           = 2
+  virtual_addresses = ["192.0.2.220/32"]
+  authentication {
+    type     = "pass"
+    password = "secret"
+  }
+}
+
+vrrp_instance "routed" {
+  virtual_router_id = 54
+  priority          = %d
+  virtual_address "192.0.2.230/32" { interface = "eth0" }
+  unicast {
+    source = %q
+    peers  = [%q]
+  }
+}
+`, priority, r.own("192.0.2"), r.other("192.0.2"), priority, priority, r.own("192.0.2"), r.other("192.0.2"))
+	for i, name := range []string{"one", "two", "three"} {
+		fmt.Fprintf(b, `
+vrrp_instance %q {
+  interface         = "eth0"
+  virtual_router_id = %d
+  priority          = %d
+  virtual_addresses = ["192.0.2.%d/32"]
+}
+`, name, 61+i, priority, 241+i)
+	}
+	fmt.Fprintf(b, "\nvrrp_sync_group \"edge\" {\n  instances = [\"one\", \"two\"]\n%s}\n", alerts)
+}
+
+func servers(b *strings.Builder, alerts string, blocks []string) {
+	fmt.Fprintf(b, `
+virtual_server "web" {
+  address        = "192.0.2.200:80"
+  forward_method = "nat"
+%s%s  real_server "10.0.0.1:80" {
+%s  }
+  real_server "10.0.0.2:80" {}
+  sorry_server "10.0.0.9:80" {
+%s  }
+}
+
+virtual_server "mark" {
+  fwmark         = 7
+  family         = "ipv4"
+  forward_method = "dr"
+  real_server "10.0.1.1" {}
+  real_server "10.0.1.2" {}
+}
+
+virtual_server "any" {
+  fwmark         = 9
+  family         = "ipv4"
+  forward_method = "tun"
+  real_server "10.0.4.1" {}
+  real_server "10.0.4.2" {}
+}
+
+virtual_server "tunnel" {
+  address        = "192.0.2.202:53"
+  protocol       = "udp"
+  forward_method = "tun"
+  tunnel {}
+  real_server "10.0.2.1" {
+    tunnel {}
+  }
+  real_server "10.0.2.2" {}
+  sorry_server "10.0.2.9" {
+    tunnel {}
+  }
+}
+
+virtual_server "full" {
+  address        = "192.0.2.203:443"
+  forward_method = "fullnat"
+  real_server "10.0.3.1:443" {}
+  real_server "10.0.3.2:443" {}
+}
+`, alerts, check("virtual_server", blocks), check("real_server", blocks), check("sorry_server", blocks))
+}
+
+// check is the health check whose key is changed, if that is in a block of this kind.
+// Where there is none, virtual servers have one all the same.
+func check(in string, blocks []string) string {
+	name := blocks[len(blocks)-1]
+	kind, ok := strings.CutPrefix(name, "health_check ")
+	switch {
+	case !ok && in == "virtual_server":
+		return "  health_check \"tcp\" {}\n"
+	case !ok || blocks[len(blocks)-2] != in:
+		return ""
+	}
+	return fmt.Sprintf("  health_check %q {\n%s\n}\n", kind, map[string]string{
+		"udp": "port = 9", "dns": "port = 53", "smtp": "port = 25", "exec": `command = ["/bin/true"]`, "agent": "port = 8888",
+		"file": `path = "/etc/usher/weight"`,
+	}[kind])
+}
+
+// load reads a configuration; what the text names by itself is in the same folder.
+func load(t *testing.T, dir, text string) (*conf.Config, conf.Diagnostics) {
+	t.Helper()
+	file := filepath.Join(dir, "usher.hcl")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return conf.Load([]string{file}, nil)
+}
+
+// furnish makes the files that configurations name.
+func furnish(t *testing.T, dir string) {
+	t.Helper()
+	for name, text := range map[string]string{"secret": "hush", "old": "before", "a.pem": "", "b.pem": "", "a.key": "", "b.key": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package keys_test
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"usher/vrrp/engine"
+	"usher/vrrp/hold"
+)
+
+// What a manager asks of its kernel goes through the router, which measures before and
+// after each change where virtual addresses are.
+
+// Add implements hold.Kernel.
+func (r *router) Add(o hold.Object) error {
+	r.p.pass()
+	err := r.kernel.Add(o)
+	if m, ok := o.(hold.Macvlan); ok && err == nil {
+		r.do(func(now time.Time, e *engine.Engine) {
+			e.Link(now, engine.Link{Name: m.Name, Index: 100 + int(m.MAC[5]), Up: true, MAC: m.MAC[:]})
+		})
+	}
+	return err
+}
+
+// Remove implements hold.Kernel.
+func (r *router) Remove(o hold.Object) error {
+	r.p.pass()
+	err := r.kernel.Remove(o)
+	if m, ok := o.(hold.Macvlan); ok && err == nil {
+		r.do(func(now time.Time, e *engine.Engine) { e.Link(now, engine.Link{Name: m.Name, Gone: true}) })
+	}
+	return err
+}
+
+// Renew implements hold.Kernel.
+func (r *router) Renew(a hold.Address) error { r.p.pass(); return r.kernel.Renew(a) }
+
+// Look implements hold.Kernel.
+func (r *router) Look(objects []hold.Object) ([]hold.Sight, error) { return r.kernel.Look(objects) }
+
+// Addresses implements hold.Kernel.
+func (r *router) Addresses() ([]hold.Found, error) { return r.kernel.Addresses() }
+
+// Prepare implements hold.Kernel.
+func (r *router) Prepare(link string) error { return r.kernel.Prepare(link) }
+
+// Warm implements hold.Kernel.
+func (r *router) Warm() {}
+
+// Watch implements hold.Kernel.
+func (r *router) Watch(ctx context.Context, report func(hold.Change)) error {
+	return r.kernel.Watch(ctx, func(c hold.Change) { r.p.pass(); report(c) })
+}
+
+// kernel is a router as hold.Kernel: Announce is a method of engine.Ports, too.
+type kernel struct{ *router }
+
+// Announce implements hold.Kernel.
+func (k kernel) Announce(a hold.Announcement) error { return k.kernel.Announce(a) }
+
+// holds are the virtual addresses that are on a router now.
+func (r *router) holds() map[netip.Addr]bool {
+	all := map[netip.Addr]bool{}
+	for _, o := range r.kernel.Objects() {
+		switch o := o.(type) {
+		case hold.Address:
+			all[o.Prefix.Addr()] = true
+		case hold.LocalRoute:
+			all[o.Address] = true
+		}
+	}
+	return all
+}
+
+// pass adds the time since the last call to what was measured.
+func (p *pair) pass() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	passed := now.Sub(p.last)
+	if passed <= 0 {
+		return
+	}
+	p.last = now
+	here := [2]map[netip.Addr]bool{p.routers[0].holds(), p.routers[1].holds()}
+	for a := range p.watched {
+		switch {
+		case !here[0][a] && !here[1][a]:
+			p.none[a] += passed
+		case here[0][a] && here[1][a]:
+			p.several[a] += passed
+		}
+	}
+}
