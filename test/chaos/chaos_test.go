@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 
 func options() Options {
 	return Options{
-		Base: filepath.Join(suite.Root, "artifacts"), Usher: suite.Usher, Patience: *patience,
+		Root: suite.Root, Base: filepath.Join(suite.Root, "artifacts"), Usher: suite.Usher, Patience: *patience,
 		Worlds: *worlds, Attempts: *attempts, Tell: *seed != 0,
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 // Options say where and how sequences are run.
 type Options struct {
+	Root     string        // the checkout; worlds that failed are kept in its folder of results
 	Base     string        // folder below which each world has its own
 	Usher    string        // the program under test
 	Patience time.Duration // until all is well again; 10 s is what is promised
@@ -47,7 +48,7 @@ func Run(ctx context.Context, o Options, s Setup, steps []Step) (*Outcome, error
 	out.Faults, err = w.live(ctx, steps)
 	out.Took, out.Trace = time.Since(w.began), w.Trace()
 	if err != nil || out.Failed() {
-		out.Dir = w.keep(out)
+		out.Dir = w.keep(o.Root, out)
 	}
 	if closing := w.close(); err == nil {
 		err = closing
@@ -188,8 +189,9 @@ func (w *World) logs() (faults []Fault) {
 	return faults
 }
 
-// keep leaves logs, kernel tables and the state folder for a person, and says where.
-func (w *World) keep(o *Outcome) string {
+// keep leaves logs, kernel tables and the state folder for a person, where they outlive
+// a virtual machine, and says where.
+func (w *World) keep(root string, o *Outcome) string {
 	w.Collect()
 	for _, d := range w.directors {
 		if err := os.CopyFS(filepath.Join(d.Dir, "state"), os.DirFS(filepath.Join(d.Dir, "lib"))); err != nil {
@@ -203,5 +205,9 @@ func (w *World) keep(o *Outcome) string {
 	if err := os.WriteFile(filepath.Join(w.Dir, "trace.txt"), []byte(text), 0o644); err != nil {
 		w.note("  %v", err)
 	}
-	return w.Dir
+	kept, err := w.Preserve(root)
+	if err != nil {
+		return fmt.Sprintf("%s (not all: %v)", w.Dir, err)
+	}
+	return kept
 }
