@@ -213,3 +213,34 @@ func TestWillsAreToldAgain(t *testing.T) {
 		t.Errorf("told %+v again", all)
 	}
 }
+
+// The pages into which the loader wrote addresses are read-only, and of a file, by the
+// time the guard gives back memory: read again, they would lead nowhere.
+func TestGuardKeepsWhatTheLoaderWrote(t *testing.T) {
+	const smaps = `00400000-01555000 r-xp 00000000 fe:00 1234                              /usr/bin/usher
+Rss:               10000 kB
+Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd ex mr mw me
+7f07b7c50000-7f07b7c54000 r--p 001d0000 fe:00 77                        /usr/lib/libc.so.6
+Rss:                  16 kB
+Anonymous:            16 kB
+Swap:                  0 kB
+VmFlags: rd mr mw me ac
+7f07b7c60000-7f07b7c64000 r--p 001d0000 fe:00 77                        /usr/lib/libc.so.6
+Anonymous:             0 kB
+Swap:                 16 kB
+VmFlags: rd mr mw me ac
+7f07b7c70000-7f07b7c74000 rw-p 001d4000 fe:00 77                        /usr/lib/libc.so.6
+Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd wr mr mw me ac
+7f07b7d00000-7f07b7d10000 r--p 00000000 00:00 0
+Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd mr mw me
+`
+	if got, want := asInFile(smaps), []span{{0x400000, 0x1555000}}; !slices.Equal(got, want) {
+		t.Errorf("parts %x are given back; want %x", got, want)
+	}
+}

@@ -115,18 +115,42 @@ func watchProcess(pid int) (kill func()) {
 // read again, from the page cache where the other processes of it keep them.
 func shrink() {
 	debug.FreeOSMemory()
-	maps, err := os.ReadFile("/proc/self/maps")
+	maps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return
 	}
-	for line := range strings.Lines(string(maps)) {
-		var from, to, offset, inode uint64
+	for _, r := range asInFile(string(maps)) {
+		// Where it is refused, nothing is gained.
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, r.from, r.to-r.from, unix.MADV_DONTNEED)
+	}
+}
+
+// span is a part of the process's memory, up to and without to.
+type span struct{ from, to uintptr }
+
+// asInFile lists the parts of a process's memory that can be read again from their
+// files, by its /proc/PID/smaps: nobody may write there, and nobody has. The loader of
+// a program with shared libraries writes addresses into parts that it then makes read-only.
+func asInFile(smaps string) (all []span) {
+	var part span
+	var kept bool // of a file, read-only, and unchanged as far as was read
+	for line := range strings.Lines(smaps) {
+		var offset, inode uint64
+		var next span
 		var access, device, path string
-		if n, _ := fmt.Sscanf(line, "%x-%x %s %x %s %d %s", &from, &to, &access, &offset, &device, &inode, &path); n == 7 && access[1] == '-' && inode != 0 {
-			// Nobody writes there, so nothing is lost; where it is refused, nothing is gained.
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(from), uintptr(to-from), unix.MADV_DONTNEED)
+		if n, _ := fmt.Sscanf(line, "%x-%x %s %x %s %d %s", &next.from, &next.to, &access, &offset, &device, &inode, &path); n >= 6 {
+			part, kept = next, access[1] == '-' && inode != 0
+			continue
+		}
+		f := strings.Fields(line)
+		switch {
+		case len(f) > 1 && (f[0] == "Anonymous:" || f[0] == "Swap:") && f[1] != "0":
+			kept = false
+		case len(f) > 0 && f[0] == "VmFlags:" && kept: // the last line of each
+			all = append(all, part)
 		}
 	}
+	return all
 }
 
 // inherited is the connection that this process was started with at a file descriptor.
