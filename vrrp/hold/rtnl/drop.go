@@ -31,6 +31,9 @@ func (k *Kernel) addDrop(d hold.Drop) error {
 	if err != nil {
 		return fmt.Errorf("nftables: %w", err)
 	}
+	// The library numbers sets by a variable of its package, and keepers work side by side.
+	k.numbering.Lock()
+	defer k.numbering.Unlock()
 	t := nft.AddTable(table(d))
 	chain := nft.AddChain(inputChain(t))
 	for _, v6 := range []bool{false, true} {

@@ -24,6 +24,8 @@ type Kernel struct {
 	handle   *netlink.Handle // all other requests
 	settings settings
 
+	numbering sync.Mutex // held while nftables sets are made
+
 	mu      sync.Mutex
 	links   map[string]net.Interface
 	placed  map[hold.Object]int // the index of the interface that an object is on, which may have another name by now

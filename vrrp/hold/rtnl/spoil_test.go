@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"usher/vrrp/hold"
@@ -165,5 +166,24 @@ func TestDropIsWhole(t *testing.T) {
 		if err := k.Remove(d); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Instances that do not accept begin together at a start: their tables are made side
+// by side.
+func TestDropsSideBySide(t *testing.T) {
+	k := open(t)
+	var all errgroup.Group
+	for i := range 8 {
+		d := hold.Drop{Instance: fmt.Sprintf("n%d", i), Addresses: fmt.Sprintf("192.0.2.%d 2001:db8::%d", 1+i, 1+i)}
+		t.Cleanup(func() {
+			if err := k.Remove(d); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Go(func() error { return k.Add(d) })
+	}
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
 	}
 }
