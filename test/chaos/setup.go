@@ -284,7 +284,7 @@ func (in Instance) writeTracks(line func(string, ...any), p places) {
 	for _, t := range in.Tracks {
 		switch t {
 		case trackScript:
-			line("track_script \"probe\" {\n    command = [%q]\n    interval = \"300ms\"\n    timeout = \"600ms\"\n    weight = %d\n  }", p.script, in.Weight)
+			line("track_script \"probe\" {\n    command = [%q]\n    interval = \"300ms\"\n    timeout = \"2s\"\n    weight = %d\n  }", p.script, in.Weight)
 		case trackFile:
 			weight := 0
 			if in.Weight != 0 {
