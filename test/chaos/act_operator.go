@@ -105,10 +105,11 @@ func operatorActions() []Action {
 			s.d.usher(s.ctx, "maintenance", "on")
 			wait(s.ctx, pick(s.r, waits...))
 			s.d.usher(s.ctx, "maintenance", "off")
+			s.d.resting = false
 		}},
 		{Name: "maintenance-on", Do: func(s *scene) {
 			s.d.usher(s.ctx, "maintenance", "on")
-			s.d.resting = s.stays()
+			s.d.resting = s.stays() && s.d.running() && s.d.inMaintenance(s.ctx) // it may be refused
 		}},
 		{Name: "maintenance-everywhere", Do: func(s *scene) {
 			for _, d := range s.w.directors {

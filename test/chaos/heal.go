@@ -57,6 +57,9 @@ func (d *Director) heal(ctx context.Context) error {
 	case d.dirty:
 		d.reread(ctx)
 	}
+	if d.spoilt && d.running() && !d.inMaintenance(ctx) {
+		d.resting = false // it was in the state folder
+	}
 	if d.running() && !d.resting && d.inMaintenance(ctx) {
 		d.usher(ctx, "maintenance", "off")
 	}
