@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// Text writes all diagnostics for people, with source line and caret, in colour
+// Text writes the diagnostics for people, many warnings of one kind as one, with source line and caret, in colour
 // for a terminal that has it.
 func (ds Diagnostics) Text(colour bool) string {
 	var b strings.Builder
-	for _, d := range ds {
+	for _, d := range ds.Merged() {
 		d.text(&b, colour)
 	}
 	return b.String()

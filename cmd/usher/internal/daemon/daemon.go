@@ -369,7 +369,7 @@ func (d *Daemon) tell(err error) {
 }
 
 func (d *Daemon) warn(diags conf.Diagnostics) {
-	for _, w := range diags {
+	for _, w := range diags.Merged() {
 		d.log.Warn("configuration", "place", w.Error(), "detail", w.Detail)
 	}
 }
