@@ -140,6 +140,10 @@ func (e *Engine) member(now time.Time, t *target, c *Check, key probeKey, old []
 		m.health = m.health.Step(m.rules, last)
 	}
 	m.probe.members = append(m.probe.members, m)
+	if !m.probe.unable.IsZero() {
+		m.health = m.health.Step(m.rules, Result{CannotRun: true, Reason: m.probe.reason})
+		e.cannot(now, m)
+	}
 	return m
 }
 
@@ -171,6 +175,7 @@ func (e *Engine) release(members []*member) {
 	for _, m := range members {
 		p := m.probe
 		p.drop(m)
+		e.able(m)
 		if len(p.members) > 0 {
 			continue
 		}

@@ -60,6 +60,7 @@ type Engine struct {
 	overload overload
 	stats    Stats
 	late     histogram
+	unable   map[checkOf]map[*member]bool // checks that cannot be carried out
 }
 
 // New makes an Engine. Nothing runs before Run.
@@ -75,6 +76,7 @@ func New(o Options) *Engine {
 		probes:  make(map[uint64]*probe),
 		byKey:   make(map[probeKey]*probe),
 		slots:   make(map[time.Duration]uint64),
+		unable:  make(map[checkOf]map[*member]bool),
 	}
 }
 
@@ -206,6 +208,7 @@ func (e *Engine) report(p *probe, r Result) {
 	if e.probes[p.id] != p {
 		return // taken out meanwhile
 	}
+	r.Reason = Printable(r.Reason)
 	if e.opts.Observe != nil {
 		e.opts.Observe(p.check.Type, r)
 	}
@@ -234,6 +237,7 @@ func (e *Engine) take(now time.Time, p *probe, r Result) {
 		e.settle(now, m.target)
 	}
 	e.expiry(now, p)
+	e.ability(now, p)
 	if fast := p.check.FastInterval; changing && fast > 0 {
 		e.hasten(p, now, p.started.Add(fast))
 	}

@@ -45,7 +45,7 @@ func (j Joint) Step(now time.Time, rules Join, checks []Named) Joint {
 	case j.decided:
 		return j
 	default:
-		j.Verdict = Verdict{State: rules.Initial, Initial: true, Percent: 100, Reason: "not probed yet"}
+		j.Verdict = Verdict{State: rules.Initial, Initial: true, Percent: 100, Reason: unprobed(checks)}
 		return j
 	}
 	if up := v.State != Down; rules.FlapThreshold > 0 {
@@ -68,6 +68,20 @@ func (j Joint) Step(now time.Time, rules Join, checks []Named) Joint {
 		j.held, j.changes = time.Time{}, nil
 	}
 	return j
+}
+
+// unprobed says why there is no verdict yet.
+func unprobed(checks []Named) string {
+	var cannot []string
+	for _, c := range checks {
+		if !c.Decided && c.Reason != "" {
+			cannot = append(cannot, c.Label+" cannot run: "+c.Reason)
+		}
+	}
+	if len(cannot) > 0 {
+		return "never probed: " + strings.Join(cannot, "; ")
+	}
+	return "not probed yet"
 }
 
 // Deadline is when a held server must be stepped again; zero for never.

@@ -26,6 +26,8 @@ type probe struct {
 	ended   time.Time
 	last    Result
 	warned  time.Time // of this expiry
+	unable  time.Time // since when no probe can be made; zero while one can
+	reason  string    // why not
 	members []*member
 }
 

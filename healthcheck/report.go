@@ -22,6 +22,10 @@ type EventKind string
 const (
 	EventOverload EventKind = "check_overload"     // probes start late by more than half their interval
 	EventExpiry   EventKind = "certificate_expiry" // a server's certificate ends soon
+	// EventCannotRun: a check of a virtual server cannot be carried out on this machine,
+	// for one server at least; told once for all.
+	EventCannotRun EventKind = "check_cannot_run"
+	EventCanRun    EventKind = "check_can_run" // for every server again
 )
 
 // overloadEvery is the least time between two overload events.
@@ -50,7 +54,11 @@ func (o *overload) report(now time.Time, tell func(Event)) {
 }
 
 func (e *Engine) event(ev Event) {
-	e.log.Warn(ev.Message, "event", string(ev.Kind))
+	if ev.Kind == EventCanRun {
+		e.log.Info(ev.Message, "event", string(ev.Kind))
+	} else {
+		e.log.Warn(ev.Message, "event", string(ev.Kind))
+	}
 	e.out.put(delivery{event: &ev})
 }
 
@@ -132,6 +140,9 @@ func (t *target) status() Status {
 		}
 		if p.last.Outcome != Pass {
 			c.LastError = p.last.Reason
+		}
+		if !p.unable.IsZero() {
+			c.CannotRun, c.CannotRunSince = p.reason, p.unable
 		}
 		if p.timer.Queued() {
 			c.NextRun = p.timer.At

@@ -52,6 +52,9 @@ type Result struct {
 	// beside the server: what was said last holds, and before anything was said, the
 	// server is up.
 	Absent bool
+	// CannotRun says of an inconclusive result that no probe could be made, and none will
+	// be before something on this machine is mended: Reason says what.
+	CannotRun bool
 	// Certain says of a failure that it would have been found at any time: no lateness
 	// of this machine can have brought it about.
 	Certain bool

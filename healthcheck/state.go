@@ -29,7 +29,7 @@ type Health struct {
 	State   State
 	Decided bool   // a result has decided; until then State is what was believed before
 	Streak  int    // results in a row that speak against State
-	Reason  string // of the last change of state, or what was said since
+	Reason  string // of the last change of state, or what was said since; before any, why there cannot be one
 	Said    string // what the last result said of itself, as an agent does; "" for nothing
 	Percent int    // of the weight, while degraded
 	Advice  Advice
@@ -40,11 +40,14 @@ func (h Health) Changing() bool { return h.Streak > 0 }
 
 // Step counts one result. The very first decides alone, whatever the rules say: a
 // server that answers serves at once, and one that does not gets nothing. An
-// inconclusive result changes nothing at all.
+// inconclusive result changes no state.
 func (h Health) Step(rules Rules, r Result) Health {
 	if r.Outcome == Inconclusive {
 		if r.Absent && !h.Decided {
 			return Health{State: Up, Decided: true, Reason: r.Reason, Percent: rules.SlowWeight}
+		}
+		if !h.Decided && r.CannotRun {
+			h.Reason = r.Reason // all that can be told
 		}
 		return h
 	}

@@ -84,12 +84,17 @@ func TestHealthNeverFallsEarly(t *testing.T) {
 	})
 }
 
-// named makes checks of letters: u, d, g, and ? for one without a result.
+// named makes checks of letters: u, d, g, ? for one without a result, and ! for one that
+// cannot run.
 func named(states string) []healthcheck.Named {
 	var list []healthcheck.Named
 	for i, s := range states {
-		h := healthcheck.Health{Decided: s != '?', Reason: "said so", Percent: 50}
+		h := healthcheck.Health{Decided: true, Reason: "said so", Percent: 50}
 		switch s {
+		case '?':
+			h = healthcheck.Health{}
+		case '!':
+			h = healthcheck.Health{}.Step(healthcheck.Rules{}, healthcheck.Result{CannotRun: true, Reason: "no such file"})
 		case 'u':
 			h.State = healthcheck.Up
 		case 'g':
@@ -112,6 +117,8 @@ func TestJoin(t *testing.T) {
 		{"uu", 0, healthcheck.Up, false, "a: said so; b: said so"},
 		{"ud", 0, healthcheck.Down, false, "b: said so"},
 		{"u?", 0, healthcheck.Down, true, "not probed yet"},
+		{"u!", 0, healthcheck.Down, true, "never probed: b cannot run: no such file"},
+		{"d!", 0, healthcheck.Down, false, "a: said so"},
 		{"d?", 0, healthcheck.Down, false, "a: said so"},
 		{"ug", 0, healthcheck.Degraded, false, "b: said so"},
 		{"udd", 1, healthcheck.Up, false, "1 of 3 checks up, 1 wanted; b: said so; c: said so"},

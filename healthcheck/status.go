@@ -81,11 +81,15 @@ type CheckStatus struct {
 	Initial   bool
 	Outcome   Outcome // of the last probe
 	LastError string  // "" after a success
-	Latency   time.Duration
-	LastRun   time.Time
-	NextRun   time.Time
-	Since     time.Time
-	Expiry    time.Time // of the server's certificate; zero where there is none
+	// CannotRun is why the check cannot be carried out on this machine; "" where it can.
+	// CannotRunSince is since when.
+	CannotRun      string
+	CannotRunSince time.Time
+	Latency        time.Duration
+	LastRun        time.Time
+	NextRun        time.Time
+	Since          time.Time
+	Expiry         time.Time // of the server's certificate; zero where there is none
 	// ExpiringSince is since when the certificate ends within the time for which a
 	// warning is asked; zero while it does not.
 	ExpiringSince time.Time
