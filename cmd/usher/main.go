@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"usher/cmd/usher/internal/cli"
+	"usher/cmd/usher/internal/command"
 	"usher/cmd/usher/internal/logging"
 	"usher/cmd/usher/internal/vrrpproc"
 )
@@ -23,6 +24,9 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == vrrpproc.GuardCommand {
 		return vrrpproc.Guard(args[1:], stderr, guardLog(stderr)) // as little as can be before it
+	}
+	if len(args) > 0 && args[0] == command.Word {
+		return command.Launcher(args[1:], stderr)
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -3,77 +3,73 @@ package probe
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"os/user"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"usher/healthcheck"
 )
 
-// command runs a program without a shell, in its own process group, which is
-// killed whole when the time is up. Its exit status is Nagios's: 0 is good, 1 a
-// warning, which is good too, anything else bad.
-func command(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
+// Program is what an exec check runs: without a shell, as a user (USER or USER:GROUP, ""
+// for this process's own), with Env and nothing of this process's environment.
+type Program struct {
+	Args []string
+	User string
+	Env  []string
+}
+
+// Exit is how a program ended.
+type Exit struct {
+	Code   int
+	Signal int    // that ended it; 0 for none
+	Output []byte // the beginning of what it said, on both outputs
+	Cut    bool   // it said far too much, and was ended for that
+}
+
+// Commands runs a program to its end and leaves nothing of it. When ctx ends first, it
+// ends the program with all that it has started and gives ctx's error; any other error
+// says why the program could not be started.
+type Commands func(ctx context.Context, p Program) (Exit, error)
+
+// command runs a program. Its exit status is Nagios's: 0 is good, 1 a warning, which is
+// good too, anything else bad.
+func (run Commands) command(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	x := c.Exec
-	if x == nil || len(x.Command) == 0 {
-		return healthcheck.Result{Reason: "no command is given"}
+	switch {
+	case x == nil || len(x.Command) == 0:
+		return cannot("no command is given")
+	case run == nil:
+		return cannot("there is nothing that runs commands here")
 	}
-	cmd := exec.CommandContext(ctx, x.Command[0], x.Command[1:]...)
-	out := &headBuffer{most: 4096}
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Env = append(os.Environ(), variables(c)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if x.User != "" {
-		credential, err := credentialOf(x.User)
-		if err != nil {
-			return healthcheck.Result{Reason: err.Error()}
-		}
-		cmd.SysProcAttr.Credential = credential
-	}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	// A grandchild that left the group keeps the pipe open; it is not waited for.
-	cmd.WaitDelay = 100 * time.Millisecond
-	err := cmd.Run()
-	if cmd.Process != nil {
-		// Whatever the program left running in its group.
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	}
-	return conceal(judgeExit(ctx, c, err, out.Bytes()), secretsGiven(x.Env)...)
+	exit, err := run(ctx, Program{Args: x.Command, User: x.User, Env: variables(c)})
+	return conceal(judgeExit(ctx, c, exit, err), secretsGiven(x.Env)...)
 }
 
 // judgeExit reads a program's exit status and output.
-func judgeExit(ctx context.Context, c *healthcheck.Check, err error, out []byte) healthcheck.Result {
+func judgeExit(ctx context.Context, c *healthcheck.Check, exit Exit, err error) healthcheck.Result {
 	x := c.Exec
 	name := x.Command[0]
-	said := firstLine(out)
-	var exit *exec.ExitError
+	said := firstLine(exit.Output)
 	switch {
 	case ctx.Err() == context.DeadlineExceeded:
-		return failf("%s did not end within %s and was killed%s", name, round(c.Timeout), said)
+		return failf("%s did not end within %s and was killed", name, round(c.Timeout))
 	case ctx.Err() != nil:
 		return healthcheck.Result{Reason: "stopped"}
-	case err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay):
-		return healthcheck.Result{Reason: err.Error()}
+	case err != nil:
+		return cannot("%v", err)
+	case exit.Cut:
+		return failf("%s printed more than can be read%s", name, said)
+	case exit.Signal != 0:
+		return failf("%s was ended by a signal: %s%s", name, syscall.Signal(exit.Signal), said)
 	}
-	code := 0
-	if exit != nil {
-		if code = exit.ExitCode(); code < 0 {
-			return failf("%s was ended by a signal: %s%s", name, exit.ProcessState, said)
-		}
+	if x.Weight == "exit" && exit.Code >= 2 {
+		return weighted(exit.Code - 2)
 	}
-	if x.Weight == "exit" && code >= 2 {
-		return weighted(code - 2)
-	}
-	switch code {
+	switch exit.Code {
 	case 0:
 		if x.Weight == "stdout" {
-			return weightPrinted(name, out)
+			return weightPrinted(name, exit.Output)
 		}
 		return pass()
 	case 1:
@@ -84,7 +80,7 @@ func judgeExit(ctx context.Context, c *healthcheck.Check, err error, out []byte)
 		r.Reason = "warning" + said
 		return r
 	}
-	return failf("%s ended with status %d%s", name, code, said)
+	return failf("%s ended with status %d%s", name, exit.Code, said)
 }
 
 // weightPrinted is the number that a program printed first.
@@ -105,38 +101,6 @@ func variables(c *healthcheck.Check) []string {
 	}, c.Exec.Env...)
 }
 
-// credentialOf finds a user by name or number, with his groups.
-func credentialOf(name string) (*syscall.Credential, error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		if u, err = user.LookupId(name); err != nil {
-			return nil, fmt.Errorf("user %q is not known on this machine", name)
-		}
-	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return nil, fmt.Errorf("user %q: %w", name, err)
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return nil, fmt.Errorf("user %q: %w", name, err)
-	}
-	if int(uid) == os.Getuid() && int(gid) == os.Getgid() {
-		return nil, nil
-	}
-	credential := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	groups, err := u.GroupIds()
-	if err != nil {
-		return nil, fmt.Errorf("groups of user %q: %w", name, err)
-	}
-	for _, g := range groups {
-		if n, err := strconv.ParseUint(g, 10, 32); err == nil {
-			credential.Groups = append(credential.Groups, uint32(n))
-		}
-	}
-	return credential, nil
-}
-
 // firstLine is what a program said, to be put after a message.
 func firstLine(out []byte) string {
 	line, _, _ := bytes.Cut(bytes.TrimSpace(out), []byte("\n"))
@@ -144,17 +108,4 @@ func firstLine(out []byte) string {
 		return ""
 	}
 	return ": " + quote(line)
-}
-
-// headBuffer keeps the beginning of what is written.
-type headBuffer struct {
-	bytes.Buffer
-	most int
-}
-
-func (h *headBuffer) Write(b []byte) (int, error) {
-	if room := h.most - h.Len(); room > 0 {
-		h.Buffer.Write(b[:min(room, len(b))])
-	}
-	return len(b), nil
 }

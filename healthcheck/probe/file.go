@@ -15,12 +15,12 @@ import (
 func file(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	f := c.File
 	if f == nil {
-		return healthcheck.Result{Reason: "no file is given"}
+		return cannot("no file is given")
 	}
 	info, err := files.Stat(ctx, f.Path)
 	there := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return healthcheck.Result{Reason: err.Error()}
+		return cannot("%v", err)
 	}
 	switch f.Mode {
 	case "absent":
@@ -40,7 +40,7 @@ func file(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 			return failf("%s is not there", f.Path)
 		}
 		if !info.Mode().IsRegular() {
-			return healthcheck.Result{Reason: f.Path + " is not a regular file"}
+			return cannot("%s is not a regular file", f.Path)
 		}
 		return weightOf(ctx, f.Path)
 	}
@@ -62,11 +62,11 @@ func content(ctx context.Context, path string) (string, error) {
 // zero passes while a file holds the number 0, or nothing.
 func zero(ctx context.Context, path string, info fs.FileInfo) healthcheck.Result {
 	if !info.Mode().IsRegular() {
-		return healthcheck.Result{Reason: path + " is not a regular file"}
+		return cannot("%s is not a regular file", path)
 	}
 	text, err := content(ctx, path)
 	if err != nil {
-		return healthcheck.Result{Reason: err.Error()}
+		return cannot("%v", err)
 	}
 	if n, err := strconv.Atoi(text); text != "" && (err != nil || n != 0) {
 		return failf("%s holds %s, want 0", path, quote([]byte(text)))
@@ -77,7 +77,7 @@ func zero(ctx context.Context, path string, info fs.FileInfo) healthcheck.Result
 func weightOf(ctx context.Context, path string) healthcheck.Result {
 	text, err := content(ctx, path)
 	if err != nil {
-		return healthcheck.Result{Reason: err.Error()}
+		return cannot("%v", err)
 	}
 	weight, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {

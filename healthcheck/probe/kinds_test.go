@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -175,62 +174,6 @@ func TestFile(t *testing.T) {
 	if !r.Advice.Drain {
 		t.Errorf("a maintenance file does not drain")
 	}
-}
-
-func TestExec(t *testing.T) {
-	marker := filepath.Join(t.TempDir(), "marker")
-	for _, x := range []struct {
-		name    string
-		script  string
-		weight  string
-		user    string
-		timeout time.Duration
-		outcome healthcheck.Outcome
-		words   string
-		advice  healthcheck.Advice
-	}{
-		{name: "ok", script: "exit 0", outcome: healthcheck.Pass},
-		{name: "warning", script: "echo getting full; exit 1", outcome: healthcheck.Pass, words: `warning: "getting full"`},
-		{name: "critical", script: "echo; echo disk is full >&2; exit 2", outcome: healthcheck.Fail, words: `ended with status 2: "disk is full"`},
-		{name: "exit weight", script: "exit 12", weight: "exit", outcome: healthcheck.Pass, advice: healthcheck.Advice{Weighted: true, Weight: 10}},
-		{name: "exit weight, failed", script: "exit 1", weight: "exit", outcome: healthcheck.Fail, words: "status 1"},
-		{name: "printed weight", script: "echo 42; echo more", weight: "stdout", outcome: healthcheck.Pass, advice: healthcheck.Advice{Weighted: true, Weight: 42}},
-		{name: "printed nonsense", script: "echo lots", weight: "stdout", outcome: healthcheck.Fail, words: `printed "lots", want a weight`},
-		{name: "signal", script: "kill -SEGV $$", outcome: healthcheck.Fail, words: "was ended by a signal: signal: segmentation fault"},
-		{name: "environment", script: `test "$USHER_ADDRESS:$USHER_PORT:$MORE" = 192.0.2.1:80:yes`, outcome: healthcheck.Pass},
-		{name: "user", script: `test "$(id -un)" = nobody`, user: "nobody", outcome: healthcheck.Pass},
-		{name: "no such user", script: "exit 0", user: "nosuchuser", outcome: healthcheck.Inconclusive, words: `user "nosuchuser" is not known`},
-		{name: "much output", script: "yes | head -c 300000; exit 3", outcome: healthcheck.Fail, words: "status 3"},
-		{name: "slow", script: "sleep 60", timeout: 200 * time.Millisecond, outcome: healthcheck.Fail, words: "did not end within 200ms and was killed"},
-		{name: "children", script: "sleep 60 & echo $! > " + marker + "; sleep 60", timeout: 2 * time.Second, outcome: healthcheck.Fail, words: "was killed"},
-	} {
-		t.Run(x.name, func(t *testing.T) {
-			c := healthcheck.Check{Type: healthcheck.TypeExec, Address: addr("192.0.2.1:80"), Timeout: x.timeout,
-				Exec: &healthcheck.Exec{Command: []string{"/bin/sh", "-c", x.script}, Weight: x.weight, User: x.user, Env: []string{"MORE=yes"}}}
-			r := run(t, c)
-			expect(t, r, x.outcome, x.words)
-			if r.Advice != x.advice {
-				t.Errorf("advice %+v, want %+v", r.Advice, x.advice)
-			}
-		})
-	}
-	text, err := os.ReadFile(marker)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pid int
-	fmt.Sscan(string(text), &pid)
-	settled(t, "children", 0, func() int {
-		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if syscall.Kill(pid, 0) != nil || strings.Contains(string(stat), ") Z ") {
-			return 0
-		}
-		return 1
-	})
-	c := healthcheck.Check{Type: healthcheck.TypeExec, Exec: &healthcheck.Exec{Command: []string{"/bin/sh", "-c", "exit 1"}, WarningDown: true}}
-	expect(t, run(t, c), healthcheck.Fail, "ended with status 1")
-	c = healthcheck.Check{Type: healthcheck.TypeExec, Exec: &healthcheck.Exec{Command: []string{"/no/such/program"}}}
-	expect(t, run(t, c), healthcheck.Inconclusive, "no such file or directory")
 }
 
 func TestProxyHeader(t *testing.T) {

@@ -16,6 +16,8 @@ import (
 // Options are what a Prober works with; all may be zero.
 type Options struct {
 	Log *slog.Logger
+	// Commands runs the programs of exec checks, which cannot run without it.
+	Commands Commands
 }
 
 // Prober carries out every type of check (healthcheck.Prober).
@@ -23,6 +25,7 @@ type Prober struct {
 	loop *loop.Loop
 	bfd  *bfd.Engine
 	from sources
+	run  Commands
 	wg   sync.WaitGroup
 
 	dials []loop.Dial // space for Start
@@ -30,7 +33,7 @@ type Prober struct {
 
 // New makes a Prober. Nothing runs and nothing is open before Run.
 func New(o Options) *Prober {
-	return &Prober{loop: loop.New(), bfd: bfd.New(o.Log)}
+	return &Prober{loop: loop.New(), bfd: bfd.New(o.Log), run: o.Commands}
 }
 
 // BFD runs the sessions of bfd checks, and takes others: there can be one engine on
@@ -60,7 +63,7 @@ func (p *Prober) Start(ctx context.Context, jobs []healthcheck.Job) {
 			dials = append(dials, dialOf(j, x))
 			continue
 		}
-		f := find(j.Check.Type)
+		f := p.find(j.Check.Type)
 		p.wg.Go(func() { j.Report(run(ctx, f, j)) })
 	}
 	if len(dials) > 0 {
@@ -106,7 +109,7 @@ func run(parent context.Context, f healthcheck.Func, j healthcheck.Job) healthch
 }
 
 // find is the function of a type.
-func find(t healthcheck.Type) healthcheck.Func {
+func (p *Prober) find(t healthcheck.Type) healthcheck.Func {
 	switch t {
 	case healthcheck.TypeTCP:
 		return tcp
@@ -131,13 +134,13 @@ func find(t healthcheck.Type) healthcheck.Func {
 	case healthcheck.TypeRedis:
 		return login(redis)
 	case healthcheck.TypeExec:
-		return command
+		return p.run.command
 	case healthcheck.TypeAgent:
 		return agent
 	case healthcheck.TypeFile:
 		return file
 	}
 	return func(context.Context, *healthcheck.Check) healthcheck.Result {
-		return healthcheck.Result{Reason: "no check of type " + string(t)}
+		return cannot("no check of type %s", t)
 	}
 }

@@ -34,7 +34,7 @@ func run(t *testing.T, c healthcheck.Check) healthcheck.Result {
 func runAll(t *testing.T, checks ...healthcheck.Check) []healthcheck.Result {
 	t.Helper()
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles(t)
-	p := probe.New(probe.Options{})
+	p := probe.New(probe.Options{Commands: shell})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()

@@ -95,7 +95,7 @@ func talk(ctx context.Context, conn net.Conn, c *healthcheck.Check, t healthchec
 	if t.ExpectRegex {
 		var err error
 		if e.pattern, err = regexp.Compile(t.Expect); err != nil {
-			return healthcheck.Result{Reason: "expect_regex: " + err.Error()}
+			return cannot("expect_regex: %v", err)
 		}
 	}
 	buf := make([]byte, 16<<10)

@@ -25,6 +25,12 @@ func failf(format string, args ...any) healthcheck.Result {
 	return healthcheck.Result{Outcome: healthcheck.Fail, Reason: fmt.Sprintf(format, args...)}
 }
 
+// cannot is the result of a probe that could not be made, for want of something on this
+// machine, in words.
+func cannot(format string, args ...any) healthcheck.Result {
+	return healthcheck.Result{CannotRun: true, Reason: fmt.Sprintf(format, args...)}
+}
+
 // broken is the result of a probe that ended with an error while it was doing
 // something ("connecting", "waiting for the greeting"...).
 func broken(c *healthcheck.Check, doing string, err error) healthcheck.Result {
@@ -32,13 +38,13 @@ func broken(c *healthcheck.Check, doing string, err error) healthcheck.Result {
 	switch {
 	case errors.As(err, &judged):
 		if judged.mine {
-			return healthcheck.Result{Reason: judged.text}
+			return cannot("%s", judged.text)
 		}
 		return healthcheck.Result{Outcome: healthcheck.Fail, Reason: judged.text}
 	case errors.Is(err, loop.ErrStopped), errors.Is(err, context.Canceled):
 		return healthcheck.Result{Reason: "stopped while " + doing}
 	case local(err):
-		return healthcheck.Result{Reason: "this machine cannot probe: " + inner(err).Error()}
+		return cannot("this machine cannot probe: %v", inner(err))
 	case errors.Is(err, loop.ErrTimeout), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		return failf("no answer within %s, while %s (%s)", round(c.Timeout), doing, target(c))
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"usher/vrrp"
-	"usher/vrrp/track/script"
 )
 
 // counter turns single results into a state: so many good ones in a row raise it,
@@ -60,9 +59,17 @@ func (t *Tracker) script(tr vrrp.Track) watch {
 	if timeout <= 0 {
 		timeout = interval
 	}
-	command := script.Command{Args: tr.Command, User: tr.User, Timeout: timeout}
+	run := func(ctx context.Context) error {
+		limited, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		err := t.o.Run(limited, tr.Command, tr.User)
+		if limited.Err() != nil && ctx.Err() == nil {
+			return fmt.Errorf("timed out after %v", timeout)
+		}
+		return err
+	}
 	return func(ctx context.Context, before *result, publish func(result)) {
-		every(ctx, interval, newCounter(tr).from(before), func(ctx context.Context) error { return script.Run(ctx, command) }, func(up bool, err error) {
+		every(ctx, interval, newCounter(tr).from(before), run, func(up bool, err error) {
 			reason := fmt.Sprintf("script %s: succeeds", tr.Name)
 			if !up {
 				reason = fmt.Sprintf("script %s: %v", tr.Name, err)

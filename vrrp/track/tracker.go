@@ -3,6 +3,7 @@ package track
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -17,6 +18,10 @@ type Options struct {
 	// Report takes the present say of a track of an instance whenever it changes.
 	// It must not block.
 	Report func(instance, key string, a vrrp.Adjustment)
+	// Run runs the program of a track_script, as a user (USER or USER:GROUP, "" for this
+	// process's own), and gives no error if it succeeds. When the context ends, so does
+	// the program, with all that it has started.
+	Run func(ctx context.Context, args []string, user string) error
 	// Witness takes whether an instance's witness answers, whenever it changes.
 	// It must not block.
 	Witness func(instance string, reachable bool)
@@ -70,6 +75,11 @@ type watch func(ctx context.Context, before *result, publish func(result))
 func New(o Options) *Tracker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Run == nil {
+		o.Run = func(context.Context, []string, string) error {
+			return errors.New("there is nothing that runs commands here")
+		}
 	}
 	return &Tracker{o: o, writing: writing, sources: map[string]*source{}}
 }

@@ -47,6 +47,13 @@ func stopped() tracking {
 			tr.reports <- said{instance: instance, key: key, Adjustment: a}
 		},
 		Witness: func(instance string, ok bool) { tr.reports <- said{instance: instance, reachable: ok} },
+		Run: func(ctx context.Context, args []string, _ string) error {
+			out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
+			if len(out) > 0 {
+				return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
+			}
+			return err
+		},
 	})
 	return tr
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"usher/cmd/usher/internal/command"
 	"usher/cmd/usher/internal/logging"
 	"usher/cmd/usher/internal/terminal"
 	"usher/conf"
@@ -83,10 +84,12 @@ func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON, figures bool) er
 	if err := control.Set("warn", c.Global.Log.Format); err != nil {
 		return err
 	}
+	commands := command.New()
+	defer commands.Close()
 	g, ctx := errgroup.WithContext(cmd.Context())
 	verdicts := make(chan healthcheck.Update)
 	engine := healthcheck.New(healthcheck.Options{
-		Log: log, Prober: probe.New(probe.Options{Log: log}),
+		Log: log, Prober: probe.New(probe.Options{Log: log, Commands: commands.Check}),
 		Results: func(u healthcheck.Update) {
 			select {
 			case verdicts <- u:

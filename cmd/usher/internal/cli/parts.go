@@ -3,6 +3,7 @@ package cli
 import (
 	"log/slog"
 
+	"usher/cmd/usher/internal/command"
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/notify"
 	"usher/cmd/usher/internal/vrrpproc"
@@ -18,23 +19,23 @@ import (
 )
 
 // parts are the real engines of the three domains, on this machine.
-func parts(log *slog.Logger) daemon.Parts {
+func parts(log *slog.Logger, commands *command.Runner) daemon.Parts {
 	return daemon.Parts{
 		VRRP: func(g conf.Global, events func(vrrp.Event)) daemon.VRRP {
 			return vrrpproc.New(vrrpproc.Options{
-				Log: log, Events: events,
+				Log: log, Events: events, Run: commands.Track,
 				Args:      []string{"vrrp-child", "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
 				GuardArgs: []string{vrrpproc.GuardCommand, "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
 				Recover:   func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(g.State)) },
 			})
 		},
 		Checks: func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
-			prober := probe.New(probe.Options{Log: log})
+			prober := probe.New(probe.Options{Log: log, Commands: commands.Check})
 			return healthcheck.New(healthcheck.Options{
 				Log: log, Prober: prober, Results: h.Results, Events: h.Events, Observe: h.Observe,
 			}), prober.BFD()
 		},
-		Alerts: func() daemon.Alerts { return notify.New(notify.Options{Log: log}) },
+		Alerts: func() daemon.Alerts { return notify.New(notify.Options{Log: log, Run: commands.Notify}) },
 		Director: func(state string, events func(director.Event)) (daemon.Director, error) {
 			return openDirector(log, state, events)
 		},

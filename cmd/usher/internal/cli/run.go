@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"usher/cmd/usher/internal/command"
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/logging"
 	"usher/cmd/usher/internal/page"
@@ -76,8 +77,10 @@ line makes no sense.`,
 			if watch {
 				watched = from.list()
 			}
+			commands := command.New()
+			defer commands.Close()
 			return a.serve(cmd.Context(), daemon.Options{
-				Version: Version(), Load: load, Machine: daemon.ThisMachine(), Parts: parts(log),
+				Version: Version(), Load: load, Machine: daemon.ThisMachine(), Parts: parts(log, commands),
 				Log: log, LogControl: control, Notifier: sdnotify.FromEnvironment(), Hangup: hangup, Keep: keep,
 				Home: a.given(), Watch: watched, LastGood: state, Strict: strict, Started: a.thrifty,
 				Pages: map[string]http.Handler{"GET /{$}": page.Handler()},

@@ -18,6 +18,7 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/cli"
+	"usher/cmd/usher/internal/command"
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/events"
 	"usher/cmd/usher/internal/logging"
@@ -202,8 +203,10 @@ virtual_server %q {
 
 	f.parts = f.world.parts()
 	log, _ := logging.New(f.log)
+	commands := command.New()
+	defer commands.Close()
 	f.parts.Checks = func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
-		p := probe.New(probe.Options{Log: log})
+		p := probe.New(probe.Options{Log: log, Commands: commands.Check})
 		return healthcheck.New(healthcheck.Options{Log: log, Prober: p, Results: h.Results, Events: h.Events, Observe: h.Observe}), p.BFD()
 	}
 	f.parts.Director = func(state string, events func(director.Event)) (daemon.Director, error) {

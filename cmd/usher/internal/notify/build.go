@@ -9,6 +9,7 @@ import (
 
 // builder turns configured alerts into ways out.
 type builder struct {
+	run    Run
 	alerts map[object][]route
 	errs   []error
 }
@@ -38,7 +39,7 @@ func (b *builder) add(o object, own, global conf.Alerts) {
 
 func (b *builder) commands(o object, lane string, a conf.Alerts) {
 	for _, c := range a.Notify {
-		b.alerts[o] = append(b.alerts[o], route{command{c}, c.On, lane + "commands"})
+		b.alerts[o] = append(b.alerts[o], route{command{c, b.run}, c.On, lane + "commands"})
 	}
 }
 

@@ -8,14 +8,21 @@ import (
 	"time"
 
 	"usher/conf"
-	"usher/vrrp/track/script"
 )
 
 // commandTimeout is the limit of a command that has none.
 const commandTimeout = 10 * time.Second
 
 // command is a program that is run at changes.
-type command struct{ conf.Notify }
+type command struct {
+	conf.Notify
+	run Run
+}
+
+// Run runs the program of a notification, as a user (USER or USER:GROUP, "" for usher's
+// own), with env and nothing of usher's environment. When the context ends, so does the
+// program.
+type Run func(ctx context.Context, args []string, user string, env []string) error
 
 // deliver runs the program, once: having run is having been told, whatever its
 // exit status says.
@@ -28,9 +35,12 @@ func (c command) deliver(ctx context.Context, ch Change) error {
 	if !c.NoArguments {
 		args = slices.Concat(args, ch.arguments())
 	}
-	err := script.Run(ctx, script.Command{
-		Args: args, User: c.User, Timeout: timeout, Env: ch.environment(),
-	})
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err := c.run(limited, args, c.User, ch.environment())
+	if limited.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("timed out after %v", timeout)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errPermanent, err)
 	}

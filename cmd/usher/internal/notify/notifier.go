@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,12 +20,14 @@ const closeWithin = 5 * time.Second
 // Options are what a Notifier needs.
 type Options struct {
 	Log *slog.Logger
+	Run Run // of commands; they fail without it
 }
 
 // Notifier tells of changes what the configuration wants told. New makes it, Run
 // runs it; everything else may be called at any time and never blocks.
 type Notifier struct {
 	log *slog.Logger
+	run Run
 
 	mu       sync.Mutex
 	routerID string
@@ -53,13 +56,18 @@ func New(o Options) *Notifier {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Notifier{log: o.Log, alerts: map[object][]route{}, lanes: map[string]*lane{}}
+	if o.Run == nil {
+		o.Run = func(context.Context, []string, string, []string) error {
+			return errors.New("there is nothing that runs commands here")
+		}
+	}
+	return &Notifier{log: o.Log, run: o.Run, alerts: map[object][]route{}, lanes: map[string]*lane{}}
 }
 
 // Apply takes a new configuration. What waits already goes out as it was wanted
 // when it happened. The error says which way out cannot be used; the others are.
 func (n *Notifier) Apply(c *conf.Config) error {
-	b := builder{alerts: map[object][]route{}}
+	b := builder{run: n.run, alerts: map[object][]route{}}
 	for _, i := range c.Instances {
 		b.add(object{Instance, i.Name}, i.Alerts, c.Global.Alerts)
 	}

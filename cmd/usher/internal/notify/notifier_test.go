@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -75,7 +76,7 @@ func TestCommands(t *testing.T) {
 	all := conf.Notify{Command: []string{"/bin/sh", "-c", script, "notify"}, Timeout: 5 * time.Second,
 		On: []string{"active", "backup", "fault", "stop", "split_brain", "up", "down", "server_up", "server_down"}}
 	alerts := conf.Alerts{Notify: []conf.Notify{all}}
-	n := New(Options{})
+	n := New(Options{Run: program})
 	if err := n.Apply(configured(alerts, alerts, conf.Alerts{})); err != nil {
 		t.Fatal(err)
 	}
@@ -114,14 +115,14 @@ func TestGroupsAndServers(t *testing.T) {
 	cmd := func(on ...string) conf.Alerts {
 		return conf.Alerts{Notify: []conf.Notify{{Command: []string{"/bin/sh", "-c", `echo "$*" >>` + log, "x"}, On: on, Timeout: 5 * time.Second}}}
 	}
-	n := New(Options{})
+	n := New(Options{Run: program})
 	if err := n.Apply(configured(cmd("active"), cmd("down", "server_down"), conf.Alerts{})); err != nil {
 		t.Fatal(err)
 	}
 	stop := run(t, n)
 	n.VRRP(vrrp.Event{Group: "edge", Kind: vrrp.EventState, From: vrrp.Backup, To: vrrp.Active, Priority: 9})
 	stop()
-	n2 := New(Options{})
+	n2 := New(Options{Run: program})
 	if err := n2.Apply(configured(cmd("active"), cmd("down", "server_down"), conf.Alerts{})); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +146,7 @@ func TestGroupsAndServers(t *testing.T) {
 func TestGlobalAlertsHearOfAll(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	global := conf.Alerts{Notify: []conf.Notify{{Command: []string{"/bin/sh", "-c", `echo "$1 $2" >>` + log, "x"}, On: []string{"active"}, Timeout: 5 * time.Second}}}
-	n := New(Options{})
+	n := New(Options{Run: program})
 	if err := n.Apply(configured(conf.Alerts{}, conf.Alerts{}, global)); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestApplyTellsWhatCannotBeUsed(t *testing.T) {
 		Webhooks: []conf.Webhook{{URL: "https://example.org/", CAFile: "/nowhere/ca.pem"}},
 		Emails:   []conf.Email{{Server: "no-port"}},
 	}
-	err := New(Options{}).Apply(configured(bad, conf.Alerts{}, bad))
+	err := New(Options{Run: program}).Apply(configured(bad, conf.Alerts{}, bad))
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -171,4 +172,11 @@ func TestApplyTellsWhatCannotBeUsed(t *testing.T) {
 			t.Errorf("%q is told %d times in:\n%v", want, n, err)
 		}
 	}
+}
+
+// program runs the program of a command, as far as these tests need it.
+func program(ctx context.Context, args []string, _ string, env []string) error {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+	return cmd.Run()
 }

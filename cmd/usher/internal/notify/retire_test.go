@@ -15,7 +15,7 @@ import (
 // routed is a running notifier with one way out for the instance "web".
 func routed(t *testing.T, f *fake) *Notifier {
 	t.Helper()
-	n := New(Options{})
+	n := New(Options{Run: program})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()

@@ -47,6 +47,8 @@ type Options struct {
 	Args       []string
 	// GuardArgs start the guard, from the same file; none for no guard.
 	GuardArgs []string
+	// Run runs the programs of track_scripts, as track.Options say.
+	Run func(ctx context.Context, args []string, user string) error
 	// Kernel withdraws the addresses of a dead child; nil for this machine's.
 	Kernel hold.Kernel
 	// Recover puts back the kernel settings that a dead child had changed, and
@@ -87,7 +89,7 @@ func New(o Options) *Parent {
 		o.Start = command(o)
 	}
 	p := &Parent{o: o, tracks: map[trackOf]vrrp.Adjustment{}, witnesses: map[string]bool{}, active: map[string]bool{}}
-	p.tracker = track.New(track.Options{Log: o.Log, Report: p.Track, Witness: p.Witness})
+	p.tracker = track.New(track.Options{Log: o.Log, Report: p.Track, Witness: p.Witness, Run: o.Run})
 	return p
 }
 
