@@ -179,6 +179,7 @@ func (b *builder) command(n *node) {
 	if argv := n.texts("command"); len(argv) == 0 || argv[0] == "" {
 		b.complain(v.at, "Empty command", "command must name a program, as in [\"/usr/bin/pgrep\", \"haproxy\"].")
 	}
+	b.runsAs(n)
 }
 
 // DirectorSettings are the kernel settings as the director wants them.

@@ -128,11 +128,11 @@ func alertBlocks(words ...string) []*block {
 	on := key{name: "on", kind: kindTexts, oneOf: words,
 		doc: "Changes that are reported; all of them where not given."}
 	return []*block{
-		{name: "notify", many: true, doc: "A command run at changes, without a shell, one at a time and in order.", keys: []key{
+		{name: "notify", many: true, doc: "A command run at changes, without a shell, one at a time and in order. Like every program that usher runs it has a plain user's limits, schedule and OOM score, and an environment of `PATH` (the system's folders), `HOME`, `USER`, `LOGNAME`, `USHER_RUN` (which names the run) and what is told of the change, nothing of usher's own. What it leaves running is left alone.", keys: []key{
 			{name: "command", kind: kindTexts, required: true, doc: "Program and arguments. Further arguments are appended, those of keepalived's scripts: `INSTANCE`, `GROUP`, `VS` or `RS`, the name, the state in capitals (`MASTER` for active, else `BACKUP`, `FAULT`, `STOP`, `UP`, `DOWN` and so on as in `on`), the priority (0 where there is none), and of a real server its virtual server. The environment has the same in usher's words: `USHER_KIND`, `USHER_NAME`, `USHER_VIRTUAL_SERVER`, `USHER_STATE`, `USHER_PREVIOUS`, `USHER_PRIORITY`, `USHER_PEER`, `USHER_REASON`, `USHER_TIME`, `USHER_ROUTER_ID`."},
 			{name: "arguments", kind: kindFlag, value: true, doc: "Whether arguments are appended; without, the command runs as it is written, as keepalived's `notify_master` and its like."},
 			on,
-			{name: "user", kind: kindText, doc: "User that it runs as; usher's own where not given."},
+			{name: "user", kind: kindText, doc: userDoc},
 			{name: "timeout", kind: kindDuration, value: 10 * time.Second, bounds: span(100*time.Millisecond, time.Hour), doc: "After it, the command and all that it started is killed."},
 		}},
 		{name: webhookName, labels: []string{"url"}, many: true, doc: "A URL that gets a JSON document by POST at changes.", keys: []key{
@@ -158,6 +158,9 @@ func alertBlocks(words ...string) []*block {
 		}},
 	}
 }
+
+// userDoc is of every program's user.
+const userDoc = "Whom it runs as, `USER` or `USER:GROUP`, names or numbers, without supplementary groups; usher's own user where not given."
 
 // The words of `on`.
 var (

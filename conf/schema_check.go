@@ -156,10 +156,10 @@ func databaseKeys() []key {
 
 func execKeys() []key {
 	return []key{
-		{name: "command", kind: kindTexts, required: true, doc: "Program and arguments."},
-		{name: "user", kind: kindText, doc: "User that it runs as; usher's own where not given."},
+		{name: "command", kind: kindTexts, required: true, doc: "Program and arguments, run without a shell, with a plain user's limits, schedule and OOM score. What it leaves running when it ends, or when its time is up, is killed; one that prints more than 1 MiB is ended."},
+		{name: "user", kind: kindText, doc: userDoc},
 		{name: "dynamic_weight", kind: kindText, oneOf: []string{"exit", "stdout"}, doc: "Where the server's weight comes from: exit (2 to 255: up with weight 0 to 253) or stdout (a number)."},
 		{name: "warning", kind: kindText, value: "up", oneOf: []string{"up", "down"}, doc: "What exit status 1 means, Nagios's warning."},
-		{name: "environment", kind: kindPairs, secret: true, doc: "Further environment variables. Values whose names hold `PASS`, `SECRET`, `TOKEN`, `KEY` or `CREDENTIAL` are hidden in what the command prints."},
+		{name: "environment", kind: kindPairs, secret: true, doc: "Environment variables, beside `PATH` (the system's folders), `HOME`, `USER`, `LOGNAME`, `USHER_RUN`, `USHER_ADDRESS` and `USHER_PORT`, which are all that there are: nothing of usher's own environment. Values whose names hold `PASS`, `SECRET`, `TOKEN`, `KEY` or `CREDENTIAL` are hidden in what the command prints."},
 	}
 }

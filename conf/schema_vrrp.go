@@ -112,12 +112,12 @@ func trackBlocks() []*block {
 			{name: "up_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, time.Hour), doc: "It counts as up only when it has been up for so long."},
 			{name: "down_delay", kind: kindDuration, value: time.Duration(0), bounds: span(0, time.Hour), doc: "It counts as down only when it has been down for so long."},
 		}},
-		{name: "track_script", labels: []string{"name"}, many: true, doc: "A command, run again and again; exit status 0 is up.", keys: []key{
+		{name: "track_script", labels: []string{"name"}, many: true, doc: "A command, run again and again; exit status 0 is up. It finds `PATH` (the system's folders), `HOME`, `USER`, `LOGNAME` and `USHER_RUN` in its environment, and has a plain user's limits, schedule and OOM score. What it leaves running when it ends is killed.", keys: []key{
 			{name: "command", kind: kindTexts, required: true, doc: "Program and arguments, run without a shell."},
 			{name: "interval", kind: kindDuration, value: time.Second, bounds: span(100*time.Millisecond, 24*time.Hour), doc: "Time between starts."},
 			{name: "timeout", kind: kindDuration, bounds: span(10*time.Millisecond, 24*time.Hour), doc: "After it, the command is killed and counts as failed; `interval` where not given."},
 			rise, fall, weight(0), reverse, initial,
-			{name: "user", kind: kindText, doc: "User that it runs as; usher's own where not given."},
+			{name: "user", kind: kindText, doc: userDoc},
 		}},
 		{name: "track_file", labels: []string{"path"}, many: true, doc: "A number in a file, times `weight`, is added to the priority; -254 and less is a fault. With weight 0, any number but 0 is a fault.", keys: []key{
 			{name: "weight", kind: kindNumber, value: 1, bounds: bounds{-253, 253}, doc: "Factor of the number."}, reverse,

@@ -59,6 +59,7 @@ virtual_server "sessions" {
   health_check "exec" {
     command   = ["/bin/true"]
     interface = "eth0"
+    user      = "no body:nogroup"
   }
   health_check "file" {
     path = "/run/maintenance"

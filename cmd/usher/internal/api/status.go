@@ -147,6 +147,7 @@ type Check struct {
 	Since     time.Time `json:"since"`
 
 	Name        string     `json:"name,omitempty"`
+	CannotRun   bool       `json:"cannot_run,omitempty"` // last_error says for want of what on this machine
 	LastRun     *time.Time `json:"last_run,omitempty"`
 	NextRun     *time.Time `json:"next_run,omitempty"`
 	Certificate *time.Time `json:"certificate_expiry,omitempty"`

@@ -88,11 +88,18 @@ func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON, figures bool) er
 	defer commands.Close()
 	g, ctx := errgroup.WithContext(cmd.Context())
 	verdicts := make(chan healthcheck.Update)
+	told := make(chan healthcheck.Event)
 	engine := healthcheck.New(healthcheck.Options{
 		Log: log, Prober: probe.New(probe.Options{Log: log, Commands: commands.Check}),
 		Results: func(u healthcheck.Update) {
 			select {
 			case verdicts <- u:
+			case <-ctx.Done():
+			}
+		},
+		Events: func(e healthcheck.Event) {
+			select {
+			case told <- e:
 			case <-ctx.Done():
 			}
 		},
@@ -113,6 +120,10 @@ func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON, figures bool) er
 					continue
 				}
 				if err := printLine(a.Stdout, statsLine{statsOf(engine.Stats())}); err != nil {
+					return err
+				}
+			case e := <-told:
+				if err := a.showCheckEvent(e, asJSON); err != nil {
 					return err
 				}
 			case u := <-verdicts:
@@ -154,6 +165,24 @@ func statsOf(s healthcheck.Stats) checkStats {
 		Checks: s.Checks, Started: s.Started, Late: s.Late, Skipped: s.Skipped, Inconclusive: s.Inconclusive,
 		LatenessP50: ms(s.Lateness.P50), LatenessP99: ms(s.Lateness.P99), LatenessMax: ms(s.Lateness.Max),
 	}
+}
+
+// checkEvent is a line of `usher check --json` about a check itself: that it cannot run on
+// this machine, say.
+type checkEvent struct {
+	Time          time.Time `json:"time"`
+	Event         string    `json:"event"` // healthcheck.EventKind
+	VirtualServer string    `json:"virtual_server"`
+	Check         string    `json:"check"`
+	Reason        string    `json:"reason"`
+}
+
+func (a *app) showCheckEvent(e healthcheck.Event, asJSON bool) error {
+	if asJSON {
+		return printLine(a.Stdout, checkEvent{Time: e.At, Event: string(e.Kind), VirtualServer: e.ID.VirtualServer, Check: e.Check, Reason: e.Message})
+	}
+	_, err := fmt.Fprintf(a.Stdout, "%s  %s\n", a.style.Dim(e.At.Local().Format("15:04:05.000")), e.Message)
+	return err
 }
 
 func (a *app) showVerdict(u healthcheck.Update, asJSON bool) error {

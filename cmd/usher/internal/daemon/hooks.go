@@ -49,6 +49,9 @@ func (d *Daemon) checkEvent(e healthcheck.Event) {
 	if e.ID.RealServer.IsValid() {
 		out.RealServer = e.ID.RealServer.String()
 	}
+	if e.Kind == healthcheck.EventCanRun {
+		out.Severity = events.Info
+	}
 	d.ring.Add(out)
 }
 

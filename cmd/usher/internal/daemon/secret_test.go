@@ -18,7 +18,7 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/cli"
-	"usher/cmd/usher/internal/command"
+	programs "usher/cmd/usher/internal/command"
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/events"
 	"usher/cmd/usher/internal/logging"
@@ -203,7 +203,7 @@ virtual_server %q {
 
 	f.parts = f.world.parts()
 	log, _ := logging.New(f.log)
-	commands := command.New()
+	commands := programs.New()
 	defer commands.Close()
 	f.parts.Checks = func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
 		p := probe.New(probe.Options{Log: log, Commands: commands.Check})

@@ -136,6 +136,7 @@ func counters(c ipvs.Counters) api.Counters {
 func check(c healthcheck.CheckStatus) api.Check {
 	out := api.Check{
 		Type: string(c.Type), Name: c.Name, State: c.State.String(), LastError: c.LastError, Since: c.Since,
+		CannotRun: c.CannotRun != "",
 		LatencyMS: float64(c.Latency.Microseconds()) / 1000,
 		LastRun:   given(c.LastRun), NextRun: given(c.NextRun), Certificate: given(c.Expiry),
 	}

@@ -72,6 +72,7 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 			}
 		}
 	}
+	all = append(all, cannotRun(servers)...)
 	for _, w := range d.directorWarnings() {
 		add(events.Warning, w.Kind, w.VirtualServer, w.Text, w.Since)
 	}
@@ -107,6 +108,33 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 		}
 		return cmp.Or(b.Since.Compare(a.Since), strings.Compare(a.Kind+a.Subject, b.Kind+b.Subject))
 	})
+	return all
+}
+
+// cannotRun tells of checks that cannot be carried out on this machine: once for all the
+// servers of a virtual server that lack the same.
+func cannotRun(servers map[healthcheck.ID]healthcheck.Status) (all []api.Warning) {
+	type lack struct{ virtualServer, check, reason string }
+	since, count := map[lack]time.Time{}, map[lack]int{}
+	for id, h := range servers {
+		for _, k := range h.Checks {
+			if k.CannotRun == "" {
+				continue
+			}
+			of := lack{id.VirtualServer, strings.TrimSpace(string(k.Type) + " " + k.Name), k.CannotRun}
+			if count[of]++; count[of] == 1 || k.CannotRunSince.Before(since[of]) {
+				since[of] = k.CannotRunSince
+			}
+		}
+	}
+	for of, n := range count {
+		servers := "1 server"
+		if n != 1 {
+			servers = fmt.Sprintf("%d servers", n)
+		}
+		all = append(all, api.Warning{Severity: string(events.Warning), Kind: "check_cannot_run", Subject: of.virtualServer, Since: since[of],
+			Text: fmt.Sprintf("the %s check of %s cannot run: %s; a failure of theirs would go unnoticed", of.check, servers, of.reason)})
+	}
 	return all
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"usher/director"
+	"usher/healthcheck"
 	"usher/vrrp"
 )
 
@@ -131,13 +132,17 @@ func NewRing(size int, last uint64) *Ring {
 func Numbering(begin time.Time) uint64 { return uint64(max(begin.UnixMicro(), 0)) }
 
 // Add numbers an event and remembers it. An event without time or severity gets
-// the present and Info.
+// the present and Info. Its words may have come from outside, a peer or a client of the
+// API, and are made printable, whoever tells of it.
 func (r *Ring) Add(e Event) Event {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
 	if e.Severity == "" {
 		e.Severity = Info
+	}
+	for _, s := range []*string{&e.Instance, &e.Group, &e.VirtualServer, &e.RealServer, &e.From, &e.To, &e.Peer, &e.Reason} {
+		*s = healthcheck.Printable(*s)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

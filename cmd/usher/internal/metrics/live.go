@@ -135,9 +135,24 @@ func (t *text) realServers(pools []api.VirtualServer) {
 	t.gauge("real_server_inactive_connections", "Other connections that IPVS remembers of the real server.")
 	each(func(r realServer) float64 { return float64(r.InactiveConnections) })
 
+	t.gauge("check_cannot_run", "1 while the health check cannot be carried out on this machine: its program, a file or an address that it needs is not there.")
+	for _, r := range all {
+		t.unable(r)
+	}
 	t.gauge("check_certificate_expiry_timestamp_seconds", "Unix time at which the certificate that a check saw ends.")
 	for _, r := range all {
 		t.certificates(r)
+	}
+}
+
+// unable writes one for each type of check that cannot run.
+func (t *text) unable(r realServer) {
+	var told []string
+	for _, k := range r.Checks {
+		if k.CannotRun && !slices.Contains(told, k.Type) {
+			told = append(told, k.Type)
+			t.sample(labels("real_server", r.Address, "type", k.Type, "virtual_server", r.pool), 1)
+		}
 	}
 }
 

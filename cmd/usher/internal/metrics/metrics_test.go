@@ -54,7 +54,7 @@ func full() api.Status {
 		VirtualServers: []api.VirtualServer{{Name: "web", Up: true, Counters: api.Counters{Connections: 1 << 40, BytesIn: 5, BytesOut: 6},
 			RealServers: []api.RealServer{
 				{Address: "10.0.0.1:80", State: "up", EffectiveWeight: 5, ActiveConnections: 8, InactiveConnections: 9,
-					Checks: []api.Check{{Type: "https", Certificate: &expiry}}},
+					Checks: []api.Check{{Type: "https", Certificate: &expiry}, {Type: "exec", CannotRun: true}}},
 				{Address: "10.0.0.2:80", State: "down"},
 				{Address: "10.0.0.1:80", State: "up", Sorry: true},
 			}}},
@@ -91,6 +91,7 @@ func TestNames(t *testing.T) {
 		`usher_check_results_total{result="pass"} 1`,
 		`usher_check_results_total{result="fail"} 1`,
 		`usher_check_results_total{result="inconclusive"} 0`,
+		`usher_check_cannot_run{real_server="10.0.0.1:80",type="exec",virtual_server="web"} 1`,
 		`usher_check_certificate_expiry_timestamp_seconds{real_server="10.0.0.1:80",type="https",virtual_server="web"} 1.9e+09`,
 		`usher_checks_late_total 4`,
 		`usher_ipvs_connections_total{virtual_server="web"} 1.099511627776e+12`,
