@@ -28,6 +28,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if len(args) > 0 && args[0] == command.Word {
 		return command.Launcher(args[1:], stderr)
 	}
+	if os.Getpid() == 1 && len(args) > 0 && (args[0] == "run" || args[0] == "check") {
+		return command.Init(args, stderr)
+	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(args) == 0 || args[0] != "run" {

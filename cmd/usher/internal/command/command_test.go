@@ -22,6 +22,14 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == Word {
 		os.Exit(Launcher(os.Args[2:], os.Stderr))
 	}
+	if len(os.Args) > 2 && os.Args[1] == "first" {
+		if os.Getpid() == 1 {
+			os.Exit(Init(os.Args[1:], os.Stderr))
+		}
+		err := syscall.Exec("/bin/bash", []string{"bash", "-c", os.Args[2]}, os.Environ())
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
