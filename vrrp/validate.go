@@ -3,6 +3,7 @@ package vrrp
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -130,6 +131,9 @@ func (c Config) checkDelays(f *faults) {
 	}
 	if c.Bind > BindLocalRoute {
 		f.add("bind", `give "address" or "local_route"`, "unknown way of binding")
+	}
+	if c.Bind == BindLocalRoute && c.VirtualMAC && slices.ContainsFunc(c.Addresses, func(a Address) bool { return a.Prefix.Addr().Is4() }) {
+		f.add("bind", `give "address", or virtual_mac = false`, "the interface of a virtual MAC answers ARP only for addresses that are on it, so nobody would be answered for an IPv4 address that is a local route alone")
 	}
 	if c.Checksum > ChecksumPseudoHeader {
 		f.add("checksum", `give "auto", "rfc9568" or "pseudo_header"`, "unknown form of checksum")

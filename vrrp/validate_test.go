@@ -60,6 +60,7 @@ func TestValidate(t *testing.T) {
 			c.Source6, c.Unicast.Peers = netip.MustParseAddr("2001:db8::5"), []Peer{{Address: netip.MustParseAddr("fe80::7")}}
 		}, "unicast.peers[0]", "different one on each interface"},
 		{"no interface and a virtual MAC", func(c *Config) { unbound(c); c.VirtualMAC = true }, "virtual_mac", "needs an interface"},
+		{"a local route behind a virtual MAC", func(c *Config) { c.Bind, c.VirtualMAC = BindLocalRoute, true }, "bind", "answers ARP only for addresses that are on it"},
 		{"a VRF and an interface", func(c *Config) { c.VRF = "red" }, "vrf", "in its VRF already"},
 		{"long interface", func(c *Config) { c.Interface = "abcdefghijklmnop" }, "interface", "longer than the 15"},
 		{"interface with a slash", func(c *Config) { c.Interface = "a/b" }, "interface", "character"},

@@ -65,7 +65,6 @@ vrrp_instance "both" {
   advert_interval    = "100ms"
   down_timer_adverts = 4
   virtual_addresses  = ["192.168.60.210/24", "fe80::210/64"]
-  bind               = "local_route"
   lease              = "0s"
   startup_delay      = "10s"
   accept             = false
@@ -115,6 +114,7 @@ vrrp_instance "one" {
   interface         = "eth0.10"
   virtual_router_id = 8
   preempt           = false
+  bind              = "local_route"
   virtual_addresses = ["192.168.61.210"]
   unicast {
     source = "192.168.61.2"
