@@ -17,8 +17,8 @@ import (
 )
 
 // functions are what an expression may call. Paths of file are relative to
-// folder; read is told each file read.
-func functions(m *meter, folder string, read func(string)) map[string]function.Function {
+// folder; read is told each file read, before it is and with its text.
+func functions(m *meter, folder string, read func(path, text string)) map[string]function.Function {
 	all := maps.Clone(map[string]function.Function{
 		"env":      envFunc(),
 		"file":     fileFunc(m, folder, read),
@@ -85,18 +85,19 @@ func envFunc() function.Function {
 	})
 }
 
-func fileFunc(m *meter, folder string, read func(string)) function.Function {
+func fileFunc(m *meter, folder string, read func(path, text string)) function.Function {
 	return function.New(&function.Spec{
 		Description: "file(path): the text of a file; the path is relative to the file that names it.",
 		Params:      []function.Parameter{{Name: "path", Type: cty.String}},
 		Type:        function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			path := resolve(folder, args[0].AsString())
-			read(path)
+			read(path, "")
 			text, err := files.Read(m.ctx, path, MaxSize)
 			if err != nil {
 				return cty.UnknownVal(cty.String), function.NewArgError(0, err)
 			}
+			read(path, string(text))
 			return cty.StringVal(string(text)), nil
 		},
 	})

@@ -130,7 +130,11 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 	diags = plainly(slices.Concat(diags, r.diags, aborted))
 	if aborted != nil || meter.over() != nil {
 		// What follows from it only confuses, and somebody may have caught it by try.
-		return nil, present(sources, meter.complaint(diags, aborted))
+		found := present(sources, meter.complaint(diags, aborted))
+		if scope != nil {
+			found.conceal(scope.hidden)
+		}
+		return nil, found
 	}
 	b := newBuilder(r.diags)
 	b.how = how
@@ -143,6 +147,7 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 	}
 	diags = append(diags, b.diags...)
 	found := present(sources, diags)
+	found.conceal(scope.hidden)
 	if found.HasErrors() {
 		return nil, found
 	}

@@ -34,7 +34,7 @@ var secretLine = pattern(`(?mi)(?:password|auth_pass|secret|token|authorization|
 func maskBody(text []byte, secret map[string]bool, kind string, body *hclsyntax.Body) {
 	_, sensitive := body.Attributes["sensitive"]
 	for name, attr := range body.Attributes {
-		if secret[name] || kind == "variable" && sensitive && name == "default" {
+		if secret[name] || misspelt(name, secret) || kind == "variable" && sensitive && name == "default" {
 			stars(slice(text, attr.Expr.Range()))
 		}
 	}
@@ -47,6 +47,16 @@ func maskBody(text []byte, secret map[string]bool, kind string, body *hclsyntax.
 		}
 		maskBody(text, secret, b.Type, b.Body)
 	}
+}
+
+// misspelt says whether a name is nearly that of a secret key, as passwort is.
+func misspelt(name string, secret map[string]bool) bool {
+	for key := range secret {
+		if d := distance(strings.ToLower(name), key); d <= 2 && d < len(key)/2 {
+			return true
+		}
+	}
+	return false
 }
 
 // slice is a range of a text; nothing where it has no such range.

@@ -2,6 +2,9 @@ package conf
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -31,6 +34,10 @@ func TestNoSecretInADiagnostic(t *testing.T) {
 		"header, no end of the string":   server + " health_check \"http\" {\n  headers = {\n   Authorization = \"Bearer obsidian\n  }\n }\n}\n",
 		"environment, no map":            server + " health_check \"exec\" {\n  command = [\"/bin/true\"]\n  environment = [\"KEY=obsidian\"]\n }\n}\n",
 		"environment, from a local":      "locals {\n e = \"obsidian\"\n}\n" + server + " health_check \"exec\" {\n  command = [\"/bin/true\"]\n  environment = local.e\n }\n}\n",
+		"password, misspelt":             "vrrp_instance \"a\" {\n authentication {\n  passwort = \"obsidian\"\n }\n}\n",
+		"password, letters swapped":      "vrrp_instance \"a\" {\n authentication {\n  passwrod = \"obsidian\"\n }\n}\n",
+		"sensitive, an interface":        "variable \"v\" {\n default = \"obsidian/0\"\n sensitive = true\n}\nvrrp_instance \"a\" {\n interface = var.v\n virtual_router_id = 1\n virtual_addresses = [\"192.0.2.1\"]\n}\n",
+		"sensitive, in a local":          "variable \"v\" {\n default = \"obsidian/0\"\n sensitive = true\n}\nlocals {\n l = [var.v]\n}\nvrrp_instance \"a\" {\n interface = local.l[0]\n virtual_router_id = 1\n virtual_addresses = [\"192.0.2.1\"]\n}\n",
 		"sensitive, a duration":          "variable \"v\" {\n default = \"obsidian\"\n sensitive = true\n}\n" + server + " drain_timeout = var.v\n}\n",
 		"sensitive, a word":              "variable \"v\" {\n default = \"obsidian\"\n sensitive = true\n}\n" + server + " scheduler = var.v\n}\n",
 		"sensitive, an address":          "variable \"v\" {\n default = \"obsidian\"\n sensitive = true\n}\nbfd \"r\" {\n address = var.v\n}\n",
@@ -43,6 +50,23 @@ func TestNoSecretInADiagnostic(t *testing.T) {
 		}
 		if !diags.HasErrors() || strings.Contains(diags.Text(true)+diags.Err().Error()+string(document), "obsidian") {
 			t.Errorf("%s:\n%s", name, diags.Text(false))
+		}
+	}
+}
+
+// TestNoFileContentInADiagnostic: the one line of a file, a password mostly, is in no
+// message either, whatever way it took; what is no secret stays readable.
+func TestNoFileContentInADiagnostic(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("obsidian/0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{"local.s", "trimspace(local.s)", "\"${trimspace(local.s)}x\""} {
+		config := fmt.Sprintf("locals {\n s = file(%q)\n}\nvrrp_instance \"a\" {\n interface = %s\n virtual_router_id = 1\n virtual_addresses = [\"192.0.2.1\", \"nonsense\"]\n}\n", secret, value)
+		_, diags := new(Loader).load([]text{{"a.hcl", []byte(config)}}, nil, nil)
+		shown := diags.Text(true)
+		if !diags.HasErrors() || strings.Contains(shown, "obsidian") || !strings.Contains(shown, "nonsense") {
+			t.Errorf("%s:\n%s", value, shown)
 		}
 	}
 }

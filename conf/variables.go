@@ -26,6 +26,7 @@ type scope struct {
 	locals map[string]cty.Value
 	meter  *meter
 	read   []string // files that the function file read
+	hidden []string // what no message may show
 	calls  map[string]*hcl.EvalContext
 }
 
@@ -36,9 +37,13 @@ func (s *scope) context(file string) *hcl.EvalContext {
 	}
 	c := &hcl.EvalContext{
 		Variables: map[string]cty.Value{"var": cty.ObjectVal(s.vars), "local": cty.ObjectVal(s.locals)},
-		Functions: functions(s.meter, filepath.Dir(file), func(path string) {
+		Functions: functions(s.meter, filepath.Dir(file), func(path, text string) {
 			if !slices.Contains(s.read, path) {
 				s.read = append(s.read, path)
+			}
+			// A password or key has one line; lists of servers and the like are no secrets.
+			if text = strings.TrimSpace(text); len(text) <= longestHidden && !strings.Contains(text, "\n") && !slices.Contains(s.hidden, text) {
+				s.hide(cty.StringVal(text))
 			}
 		}),
 	}
@@ -135,6 +140,7 @@ func (s *scope) variable(src *source, b *hclsyntax.Block, given map[string]strin
 	}
 	mark := func(v cty.Value) cty.Value {
 		if sensitive {
+			s.hide(v)
 			return v.Mark(sensitiveMark{})
 		}
 		return v
