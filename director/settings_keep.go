@@ -257,11 +257,7 @@ func (d *Director) releaseSysctls(want map[string]string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var errs []error
-	for name, before := range d.memory.Sysctls {
-		_, wanted := want[name]
-		if wanted || !strings.HasPrefix(name, "net.ipv4.vs.") || name == "net.ipv4.vs.conntrack" {
-			continue
-		}
+	for name, before := range d.released(want) {
 		if err := d.options.Sysctl.Set(name, before); err != nil {
 			errs = append(errs, fmt.Errorf("director: put %s back: %w", name, err))
 			continue
@@ -271,6 +267,17 @@ func (d *Director) releaseSysctls(want map[string]string) error {
 		d.persist()
 	}
 	return errors.Join(errs...)
+}
+
+// released are the settings that releaseSysctls puts back, and to what. Caller holds mu.
+func (d *Director) released(want map[string]string) map[string]string {
+	out := map[string]string{}
+	for name, before := range d.memory.Sysctls {
+		if _, wanted := want[name]; !wanted && strings.HasPrefix(name, "net.ipv4.vs.") && name != "net.ipv4.vs.conntrack" {
+			out[name] = before
+		}
+	}
+	return out
 }
 
 // setSysctl writes one setting and gives the value it has after.

@@ -61,6 +61,16 @@ func (d *Director) sysctlChanges(servers []VirtualServer, s *Settings) []Change 
 		}
 		out = append(out, c)
 	}
+	d.mu.Lock()
+	released := d.released(want)
+	d.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(released)) {
+		if value, err := d.sysctl(name); err == nil && value != released[name] {
+			c := setting(name, value, released[name])
+			c.Reason = "as it was before usher, for the configuration gives it no longer"
+			out = append(out, c)
+		}
+	}
 	return out
 }
 
