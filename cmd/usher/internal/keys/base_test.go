@@ -37,9 +37,9 @@ func base(r role, dir string, blocks []string) string {
     to     = ["ops@example.org"]
   }
 `
-	ipvs := ipvs
+	ipvsBlock := withSync
 	if blocks[0] == "virtual_server" {
-		ipvs = "" // for there is no instance
+		ipvsBlock = "" // for there is no instance
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `
@@ -55,7 +55,7 @@ global {
     client_ca_file = "a.pem"
   }
 %s%s}
-`, filepath.Join(dir, "state"), filepath.Join(dir, "sock"), ipvs, alerts)
+`, filepath.Join(dir, "state"), filepath.Join(dir, "sock"), ipvsBlock, alerts)
 	if blocks[0] != "virtual_server" {
 		instances(&b, r, alerts)
 	}
@@ -63,7 +63,7 @@ global {
 	return b.String()
 }
 
-const ipvs = `
+const withSync = `
   ipvs {
     sync {
       interface = "eth0"

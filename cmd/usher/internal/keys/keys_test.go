@@ -21,7 +21,7 @@ const handover = 620 * time.Millisecond
 // TestVRRP: a change of each key that VRRP has a part in, on the active director and on
 // the backup.
 func TestVRRP(t *testing.T) {
-	for _, c := range changes(t, func(top string) bool { return top != "virtual_server" }) {
+	for _, c := range changes(t, func(blocks []string) bool { return blocks[0] != "virtual_server" }) {
 		worst, moved := vrrp.Quiet, false
 		for _, on := range []role{active, backup} {
 			if reflect.DeepEqual(c.before[on].VRRP(), c.after[on].VRRP()) {

@@ -101,13 +101,13 @@ type change struct {
 
 // changes makes one of every key of the schema. Where there is no other valid value of a
 // key, the test fails.
-func changes(t *testing.T, of func(top string) bool) (all []change) {
+func changes(t *testing.T, of func(blocks []string) bool) (all []change) {
 	t.Helper()
 	dir := t.TempDir()
 	furnish(t, dir)
 	table := others()
 	for _, k := range conf.SchemaKeys() {
-		if !of(k.Blocks[0]) {
+		if !of(k.Blocks) {
 			continue
 		}
 		name := k.String()
