@@ -74,8 +74,9 @@ func others() map[string]another {
 
 		"name": {value: `"other"`}, "address": {value: `"10.0.0.77"`}, "bind_address": {value: `"10.0.0.78"`}, "health_check.interface": {value: `"eth1"`},
 		"health_check.cert_file": {value: `"b.pem"`, given: `key_file = "a.key"; cert_file = "a.pem"`}, "health_check.key_file": {value: `"b.key"`, given: `key_file = "a.key"; cert_file = "a.pem"`},
-		"health_check https.alpn": {value: `["http/1.1"]`}, "health_check.via": {value: `"service"`, given: "port ="}, "health_check ping.via": {one: true},
-		"slow": {value: `"100ms"`}, "health_check udp.slow": {value: `"100ms"`, given: "require_reply = true"}, "slow_weight": {given: `slow = "100ms"`},
+		"health_check https.alpn": {value: `["http/1.1"]`}, "health_check.via": {value: `"service"`, given: "port ="}, "health_check ping.via": {one: true}, "health_check agent.via": {one: true}, "health_check bfd.via": {one: true},
+		"health_check bfd.source": {value: `"192.0.2.10"`},
+		"slow":                    {value: `"100ms"`}, "health_check udp.slow": {value: `"100ms"`, given: "require_reply = true"}, "slow_weight": {given: `slow = "100ms"`},
 		"health_check udp.slow_weight": {given: `slow = "100ms"; require_reply = true`},
 		"send":                         {value: `"hello"`, given: `expect = "x"`}, "health_check agent.send": {value: `"hello"`}, "expect": {value: `"ok"`}, "expect_regex": {value: `"ok"`},
 		"server_name": {value: `"www.example.org"`}, "alpn": {value: `["h2"]`},
@@ -156,6 +157,18 @@ func TestTable(t *testing.T) {
 		last := k.Blocks[len(k.Blocks)-1]
 		for _, at := range []string{k.String(), last + "." + k.Name, strings.Fields(last)[0] + "." + k.Name, k.Name} {
 			known[at] = true
+		}
+	}
+	// A health check has the same keys wherever it stands, and is changed in one place.
+	for at := range known {
+		rest, is := strings.CutPrefix(at, "virtual_server health_check ")
+		if is && !(known["virtual_server real_server health_check "+rest] && known["virtual_server sorry_server health_check "+rest]) {
+			t.Errorf("%s is not a key of servers", at)
+		}
+		for _, of := range []string{"real_server", "sorry_server"} {
+			if rest, ok := strings.CutPrefix(at, "virtual_server "+of+" health_check "); ok && !known["virtual_server health_check "+rest] {
+				t.Errorf("%s is not a key of virtual servers", at)
+			}
 		}
 	}
 	for at := range others() {
