@@ -21,6 +21,9 @@ func (b *builder) instance(n *node) (Instance, *places) {
 		Accept: n.flag("accept"), VirtualMAC: n.flag("virtual_mac"),
 		Group4: n.ip("multicast_group4"), Group6: n.ip("multicast_group6"), Source4: n.ip("source4"), Source6: n.ip("source6"),
 	}
+	if !n.given("lease") {
+		c.Lease = c.FitLease()
+	}
 	if n.text("bind") == "local_route" {
 		c.Bind = vrrp.BindLocalRoute
 	}

@@ -141,6 +141,7 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 	c := b.config(root, nil)
 	if how.look && !diags.HasErrors() && !b.diags.HasErrors() {
 		b.unclaimed(c) // of addresses that are wrong it would only confuse
+		b.longLeases(c)
 		b.hashed(c)
 		b.answerless(c)
 		b.portless(c)

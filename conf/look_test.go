@@ -167,3 +167,19 @@ func TestPortWithoutEffect(t *testing.T) {
 		}
 	}
 }
+
+// TestLongLease: a lease that was written is a warning at its place where it ends only
+// after peers have taken over; one that was not fits the adverts by itself.
+func TestLongLease(t *testing.T) {
+	for keys, want := range map[string]int{
+		"": 0, `advert_interval = "100ms"`: 0, `lease = "0s"`: 0, `lease = "10s"`: 6,
+		"advert_interval = \"100ms\"\nlease = \"2s\"": 7, "advert_interval = \"100ms\"\nlease = \"1s\"": 0,
+		"advert_interval = \"5s\"\nlease = \"10s\"": 0,
+	} {
+		written := "vrrp_instance \"web\" {\n interface = \"eth0\"\n virtual_router_id = 51\n virtual_addresses = [\"192.0.2.1\"]\n\n" + keys + "\n}\n"
+		c, diags := (&Loader{how: loading{look: true}}).load([]text{{"x.hcl", []byte(written)}}, nil, nil)
+		if c == nil || want == 0 && len(diags) > 0 || want > 0 && (len(diags) != 1 || diags[0].Severity != SeverityWarning || diags[0].Range.Start.Line != want) {
+			t.Errorf("%s: %s", keys, diags.Text(false))
+		}
+	}
+}

@@ -68,6 +68,27 @@ func TestAddressOfNoInstance(t *testing.T) {
 	}
 }
 
+// TestLongLease: a lease that ends only after peers have taken over is a warning for as
+// long as it runs; the default never is.
+func TestLongLease(t *testing.T) {
+	f := newFixture(t)
+	d, _ := f.start()
+	told := func() bool {
+		return slices.ContainsFunc(d.Status().Warnings, func(w api.Warning) bool {
+			return w.Kind == "lease" && w.Severity == "warning" && w.Subject == "edge" && strings.Contains(w.Text, "4s") && strings.Contains(w.Text, "3.609s")
+		})
+	}
+	for _, tc := range []struct {
+		keys string
+		want bool
+	}{{"", false}, {`lease = "4s"`, true}, {`advert_interval = "100ms"`, false}} {
+		f.write(f.global("") + strings.Replace(instanceOn("eth0"), "virtual_router_id", tc.keys+"\nvirtual_router_id", 1) + pool("web"))
+		if err := d.Reload(t.Context()); err != nil || told() != tc.want {
+			t.Errorf("%q: %v; told is %t: %+v", tc.keys, err, told(), d.Status().Warnings)
+		}
+	}
+}
+
 // TestCertificateWarning: a certificate that ends soon stays a warning for as long as
 // it does, however long ago the event was.
 func TestCertificateWarning(t *testing.T) {

@@ -77,6 +77,11 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 		add(events.Warning, w.Kind, w.VirtualServer, w.Text, w.Since)
 	}
 	if c != nil {
+		for _, i := range c.Instances {
+			if text := i.LongLease(); text != "" {
+				add(events.Warning, "lease", i.Name, text, s.Started)
+			}
+		}
 		for name, a := range c.Unclaimed() {
 			add(events.Warning, "unclaimed", name, conf.UnclaimedText(a), s.Started)
 		}
