@@ -19,6 +19,18 @@ import (
 // variablePrefix starts the environment variables that set variables.
 const variablePrefix = "USHER_VAR_"
 
+// Environment gives the variables that this process's environment sets, as Load sees
+// them.
+func Environment() map[string]string {
+	all := map[string]string{}
+	for _, e := range os.Environ() {
+		if name, value, ok := strings.Cut(e, "="); ok && strings.HasPrefix(name, variablePrefix) {
+			all[strings.TrimPrefix(name, variablePrefix)] = value
+		}
+	}
+	return all
+}
+
 // scope is what expressions can refer to: var and local, the same in all files,
 // and functions, whose paths are relative to the file.
 type scope struct {

@@ -2,9 +2,12 @@ package vrrp
 
 import (
 	"cmp"
+	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Effect is what a change of a key does to an instance that runs, worst last.
@@ -45,6 +48,8 @@ func (e Effect) Drops() bool { return e >= Parts }
 type KeyChange struct {
 	Key    string // as in the JSON form of Config
 	Effect Effect
+	// From and To are the values, where they are short and no secrets; else both are "".
+	From, To string
 }
 
 // effects says for each key of a Config what a change of it does. Both a reload and what
@@ -153,9 +158,31 @@ func Changes(a, b Config) (all []KeyChange) {
 			continue
 		}
 		key := keyOf(va.Type().Field(i))
-		all = append(all, KeyChange{key, known[key](a, b)})
+		c := KeyChange{Key: key, Effect: known[key](a, b)}
+		if key != "password" {
+			c.From, c.To = short(va.Field(i)), short(vb.Field(i))
+		}
+		all = append(all, c)
 	}
 	return all
+}
+
+// short writes a number, a flag, a duration, a word or an address: "" for what is none
+// of these, or is not given.
+func short(v reflect.Value) string {
+	switch x := v.Interface().(type) {
+	case time.Duration:
+		return x.String()
+	case netip.Addr:
+		if x.IsValid() {
+			return x.String()
+		}
+	case string:
+		return x
+	case bool, int, uint8:
+		return fmt.Sprint(x)
+	}
+	return ""
 }
 
 func keyOf(f reflect.StructField) string {

@@ -22,12 +22,21 @@ type Backend interface {
 	// Config is the running configuration as a JSON-ready value, without secrets.
 	Config() any
 
+	// Variables are the values with which it loads the configuration.
+	Variables() Variables
+
 	Reload(ctx context.Context) error
 	Plan(ctx context.Context) (any, error)
 	Steer(ctx context.Context, s Steer) error
 	// Failover and Maintenance give what has come of it, in a line for people.
 	Failover(ctx context.Context, n Name, by string) (string, error)
 	Maintenance(ctx context.Context, s Switch, by string) (string, error)
+}
+
+// Variables are values of the configuration's variables, by name.
+type Variables struct {
+	Given       map[string]string `json:"given"`       // by --var, which wins
+	Environment map[string]string `json:"environment"` // by USHER_VAR_name
 }
 
 // ErrUnknown is for the name of an object that is not there.

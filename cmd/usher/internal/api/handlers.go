@@ -61,7 +61,7 @@ func secure(next http.Handler) http.Handler {
 }
 
 func forbidden(w http.ResponseWriter, _ *http.Request) {
-	fail(w, http.StatusForbidden, errors.New("this address is read-only; what changes state goes through the control socket"))
+	fail(w, http.StatusForbidden, errors.New("this address is read-only; what changes state, or may be secret, goes through the control socket"))
 }
 
 type handlers struct {
@@ -136,6 +136,10 @@ func (h *handlers) plan(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, http.StatusOK, plan)
+}
+
+func (h *handlers) variables(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, h.backend.Variables())
 }
 
 func (h *handlers) steer(w http.ResponseWriter, r *http.Request, mode string) {

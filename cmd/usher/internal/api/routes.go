@@ -11,7 +11,7 @@ import (
 type route struct {
 	method  string
 	path    string
-	steers  bool // changes state: never served without the socket's permission or a client certificate
+	steers  bool // changes state, or gives away secrets: never served without the socket's permission or a client certificate
 	summary string
 	query   []parameter
 	request any // zero value of the body's type; nil for none
@@ -63,6 +63,8 @@ func routes() []route {
 			answer: Done{}, media: jsonMedia, handle: (*handlers).reload},
 		{method: http.MethodPost, path: "/api/v1/plan", steers: true, summary: "What a reload would change",
 			answer: map[string]any{}, media: jsonMedia, handle: (*handlers).plan},
+		{method: http.MethodGet, path: "/api/v1/variables", steers: true, summary: "The values that the daemon was given for the configuration's variables, which may be secrets",
+			answer: Variables{}, media: jsonMedia, handle: (*handlers).variables},
 		steer("drain", "No new connections to a real server; out when its connections are gone"),
 		steer("disable", "A real server out at once"),
 		steer("enable", "Lift what was said of a real server"),

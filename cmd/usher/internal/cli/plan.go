@@ -27,8 +27,9 @@ func (a *app) plan() *cobra.Command {
 		Long: `What a run, or a reload, with this configuration would change in IPVS, addresses
 and VRRP, and which changes drop connections. IPVS is compared with what the kernel
 holds now; instances, addresses and the health of servers with what the daemon at the
-configuration's control socket runs, or at another one (--control), if one does. It
-needs no daemon, and root only where virtual servers are configured; one that runs
+configuration's control socket runs, or at another one (--control), if one does. That
+daemon's variables (its --var and USHER_VAR_name) are those of the plan as well; what
+you give by hand wins. It needs no daemon, and root only where virtual servers are configured; one that runs
 must be open to you, as for the other commands.
 
 Exit status: 0 no change, 2 changes, 1 error.`,
@@ -38,6 +39,9 @@ Exit status: 0 no change, 2 changes, 1 error.`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{usageStatus: "1"},
 		RunE: do(func(cmd *cobra.Command, _ []string) error {
+			if err := a.asDaemon(cmd.Context(), &from, socket); err != nil {
+				return err
+			}
 			c, err := a.load(&from)
 			if err != nil {
 				return err
@@ -61,6 +65,32 @@ Exit status: 0 no change, 2 changes, 1 error.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
 	cmd.Flags().StringVar(&socket, "control", a.Getenv("USHER_CONTROL"), "control socket of the daemon to compare with, where it is not the configuration's own (environment: USHER_CONTROL)")
 	return cmd
+}
+
+// asDaemon gives from the variables of the daemon that the plan is for, but those that
+// are given here. Where none answers there are none to be had; the control socket may be
+// a file's to name that cannot be read without them: then it is the usual one.
+func (a *app) asDaemon(ctx context.Context, from *sources, socket string) error {
+	load, err := from.inspect()
+	if err != nil {
+		return err
+	}
+	if socket == "" {
+		if c, _ := load(ctx); c != nil {
+			socket = c.Global.Control
+		} else {
+			a.control = defaultControl
+			socket = a.socket()
+		}
+	}
+	var theirs api.Variables
+	switch err := api.Socket(socket).Get(ctx, "/api/v1/variables", &theirs); {
+	case errors.Is(err, api.ErrAbsent):
+		return nil
+	case err != nil:
+		return fmt.Errorf("the daemon to compare with: %w", err)
+	}
+	return from.add(theirs)
 }
 
 // planFor compares c with this machine and the daemon at a control socket.

@@ -60,6 +60,10 @@ line makes no sense.`,
 			if err != nil {
 				return err
 			}
+			vars, err := from.variables()
+			if err != nil {
+				return err
+			}
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)
@@ -80,7 +84,7 @@ line makes no sense.`,
 			commands := command.New()
 			defer commands.Close()
 			return a.serve(cmd.Context(), daemon.Options{
-				Version: Version(), Load: load, Machine: daemon.ThisMachine(), Parts: parts(log, commands),
+				Version: Version(), Load: load, Variables: vars, Machine: daemon.ThisMachine(), Parts: parts(log, commands),
 				Log: log, LogControl: control, Notifier: sdnotify.FromEnvironment(), Hangup: hangup, Keep: keep,
 				Home: a.given(), Watch: watched, LastGood: state, Strict: strict, Started: a.thrifty,
 				Pages: map[string]http.Handler{"GET /{$}": page.Handler()},

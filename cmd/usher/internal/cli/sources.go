@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"usher/cmd/usher/internal/api"
 	"usher/conf"
 )
 
@@ -19,6 +21,7 @@ const defaultConfig = "/etc/usher"
 type sources struct {
 	paths []string
 	vars  []string
+	more  map[string]string // a daemon's, where vars has none
 }
 
 func (s *sources) flags(cmd *cobra.Command) {
@@ -77,9 +80,36 @@ func (s *sources) loader() (func(context.Context) (*conf.Config, conf.Diagnostic
 	return func(ctx context.Context) (*conf.Config, conf.Diagnostics) { return l.LoadContext(ctx, s.list(), vars) }, nil
 }
 
-// variables are those given by --var.
+// add takes the variables of a daemon, where nobody has given a value here.
+func (s *sources) add(theirs api.Variables) error {
+	given, err := s.variables()
+	if err != nil {
+		return err
+	}
+	here := conf.Environment()
+	for name, value := range theirs.Environment {
+		if _, ok := here[name]; ok {
+			continue
+		}
+		// As in the daemon: one that no file declares is no error.
+		if err := os.Setenv("USHER_VAR_"+name, value); err != nil {
+			return err
+		}
+	}
+	s.more = map[string]string{}
+	for name, value := range theirs.Given {
+		_, mine := given[name]
+		if _, ok := here[name]; !ok && !mine {
+			s.more[name] = value
+		}
+	}
+	return nil
+}
+
+// variables are those given by --var, and what add has added.
 func (s *sources) variables() (map[string]string, error) {
 	vars := map[string]string{}
+	maps.Copy(vars, s.more)
 	for _, v := range s.vars {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok || name == "" {

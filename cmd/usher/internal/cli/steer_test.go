@@ -314,6 +314,35 @@ func TestPlanBesideADaemonThatIsNotUnderstood(t *testing.T) {
 	}
 }
 
+// TestPlanTakesTheDaemonsVariables: those of its --var and of its environment, of which
+// one that no file declares is none of the plan's; by hand others can be given.
+func TestPlanTakesTheDaemonsVariables(t *testing.T) {
+	socket, _ := daemon(t, api.Status{})
+	t.Cleanup(func() { os.Unsetenv("USHER_VAR_vip"); os.Unsetenv("USHER_VAR_other") })
+	f := file(t, fmt.Sprintf(`
+variable "priority" {}
+variable "vip" {}
+global { control = %q }
+vrrp_instance "p" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  priority          = var.priority
+  virtual_addresses = [var.vip]
+}
+`, socket))
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "192.0.2.77/32"},
+		{[]string{"--var", "vip=192.0.2.78"}, "192.0.2.78/32"},
+	} {
+		if code, out, errs := usher(t, append([]string{"plan", "-c", f, "--control", socket}, tc.args...)...); code != 2 || !strings.Contains(out, tc.want) {
+			t.Errorf("%v: exit status %d:\n%s%s", tc.args, code, out, errs)
+		}
+	}
+}
+
 func TestCompletion(t *testing.T) {
 	socket, _ := daemon(t, api.Status{
 		Instances:      []api.Instance{{Name: "edge", State: "active"}},

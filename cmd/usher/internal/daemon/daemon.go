@@ -23,6 +23,7 @@ import (
 type Options struct {
 	Version    string
 	Load       func(context.Context) (*conf.Config, conf.Diagnostics)
+	Variables  map[string]string // those that Load uses, beside the environment's
 	Machine    Machine
 	Parts      Parts
 	Log        *slog.Logger

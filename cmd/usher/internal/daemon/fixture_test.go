@@ -40,6 +40,7 @@ type fixture struct {
 	strict   bool
 	home     string
 	watch    []string
+	vars     map[string]string
 }
 
 type safeBuffer struct {
@@ -75,7 +76,7 @@ func newFixture(t *testing.T) *fixture {
 		},
 	}
 	f.load = func(ctx context.Context) (*conf.Config, conf.Diagnostics) {
-		return new(conf.Loader).LoadContext(ctx, []string{f.file}, nil)
+		return new(conf.Loader).LoadContext(ctx, []string{f.file}, f.vars)
 	}
 	f.write(f.both("eth0", "web"))
 	return f
@@ -126,12 +127,13 @@ func (f *fixture) daemon() *daemon.Daemon {
 		f.parts = f.world.parts()
 	}
 	return daemon.New(daemon.Options{
-		Version:  "test",
-		Load:     f.load,
-		Machine:  f.machine,
-		Parts:    f.parts,
-		Log:      log,
-		Notifier: sdnotify.New(f.notify, os.Getpid()), LogControl: control, Hangup: f.hangup, Keep: f.keep,
+		Version:   "test",
+		Load:      f.load,
+		Variables: f.vars,
+		Machine:   f.machine,
+		Parts:     f.parts,
+		Log:       log,
+		Notifier:  sdnotify.New(f.notify, os.Getpid()), LogControl: control, Hangup: f.hangup, Keep: f.keep,
 		Pages: f.pages, LastGood: f.lastGood, Strict: f.strict, Home: f.home, Watch: f.watch,
 	})
 }

@@ -29,6 +29,15 @@ func (d *Daemon) Config() any {
 	return map[string]any{}
 }
 
+// Variables are the values with which the configuration is loaded.
+func (d *Daemon) Variables() api.Variables {
+	v := api.Variables{Given: d.opts.Variables, Environment: conf.Environment()}
+	if v.Given == nil {
+		v.Given = map[string]string{}
+	}
+	return v
+}
+
 func (d *Daemon) running() *conf.Config {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -176,9 +176,41 @@ func TestPlanForADaemonElsewhere(t *testing.T) {
 		want string
 	}{
 		{nil, "+ instance edge"},
-		{[]string{"--control", f.socket()}, "~ instance edge: priority"},
+		{[]string{"--control", f.socket()}, "~ instance edge: priority 100 -> 150"},
 	} {
 		if out := command(t.Context(), append([]string{"plan", "-c", next}, tc.args...)...); !strings.Contains(out, tc.want) {
+			t.Errorf("usher plan %v does not say %q:\n%s", tc.args, tc.want, out)
+		}
+	}
+}
+
+// TestPlanWithTheDaemonsVariables: a plan made by hand reads the files as the daemon does,
+// with its --var and its environment; what is given by hand wins. The values, which may
+// be secrets, are for those alone who may steer.
+func TestPlanWithTheDaemonsVariables(t *testing.T) {
+	f := newFixture(t)
+	router := strings.Replace(instanceOn("eth0"), `  track_virtual_server "web" { weight = -20 }`, "  priority = var.priority\n  lease = var.lease", 1)
+	f.write("variable \"priority\" {}\nvariable \"lease\" { default = \"2s\" }\n" + f.global("") + router)
+	f.vars = map[string]string{"priority": "150"}
+	t.Setenv("USHER_VAR_lease", "1s")
+	f.start()
+	// By hand the environment is another one.
+	theirs := api.Variables{}
+	if err := api.Socket(f.socket()).Get(t.Context(), "/api/v1/variables", &theirs); err != nil {
+		t.Fatal(err)
+	}
+	if theirs.Given["priority"] != "150" || theirs.Environment["lease"] != "1s" {
+		t.Errorf("the daemon's variables are %+v", theirs)
+	}
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "No change"},
+		{[]string{"--var", "priority=100"}, "~ instance edge: priority 150 -> 100"},
+		{[]string{"--var", "lease=3s"}, "~ instance edge: lease 1s -> 3s"},
+	} {
+		if out := command(t.Context(), append([]string{"plan", "-c", f.file, "--control", f.socket()}, tc.args...)...); !strings.Contains(out, tc.want) {
 			t.Errorf("usher plan %v does not say %q:\n%s", tc.args, tc.want, out)
 		}
 	}

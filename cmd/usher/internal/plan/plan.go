@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -32,10 +33,18 @@ type Change struct {
 	Object   string          `json:"object,omitempty"` // the address
 	// Keys are what differs in an edited instance, by the names of the configuration.
 	Keys []string `json:"keys,omitempty"`
+	// Values are those of such keys before and after that fit in a line and are no secrets.
+	Values map[string]Values `json:"values,omitempty"`
 	// Effect is what that does to the instance: "" where it goes on as it was.
 	Effect string `json:"effect,omitempty"`
 	// Drops is set where an address that may be in use goes away, or may be on two directors.
 	Drops bool `json:"drops_connections"`
+}
+
+// Values are what a key was and what it would be.
+type Values struct {
+	From string `json:"from"`
+	To   string `json:"to"`
 }
 
 // Empty tells whether nothing would change.
@@ -100,8 +109,11 @@ func (c Change) String() string {
 	if c.Object != "" {
 		text = fmt.Sprintf("%s %s (%s)", sign, c.Object, c.Instance)
 	}
-	if len(c.Keys) > 0 {
-		text += ": " + strings.Join(c.Keys, ", ")
+	for i, key := range c.Keys {
+		text += map[bool]string{true: ": ", false: ", "}[i == 0] + key
+		if v, ok := c.Values[key]; ok {
+			text += " " + cmp.Or(v.From, "not given") + " -> " + cmp.Or(v.To, "not given")
+		}
 	}
 	if c.Effect != "" {
 		text += "; " + c.Effect
@@ -167,6 +179,12 @@ func edited(name string, changes []vrrp.KeyChange) Change {
 	worst := vrrp.Quiet
 	for _, k := range changes {
 		c.Keys = append(c.Keys, k.Key)
+		if k.From != k.To {
+			if c.Values == nil {
+				c.Values = map[string]Values{}
+			}
+			c.Values[k.Key] = Values{k.From, k.To}
+		}
 		worst = max(worst, k.Effect)
 	}
 	c.Effect, c.Drops = worst.String(), worst.Drops()

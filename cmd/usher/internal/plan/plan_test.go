@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/cmd/usher/internal/plan"
 	"usher/conf"
@@ -39,7 +40,7 @@ func TestCompare(t *testing.T) {
 	}
 	got := lines(plan.Compare(b, a))
 	want := []string{
-		"~ instance web: priority, addresses; may hand the addresses over",
+		"~ instance web: priority 100 -> 150, addresses; may hand the addresses over",
 		"+ instance new",
 		"- instance old",
 		"~ group g: instances",
@@ -82,11 +83,13 @@ Addresses
 func TestEffects(t *testing.T) {
 	was := instance("web", 100, "192.0.2.1/32")
 	for want, change := range map[string]func(*vrrp.Config){
-		"~ instance web: virtual_router_id; resigns and is elected anew, as another virtual router ! drops connections while this director is active": func(c *vrrp.Config) { c.VRID = 52 },
-		"~ instance web: virtual_mac; resigns and is elected anew, as another virtual router ! drops connections while this director is active":       func(c *vrrp.Config) { c.VirtualMAC = true },
-		"~ instance web: password; two directors are active until the others have it as well ! drops connections while this director is active":       func(c *vrrp.Config) { c.Password = "x" },
-		"~ instance web: preempt; may hand the addresses over": func(c *vrrp.Config) { c.Preempt = true },
-		"~ instance web: accept":                               func(c *vrrp.Config) { c.Accept = true },
+		"~ instance web: virtual_router_id 51 -> 52; resigns and is elected anew, as another virtual router ! drops connections while this director is active": func(c *vrrp.Config) { c.VRID = 52 },
+		"~ instance web: virtual_mac false -> true; resigns and is elected anew, as another virtual router ! drops connections while this director is active":  func(c *vrrp.Config) { c.VirtualMAC = true },
+		"~ instance web: password; two directors are active until the others have it as well ! drops connections while this director is active":                func(c *vrrp.Config) { c.Password = "x" },
+		"~ instance web: preempt false -> true; may hand the addresses over":                                                                                   func(c *vrrp.Config) { c.Preempt = true },
+		"~ instance web: accept false -> true":           func(c *vrrp.Config) { c.Accept = true },
+		"~ instance web: source4 not given -> 192.0.2.9": func(c *vrrp.Config) { c.Source4 = netip.MustParseAddr("192.0.2.9") },
+		"~ instance web: lease 0s -> 4s":                 func(c *vrrp.Config) { c.Lease = 4 * time.Second },
 	} {
 		now := was
 		change(&now.Config)

@@ -108,6 +108,11 @@ func (b *Backend) Events() *events.Ring { return b.ring }
 // Config is api.Backend's.
 func (b *Backend) Config() any { return map[string]any{"Global": map[string]any{"RouterID": "lb1"}} }
 
+// Variables is api.Backend's.
+func (b *Backend) Variables() api.Variables {
+	return api.Variables{Given: map[string]string{"priority": "150"}, Environment: map[string]string{"vip": "192.0.2.77", "other": "of another program"}}
+}
+
 // Reload is api.Backend's.
 func (b *Backend) Reload(context.Context) error { return b.ask("reload") }
 
