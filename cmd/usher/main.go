@@ -31,6 +31,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if os.Getpid() == 1 && len(args) > 0 && (args[0] == "run" || args[0] == "check") {
 		return command.Init(args, stderr)
 	}
+	if len(args) > 0 && args[0] == vrrpproc.ChildCommand {
+		vrrpproc.Deafen()
+		return cli.Run(ctx, args, cli.System{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv})
+	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(args) == 0 || args[0] != "run" {

@@ -68,6 +68,7 @@ func TestInstall(t *testing.T) {
 	i.hardened(t)
 	i.reloads(t)
 	i.hangs(t)
+	i.mainKilled(t)
 	i.killed(t)
 	i.upgrade(t)
 	i.purge(t)
@@ -107,15 +108,15 @@ func (i installed) processes(t *testing.T) []string {
 	return strings.Fields(string(b))
 }
 
-// hardened looks at what the kernel says of both processes, and has systemd judge.
+// hardened looks at what the kernel says of all processes, and has systemd judge.
 func (i installed) hardened(t *testing.T) {
 	var mask uint64
 	for _, c := range needed {
 		mask |= 1 << c
 	}
 	all := i.processes(t)
-	if len(all) != 2 {
-		t.Errorf("usher's processes are %q, want two", all)
+	if len(all) != 3 {
+		t.Errorf("usher's processes are %q, want three", all)
 	}
 	for _, pid := range all {
 		status, err := os.ReadFile("/proc/" + pid + "/status")
@@ -179,12 +180,15 @@ func (i installed) journal(t *testing.T, lines ...string) {
 
 // hangs stops the daemon: nothing feeds the watchdog, and systemd starts another.
 func (i installed) hangs(t *testing.T) {
-	hung := i.show(t, "MainPID")
+	hung, resigned := i.show(t, "MainPID"), i.resigned(t)
 	i.run(t, "kill", "-STOP", hung)
 	start := time.Now()
 	i.replaced(t, hung)
 	t.Logf("a hung daemon was replaced after %v", time.Since(start).Round(time.Second))
 	i.journal(t, `Watchdog timeout \(limit 10s\)`)
+	if got := i.resigned(t); got != resigned+1 {
+		t.Errorf("when systemd aborts the service the VRRP process resigns %d times, want once", got-resigned)
+	}
 	i.up(t)
 }
 
@@ -200,13 +204,35 @@ func (i installed) replaced(t *testing.T, was string) {
 	}))
 }
 
-// killed ends all of usher at once: what clears the VIPs is ExecStopPost. The signals
-// are sent one after the other, so all is stopped first: the VRRP process would see
-// the end of the main one and resign.
+// resigned is how often a VRRP process has found its main process gone and resigned.
+func (i installed) resigned(t *testing.T) int {
+	t.Helper()
+	return strings.Count(i.run(t, "journalctl", "--unit=usher", "--output=cat", "--no-pager"), "the main process is gone; all instances resign")
+}
+
+// mainKilled kills the main process alone: the VRRP process has the time to resign, and
+// the VIP is gone before systemd starts another.
+func (i installed) mainKilled(t *testing.T) {
+	was, resigned := i.show(t, "MainPID"), i.resigned(t)
+	start := time.Now()
+	i.run(t, "kill", "-KILL", was)
+	labtest.Must(t, i.AwaitVIP(t.Context(), false))
+	t.Logf("the VIP of a killed main process was gone after %v", time.Since(start).Round(time.Millisecond))
+	i.replaced(t, was)
+	i.up(t)
+	if got := i.resigned(t); got != resigned+1 {
+		t.Errorf("the VRRP process of a main one that was killed resigned %d times, want once", got-resigned)
+	}
+	if out := i.run(t, "journalctl", "--unit=usher", "--output=cat", "--no-pager"); strings.Contains(out, "with signal SIGKILL") {
+		t.Errorf("systemd has killed processes of the service:\n%s", out)
+	}
+}
+
+// killed ends all of usher at once: what clears the VIPs is ExecStopPost. By signals, one
+// after the other, the rest would have the time to see the end of the first and resign.
 func (i installed) killed(t *testing.T) {
 	was := i.show(t, "MainPID")
-	i.run(t, "systemctl", "kill", "--kill-who=all", "--signal=STOP", "usher")
-	i.run(t, "systemctl", "kill", "--kill-who=all", "--signal=KILL", "usher")
+	labtest.Must(t, os.WriteFile(i.Path("/sys/fs/cgroup"+i.show(t, "ControlGroup")+"/cgroup.kill"), []byte("1"), 0))
 	i.journal(t, `removed .*192\.168\.60\.200/32`)
 	i.replaced(t, was)
 	i.up(t)

@@ -115,7 +115,7 @@ func (a *app) serve(ctx context.Context, o daemon.Options) error {
 func (a *app) child() *cobra.Command {
 	var level, format, state string
 	cmd := &cobra.Command{
-		Use:    "vrrp-child",
+		Use:    vrrpproc.ChildCommand,
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: do(func(cmd *cobra.Command, _ []string) error {

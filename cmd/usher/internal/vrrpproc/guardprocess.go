@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -23,6 +22,9 @@ import (
 // GuardCommand is the word by which the program becomes a guard.
 const GuardCommand = "vrrp-guard"
 
+// ChildCommand is the word by which the program becomes a VRRP process.
+const ChildCommand = "vrrp-child"
+
 // guardParentFD and guardChildFD are where a guard finds its connections.
 const (
 	guardParentFD = 3
@@ -36,8 +38,7 @@ const guardGC = 20
 // Guard is the guard's process: the words after GuardCommand are its flags. It returns
 // the exit status, where it does not become `usher withdraw` when it is the last of three.
 func Guard(args []string, stderr io.Writer, logger func(level, format string) (*slog.Logger, error)) int {
-	// What ends the others does not end this; it ends when they have.
-	signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE, unix.SIGUSR1, unix.SIGUSR2)
+	Deafen() // it ends when the others have
 	debug.SetGCPercent(guardGC)
 	_ = os.WriteFile("/proc/self/comm", []byte("usher-guard"), 0)    // for people
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0) // with CAP_SYS_RESOURCE

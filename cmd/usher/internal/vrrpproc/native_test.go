@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -40,13 +39,12 @@ func TestMain(m *testing.M) {
 }
 
 func runChild() error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	Deafen()
 	in, err := Inherited()
 	if err != nil {
 		return err
 	}
-	return Child(ctx, in, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), os.Getenv("USHER_VRRPPROC_STATE"))
+	return Child(context.Background(), in, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), os.Getenv("USHER_VRRPPROC_STATE"))
 }
 
 func inNamespace() int {
@@ -248,6 +246,35 @@ func TestNativeChildStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.until(t, true, 10*time.Second)
+}
+
+// TestNativeChildIsDeaf: what a service manager sends to all processes at once is for the
+// parent, which hands over what the child holds.
+func TestNativeChildIsDeaf(t *testing.T) {
+	n := newNative(t)
+	if err := n.Apply(nativeConfig(2 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	n.await(t, "active", toActive)
+	n.until(t, true, 10*time.Second)
+	pid := <-n.pids
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGABRT, syscall.SIGQUIT, syscall.SIGUSR1} {
+		if err := syscall.Kill(pid, s); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Apply(nativeConfig(2 * time.Second)); err != nil {
+			t.Errorf("after %v: %v", s, err)
+		}
+	}
+	n.stop()
+	for len(n.events) > 0 {
+		if e := <-n.events; e.Kind == vrrp.EventProcess {
+			t.Errorf("the VRRP process did not go on: %s", e.Reason)
+		}
+	}
+	if len(n.pids) > 0 {
+		t.Error("another VRRP process was started")
+	}
 }
 
 // TestNativeSettings: what a virtual MAC needs set is put back, also when the child

@@ -41,7 +41,7 @@ func command(o Options) Starter {
 		}
 		args := o.Args
 		if len(args) == 0 {
-			args = []string{"vrrp-child"}
+			args = []string{ChildCommand}
 		}
 		cmd := o.self(args)
 		cmd.ExtraFiles = []*os.File{theirs, testator, shared}
