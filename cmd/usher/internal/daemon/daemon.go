@@ -73,7 +73,8 @@ type Daemon struct {
 	checks      Checks
 	director    Director
 	maintenance bool
-	maintained  time.Time // since when it is on
+	maintained  time.Time // since when it is on, or off
+	unkept      error     // why the state folder does not have maintenance as it is; nil where it does
 	retiring    *retiring // nil where no way into maintenance is under way
 	reload      reloadOutcome
 	begun       time.Time // when a reload began that still reads; zero for none
@@ -86,7 +87,7 @@ type Daemon struct {
 
 	state   *stateFolder
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, journal, watcher, hangups, socket *part }
+	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, journal, watcher, hangups, standing, socket *part }
 }
 
 type reloadOutcome struct {
@@ -147,6 +148,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		d.parts.watcher = d.run(ctx, "watch", func(ctx context.Context) error { return d.watch(ctx, d.opts.Watch, before) })
 	}
 	d.parts.hangups = d.run(ctx, "hangups", d.hangups)
+	if d.opts.Notifier.Heard() {
+		d.parts.standing = d.run(ctx, "standing", d.standing)
+	}
 	d.parts.socket = d.run(ctx, "control socket", func(ctx context.Context) error { return d.keepSocket(ctx, d.servers.socket) })
 	return d.serve(ctx)
 }
@@ -279,6 +283,7 @@ func (d *Daemon) stop() error {
 	d.resign() // whatever hangs: priority 0 is out and no address is left when it returns
 	d.parts.watcher.stop()
 	d.parts.hangups.stop()
+	d.parts.standing.stop()
 	d.stopRetiring()
 	d.parts.socket.stop()
 	// A change under way ends first. One that does not, on a kernel that does not answer,

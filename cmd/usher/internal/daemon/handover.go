@@ -148,7 +148,7 @@ type retiring struct {
 func (d *Daemon) Maintenance(ctx context.Context, s api.Switch, by string) (string, error) {
 	if !s.On {
 		d.stopRetiring()
-		return "maintenance off", d.setMaintenance(false, by)
+		return d.setMaintenance(false, by, "maintenance off")
 	}
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it goes on though the one who asked goes away
 	r := &retiring{cancel: cancel, done: make(chan struct{})}
@@ -204,15 +204,16 @@ func (d *Daemon) retire(ctx context.Context, force bool, by string) (string, err
 	process := d.vrrp
 	d.mu.Unlock()
 	if process == nil {
-		return "maintenance on", d.setMaintenance(true, by)
+		return d.setMaintenance(true, by, "maintenance on")
 	}
 	active := actives(process)
 	if force {
-		if err := d.setMaintenance(true, by); err != nil {
+		unkept, err := d.setMaintenance(true, by, "")
+		if err != nil {
 			return "", err
 		}
 		gone, _, err := d.outcomes(ctx, process, active)
-		return summaryOf(gone), err
+		return summaryOf(gone) + unkept, err
 	}
 	var all []vrrp.Status
 	for len(active) > 0 { // another may become active meanwhile
@@ -223,7 +224,7 @@ func (d *Daemon) retire(ctx context.Context, force bool, by string) (string, err
 		all = append(all, gone...)
 		active = actives(process)
 	}
-	return summaryOf(all), d.setMaintenance(true, by)
+	return d.setMaintenance(true, by, summaryOf(all))
 }
 
 // summaryOf says what maintenance has done to instances that were active.
@@ -285,28 +286,40 @@ func (d *Daemon) handOver(ctx context.Context, process VRRP, active []string) ([
 	return gone, nil
 }
 
-// setMaintenance makes it so, for the VRRP process and for what comes after this one.
-func (d *Daemon) setMaintenance(on bool, by string) error {
+// setMaintenance makes it so, for the VRRP process and for what comes after this one. A
+// state folder that cannot be written is no reason to stay: a director on which the disk
+// is full is one to leave. It gives what was done, and what a restart would forget.
+func (d *Daemon) setMaintenance(on bool, by, done string) (string, error) {
 	if !d.change(context.Background()) {
-		return &refusedError{"usher is stopping"}
+		return "", &refusedError{"usher is stopping"}
 	}
 	defer d.changing.give()
-	if err := d.state.setMaintenance(on, by); err != nil {
-		return err
-	}
+	unkept := d.state.setMaintenance(on, by)
 	d.mu.Lock()
-	d.maintenance, d.maintained = on, time.Now() // even if VRRP does not confirm it: it holds for the next process as well
+	d.maintenance, d.maintained, d.unkept = on, time.Now(), unkept // even if VRRP does not confirm it: it holds for the next process as well
 	process := d.vrrp
 	d.mu.Unlock()
+	e := events.Event{Kind: "maintenance", To: "off", Reason: "asked for by " + somebody(by)}
+	if on {
+		e.To = "on"
+	}
+	if unkept != nil {
+		text := forgotten(on, unkept)
+		done, e.Reason, e.Severity = done+"; "+text, e.Reason+"; "+text, events.Warning
+	}
 	if process != nil {
 		if err := process.Maintenance(on); err != nil && !errors.Is(err, vrrpproc.ErrNoChild) {
-			return err
+			return "", err
 		}
 	}
-	to := "off"
+	d.record(e)
+	return done, nil
+}
+
+// forgotten says what a restart would make of maintenance that is not in the state folder.
+func forgotten(on bool, unkept error) string {
 	if on {
-		to = "on"
+		return fmt.Sprintf("a restart would end it, for it could not be written down: %v", unkept)
 	}
-	d.record(events.Event{Kind: "maintenance", To: to, Reason: "asked for by " + somebody(by)})
-	return nil
+	return fmt.Sprintf("a restart would bring it back, for its end could not be written down: %v", unkept)
 }

@@ -45,12 +45,9 @@ func (d *Daemon) Reload(ctx context.Context) error {
 	}
 	d.tell(d.opts.Notifier.Reloading())
 	// A reload that has begun is finished, though the one who asked goes away.
-	c, err := d.reloadNow(context.WithoutCancel(ctx))
-	if err != nil {
-		c = d.running()
-	}
+	_, err := d.reloadNow(context.WithoutCancel(ctx))
 	d.outcome(err)
-	d.tell(d.opts.Notifier.Ready(summary(c)))
+	d.tell(d.opts.Notifier.Ready(d.Status().Verdict.Text))
 	return err
 }
 

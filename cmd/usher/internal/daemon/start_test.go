@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/control"
 	"usher/cmd/usher/internal/events"
 )
@@ -212,7 +213,7 @@ func (f *fixture) managed(watchdog time.Duration) *manager {
 	return &manager{f.t, conn}
 }
 
-// next awaits what is said next.
+// next awaits what is said next, lines on how the daemon stands apart.
 func (m *manager) next(want string) {
 	m.t.Helper()
 	buf := make([]byte, 512)
@@ -220,6 +221,9 @@ func (m *manager) next(want string) {
 		m.t.Fatal(err)
 	}
 	n, err := m.conn.Read(buf)
+	for err == nil && strings.HasPrefix(string(buf[:n]), "STATUS=") && !strings.HasPrefix(want, "STATUS=") {
+		n, err = m.conn.Read(buf)
+	}
 	if err != nil || !strings.HasPrefix(string(buf[:n]), want) {
 		m.t.Fatalf("got %q, %v, want %s", buf[:n], err, want)
 	}
@@ -260,6 +264,27 @@ func TestServiceManager(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.next("STOPPING=1")
+}
+
+// TestStanding: systemd's line on usher is the verdict, and follows what happens.
+func TestStanding(t *testing.T) {
+	f := newFixture(t)
+	m := f.managed(0)
+	d, _ := f.start()
+	m.next("READY=1\nSTATUS=1 instance, 1 virtual server")
+	m.next("STATUS=a person is needed: web: quorum lost: for the test")
+	if _, err := d.Maintenance(t.Context(), api.Switch{On: true, Force: true, NoWait: true}, "root"); err != nil {
+		t.Fatal(err)
+	}
+	m.next("STATUS=a person is needed: web: quorum lost: for the test (and 1 more warning)")
+	if _, err := d.Maintenance(t.Context(), api.Switch{}, "root"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.next("RELOADING=1")
+	m.next("READY=1\nSTATUS=a person is needed: web: quorum lost: for the test")
 }
 
 // TestAliveInAReload: a reload that takes long, asked for by a signal, does not keep

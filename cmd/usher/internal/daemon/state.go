@@ -42,7 +42,14 @@ func openState(path string) (*stateFolder, error) {
 	if err := os.MkdirAll(path, 0o750); err != nil {
 		return nil, fmt.Errorf("state folder: %w (global.state names another)", err)
 	}
-	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err := ours(path); err != nil {
+		return nil, err
+	}
+	// Not through a link that somebody has put there: what it names would be made.
+	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("state folder: %s is a symbolic link, which usher never makes: remove it", filepath.Join(path, lockFile))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("state folder is not writable: %w (global.state names another)", err)
 	}
@@ -54,6 +61,22 @@ func openState(path string) (*stateFolder, error) {
 		statefile.Clear(filepath.Join(path, name))
 	}
 	return &stateFolder{path: path, lock: f, good: make(chan *conf.Config, 1)}, nil
+}
+
+// ours says what keeps a state folder from being trusted: what is in it makes usher
+// remove addresses and change the kernel, so nobody else may write there.
+func ours(path string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return fmt.Errorf("state folder %s: %w", path, err)
+	}
+	if uid := os.Geteuid(); int(st.Uid) != uid && st.Uid != 0 {
+		return fmt.Errorf("the state folder %s belongs to user %d, who could have usher undo things that are not its own: chown %d %s, or name another by global.state", path, st.Uid, uid, path)
+	}
+	if st.Mode&0o022 != 0 {
+		return fmt.Errorf("the state folder %s can be written by others (mode %04o), who could have usher undo things that are not its own: chmod go-w %s, or name another by global.state", path, st.Mode&0o7777, path)
+	}
+	return nil
 }
 
 // lockPatience is how long one waits for whoever has the lock: `usher withdraw`, which is
@@ -76,7 +99,7 @@ func flock(f *os.File) error {
 // fails while one runs, whatever has become of its control socket. Where no daemon ever
 // ran there is nothing to lock.
 func LockState(path string) (release func() error, err error) {
-	f, err := os.Open(filepath.Join(path, lockFile))
+	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return func() error { return nil }, nil
 	}

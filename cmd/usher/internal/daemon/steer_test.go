@@ -272,3 +272,55 @@ func TestMaintenanceThatIsNotConfirmed(t *testing.T) {
 		t.Error("the status does not say that maintenance is on")
 	}
 }
+
+// TestMaintenanceWithoutStateFolder: a director whose disk is gone or full is one to
+// leave, so it can be; that a restart forgets it is in the answer and in the status.
+func TestMaintenanceWithoutStateFolder(t *testing.T) {
+	f := newFixture(t)
+	d, _ := f.start()
+	if err := os.Rename(f.state(), f.state()+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	warned := func() bool {
+		return slices.ContainsFunc(d.Status().Warnings, func(w api.Warning) bool {
+			return w.Kind == "state" && strings.Contains(w.Text, "a restart would")
+		})
+	}
+	text, err := d.Maintenance(t.Context(), api.Switch{On: true, Force: true}, "root")
+	if err != nil || !strings.Contains(text, "maintenance on") || !strings.Contains(text, "a restart would end it") {
+		t.Errorf("%q, %v", text, err)
+	}
+	if !d.Status().Maintenance || !warned() {
+		t.Errorf("maintenance is %t: %+v", d.Status().Maintenance, d.Status().Warnings)
+	}
+	if err := os.Rename(f.state()+".gone", f.state()); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := d.Maintenance(t.Context(), api.Switch{}, "root"); err != nil || text != "maintenance off" || warned() {
+		t.Errorf("%q, %v: %+v", text, err, d.Status().Warnings)
+	}
+}
+
+// TestStateFolderOfOthers: what others can write is not believed, and no file is made
+// through a link.
+func TestStateFolderOfOthers(t *testing.T) {
+	f := newFixture(t)
+	fails := func(want string) {
+		t.Helper()
+		if err := f.daemon().Run(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, not %q", err, want)
+		}
+	}
+	if err := errors.Join(os.Mkdir(f.state(), 0o750), os.Chmod(f.state(), 0o770)); err != nil {
+		t.Fatal(err)
+	}
+	fails("chmod go-w " + f.state())
+	target := filepath.Join(f.dir, "target")
+	if err := errors.Join(os.Chmod(f.state(), 0o750), os.Symlink(target, filepath.Join(f.state(), "lock"))); err != nil {
+		t.Fatal(err)
+	}
+	fails("is a symbolic link")
+	if _, err := os.Lstat(target); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file that the link names was made: %v", err)
+	}
+}

@@ -18,7 +18,7 @@ import (
 // warnings is what needs a person, errors first, then the newest.
 func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck.ID]healthcheck.Status, near [2]int) []api.Warning {
 	d.mu.Lock()
-	since := d.maintained
+	since, unkept := d.maintained, d.unkept
 	d.mu.Unlock()
 	all := []api.Warning{}
 	add := func(severity events.Severity, kind, subject, text string, since time.Time) {
@@ -50,6 +50,9 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 	}
 	if s.Maintenance && len(s.Instances) > 0 {
 		add(events.Warning, "maintenance", "", "maintenance is on: no instance becomes active here until usher maintenance off", since)
+	}
+	if unkept != nil {
+		add(events.Warning, "state", "", "maintenance: "+forgotten(s.Maintenance, unkept), since)
 	}
 	all = append(all, splitGroups(s.Instances)...)
 	for _, v := range s.VirtualServers {

@@ -42,6 +42,12 @@ func (n *Notifier) Ready(status string) error {
 	return n.send("READY=1\nSTATUS=" + status)
 }
 
+// Status is one line for people on how the daemon stands, which systemctl status shows.
+func (n *Notifier) Status(line string) error { return n.send("STATUS=" + line) }
+
+// Heard tells whether there is a service manager that wants to be told.
+func (n *Notifier) Heard() bool { return n.socket != "" }
+
 // Reloading says that a reload began. systemd wants the monotonic time with it
 // (Type=notify-reload) to tell this reload's READY=1 from an earlier one.
 func (n *Notifier) Reloading() error {

@@ -31,6 +31,7 @@ func TestDatagrams(t *testing.T) {
 		want string
 	}{
 		{"ready", func() error { return n.Ready("1 instance") }, `^READY=1\nSTATUS=1 instance$`},
+		{"status", func() error { return n.Status("nobody is needed") }, `^STATUS=nobody is needed$`},
 		{"reloading", n.Reloading, `^RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]*$`},
 		{"stopping", n.Stopping, `^STOPPING=1$`},
 		{"watchdog", n.Watchdog, `^WATCHDOG=1$`},
@@ -69,6 +70,9 @@ func TestNobodyListens(t *testing.T) {
 	n := sdnotify.New(environment(nil), 1)
 	if err := n.Ready("x"); err != nil {
 		t.Errorf("without NOTIFY_SOCKET: %v", err)
+	}
+	if n.Heard() {
+		t.Error("without NOTIFY_SOCKET somebody hears")
 	}
 	gone := sdnotify.New(environment(map[string]string{"NOTIFY_SOCKET": filepath.Join(t.TempDir(), "no")}), 1)
 	if err := gone.Ready("x"); err == nil {
