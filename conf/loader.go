@@ -32,6 +32,7 @@ type loading struct {
 	ctx  context.Context // bounds reading and evaluating; nil for no bound but the sizes
 	open opener          // of files with secrets; files.Read where nil
 	look bool            // nobody runs it: see Inspect
+	most int64           // bytes of values that expressions may make; mostMade where 0
 }
 
 // text is a configuration file as read.
@@ -113,7 +114,7 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 	if diags.HasErrors() {
 		return nil, present(sources, diags)
 	}
-	meter := newMeter(how.context())
+	meter := newMeter(how.context(), how.most)
 	for _, s := range sources {
 		meter.body(s.body)
 	}

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ const (
 // their result can be. It is safe for concurrent use.
 type meter struct {
 	ctx    context.Context
+	most   int64 // bytes of all values
 	made   atomic.Int64
 	errors atomic.Int64              // complaints of expressions
 	ended  atomic.Pointer[hcl.Range] // the expression at which it ran out
@@ -42,8 +44,8 @@ type meter struct {
 	calls map[string]function.Function // what the syntax tree calls
 }
 
-func newMeter(ctx context.Context) *meter {
-	m := &meter{ctx: ctx}
+func newMeter(ctx context.Context, most int64) *meter {
+	m := &meter{ctx: ctx, most: cmp.Or(most, mostMade)}
 	m.calls = map[string]function.Function{
 		meterValue: m.watch(m.value),
 		meterTuple: m.watch(func(v cty.Value) error {
@@ -82,8 +84,8 @@ func (m *meter) over() error {
 	if m.ctx.Err() != nil {
 		return fmt.Errorf("the configuration cannot be evaluated in time: %w", context.Cause(m.ctx))
 	}
-	if m.made.Load() > mostMade {
-		return &tooLargeError{fmt.Sprintf("the expressions of the configuration make more than %d MiB of values", mostMade>>20)}
+	if m.made.Load() > m.most {
+		return &tooLargeError{fmt.Sprintf("the expressions of the configuration make more than %d MiB of values", m.most>>20)}
 	}
 	return nil
 }

@@ -23,6 +23,10 @@ func chain(first, next string, n int) string {
 	return b.String()
 }
 
+// fraction of what the expressions of a configuration may make, so that the test of many
+// attacks is quick: what they cost is in proportion.
+const fraction = mostMade / 16
+
 // TestExpressionsWithoutBounds: whatever an expression would make, it is an error at its
 // place before memory or time are gone.
 func TestExpressionsWithoutBounds(t *testing.T) {
@@ -47,7 +51,7 @@ func TestExpressionsWithoutBounds(t *testing.T) {
 		"JSON numbers":     {`locals { a = jsondecode("[1e999999999]") }`, "number"},
 		"distinct":         {"locals {\n  l = flatten([for x in range(200) : range(x * 200, x * 200 + 200)])\n  a = distinct(local.l)\n}", "of 20000 elements"},
 		"errors":           {`locals { a = [for x in range(1000) : [for y in range(1000) : [for z in range(1000) : z + "a"]]] }`, "number"},
-		"caught":           {`locals { a = try([for x in range(1000) : [for y in range(1000) : [for z in range(1000) : z]]], "b") }`, "make more than 256 MiB"},
+		"caught":           {`locals { a = try([for x in range(1000) : [for y in range(1000) : [for z in range(1000) : z]]], "b") }`, "make more than 16 MiB"},
 		"dynamic": {`dynamic "virtual_server" {
   for_each = range(1000)
   labels   = ["v${virtual_server.value}"]
@@ -64,10 +68,14 @@ func TestExpressionsWithoutBounds(t *testing.T) {
 		"argument": {"global {\n  router_id = join(\"\", [for x in setproduct(range(1000), range(1000)) : \"a\"])\n}", "The function setproduct:"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			most := int64(fraction)
+			if name == "distinct" { // whose elements are many, not large
+				most = 0
+			}
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			began := time.Now()
-			_, diags := LoadText("usher.hcl", []byte(c.text), nil)
+			_, diags := (&Loader{how: loading{most: most}}).load([]text{{"usher.hcl", []byte(c.text)}}, nil, nil)
 			took := time.Since(began)
 			runtime.ReadMemStats(&after)
 			text := diags.Text(false)
@@ -77,11 +85,8 @@ func TestExpressionsWithoutBounds(t *testing.T) {
 			if len(diags) > 0 && diags[0].Range == nil {
 				t.Errorf("no place: %s", text)
 			}
-			if made := after.TotalAlloc - before.TotalAlloc; made > 3<<30 {
+			if made := after.TotalAlloc - before.TotalAlloc; made > 1<<30 {
 				t.Errorf("%d MiB were made", made>>20)
-			}
-			if took > Limit {
-				t.Errorf("it took %v", took)
 			}
 			t.Logf("%v, %d MiB: %.300s", took, (after.TotalAlloc-before.TotalAlloc)>>20, text)
 		})

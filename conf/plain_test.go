@@ -27,7 +27,7 @@ func asRead(t interface {
 	if body == nil {
 		t.Fatalf("taken, though it is no HCL:\n%s", text)
 	}
-	s := &scope{vars: map[string]cty.Value{}, locals: map[string]cty.Value{}, meter: newMeter(context.Background())}
+	s := &scope{vars: map[string]cty.Value{}, locals: map[string]cty.Value{}, meter: newMeter(context.Background(), 0)}
 	s.forget()
 	r := &reader{scope: s, top: p.top}
 	root := r.read([]*source{{name: "dir/a.hcl", body: body}})

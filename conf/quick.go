@@ -81,7 +81,7 @@ func quick(texts []text, vars map[string]string, known pools, how loading) (*Con
 			others[i].body.Blocks = append(others[i].body.Blocks, body.Blocks...)
 		}
 	}
-	meter := newMeter(how.context())
+	meter := newMeter(how.context(), how.most)
 	for _, s := range others {
 		meter.body(s.body)
 	}

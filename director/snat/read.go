@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"reflect"
 	"slices"
 
@@ -154,7 +155,8 @@ func (s *set) shown(value []byte) string {
 // definition gives the set as the kernel is asked for it.
 func (s *set) definition() *nftables.Set {
 	key, _ := nftables.ConcatSetType(s.key...) // at most three: it cannot fail
-	d := &nftables.Set{Table: table(), Name: s.name, KeyType: key, DataType: s.value, IsMap: s.value.Name != ""}
+	// Without an ID of ours the library would number it by a variable of its package.
+	d := &nftables.Set{Table: table(), Name: s.name, ID: crc32.ChecksumIEEE([]byte(s.name)) | 1, KeyType: key, DataType: s.value, IsMap: s.value.Name != ""}
 	if len(s.key) == 1 {
 		d.KeyByteOrder = binaryutil.NativeEndian // for nft(8) alone
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +34,7 @@ func run(t *testing.T, c healthcheck.Check) healthcheck.Result {
 
 func runAll(t *testing.T, checks ...healthcheck.Check) []healthcheck.Result {
 	t.Helper()
-	goroutines, descriptors := runtime.NumGoroutine(), openFiles(t)
+	goroutines, descriptors, waited := runtime.NumGoroutine(), openFiles(t), timeWaits(t)
 	p := probe.New(probe.Options{Commands: shell})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -66,8 +67,10 @@ func runAll(t *testing.T, checks ...healthcheck.Check) []healthcheck.Result {
 	}
 	settled(t, "goroutines", goroutines, runtime.NumGoroutine)
 	settled(t, "descriptors", descriptors, func() int { return openFiles(t) })
-	for i := range checks {
-		noTimeWait(t, checks[i].Address)
+	for id := range timeWaits(t) {
+		if slices.ContainsFunc(checks, func(c healthcheck.Check) bool { return c.Address == id.server }) && !waited[id] {
+			t.Errorf("TIME_WAIT: %+v", id)
+		}
 	}
 	return results
 }
@@ -93,10 +96,14 @@ func openFiles(t *testing.T) int {
 	return len(list)
 }
 
-// noTimeWait looks for connections to a server that wait their time out on the client's
-// side.
-func noTimeWait(t *testing.T, server netip.AddrPort) {
+// timeWait is a connection of which one end still waits its time out.
+type timeWait struct{ client, server netip.AddrPort }
+
+// timeWaits are the connections that wait their time out, on the client's side or the
+// server's; those of other programs are among them.
+func timeWaits(t *testing.T) map[timeWait]bool {
 	t.Helper()
+	waits := map[timeWait]bool{}
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		all, err := netlink.SocketDiagTCP(family)
 		if err != nil {
@@ -104,11 +111,13 @@ func noTimeWait(t *testing.T, server netip.AddrPort) {
 		}
 		for _, c := range all {
 			remote, _ := netip.AddrFromSlice(c.ID.Destination)
-			if c.State == netlink.TCP_TIME_WAIT && netip.AddrPortFrom(remote.Unmap(), c.ID.DestinationPort) == server {
-				t.Errorf("TIME_WAIT: %+v", c)
+			local, _ := netip.AddrFromSlice(c.ID.Source)
+			if c.State == netlink.TCP_TIME_WAIT {
+				waits[timeWait{netip.AddrPortFrom(local.Unmap(), c.ID.SourcePort), netip.AddrPortFrom(remote.Unmap(), c.ID.DestinationPort)}] = true
 			}
 		}
 	}
+	return waits
 }
 
 func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }

@@ -37,7 +37,7 @@ func TestMissingInterface(t *testing.T) {
 	l := suite.New(t, "")
 	file := labtest.File(t, l.A, "usher.hcl", strings.Replace(fmt.Sprintf(router, 100), `"eth0"`, `"eth9"`, 1))
 	before := machine(t, l.A)
-	p, err := l.A.StartUsher("run", "-c", file)
+	p, err := l.A.StartUsher("run", "--strict", "-c", file)
 	labtest.Must(t, err)
 	refused(t, l.A, before, p, "eth9")
 }

@@ -49,7 +49,7 @@ func TestMaintenance(t *testing.T) {
 	labtest.Must(t, l.A.AwaitVIP(t.Context(), false))
 	labtest.Must(t, a.Stop())
 	run(t, l.A, 150)
-	if out := usher(t, l.A, "status"); !strings.Contains(out, "maintenance is on") {
+	if out := usher(t, l.A, "status", "--json"); !strings.Contains(out, `"maintenance": true`) {
 		t.Errorf("after a restart:\n%s", out)
 	}
 	if state := l.A.State(t.Context(), "web"); state == "active" {
@@ -74,7 +74,7 @@ func TestReload(t *testing.T) {
 	if err == nil || !strings.Contains(out, "nothing was changed") || !strings.Contains(out, "priority          = 300") {
 		t.Errorf("a bad file: %v\n%s", err, out)
 	}
-	if out := usher(t, l.A, "status"); !strings.Contains(out, "the last reload failed") {
+	if out := usher(t, l.A, "status", "--json"); !strings.Contains(out, "the last reload failed") {
 		t.Errorf("status does not tell of it:\n%s", out)
 	}
 
@@ -184,7 +184,7 @@ global {
 	labtest.Start(t, l.A, "-c", file)
 	labtest.Await(t, l.A, "web", "active")
 	cert := fmt.Sprintf(" --remote https://127.0.0.1:9766 --ca %[1]s/ca.pem --cert %[1]s/client.pem --key %[1]s/client.key", l.A.Dir)
-	code, out, err = l.A.Shell(t.Context(), "usher status --json"+cert+" | jq -er .instances[0].state; usher maintenance on"+cert)
+	code, out, err = l.A.Shell(t.Context(), "usher status --json"+cert+" | jq -er .instances[0].state; usher maintenance on --force"+cert)
 	labtest.Must(t, err)
 	if code != 0 || out != "active\nmaintenance on\n" {
 		t.Errorf("with a certificate: %d, %s", code, out)

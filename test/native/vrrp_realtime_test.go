@@ -27,7 +27,7 @@ func TestRealtimeRefused(t *testing.T) {
 	p, err := l.A.Start("usher", "unshare", "-m", "sh", "-e", "-c", unprivileged, l.Usher, file)
 	labtest.Must(t, err)
 	labtest.Await(t, l.A, "web", "active")
-	for _, want := range []string{"no real-time schedule", "memory is not locked"} {
+	for _, want := range []string{"no real-time schedule: ", "memory is not locked"} {
 		if log := p.Tail(1000); strings.Count(log, want) != 1 {
 			t.Errorf("the log has %q %d times:\n%s", want, strings.Count(log, want), log)
 		}

@@ -28,6 +28,6 @@ func (s *Sender) Close() { s.s.close() }
 // not permitted, and leaves its memory as it is.
 func Realtime(log *slog.Logger) {
 	if err := schedule(); err != nil {
-		log.Warn("no real-time schedule: under load the end of another process may be answered late", "error", err)
+		log.Warn("no real-time schedule for the guard: under load the end of another process may be answered late", "error", err)
 	}
 }
