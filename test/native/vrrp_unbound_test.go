@@ -15,9 +15,18 @@ const unbound = `
 vrrp_instance "web" {
   virtual_router_id = 51
   priority          = %d
-  virtual_address "192.168.60.200/32" { interface = "eth0" }
-  virtual_address "fe80::60:200/64" { interface = "eth0" }
-  virtual_address "fd00:60::200/64" { interface = "eth0" }
+  virtual_address "192.168.60.200/32" {
+    interface = "eth0"
+    track     = false
+  }
+  virtual_address "fe80::60:200/64" {
+    interface = "eth0"
+    track     = false
+  }
+  virtual_address "fd00:60::200/64" {
+    interface = "eth0"
+    track     = false
+  }
   source6           = "2001:db8::%d"
   unicast {
     source = "203.0.113.%d"

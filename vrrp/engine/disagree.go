@@ -96,7 +96,12 @@ func (in *instance) differs(msg Incoming, a packet.Advert, reason vrrp.Discard) 
 }
 
 // wayDiffers is differs for a message that came another way than this router's peers send.
+// One that advertises none of this router's addresses is another virtual router, whose
+// unicast came by this interface.
 func (in *instance) wayDiffers(msg Incoming) string {
+	if !slices.ContainsFunc(in.families, func(f family) bool { return in.astray(&f, msg) }) {
+		return ""
+	}
 	peers := in.cfg.Peers(msg.Destination.Is6())
 	switch {
 	case len(peers) == 0:
@@ -107,8 +112,9 @@ func (in *instance) wayDiffers(msg Incoming) string {
 	return fmt.Sprintf("%v is not among this router's unicast peers: add it, or take this router out of its peers", msg.Source)
 }
 
-// astray says whether a multicast message belongs to this unicast router: it
-// bears its VRID, which others on the wire may use as well, and one of its addresses.
+// astray says whether a message that came another way than this router's peers send
+// belongs to it: it bears its VRID, which others on the wire may use as well, and one of
+// its addresses.
 func (in *instance) astray(f *family, msg Incoming) bool {
 	a, _, _ := packet.Parse(msg.Payload, msg.Source, msg.Destination)
 	return slices.ContainsFunc(a.Addresses, func(addr netip.Addr) bool { return slices.Contains(f.addresses, addr) })
