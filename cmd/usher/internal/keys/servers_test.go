@@ -66,6 +66,10 @@ func (m *machine) settings() string {
 	if err := errors.Join(err, err2); err != nil {
 		m.t.Fatal(err)
 	}
+	m.sysctl.mu.Lock()
+	defer m.sysctl.mu.Unlock()
+	m.rules.mu.Lock()
+	defer m.rules.mu.Unlock()
 	return fmt.Sprint(m.sysctl.values, timeouts, daemons, m.rules.kept)
 }
 
