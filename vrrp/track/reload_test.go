@@ -73,18 +73,18 @@ func TestReload_CountsOn(t *testing.T) {
 // has its delay, too.
 func TestReload_SettledFromBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var got []bool
-		say := settled(t.Context(), 0, 5*time.Second, &result{up: true}, func(r result) { got = append(got, r.up) })
+		got := make(chan bool, 9)
+		say := settled(t.Context(), 0, 5*time.Second, &result{up: true}, func(r result) { got <- r.up })
 		say(result{})
 		time.Sleep(4 * time.Second)
 		synctest.Wait()
 		if len(got) > 0 {
-			t.Errorf("told before its delay: %v", got)
+			t.Errorf("told %d times before its delay", len(got))
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if len(got) != 1 || got[0] {
-			t.Errorf("told %v", got)
+		if n := len(got); n != 1 || <-got {
+			t.Errorf("told %d times, want once, of a process that is gone", n)
 		}
 	})
 }
