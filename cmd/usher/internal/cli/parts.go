@@ -23,7 +23,7 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Parts {
 	return daemon.Parts{
 		VRRP: func(g conf.Global, events func(vrrp.Event)) daemon.VRRP {
 			return vrrpproc.New(vrrpproc.Options{
-				Log: log, Events: events, Run: commands.Track,
+				Log: log, Events: events, Run: commands.Track, State: g.State,
 				Args:      []string{"vrrp-child", "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
 				GuardArgs: []string{vrrpproc.GuardCommand, "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
 				Recover:   func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(g.State)) },

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -13,6 +14,8 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/daemon"
+	"usher/cmd/usher/internal/logging"
+	"usher/cmd/usher/internal/vrrpproc"
 	"usher/vrrp/hold"
 	"usher/vrrp/hold/rtnl"
 )
@@ -50,7 +53,8 @@ is the default or holds the word that a daemon with another global.state left.`,
 		Args: cobra.NoArgs,
 		RunE: do(func(cmd *cobra.Command, _ []string) error {
 			w := withdrawn{Removed: []string{}, Restored: []string{}}
-			err := w.all(cmd.Context(), daemon.StateAt(state))
+			log, _ := logging.New(a.Stderr)
+			err := w.all(cmd.Context(), log, daemon.StateAt(state))
 			if asJSON {
 				return errors.Join(err, printJSON(a.Stdout, w))
 			}
@@ -68,7 +72,7 @@ is the default or holds the word that a daemon with another global.state left.`,
 }
 
 // all withdraws everything of the configuration that ran last with a state folder.
-func (w *withdrawn) all(ctx context.Context, state string) (err error) {
+func (w *withdrawn) all(ctx context.Context, log *slog.Logger, state string) (err error) {
 	release, err := daemon.LockState(state)
 	if err != nil {
 		return err
@@ -84,6 +88,14 @@ func (w *withdrawn) all(ctx context.Context, state string) (err error) {
 	if err := absent(ctx, c.Global.Control); err != nil {
 		return err
 	}
+	// A VRRP process whose daemon is dead may not put back what is removed here.
+	waiting, cancel := context.WithTimeout(ctx, orphansLimit)
+	defer cancel()
+	orphans, err := vrrpproc.Acquire(waiting, state, log)
+	if err != nil {
+		log.Error("an earlier daemon's VRRP process may put back what is removed", "error", err)
+	}
+	defer func() { err = errors.Join(err, orphans.Close()) }()
 	kernel, err := rtnl.Open()
 	if err != nil {
 		return err
@@ -98,6 +110,10 @@ func (w *withdrawn) all(ctx context.Context, state string) (err error) {
 	}
 	return errors.Join(err, recoverErr, kernel.Close())
 }
+
+// orphansLimit is how long the processes of a daemon that is dead may take to end, which
+// are killed by then.
+const orphansLimit = 10 * time.Second
 
 // answerLimit is how long a daemon may take to show that it runs.
 const answerLimit = 5 * time.Second

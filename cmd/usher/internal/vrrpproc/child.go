@@ -51,6 +51,12 @@ type ChildOptions struct {
 	Loop func(m *hold.Manager, events func(vrrp.Event), will func(string, []engine.Outgoing)) Loop
 }
 
+// What child and guard are called in the list of processes.
+const (
+	childName = "usher-vrrp"
+	guardName = "usher-guard"
+)
+
 // minProcs is how many goroutines of the child can run at once, at least.
 const minProcs = 6
 
@@ -62,9 +68,9 @@ func Child(ctx context.Context, in Inheritance, log *slog.Logger, state string) 
 	// the holder, which spin or block in system calls that hold one, could make the
 	// rest wait.
 	runtime.GOMAXPROCS(max(minProcs, runtime.GOMAXPROCS(0)))
-	// It was started as /proc/self/exe, which ps and systemd would call it by. A name
-	// is for people: nothing depends on it.
-	_ = os.WriteFile("/proc/self/comm", []byte("usher-vrrp"), 0)
+	// It was started as /proc/self/exe, which ps and systemd would call it by. By its name
+	// the next daemon knows it, should it outlive this one.
+	_ = os.WriteFile("/proc/self/comm", []byte(childName), 0)
 	kernel, err := rtnl.Open()
 	if err != nil {
 		return err

@@ -8,9 +8,8 @@ import (
 // that answers within a second, all are in Initialize, and the reason says so.
 func (p *Parent) Status() []vrrp.Status {
 	p.mu.Lock()
-	c, all := p.child, p.desired.Instances
+	c, all, err := p.child, p.desired.Instances, p.absent
 	p.mu.Unlock()
-	err := ErrNoChild
 	if c != nil {
 		var r reply
 		if r, err = c.ask(message{Status: true}, statusWithin); err == nil {

@@ -13,6 +13,10 @@
 // takes over within Skew_Time and no address is on two routers. A child that is stopped
 // when its parent dies is killed first. The parent starts a guard that died again.
 //
+// All three hold one lock in the state folder. A daemon that is started when another one
+// was killed starts its child when the last process of that one is gone, which it ends
+// where it has to.
+//
 // Parent and child talk over one inherited socket pair, in frames of JSON; the will
 // goes over another one in lines of JSON.
 package vrrpproc

@@ -30,6 +30,7 @@ const (
 	guardParentFD = 3
 	guardChildFD  = 4
 	guardSignFD   = 5
+	guardLockFD   = 6 // where there is one; it is kept open and nothing more
 )
 
 // guardGC is how much garbage may gather in a guard, in percent of what lives.
@@ -40,7 +41,7 @@ const guardGC = 20
 func Guard(args []string, stderr io.Writer, logger func(level, format string) (*slog.Logger, error)) int {
 	Deafen() // it ends when the others have
 	debug.SetGCPercent(guardGC)
-	_ = os.WriteFile("/proc/self/comm", []byte("usher-guard"), 0)    // for people
+	_ = os.WriteFile("/proc/self/comm", []byte(guardName), 0)
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0) // with CAP_SYS_RESOURCE
 	f := flag.NewFlagSet(GuardCommand, flag.ContinueOnError)
 	f.SetOutput(stderr)
@@ -93,6 +94,8 @@ func serveGuard(log *slog.Logger, state string) error {
 	if !abandoned || state == "" {
 		return nil
 	}
+	// What it becomes takes the lock itself.
+	unix.CloseOnExec(guardLockFD)
 	// Nobody else is left. What remains are routes, rules, devices and settings.
 	if err := unix.Dup2(2, 1); err != nil {
 		return err

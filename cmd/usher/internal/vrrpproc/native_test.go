@@ -25,7 +25,15 @@ import (
 // TestMain makes this test binary a VRRP process where a test started it as one,
 // and else runs the tests in a network namespace of their own.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == GuardCommand {
+		os.Exit(Guard(nil, os.Stderr, func(string, string) (*slog.Logger, error) { return errorLog(), nil }))
+	}
 	switch os.Getenv("USHER_VRRPPROC") {
+	case "parent":
+		if err := runParent(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	case "child":
 		if err := runChild(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -38,13 +46,17 @@ func TestMain(m *testing.M) {
 	}
 }
 
+func errorLog() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+}
+
 func runChild() error {
 	Deafen()
 	in, err := Inherited()
 	if err != nil {
 		return err
 	}
-	return Child(context.Background(), in, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), os.Getenv("USHER_VRRPPROC_STATE"))
+	return Child(context.Background(), in, errorLog(), os.Getenv("USHER_VRRPPROC_STATE"))
 }
 
 func inNamespace() int {
@@ -75,10 +87,20 @@ type native struct {
 	kernel *rtnl.Kernel
 	events chan vrrp.Event
 	pids   chan int
+	state  string
+	before func() // called before each start of a child
 	stop   func()
 }
 
 func newNative(t *testing.T) *native {
+	t.Helper()
+	n := makeNative(t)
+	n.run(t)
+	return n
+}
+
+// makeNative is newNative without its Run.
+func makeNative(t *testing.T) *native {
 	t.Helper()
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "u0"}, PeerName: "p0"}
 	if err := netlink.LinkAdd(veth); err != nil {
@@ -105,26 +127,33 @@ func newNative(t *testing.T) *native {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &native{events: make(chan vrrp.Event, 1000), pids: make(chan int, 100)}
+	n := &native{events: make(chan vrrp.Event, 1000), pids: make(chan int, 100), before: func() {}}
 	if n.kernel, err = rtnl.Open(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = n.kernel.Close() })
 	t.Setenv("USHER_VRRPPROC", "child")
-	state := t.TempDir()
-	t.Setenv("USHER_VRRPPROC_STATE", state)
+	n.state = t.TempDir()
+	t.Setenv("USHER_VRRPPROC_STATE", n.state)
 	start := command(Options{})
 	n.Parent = New(Options{
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: func(e vrrp.Event) { n.events <- e },
-		Recover: func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(state)) },
-		Start: func() (Process, error) {
-			p, err := start()
+		Recover: func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(n.state)) }, State: n.state,
+		Start: func(lock *Lock) (Process, error) {
+			n.before()
+			p, err := start(lock)
 			if err == nil {
 				n.pids <- p.PID
 			}
 			return p, err
 		},
 	})
+	return n
+}
+
+// run runs the parent until stop, or the test's end.
+func (n *native) run(t *testing.T) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()
@@ -140,7 +169,6 @@ func newNative(t *testing.T) *native {
 		}
 	}
 	t.Cleanup(n.stop)
-	return n
 }
 
 func nativeConfig(lease time.Duration) vrrp.Desired {

@@ -1,6 +1,7 @@
 package vrrpproc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,9 @@ const (
 // ErrNoChild says that there is no VRRP process at this moment.
 var ErrNoChild = errors.New("vrrp: the VRRP process is not running")
 
+// errOrphans says that there is none yet, and why.
+var errOrphans = errors.New("vrrp: processes of a daemon before this one have not ended yet")
+
 // Options are what a Parent needs.
 type Options struct {
 	Log *slog.Logger
@@ -47,6 +51,9 @@ type Options struct {
 	Args       []string
 	// GuardArgs start the guard, from the same file; none for no guard.
 	GuardArgs []string
+	// State is the state folder, whose VRRP processes of an earlier daemon have to be gone
+	// before one is started; "" for none.
+	State string
 	// Run runs the programs of track_scripts, as track.Options say.
 	Run func(ctx context.Context, args []string, user string) error
 	// Kernel withdraws the addresses of a dead child; nil for this machine's.
@@ -54,6 +61,7 @@ type Options struct {
 	// Recover puts back the kernel settings that a dead child had changed, and
 	// gives what it put back; nil where there are none.
 	Recover func() ([]string, error)
+	orphans time.Duration // how long those may take to end; 0 for orphansMost
 	// Start replaces the start of a process, in tests and simulations.
 	Start Starter
 }
@@ -71,6 +79,8 @@ type Parent struct {
 	tracks      map[trackOf]vrrp.Adjustment
 	witnesses   map[string]bool
 	child       *peer // nil while there is none
+	absent      error // why there is none
+	lock        *Lock
 	active      map[string]bool
 	resigned    map[string]time.Time // for what was active in a child that died, and when
 }
@@ -88,7 +98,7 @@ func New(o Options) *Parent {
 	if o.Start == nil {
 		o.Start = command(o)
 	}
-	p := &Parent{o: o, tracks: map[trackOf]vrrp.Adjustment{}, witnesses: map[string]bool{}, active: map[string]bool{}}
+	p := &Parent{o: o, tracks: map[trackOf]vrrp.Adjustment{}, witnesses: map[string]bool{}, active: map[string]bool{}, absent: ErrNoChild}
 	p.tracker = track.New(track.Options{Log: o.Log, Report: p.Track, Witness: p.Witness, Run: o.Run})
 	return p
 }
@@ -107,15 +117,38 @@ func (p *Parent) Run(ctx context.Context) error {
 	tracking, stopTracking := context.WithCancel(ctx)
 	tracked := make(chan error, 1)
 	go func() { tracked <- p.tracker.Run(tracking) }()
+	p.await(ctx)
 	err := p.supervise(ctx)
 	stopTracking()
+	err = errors.Join(err, p.lock.Close())
 	return errors.Join(err, <-tracked)
+}
+
+// await waits until no process of an earlier daemon can advertise or hold anything.
+func (p *Parent) await(ctx context.Context) {
+	if p.o.State == "" {
+		return
+	}
+	because := func(err error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.absent = err
+	}
+	because(errOrphans)
+	defer because(ErrNoChild)
+	lock, err := acquire(ctx, p.o.State, p.o.Log, cmp.Or(p.o.orphans, orphansMost))
+	if err != nil && ctx.Err() == nil {
+		// Without it a daemon that is killed and one that follows at once overlap for a
+		// moment. To have none for want of it would be worse.
+		p.o.Log.Error("vrrp: the VRRP process runs without its lock", "error", err)
+	}
+	p.lock = lock
 }
 
 // supervise starts a child again and again.
 func (p *Parent) supervise(ctx context.Context) error {
 	pause := time.Duration(0)
-	for {
+	for ctx.Err() == nil {
 		started := time.Now()
 		err := p.once(ctx)
 		if ctx.Err() != nil {
@@ -133,11 +166,12 @@ func (p *Parent) supervise(ctx context.Context) error {
 		}
 		pause = min(max(backoffFirst, 2*pause), backoffMost)
 	}
+	return nil
 }
 
 // once runs one child from start to end.
 func (p *Parent) once(ctx context.Context) error {
-	proc, err := p.o.Start()
+	proc, err := p.o.Start(p.lock)
 	if err != nil {
 		p.withdraw(context.WithoutCancel(ctx))
 		return fmt.Errorf("vrrp: start the VRRP process: %w", err)

@@ -26,8 +26,8 @@ type Process struct {
 	Release func()
 }
 
-// Starter starts a child.
-type Starter func() (Process, error)
+// Starter starts a child, which keeps the lock, nil where there is none.
+type Starter func(*Lock) (Process, error)
 
 // peer is the parent's view of one running child.
 type peer struct {

@@ -12,7 +12,7 @@ import (
 )
 
 // Where a child finds its end of the connections to the parent and to the guard, and
-// its life sign.
+// its life sign. The lock comes after them: it is kept open and nothing more.
 const (
 	childFD     = 3
 	childWillFD = 4
@@ -21,7 +21,7 @@ const (
 
 // command starts the child as a process of its own, and the guard as another one.
 func command(o Options) Starter {
-	return func() (Process, error) {
+	return func(lock *Lock) (Process, error) {
 		conn, theirs, err := socketPair("vrrp child")
 		if err != nil {
 			return Process{}, err
@@ -44,7 +44,7 @@ func command(o Options) Starter {
 			args = []string{ChildCommand}
 		}
 		cmd := o.self(args)
-		cmd.ExtraFiles = []*os.File{theirs, testator, shared}
+		cmd.ExtraFiles = lock.hand(theirs, testator, shared)
 		// A group of its own: the interrupt key is for the parent, which then
 		// tells the child.
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -56,7 +56,7 @@ func command(o Options) Starter {
 			return Process{}, err
 		}
 		p := Process{Conn: conn, Wait: cmd.Wait, Kill: func() { _ = cmd.Process.Kill() }, PID: cmd.Process.Pid, Idle: sign.age}
-		release := o.guard(guarded, shared)
+		release := o.guard(guarded, shared, lock)
 		p.Release = func() {
 			release()
 			_ = shared.Close()
@@ -81,7 +81,7 @@ func (o Options) self(args []string) *exec.Cmd {
 
 // guard keeps a guard at the end of a child's connection, and gives what ends it when
 // the child has ended and what that held is withdrawn.
-func (o Options) guard(child, sign *os.File) (release func()) {
+func (o Options) guard(child, sign *os.File, lock *Lock) (release func()) {
 	if len(o.GuardArgs) == 0 {
 		return func() { _ = child.Close() }
 	}
@@ -92,7 +92,7 @@ func (o Options) guard(child, sign *os.File) (release func()) {
 		pause := backoffFirst
 		for {
 			started := time.Now()
-			err := o.guardOnce(child, sign, quit)
+			err := o.guardOnce(child, sign, lock, quit)
 			select {
 			case <-quit:
 				return
@@ -117,13 +117,13 @@ func (o Options) guard(child, sign *os.File) (release func()) {
 }
 
 // guardOnce runs one guard until it ends, of itself or because the child has.
-func (o Options) guardOnce(child, sign *os.File, quit <-chan struct{}) error {
+func (o Options) guardOnce(child, sign *os.File, lock *Lock, quit <-chan struct{}) error {
 	conn, theirs, err := socketPair("vrrp guard")
 	if err != nil {
 		return err
 	}
 	cmd := o.self(o.GuardArgs)
-	cmd.ExtraFiles = []*os.File{theirs, child, sign}
+	cmd.ExtraFiles = lock.hand(theirs, child, sign)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	// A session of its own: nothing that is for the others reaches it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -106,7 +106,7 @@ func newWorld(t *testing.T, starts ...starter) *world {
 	t.Helper()
 	w := &world{log: slog.New(slog.DiscardHandler), kernel: &holdtest.Kernel{}, sent: make(chan uint8, 10_000), events: make(chan vrrp.Event, 10_000), starts: starts}
 	w.kernel.AddLink("eth0")
-	w.Parent = New(Options{Events: func(e vrrp.Event) { w.events <- e }, Kernel: w.kernel, Start: w.start})
+	w.Parent = New(Options{Events: func(e vrrp.Event) { w.events <- e }, Kernel: w.kernel, Start: func(*Lock) (Process, error) { return w.start() }})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
