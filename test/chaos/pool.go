@@ -187,10 +187,40 @@ func poolActions() []Action {
 				s.d.signal(syscall.SIGSTOP, pid)
 			}
 		}},
+		{Name: "server-answers-slowly", Fits: pooled, Do: func(s *scene) { s.slow(pick(s.r, s.w.servers...)) }},
 		{Name: "server-without-carrier", Fits: pooled, Do: func(s *scene) {
 			s.on(s.w.LAN, "ip link set "+pick(s.r, s.w.servers...).Name+"-eth0 down")
 		}},
 	}
+}
+
+// slow has a real server answer late, by less and by more than a check waits, until
+// the world is healed: it gets time in short turns alone.
+func (s *scene) slow(v *server) {
+	late := time.Duration(100+s.r.IntN(700)) * time.Millisecond
+	s.w.note("  %s answers up to %v late", v.Name, late)
+	signal := func(sig syscall.Signal) {
+		if !ended(v.web) {
+			for _, pid := range append(lab.Descendants(v.web.PID()), v.web.PID()) {
+				syscall.Kill(pid, sig) //nolint:errcheck // it may have ended
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			signal(syscall.SIGSTOP)
+			wait(ctx, late)
+			signal(syscall.SIGCONT)
+			wait(ctx, 20*time.Millisecond)
+		}
+	}()
+	s.w.later(func() {
+		cancel()
+		<-done
+	})
 }
 
 // healPool has the real servers serve again, and lifts what operators said of them.

@@ -26,6 +26,10 @@ var regressions = []struct {
 		"vip-removed-again-and-again@a:1+0s"},
 	{"a route in whose place another one came was not put back", func(_ *Setup, in *Instance) { in.Route = true },
 		"route-replaced@a:1+0s"},
+	{"a control socket that was removed stayed away", func(*Setup, *Instance) {}, "socket-removed@a:1+0s"},
+	{"a configuration that is a FIFO held the reload, and the end", func(*Setup, *Instance) {}, "config-a-fifo@a:1+0s"},
+	{"a tracked file that is a FIFO held the end", func(_ *Setup, in *Instance) { in.Tracks = []string{trackFile} },
+		"file-a-fifo@a:1+0s"},
 }
 
 // TestRegressions lives through what was wrong once.
