@@ -30,6 +30,9 @@ var regressions = []struct {
 	{"a configuration that is a FIFO held the reload, and the end", func(*Setup, *Instance) {}, "config-a-fifo@a:1+0s"},
 	{"a tracked file that is a FIFO held the end", func(_ *Setup, in *Instance) { in.Tracks = []string{trackFile} },
 		"file-a-fifo@a:1+0s"},
+	{"a start with another configuration left what a killed usher had held", func(_ *Setup, in *Instance) {
+		in.VirtualMAC, in.Accept, in.Route, in.Rule = true, false, true, true
+	}, "all-killed@a:1+0s reload-vrid@a:1+0s reload-accept@a:1+0s"},
 }
 
 // TestRegressions lives through what was wrong once.

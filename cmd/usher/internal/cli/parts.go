@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"log/slog"
+	"slices"
 
 	"usher/cmd/usher/internal/command"
 	"usher/cmd/usher/internal/daemon"
@@ -38,6 +40,10 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Parts {
 		Alerts: func() daemon.Alerts { return notify.New(notify.Options{Log: log, Run: commands.Notify}) },
 		Director: func(state string, events func(director.Event)) (daemon.Director, error) {
 			return openDirector(log, state, events)
+		},
+		Withdraw: func(ctx context.Context, state string, instances []vrrp.Config) ([]string, error) {
+			w, err := withdrawHeld(ctx, state, instances)
+			return slices.Concat(w.Removed, w.Restored), err
 		},
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/logging"
 	"usher/cmd/usher/internal/vrrpproc"
+	"usher/vrrp"
 	"usher/vrrp/hold"
 	"usher/vrrp/hold/rtnl"
 )
@@ -96,19 +97,26 @@ func (w *withdrawn) all(ctx context.Context, log *slog.Logger, state string) (er
 		log.Error("an earlier daemon's VRRP process may put back what is removed", "error", err)
 	}
 	defer func() { err = errors.Join(err, orphans.Close()) }()
+	*w, err = withdrawHeld(ctx, c.Global.State, c.VRRP().Instances)
+	return err
+}
+
+// withdrawHeld removes what a daemon that is gone held of some instances, and puts back
+// the kernel settings that its state folder tells of: last, since neighbours learn the
+// addresses wrong without them.
+func withdrawHeld(ctx context.Context, state string, instances []vrrp.Config) (withdrawn, error) {
+	w := withdrawn{Removed: []string{}, Restored: []string{}}
 	kernel, err := rtnl.Open()
 	if err != nil {
-		return err
+		return w, err
 	}
-	removed, err := hold.Withdraw(ctx, kernel, c.VRRP().Instances)
+	removed, err := hold.Withdraw(ctx, kernel, instances)
 	for _, o := range removed {
-		w.Removed = append(w.Removed, fmt.Sprint(o))
+		w.Removed = append(w.Removed, o.String())
 	}
-	restored, recoverErr := rtnl.Recover(rtnl.JournalFile(c.Global.State))
-	for _, setting := range restored {
-		w.Restored = append(w.Restored, fmt.Sprint(setting))
-	}
-	return errors.Join(err, recoverErr, kernel.Close())
+	restored, recoverErr := rtnl.Recover(rtnl.JournalFile(state))
+	w.Restored = append(w.Restored, restored...)
+	return w, errors.Join(err, recoverErr, kernel.Close())
 }
 
 // orphansLimit is how long the processes of a daemon that is dead may take to end, which

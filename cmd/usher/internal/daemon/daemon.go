@@ -130,7 +130,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	d.started = time.Now()
-	crash := d.recall()
+	crash, stopped := d.recall()
 	defer func() { err = errors.Join(err, d.stop()) }()
 	if err := d.opts.LogControl.Set(c.Global.Log.Level, c.Global.Log.Format); err != nil {
 		return err
@@ -140,6 +140,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	}
 	if crash != "" {
 		d.record(events.Event{Kind: "crash", Severity: events.Warning, Reason: crash})
+	}
+	if !stopped {
+		d.withdrawBefore(ctx, c)
 	}
 	if err := d.start(ctx, c, director); err != nil {
 		return err

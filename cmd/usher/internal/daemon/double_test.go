@@ -79,6 +79,12 @@ func (w *world) parts() daemon.Parts {
 			w.directorEvents = events
 			return (*fakeDirector)(w), nil
 		},
+		Withdraw: func(_ context.Context, _ string, instances []vrrp.Config) ([]string, error) {
+			for _, i := range instances {
+				w.note("withdraw " + i.Name + " on " + i.Interface)
+			}
+			return nil, nil
+		},
 	}
 }
 

@@ -31,12 +31,12 @@ type eventLog struct {
 }
 
 // recall takes up the events of the daemon before this one, and gives what is to be said
-// of its end; "" where it stopped as it should, or there was none.
-func (d *Daemon) recall() string {
+// of its end, and whether it is known to have stopped as it should.
+func (d *Daemon) recall() (crash string, stopped bool) {
 	path := filepath.Join(d.state.path, eventsFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return ""
+		return "", false
 	}
 	var log eventLog
 	if err == nil && len(text) > eventsLimit {
@@ -47,13 +47,13 @@ func (d *Daemon) recall() string {
 	}
 	if err != nil {
 		d.log.Warn("the events before this start are lost", "file", path, "error", err)
-		return ""
+		return "", false
 	}
 	d.ring.Restore(log.Events)
 	if !log.Running {
-		return ""
+		return "", true
 	}
-	return fmt.Sprintf("the usher before this one did not stop: it was killed, crashed, or went down with the machine, after %s", log.Saved.Local().Format(time.DateTime))
+	return fmt.Sprintf("the usher before this one did not stop: it was killed, crashed, or went down with the machine, after %s", log.Saved.Local().Format(time.DateTime)), false
 }
 
 // keepEvents writes the latest events soon after they happened.

@@ -46,23 +46,7 @@ func TestCrashIsToldOf(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	// What a killed daemon leaves: the file as it was while it ran.
-	file := filepath.Join(f.dir, "state", "events.json")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log map[string]any
-	if err := json.Unmarshal(text, &log); err != nil || log["running"] != false {
-		t.Fatalf("after a stop running is %v (%v)", log["running"], err)
-	}
-	log["running"] = true
-	if text, err = json.Marshal(log); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	f.killed()
 	d, stop := f.start()
 	has := false
 	for _, w := range d.Status().Warnings {
@@ -79,6 +63,27 @@ func TestCrashIsToldOf(t *testing.T) {
 		if w.Kind == "crash" {
 			t.Errorf("told again after the next stop: %+v", w)
 		}
+	}
+}
+
+// killed makes of what a daemon left that stopped what one leaves that was killed.
+func (f *fixture) killed() {
+	f.t.Helper()
+	file := filepath.Join(f.state(), "events.json") // is as it was while it ran
+	text, err := os.ReadFile(file)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var log map[string]any
+	if err := json.Unmarshal(text, &log); err != nil || log["running"] != false {
+		f.t.Fatalf("after a stop running is %v (%v)", log["running"], err)
+	}
+	log["running"] = true
+	if text, err = json.Marshal(log); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		f.t.Fatal(err)
 	}
 }
 

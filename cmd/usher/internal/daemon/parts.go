@@ -73,6 +73,9 @@ type Parts struct {
 	// Director opens the kernel's IPVS; an error says that it is not there or not
 	// for us, and nothing was changed.
 	Director func(state string, events func(director.Event)) (Director, error)
+	// Withdraw removes what a process that is gone held of some instances, and puts back
+	// the kernel settings that it kept in the state folder; it tells what it did.
+	Withdraw func(ctx context.Context, state string, instances []vrrp.Config) (done []string, err error)
 }
 
 // ChecksHooks is where the health check engine delivers.
