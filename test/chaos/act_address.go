@@ -49,7 +49,7 @@ func addressActions() []Action {
 		{Name: "vip-with-other-length", Do: func(s *scene) {
 			_, v, dev := s.vip()
 			s.ip("address add %s/%d dev %s", v.Prefix.Addr(), v.Prefix.Addr().BitLen()-3, dev)
-			s.w.later(func() { s.ip("address del %s/%d dev %s", v.Prefix.Addr(), v.Prefix.Addr().BitLen()-3, dev) })
+			s.w.later(func() { s.ip("address del %s/%d dev %s", v.Prefix.Addr(), v.Prefix.Addr().BitLen()-3, s.d.now(dev)) })
 		}},
 		{Name: "vip-by-hand", Do: func(s *scene) { // on any director, mostly a backup
 			in := s.instance()
@@ -67,7 +67,7 @@ func addressActions() []Action {
 			d := s.d
 			s.w.later(func() {
 				s.d = d
-				s.ip("route del local %s dev %s table local proto boot", v.Prefix.Addr(), in.on(v))
+				s.ip("route del local %s dev %s table local proto boot", v.Prefix.Addr(), d.now(in.on(v)))
 			})
 		}},
 		{Name: "vip-on-client", Do: func(s *scene) {
@@ -118,7 +118,7 @@ func (s *scene) byHand(v VIP, dev, command string) {
 	}
 	s.w.later(func() {
 		s.d = d
-		s.ip("address del %s dev %s", v.Prefix, dev)
+		s.ip("address del %s dev %s", v.Prefix, d.now(dev)) // it may have been renamed since
 	})
 }
 
