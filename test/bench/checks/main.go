@@ -29,6 +29,7 @@ func main() { os.Exit(run()) }
 type options struct {
 	usher    string
 	tcp      []int
+	full     []int
 	http     []int
 	measure  time.Duration
 	rounds   int
@@ -41,6 +42,7 @@ type options struct {
 func parse() (o options, err error) {
 	usher := flag.String("usher", "build/usher", "the program to measure")
 	tcp := flag.String("tcp", "1000,5000,10000", "numbers of tcp checks at an interval of 1 s")
+	full := flag.String("full", "1000,5000", "numbers of tcp checks that complete the handshake (half_open = false)")
 	http := flag.String("http", "1000,5000", "numbers of http checks")
 	programs := flag.String("programs", "usher,keepalived", "what to measure")
 	length := flag.Duration("measure", 6*time.Second, "how long CPU is measured in each round")
@@ -57,6 +59,9 @@ func parse() (o options, err error) {
 		return o, fmt.Errorf("%d rounds: it must be 1 at least", o.rounds)
 	}
 	if o.tcp, err = numbers(*tcp); err != nil {
+		return o, err
+	}
+	if o.full, err = numbers(*full); err != nil {
 		return o, err
 	}
 	o.http, err = numbers(*http)
@@ -174,7 +179,8 @@ func compare(ctx context.Context, o options) error {
 	return nil
 }
 
-// set is one measurement: so many checks of a kind.
+// set is one measurement: so many checks of a kind: "tcp", "full" (tcp that completes
+// the handshake, which is all that keepalived knows) or "http".
 type set struct {
 	kind string
 	n    int
@@ -184,6 +190,9 @@ func (o options) sets() []set {
 	var list []set
 	for _, n := range o.tcp {
 		list = append(list, set{"tcp", n})
+	}
+	for _, n := range o.full {
+		list = append(list, set{"full", n})
 	}
 	for _, n := range o.http {
 		list = append(list, set{"http", n})

@@ -59,7 +59,11 @@ func port(kind string) int {
 func usherConf(s set) []byte {
 	var b bytes.Buffer
 	b.WriteString("global {\n  http = \"\"\n}\n")
-	check := fmt.Sprintf("  health_check %q {\n    interval = \"1s\"\n    timeout  = \"1s\"\n    rise     = 1\n    fall     = 1\n  }\n", s.kind)
+	kind, extra := s.kind, ""
+	if kind == "full" {
+		kind, extra = "tcp", "    half_open = false\n"
+	}
+	check := fmt.Sprintf("  health_check %q {\n    interval = \"1s\"\n    timeout  = \"1s\"\n    rise     = 1\n    fall     = 1\n%s  }\n", kind, extra)
 	for first := 0; first < s.n; first += poolSize {
 		fmt.Fprintf(&b, "virtual_server \"v%d\" {\n  address = \"10.0.%d.1:80\"\n  forward_method = \"nat\"\n%s", first, first/poolSize, check)
 		for n := first; n < min(first+poolSize, s.n); n++ {
@@ -68,7 +72,7 @@ func usherConf(s set) []byte {
 		b.WriteString("}\n")
 	}
 	fmt.Fprintf(&b, "virtual_server \"victim\" {\n  address = \"10.1.0.1:80\"\n  forward_method = \"nat\"\n%s  real_server \"%s:%d\" {}\n}\n",
-		strings.Replace(check, s.kind, "tcp", 1), victim, victimPort)
+		strings.Replace(check, kind, "tcp", 1), victim, victimPort)
 	return b.Bytes()
 }
 
