@@ -30,8 +30,13 @@ func (k *Kernel) Apply(ops []Op) []error {
 	return k.retryModules(ops, errs)
 }
 
-// apply does one batch and tells whether anything in it failed.
+// apply does one batch and tells whether anything in it failed. The library has no
+// batches; a single operation is its own, where it can express it.
 func (k *Kernel) apply(ops []Op, errs []error) bool {
+	if len(ops) == 1 && expressible(ops[0]) {
+		errs[0] = k.library.write(ops[0])
+		return errs[0] != nil
+	}
 	first := k.socket.seq + 1
 	out := k.socket.out[:0]
 	for i, op := range ops {

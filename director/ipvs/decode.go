@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"net/netip"
 
+	moby "github.com/moby/ipvs"
 	"golang.org/x/sys/unix"
 )
 
@@ -144,7 +145,7 @@ func parseDest(payload []byte, service ServiceKey, counted bool) (r destRecord, 
 		case dstPort:
 			r.key.Port = beUint16(v)
 		case dstForward:
-			r.destination.Forward = Forward(hostUint32(v) & forwardMask)
+			r.destination.Forward = Forward(hostUint32(v) & moby.ConnFwdMask)
 		case dstWeight:
 			r.destination.Weight = hostUint32(v)
 		case dstUpper:

@@ -2,8 +2,9 @@ package ipvs
 
 import (
 	"fmt"
+	"time"
 
-	"github.com/mdlayher/netlink"
+	moby "github.com/moby/ipvs"
 	"golang.org/x/sys/unix"
 )
 
@@ -11,40 +12,25 @@ import (
 func (k *Kernel) Timeouts() (Timeouts, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var t Timeouts
-	err := k.socket.do(k.family, cmdGetConfig, nil, func(payload []byte) error {
-		ad, err := netlink.NewAttributeDecoder(payload[min(4, len(payload)):])
-		if err != nil {
-			return err
-		}
-		for ad.Next() {
-			switch ad.Type() {
-			case attrTCPTimeout:
-				t.TCP = ad.Uint32()
-			case attrTCPFin:
-				t.TCPFin = ad.Uint32()
-			case attrUDPTimeout:
-				t.UDP = ad.Uint32()
-			}
-		}
-		return ad.Err()
+	var c *moby.Config
+	err := k.library.do(func(h *moby.Handle) (err error) {
+		c, err = h.GetConfig()
+		return err
 	})
 	if err != nil {
-		return t, fmt.Errorf("ipvs: read the timeouts: %w", err)
+		return Timeouts{}, fmt.Errorf("ipvs: read the timeouts: %w", err)
 	}
-	return t, nil
+	seconds := func(d time.Duration) uint32 { return uint32(d / time.Second) }
+	return Timeouts{TCP: seconds(c.TimeoutTCP), TCPFin: seconds(c.TimeoutTCPFin), UDP: seconds(c.TimeoutUDP)}, nil
 }
 
 // SetTimeouts sets the idle times that are not zero.
 func (k *Kernel) SetTimeouts(t Timeouts) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	err := k.socket.do(k.family, cmdSetConfig, func(m *message) {
-		m.u32(attrTCPTimeout, t.TCP)
-		m.u32(attrTCPFin, t.TCPFin)
-		m.u32(attrUDPTimeout, t.UDP)
-	}, nil)
-	if err != nil {
+	duration := func(seconds uint32) time.Duration { return time.Duration(seconds) * time.Second }
+	c := &moby.Config{TimeoutTCP: duration(t.TCP), TimeoutTCPFin: duration(t.TCPFin), TimeoutUDP: duration(t.UDP)}
+	if err := k.library.do(func(h *moby.Handle) error { return h.SetConfig(c) }); err != nil {
 		return fmt.Errorf("ipvs: set the timeouts: %w", err)
 	}
 	return nil

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/mdlayher/netlink"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,80 +21,66 @@ var ErrPermission = errors.New("no permission to use IPVS: it needs root, or the
 // Kernel is the IPVS of the network namespace that it was opened in. Its methods
 // may be called from several goroutines; they take turns.
 type Kernel struct {
-	mu     sync.Mutex
-	socket *socket
-	family uint16
+	mu      sync.Mutex
+	library *library
+	socket  *socket // for what the library lacks
+	family  uint16
 }
 
 // Open connects to the IPVS of this network namespace. A kernel that has not
 // loaded its module is told to. The error is ErrNoIPVS or ErrPermission where
 // these are the reason.
 func Open() (*Kernel, error) {
-	s, err := openSocket()
+	family, err := load()
 	if err != nil {
 		return nil, err
 	}
-	k := &Kernel{socket: s}
-	if err := k.connect(); err != nil {
-		s.close()
+	k := &Kernel{family: family}
+	if k.library, err = openLibrary(); err != nil {
+		return nil, fmt.Errorf("ipvs: %w", err)
+	}
+	if k.socket, err = openSocket(); err != nil {
+		k.library.close()
+		return nil, err
+	}
+	if _, err := k.Timeouts(); err != nil {
+		k.Close()
+		if errors.Is(err, unix.EPERM) {
+			return nil, fmt.Errorf("ipvs: %w", ErrPermission)
+		}
 		return nil, err
 	}
 	return k, nil
 }
 
-func (k *Kernel) connect() error {
-	id, err := k.resolve()
+// load gives the number of the netlink family of IPVS. Asking makes a kernel load
+// the module that it has; one that cannot by itself is helped.
+func load() (uint16, error) {
+	family, err := netlink.GenlFamilyGet("IPVS")
 	if errors.Is(err, unix.ENOENT) {
 		why := modprobe("ip_vs")
-		if id, err = k.resolve(); errors.Is(err, unix.ENOENT) {
+		if family, err = netlink.GenlFamilyGet("IPVS"); errors.Is(err, unix.ENOENT) {
 			err = fmt.Errorf("ipvs: %w (module ip_vs)", ErrNoIPVS)
 			if errors.Is(why, exec.ErrNotFound) { // as in a container
-				return fmt.Errorf("%w, and there is no modprobe here to load it: run \"modprobe ip_vs\" on the host", err)
+				return 0, fmt.Errorf("%w, and there is no modprobe here to load it: run \"modprobe ip_vs\" on the host", err)
 			}
 			if why != nil {
 				err = fmt.Errorf("%w: %w", err, why)
 			}
-			return err
+			return 0, err
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("ipvs: look up the netlink family IPVS: %w", err)
+		return 0, fmt.Errorf("ipvs: look up the netlink family IPVS: %w", err)
 	}
-	k.family = id
-	err = k.socket.do(id, cmdGetInfo, nil, nil)
-	if errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("ipvs: %w", ErrPermission)
-	}
-	if err != nil {
-		return fmt.Errorf("ipvs: ask for the version: %w", err)
-	}
-	return nil
-}
-
-// resolve asks the generic netlink controller for the number of the family.
-func (k *Kernel) resolve() (uint16, error) {
-	var id uint16
-	err := k.socket.do(unix.GENL_ID_CTRL, unix.CTRL_CMD_GETFAMILY,
-		func(m *message) { m.str(unix.CTRL_ATTR_FAMILY_NAME, "IPVS") },
-		func(payload []byte) error {
-			ad, err := netlink.NewAttributeDecoder(payload[min(4, len(payload)):])
-			if err != nil {
-				return err
-			}
-			for ad.Next() {
-				if ad.Type() == unix.CTRL_ATTR_FAMILY_ID {
-					id = ad.Uint16()
-				}
-			}
-			return ad.Err()
-		})
-	return id, err
+	return family.ID, nil
 }
 
 // Close ends the conversation.
 func (k *Kernel) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.library.close()
 	return k.socket.close()
 }
 

@@ -1,6 +1,10 @@
 package ipvs
 
-import "net/netip"
+import (
+	"net/netip"
+
+	moby "github.com/moby/ipvs"
+)
 
 // Protocol is an IP protocol number that IPVS balances.
 type Protocol uint8
@@ -67,10 +71,10 @@ type Forward uint8
 
 // The kernel's forward methods. NAT is the zero value, as it is the kernel's.
 const (
-	NAT   Forward = 0 // masquerading
-	Local Forward = 1
-	Tun   Forward = 2
-	DR    Forward = 3
+	NAT   Forward = moby.ConnFwdMasq // masquerading
+	Local Forward = moby.ConnFwdLocalNode
+	Tun   Forward = moby.ConnFwdTunnel
+	DR    Forward = moby.ConnFwdDirectRoute
 )
 
 // TunnelType is the encapsulation of Tun.

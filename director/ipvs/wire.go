@@ -13,19 +13,14 @@ const (
 	cmdNewDaemon  = 9
 	cmdDelDaemon  = 10
 	cmdGetDaemon  = 11
-	cmdSetConfig  = 12
-	cmdGetConfig  = 13
 	cmdGetInfo    = 15
 )
 
 // Attributes of a command.
 const (
-	attrService    = 1
-	attrDest       = 2
-	attrDaemon     = 3
-	attrTCPTimeout = 4
-	attrTCPFin     = 5
-	attrUDPTimeout = 6
+	attrService = 1
+	attrDest    = 2
+	attrDaemon  = 3
 )
 
 // Attributes of a service.
@@ -91,6 +86,3 @@ const (
 
 // flagHashed is set by the kernel in every service that it has.
 const flagHashed Flags = 0x2
-
-// forwardMask cuts the forward method out of a destination's connection flags.
-const forwardMask = 0x7

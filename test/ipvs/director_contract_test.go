@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	moby "github.com/moby/ipvs"
 	"golang.org/x/sys/unix"
 
 	"usher/director"
@@ -18,6 +19,18 @@ import (
 func TestKernelContract(t *testing.T) {
 	l := suite.New(t, "")
 	ipvstest.Contract(t, func(t *testing.T) director.Kernel { return open(t, l.A) })
+	ipvstest.SecondHand(t, func(t *testing.T) (director.Kernel, *moby.Handle) {
+		k := open(t, l.A)
+		var h *moby.Handle
+		if err := l.A.Do(func() (err error) {
+			h, err = moby.New("")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(h.Close)
+		return k, h
+	})
 }
 
 // open opens the kernel's table of a node.

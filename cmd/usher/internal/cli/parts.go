@@ -2,8 +2,11 @@ package cli
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"slices"
+
+	"github.com/sirupsen/logrus"
 
 	"usher/cmd/usher/internal/command"
 	"usher/cmd/usher/internal/daemon"
@@ -48,8 +51,11 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Parts {
 	}
 }
 
-// openDirector opens the kernel's IPVS and makes a director of it.
+// openDirector opens the kernel's IPVS and makes a director of it. Package moby/ipvs
+// would write to standard error where it cannot load the module, as wherever there is
+// no modprobe or it may not be used, also if the module is there: ipvs.Open knows.
 func openDirector(log *slog.Logger, state string, events func(director.Event)) (*director.Director, error) {
+	logrus.SetOutput(io.Discard)
 	kernel, err := ipvs.Open()
 	if err != nil {
 		return nil, err

@@ -1,0 +1,104 @@
+package ipvs
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	moby "github.com/moby/ipvs"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+)
+
+// An answer that never comes ends in an error, not in a daemon that stands still, and
+// the call after it has a socket of its own. The library asks again for ever.
+func TestNoAnswer(t *testing.T) {
+	logrus.SetOutput(io.Discard) // a kernel without IPVS does for this
+	t.Cleanup(func() { logrus.SetOutput(os.Stderr) })
+	l, err := openLibrary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	ask := func(h *moby.Handle) error {
+		_, err := h.GetServices()
+		return err
+	}
+	if err := l.do(ask); errors.Is(err, unix.ETIMEDOUT) {
+		t.Errorf("the kernel answers, and yet: %v", err)
+	}
+	deafen(t)
+	l.wait = 50 * time.Millisecond
+	if err := l.do(ask); !errors.Is(err, unix.ETIMEDOUT) {
+		t.Errorf("no answer came, and yet: %v", err)
+	}
+	l.wait = receiveTimeout
+	if err := l.do(ask); errors.Is(err, unix.ETIMEDOUT) {
+		t.Errorf("the call after it: %v", err)
+	}
+	l.close()
+	if l.netns, err = os.Stat("/proc/thread-self/ns/uts"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.do(ask); err == nil || l.handle != nil {
+		t.Error("a handle was opened in another network namespace than the first")
+	}
+}
+
+// deafen has this process's generic netlink sockets drop whatever comes.
+func deafen(t *testing.T) {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	drop := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K}
+	found := 0
+	for _, entry := range open {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		domain, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+		protocol, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+		if domain != unix.AF_NETLINK || protocol != unix.NETLINK_GENERIC {
+			continue
+		}
+		if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &drop}); err != nil {
+			t.Fatal(err)
+		}
+		found++
+	}
+	if found == 0 {
+		t.Fatal("no generic netlink socket is open")
+	}
+}
+
+// What the library has no words for goes another way.
+func TestExpressible(t *testing.T) {
+	four, six := AddressKey(TCP, netip.MustParseAddrPort("192.0.2.1:80")), MarkKey(7, true)
+	to := func(a string) DestinationKey { return DestinationKey{Address: netip.MustParseAddr(a), Port: 80} }
+	gue := Destination{Forward: Tun, Tunnel: Tunnel{Type: GUE, Port: 6080}}
+	for _, c := range []struct {
+		name string
+		op   Op
+		want bool
+	}{
+		{"service", Op{Kind: AddService, Key: four}, true},
+		{"nat", Op{Kind: AddDestination, Key: four, Dest: to("10.0.0.1")}, true},
+		{"ipip", Op{Kind: EditDestination, Key: four, Dest: to("10.0.0.1"), Destination: Destination{Forward: Tun}}, true},
+		{"gue", Op{Kind: EditDestination, Key: four, Dest: to("10.0.0.1"), Destination: gue}, false},
+		{"IPv4 in IPv6", Op{Kind: AddDestination, Key: six, Dest: to("10.0.0.1"), Destination: Destination{Forward: Tun}}, false},
+		{"IPv6 in IPv4", Op{Kind: DelDestination, Key: four, Dest: to("2001:db8::1")}, false},
+		{"IPv6", Op{Kind: DelDestination, Key: six, Dest: to("2001:db8::1")}, true},
+		{"none", Op{Key: four}, false},
+	} {
+		if got := expressible(c.op); got != c.want {
+			t.Errorf("%s: %t, want %t", c.name, got, c.want)
+		}
+	}
+}
