@@ -61,7 +61,7 @@ func loaded(b *testing.B, services int) (d *daemon.Daemon, dir string, kernel *i
 	loader := &conf.Loader{}
 	log, control := logging.New(io.Discard)
 	d = daemon.New(daemon.Options{
-		Version: "test", Log: log, LogControl: control, Notifier: sdnotify.New(func(string) string { return "" }, os.Getpid()),
+		Version: "test", Log: log, LogControl: control, Notifier: &sdnotify.Notifier{},
 		Load: func(ctx context.Context) (*conf.Config, conf.Diagnostics) {
 			return loader.LoadContext(ctx, []string{file}, nil)
 		},

@@ -31,8 +31,8 @@ type fixture struct {
 	log     *safeBuffer
 	hangup  chan os.Signal
 	keep    chan os.Signal
-	ended   chan error          // Run's, of the daemon started last
-	notify  func(string) string // environment of sd_notify
+	ended   chan error // Run's, of the daemon started last
+	notify  *sdnotify.Notifier
 
 	parts    daemon.Parts
 	pages    map[string]http.Handler
@@ -65,7 +65,7 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{
 		t: t, world: newWorld(), dir: dir, file: filepath.Join(dir, "usher.hcl"), log: &safeBuffer{},
 		hangup: make(chan os.Signal, 1), keep: make(chan os.Signal, 1),
-		notify: func(string) string { return "" },
+		notify: &sdnotify.Notifier{},
 		machine: daemon.Machine{
 			Interfaces:   func() ([]string, error) { return []string{"lo", "eth0"}, nil },
 			Capabilities: func() (uint64, error) { return ^uint64(0), nil },
@@ -133,7 +133,7 @@ func (f *fixture) daemon() *daemon.Daemon {
 		Machine:   f.machine,
 		Parts:     f.parts,
 		Log:       log,
-		Notifier:  sdnotify.New(f.notify, os.Getpid()), LogControl: control, Hangup: f.hangup, Keep: f.keep,
+		Notifier:  f.notify, LogControl: control, Hangup: f.hangup, Keep: f.keep,
 		Pages: f.pages, LastGood: f.lastGood, Strict: f.strict, Home: f.home, Watch: f.watch,
 	})
 }

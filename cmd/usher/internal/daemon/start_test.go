@@ -17,6 +17,7 @@ import (
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/control"
 	"usher/cmd/usher/internal/events"
+	"usher/cmd/usher/internal/sdnotify"
 )
 
 // TestOrder holds start and stop against the order that loses least: room for the
@@ -207,9 +208,9 @@ func (f *fixture) managed(watchdog time.Duration) *manager {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { conn.Close() })
-	f.notify = func(key string) string {
-		return map[string]string{"NOTIFY_SOCKET": path, "WATCHDOG_USEC": fmt.Sprint(watchdog.Microseconds())}[key]
-	}
+	f.t.Setenv("NOTIFY_SOCKET", path)
+	f.t.Setenv("WATCHDOG_USEC", fmt.Sprint(watchdog.Microseconds()))
+	f.notify = sdnotify.New()
 	return &manager{f.t, conn}
 }
 
