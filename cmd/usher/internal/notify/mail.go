@@ -1,24 +1,22 @@
 package notify
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"mime"
-	"mime/quotedprintable"
 	"net"
 	netmail "net/mail"
-	"net/smtp"
 	"net/textproto"
 	"os"
 	"slices"
 	"strings"
 	"time"
+
+	gomail "github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
 
 	"usher/conf"
 )
@@ -65,6 +63,9 @@ func (m *mail) deliver(ctx context.Context, c Change) error {
 	return err
 }
 
+// send speaks SMTP through go-mail's smtp package. The library's own Client would send
+// to nobody where one recipient is refused, and leaves a connection open where the
+// login fails.
 func (m *mail) send(ctx context.Context, c Change) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.Server)
 	if err != nil {
@@ -87,7 +88,7 @@ func (m *mail) send(ctx context.Context, c Change) error {
 	if err := m.authenticate(client); err != nil {
 		return err
 	}
-	if err := client.Mail(addressOf(m.From)); err != nil {
+	if err := client.Mail(path(m.From)); err != nil {
 		return err
 	}
 	refused, err := m.recipients(client)
@@ -98,7 +99,7 @@ func (m *mail) send(ctx context.Context, c Change) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(m.message(c)); err != nil {
+	if _, err := m.message(c).WriteTo(w); err != nil {
 		return err
 	}
 	if err := w.Close(); err != nil {
@@ -116,7 +117,7 @@ func (m *mail) send(ctx context.Context, c Change) error {
 func (m *mail) recipients(client *smtp.Client) (refused, err error) {
 	var all []error
 	for _, to := range m.To {
-		if err := client.Rcpt(addressOf(to)); err != nil {
+		if err := client.Rcpt(path(to)); err != nil {
 			all = append(all, fmt.Errorf("recipient %s: %w", to, err))
 		}
 	}
@@ -149,88 +150,65 @@ func (m *mail) authenticate(client *smtp.Client) error {
 	if _, encrypted := client.TLSConnectionState(); !encrypted && slices.Contains(ways, "CRAM-MD5") {
 		ways = []string{"CRAM-MD5"}
 	}
+	known := map[string]smtp.Auth{
+		"PLAIN":    smtp.PlainAuth("", m.User, m.Password, m.host, false),
+		"CRAM-MD5": smtp.CRAMMD5Auth(m.User, m.Password),
+		"LOGIN":    smtp.LoginAuth(m.User, m.Password, m.host, false),
+	}
 	for _, way := range ways {
-		switch way {
-		case "PLAIN":
-			return client.Auth(smtp.PlainAuth("", m.User, m.Password, m.host))
-		case "CRAM-MD5":
-			return client.Auth(smtp.CRAMMD5Auth(m.User, m.Password))
-		case "LOGIN":
-			return client.Auth(&loginAuth{m.User, m.Password})
+		if auth := known[way]; auth != nil {
+			err := client.Auth(auth)
+			if errors.Is(err, smtp.ErrUnencrypted) {
+				return fmt.Errorf("%w: the password would go out in the clear: %w", errPermanent, err)
+			}
+			return err
 		}
 	}
 	return fmt.Errorf("%w: %s offers no way to authenticate that usher knows (%q)", errPermanent, m.Server, offered)
 }
 
-// loginAuth is the LOGIN mechanism, all that some servers offer. Like PLAIN it
-// shows the password, so it wants TLS.
-type loginAuth struct{ user, password string }
-
-func (a *loginAuth) Start(s *smtp.ServerInfo) (string, []byte, error) {
-	if !s.TLS && s.Name != "localhost" && s.Name != "127.0.0.1" && s.Name != "::1" {
-		return "", nil, fmt.Errorf("%w: the password would go out in the clear", errPermanent)
-	}
-	return "LOGIN", nil, nil
-}
-
-func (a *loginAuth) Next(asked []byte, more bool) ([]byte, error) {
-	if !more {
-		return nil, nil
-	}
-	switch q := strings.ToLower(string(asked)); {
-	case strings.HasPrefix(q, "user"):
-		return []byte(a.user), nil
-	case strings.HasPrefix(q, "pass"):
-		return []byte(a.password), nil
-	}
-	return nil, fmt.Errorf("%w: unexpected question %q", errPermanent, asked)
-}
-
 // message is the mail itself (RFC 5322), its text in UTF-8.
-func (m *mail) message(c Change) []byte {
-	var b bytes.Buffer
-	header := func(name, value string) {
-		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
-		fmt.Fprintf(&b, "%s: %s\r\n", name, value)
-	}
-	var id [12]byte
-	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
+func (m *mail) message(c Change) *gomail.Msg {
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	to := make([]string, len(m.To))
 	for i := range m.To {
 		to[i] = named(m.To[i])
 	}
-	header("From", named(m.From))
-	header("To", strings.Join(to, ", "))
-	header("Subject", mime.QEncoding.Encode("utf-8", fmt.Sprintf("[usher %s] %s: %s", c.RouterID, c.subject(), c.State)))
-	header("Date", c.Time.Format(time.RFC1123Z))
-	header("Message-ID", "<"+hex.EncodeToString(id[:])+"@"+m.HELO+">")
-	header("Auto-Submitted", "auto-generated")
-	header("MIME-Version", "1.0")
-	header("Content-Type", "text/plain; charset=utf-8")
-	header("Content-Transfer-Encoding", "quoted-printable")
-	b.WriteString("\r\n")
-	text := quotedprintable.NewWriter(&b)
-	fmt.Fprintf(text, "%s is %s", c.subject(), c.State)
-	if c.Previous != "" {
-		fmt.Fprintf(text, ", was %s", c.Previous)
-	}
-	fmt.Fprintf(text, ".\r\n\r\nDirector: %s\r\nTime:     %s\r\nReason:   %s\r\n", c.RouterID, c.Time.Format(time.RFC3339), c.Reason)
-	if c.Kind == Instance {
-		fmt.Fprintf(text, "Priority: %d\r\n", c.Priority)
-	}
-	if c.Peer != "" {
-		fmt.Fprintf(text, "Peer:     %s\r\n", c.Peer)
-	}
-	_ = text.Close() // a bytes.Buffer takes everything
-	return b.Bytes()
+	// As any header: the library's own for addresses refuses a bare "root".
+	msg.SetGenHeader("From", named(m.From))
+	msg.SetGenHeader("To", to...)
+	msg.Subject(fmt.Sprintf("[usher %s] %s: %s", c.RouterID, c.subject(), c.State))
+	msg.SetDateWithValue(c.Time)
+	msg.SetMessageIDWithValue(rand.Text() + "@" + m.HELO)
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	msg.SetBodyString(gomail.TypeTextPlain, c.text())
+	return msg
 }
 
-// addressOf is the address alone of "Name <address>", which is all that a server is told.
-func addressOf(who string) string {
-	if a, err := netmail.ParseAddress(who); err == nil {
-		return a.Address
+// text says what changed, for people.
+func (c Change) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s is %s", c.subject(), c.State)
+	if c.Previous != "" {
+		fmt.Fprintf(&b, ", was %s", c.Previous)
 	}
-	return who
+	fmt.Fprintf(&b, ".\r\n\r\nDirector: %s\r\nTime:     %s\r\nReason:   %s\r\n", c.RouterID, c.Time.Format(time.RFC3339), c.Reason)
+	if c.Kind == Instance {
+		fmt.Fprintf(&b, "Priority: %d\r\n", c.Priority)
+	}
+	if c.Peer != "" {
+		fmt.Fprintf(&b, "Peer:     %s\r\n", c.Peer)
+	}
+	return b.String()
+}
+
+// path is the address alone of "Name <address>", which is all that a server is told
+// (RFC 5321 section 4.1.2).
+func path(who string) string {
+	if a, err := netmail.ParseAddress(who); err == nil {
+		who = a.Address
+	}
+	return "<" + who + ">"
 }
 
 // named is an address as a header has it, a name before it encoded where it must be.

@@ -9,10 +9,13 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	netmail "net/mail"
 	"os"
 	"path/filepath"
 	"strings"
@@ -332,5 +335,37 @@ func TestMailNames(t *testing.T) {
 	}
 	if from, to := "From: =?utf-8?q?Director_=C3=A9=C3=A9n?= <usher@example.org>\r\n", "To: \"The Ops\" <ops@example.org>, root\r\n"; !strings.Contains(p.data, from) || !strings.Contains(p.data, to) {
 		t.Errorf("message:\n%s", p.data)
+	}
+}
+
+// TestMailLines: however many there are to tell and however long the names are, no line
+// is longer than RFC 5322 wants it (section 2.1.1), and all of it arrives.
+func TestMailLines(t *testing.T) {
+	p := &post{}
+	var to []string
+	for i := range 60 {
+		to = append(to, fmt.Sprintf("Operator number %d <operator-%d@example.org>", i, i))
+	}
+	before := change
+	defer func() { change = before }()
+	change.Name = strings.Repeat("wëb ", 60)
+	if err := mailTo(t, p, conf.Email{StartTLS: "never", To: to}); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.SplitSeq(p.data, "\r\n") {
+		if len(line) > 78 {
+			t.Errorf("a line of %d bytes: %q", len(line), line)
+		}
+	}
+	got, err := netmail.ReadMessage(strings.NewReader(p.data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := got.Header.AddressList("To"); err != nil || len(all) != len(to) || all[59].Address != "operator-59@example.org" {
+		t.Errorf("to %v, %v", all, err)
+	}
+	subject, err := new(mime.WordDecoder).DecodeHeader(got.Header.Get("Subject"))
+	if want := "[usher lb1] instance " + change.Name + ": active"; err != nil || subject != want {
+		t.Errorf("subject %q, %v; want %q", subject, err, want)
 	}
 }
