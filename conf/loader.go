@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+	"usher/vrrp/timespan"
 )
 
 // Loader loads configurations one after the other and remembers of the last good
@@ -25,7 +26,7 @@ type Loader struct {
 // Limit is how long a configuration may take to be read and evaluated.
 const Limit = 30 * time.Second
 
-var errSlow = fmt.Errorf("it takes longer than %v", Limit)
+var errSlow = fmt.Errorf("it takes longer than %s", timespan.Text(Limit))
 
 // loading is how a configuration is read.
 type loading struct {

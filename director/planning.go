@@ -12,6 +12,7 @@ import (
 
 	"usher/director/ipvs"
 	"usher/healthcheck"
+	"usher/vrrp/timespan"
 )
 
 // Plan reports what Apply of servers would change in IPVS and the fullnat rules,
@@ -201,7 +202,7 @@ func (f *forecast) change(op Op, counters ipvs.CounterTable) Change {
 	case ipvs.EditDestination:
 		c.Action, c.Before, c.After = ActionEdit, f.word(op, before.Destinations[op.Dest]), f.word(op, op.Destination)
 		if f.leaving(op) {
-			c.Action, c.Reason = ActionDrain, fmt.Sprintf("until its connections are gone, %s at the most", f.timeout[op.Key])
+			c.Action, c.Reason = ActionDrain, fmt.Sprintf("until its connections are gone, %s at the most", timespan.Text(f.timeout[op.Key]))
 		}
 	case ipvs.DelDestination:
 		c.Action, c.Before = ActionRemove, before.Destinations[op.Dest].String()
@@ -231,7 +232,7 @@ func (f *forecast) removal(c *Change, op Op) {
 	}
 	c.Drops = timeout <= 0
 	if !c.Drops {
-		c.Reason = fmt.Sprintf("its servers go to weight 0 first, until their connections are gone, %s at the most", timeout)
+		c.Reason = fmt.Sprintf("its servers go to weight 0 first, until their connections are gone, %s at the most", timespan.Text(timeout))
 	}
 }
 

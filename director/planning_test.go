@@ -31,7 +31,7 @@ func TestPlanSaysWhatApplyWillDo(t *testing.T) {
   ~ real_server 10.0.0.2:80 nat weight 1 -> nat weight 5
   + real_server 10.0.0.3:80 nat weight 1 (once its checks pass)
   ~ service rr -> wrr (new connections are refused for an instant while the kernel changes the scheduler)
-  - real_server 10.0.0.1:80 nat weight 1 -> nat weight 0 (until its connections are gone, 1m0s at the most)
+  - real_server 10.0.0.1:80 nat weight 1 -> nat weight 0 (until its connections are gone, 1 min at the most)
 `
 		if got := report.String(); got != want {
 			t.Errorf("report:\n%s\nwant:\n%s", got, want)
@@ -94,7 +94,7 @@ func TestPlanBesideAnother(t *testing.T) {
 		vs.Real[0].Checked = false
 		w.apply(vs)
 		for timeout, want := range map[time.Duration]string{
-			30 * time.Second: "web tcp 192.0.2.1:80\n  - service rr (its servers go to weight 0 first, until their connections are gone, 30s at the most)\n",
+			30 * time.Second: "web tcp 192.0.2.1:80\n  - service rr (its servers go to weight 0 first, until their connections are gone, 30 s at the most)\n",
 			0:                "web tcp 192.0.2.1:80\n  - service rr ! drops connections (0 now)\n",
 		} {
 			short.DrainTimeout = timeout

@@ -221,7 +221,7 @@ func TestDegradedAndWeights(t *testing.T) {
 		b.world.mu.Unlock()
 		b.wait(3 * time.Second)
 		s, _ := b.engine.Status(healthcheck.ID{VirtualServer: "web", RealServer: server})
-		if v := s.Verdict; v.State != healthcheck.Degraded || v.Percent != 30 || v.Weight != 9 || v.Reason != "tcp: slow: answered in 60ms" {
+		if v := s.Verdict; v.State != healthcheck.Degraded || v.Percent != 30 || v.Weight != 9 || v.Reason != "tcp: slow: answered in 60 ms" {
 			t.Errorf("verdict %+v", v)
 		}
 	})

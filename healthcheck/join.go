@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"usher/vrrp/timespan"
 )
 
 // Join says how the checks of one server decide together.
@@ -63,7 +64,7 @@ func (j Joint) Step(now time.Time, rules Join, checks []Named) Joint {
 	if now.Before(j.held) {
 		j.Verdict.State = Down
 		j.Verdict.Reason = fmt.Sprintf("flapping: %d changes within %s, held down for %s; last: %s",
-			len(j.changes), rules.FlapWindow, rules.FlapHold, v.Reason)
+			len(j.changes), timespan.Text(rules.FlapWindow), timespan.Text(rules.FlapHold), v.Reason)
 	} else if !j.held.IsZero() {
 		j.held, j.changes = time.Time{}, nil
 	}

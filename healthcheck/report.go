@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"usher/vrrp/timespan"
 )
 
 // Event is something that happened to the checks themselves.
@@ -49,7 +50,7 @@ func (o *overload) report(now time.Time, tell func(Event)) {
 	}
 	tell(Event{Kind: EventOverload, At: now, Message: fmt.Sprintf(
 		"%d probes started late by more than half their interval, the worst by %s: this machine is too busy, or has more checks than it can run",
-		o.count, o.worst.Round(time.Millisecond))})
+		o.count, timespan.Text(o.worst))})
 	*o = overload{told: now}
 }
 

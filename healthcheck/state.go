@@ -3,6 +3,7 @@ package healthcheck
 import (
 	"fmt"
 	"time"
+	"usher/vrrp/timespan"
 )
 
 // Rules are what a check's results are counted by.
@@ -96,7 +97,7 @@ func verdict(rules Rules, r Result) (State, string) {
 	case r.Outcome == Fail:
 		return Down, r.Reason
 	case rules.Slow > 0 && r.Latency > rules.Slow:
-		return Degraded, fmt.Sprintf("slow: answered in %s", r.Latency.Round(10*time.Microsecond))
+		return Degraded, "slow: answered in " + timespan.Text(r.Latency)
 	case r.Reason != "":
 		return Up, r.Reason
 	}

@@ -53,7 +53,7 @@ func TestHealthReasonAndWeight(t *testing.T) {
 		t.Errorf("reason %q, want %q", h.Reason, want)
 	}
 	h, _ = step(rules, healthcheck.Health{}, "s")
-	if h.Percent != 40 || h.Reason != "slow: answered in 1s" {
+	if h.Percent != 40 || h.Reason != "slow: answered in 1 s" {
 		t.Errorf("degraded: %d%%, %q", h.Percent, h.Reason)
 	}
 }
@@ -187,7 +187,7 @@ func TestFlapDamping(t *testing.T) {
 			t.Fatalf("step %d: %s (%s), want %s", i, j.Verdict.State, j.Verdict.Reason, c.state)
 		}
 	}
-	if !strings.HasPrefix(j.Verdict.Reason, "flapping: 4 changes within 1m0s, held down for 30s") {
+	if !strings.HasPrefix(j.Verdict.Reason, "flapping: 4 changes within 1 min, held down for 30 s") {
 		t.Errorf("reason %q", j.Verdict.Reason)
 	}
 }

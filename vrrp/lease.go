@@ -3,6 +3,7 @@ package vrrp
 import (
 	"fmt"
 	"time"
+	"usher/vrrp/timespan"
 )
 
 // leaseStep is the least lease that there is: the kernel counts in seconds.
@@ -28,7 +29,7 @@ func (c Config) LongLease() string {
 	if c.Lease <= down || c.Lease <= fit {
 		return ""
 	}
-	return fmt.Sprintf("The lease of %v is longer than the %v after which peers take over (down_timer_adverts times advert_interval, and the skew): "+
+	return fmt.Sprintf("The lease of %s is longer than the %s after which peers take over (down_timer_adverts times advert_interval, and the skew): "+
 		"where all processes of usher are killed at once, the addresses stay here beside the new active router's until it ends; give lease = \"%v\" or less",
-		c.Lease, down.Round(time.Millisecond), fit)
+		timespan.Text(c.Lease), timespan.Text(down), fit)
 }

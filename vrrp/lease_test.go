@@ -20,10 +20,10 @@ func TestLease(t *testing.T) {
 		{3, 500 * time.Millisecond, 0, 3, time.Second, ""},
 		{3, 100 * time.Millisecond, 0, 3, time.Second, ""}, // the kernel has no shorter one
 		{3, time.Second, 3 * time.Second, 3, 2 * time.Second, ""},
-		{3, time.Second, 4 * time.Second, 3, 2 * time.Second, `lease of 4s is longer than the 3.609s`},
+		{3, time.Second, 4 * time.Second, 3, 2 * time.Second, `lease of 4 s is longer than the 3.6 s`},
 		{3, time.Second, 4 * time.Second, 4, 2 * time.Second, ""},
 		{3, time.Second, 2 * time.Second, 1, time.Second, `give lease = "1s"`},
-		{3, 100 * time.Millisecond, 2 * time.Second, 3, time.Second, `longer than the 361ms`},
+		{3, 100 * time.Millisecond, 2 * time.Second, 3, time.Second, `longer than the 361 ms`},
 		{3, 100 * time.Millisecond, time.Second, 3, time.Second, ""},
 	} {
 		c := Config{Name: "web", Version: tc.version, Priority: DefaultPriority, Interval: tc.interval, DownAdverts: tc.adverts, Lease: tc.lease}

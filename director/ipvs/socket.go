@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"usher/vrrp/timespan"
 )
 
 // receiveTimeout bounds the wait for an answer. The kernel answers within the
@@ -85,7 +86,7 @@ func (s *socket) receive(each func(reply)) error {
 	}
 	switch {
 	case err == unix.EAGAIN:
-		return fmt.Errorf("no answer from the kernel within %s: %w", receiveTimeout, unix.ETIMEDOUT)
+		return fmt.Errorf("no answer from the kernel within %s: %w", timespan.Text(receiveTimeout), unix.ETIMEDOUT)
 	case err != nil:
 		return err
 	case n > len(s.in):

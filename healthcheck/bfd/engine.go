@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/healthcheck/internal/timers"
+	"usher/vrrp/timespan"
 )
 
 // Peer is a neighbour and how to reach it.
@@ -244,7 +245,7 @@ func (s *session) reason(fault error) string {
 	case s.Diagnostic != NoDiagnostic:
 		return fmt.Sprintf("session with %s: %s", s.peer.Address, s.Diagnostic)
 	}
-	return fmt.Sprintf("the session with %s did not come up within %s: nothing is heard, or it does not hear us", s.peer.Address, patience)
+	return fmt.Sprintf("the session with %s did not come up within %s: nothing is heard, or it does not hear us", s.peer.Address, timespan.Text(patience))
 }
 
 // send puts a packet on the wire. A failure shows at the neighbour, and is told

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"usher/healthcheck"
+	"usher/vrrp/timespan"
 )
 
 // Program is what an exec check runs: without a shell, as a user (USER or USER:GROUP, ""
@@ -53,7 +54,7 @@ func judgeExit(ctx context.Context, c *healthcheck.Check, exit Exit, err error) 
 	said := firstLine(exit.Output)
 	switch {
 	case ctx.Err() == context.DeadlineExceeded:
-		return failf("%s did not end within %s and was killed", name, round(c.Timeout))
+		return failf("%s did not end within %s and was killed", name, timespan.Text(c.Timeout))
 	case ctx.Err() != nil:
 		return healthcheck.Result{Reason: "stopped"}
 	case err != nil:

@@ -53,7 +53,7 @@ func TestExec(t *testing.T) {
 		{name: "printed nonsense", script: "echo lots", weight: "stdout", outcome: healthcheck.Fail, words: `printed "lots", want a weight`},
 		{name: "signal", script: "kill -SEGV $$", outcome: healthcheck.Fail, words: "was ended by a signal: segmentation fault"},
 		{name: "environment", script: `test "$USHER_ADDRESS:$USHER_PORT:$MORE" = 192.0.2.1:80:yes`, outcome: healthcheck.Pass},
-		{name: "slow", script: "exec sleep 60", timeout: 200 * time.Millisecond, outcome: healthcheck.Fail, words: "did not end within 200ms and was killed"},
+		{name: "slow", script: "exec sleep 60", timeout: 200 * time.Millisecond, outcome: healthcheck.Fail, words: "did not end within 200 ms and was killed"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			c := healthcheck.Check{Type: healthcheck.TypeExec, Address: addr("192.0.2.1:80"), Timeout: x.timeout,

@@ -66,7 +66,7 @@ func TestUDP(t *testing.T) {
 		{"too long", healthcheck.UDP{Payload: []byte("hello"), RequireReply: true, MaxReply: 4}, 0, healthcheck.Fail, "has 9 bytes, want at most 4"},
 		{"shorter than expected", healthcheck.UDP{Payload: []byte("h"), RequireReply: true, Expect: []byte("re: hello")}, 0, healthcheck.Fail, "fewer than the 9 expected"},
 		{"silence is good", healthcheck.UDP{Payload: []byte("hush")}, 100 * time.Millisecond, healthcheck.Pass, ""},
-		{"silence is bad", healthcheck.UDP{Payload: []byte("hush"), RequireReply: true}, 100 * time.Millisecond, healthcheck.Fail, "no answer within 100ms"},
+		{"silence is bad", healthcheck.UDP{Payload: []byte("hush"), RequireReply: true}, 100 * time.Millisecond, healthcheck.Fail, "no answer within 100 ms"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			c := c

@@ -13,6 +13,7 @@ import (
 
 	"usher/healthcheck"
 	"usher/healthcheck/probe/loop"
+	"usher/vrrp/timespan"
 )
 
 // connectOnly says that a tcp check ends when the connection stands.
@@ -113,7 +114,7 @@ func talk(ctx context.Context, conn net.Conn, c *healthcheck.Check, t healthchec
 		case e.open && ctx.Err() == context.DeadlineExceeded:
 			return pass() // nothing more comes, so this was its end
 		case err != nil && len(e.answer) > 0 && isTimeout(err):
-			return failf("the answer %s does not hold %s within %s", quote(e.answer), quote(t.Expect), round(c.Timeout))
+			return failf("the answer %s does not hold %s within %s", quote(e.answer), quote(t.Expect), timespan.Text(c.Timeout))
 		case err != nil:
 			return broken(c, "waiting for the answer", err)
 		case len(e.answer) >= answerMost:

@@ -9,12 +9,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
-	"time"
 
 	"usher/healthcheck"
 	"usher/healthcheck/probe/loop"
+	"usher/vrrp/timespan"
 )
 
 // pass is a result without complaint.
@@ -46,7 +45,7 @@ func broken(c *healthcheck.Check, doing string, err error) healthcheck.Result {
 	case local(err):
 		return cannot("this machine cannot probe: %v", inner(err))
 	case errors.Is(err, loop.ErrTimeout), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return failf("no answer within %s, while %s (%s)", round(c.Timeout), doing, target(c))
+		return failf("no answer within %s, while %s (%s)", timespan.Text(c.Timeout), doing, target(c))
 	}
 	r := failf("%s: %s", doing, words(c, err))
 	// What a server ends later, it may have ended because nothing came.
@@ -151,18 +150,6 @@ func inner(err error) error {
 		err = sys.Err
 	}
 	return err
-}
-
-// round makes a duration short to read.
-func round(d time.Duration) string {
-	if d < time.Second {
-		return d.Round(time.Microsecond).String()
-	}
-	text := d.Round(time.Millisecond).String()
-	if strings.HasSuffix(text, "m0s") {
-		return strings.TrimSuffix(text, "0s")
-	}
-	return text
 }
 
 // quote shows a piece of an answer, cut where it is long.

@@ -67,7 +67,7 @@ func TestChecksAgainstRealServers(t *testing.T) {
 			s.signal(syscall.SIGSTOP)
 			for _, c := range good {
 				c.Timeout = 300 * time.Millisecond
-				wantResult(t, c, healthcheck.Fail, "no answer within 300ms")
+				wantResult(t, c, healthcheck.Fail, "no answer within 300 ms")
 			}
 			s.signal(syscall.SIGCONT)
 			wantResult(t, good[0], healthcheck.Pass, "")

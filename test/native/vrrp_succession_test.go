@@ -246,7 +246,7 @@ func TestCrashWithoutPeer(t *testing.T) {
 	labtest.Must(t, h.await(t, "the VIP is back", func(turns []turn) bool { return len(turns) == 3 }))
 	none, _, _ := h.since(began)
 	t.Logf("on none for %v, Skew_Time is %v; a start of the process is in it", none, time.Second*106/256)
-	takeovers(t, l.A, "no advertisement", "resigned")
+	takeovers(t, l.A, "heard no other director", "resigned")
 }
 
 // guardOf gives the process id of a director's guard, other than one.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"usher/vrrp"
+	"usher/vrrp/timespan"
 )
 
 // contestPace is the least time between two announcements on account of a
@@ -117,7 +118,7 @@ func (e *Engine) endContest(now time.Time, in *instance, reason string) {
 	e.ports.Event(vrrp.Event{
 		Time: now, Instance: in.cfg.Name, Kind: vrrp.EventSplitBrainEnd, From: in.m.State(), To: in.m.State(),
 		Priority: in.m.Priority(), Peer: in.split.Address,
-		Reason: fmt.Sprintf("two active routers for %v: %s", now.Sub(in.split.Since).Round(time.Millisecond), reason),
+		Reason: fmt.Sprintf("two active routers for %s: %s", timespan.Text(now.Sub(in.split.Since)), reason),
 	})
 	in.split = nil
 }

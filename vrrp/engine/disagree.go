@@ -8,6 +8,7 @@ import (
 
 	"usher/vrrp"
 	"usher/vrrp/packet"
+	"usher/vrrp/timespan"
 )
 
 // How long a disagreement is told of after the last packet that showed it, at least,
@@ -52,7 +53,7 @@ func (e *Engine) agree(now time.Time, in *instance) {
 	in.disagreements = slices.DeleteFunc(in.disagreements, func(d *disagreement) bool {
 		over := now.Sub(d.last) > lasts
 		if over {
-			e.disagreed(now, in, vrrp.EventDisagreementEnd, d.Peer, fmt.Sprintf("for %v nothing was discarded of %v for %s", lasts, d.Peer, d.Reason))
+			e.disagreed(now, in, vrrp.EventDisagreementEnd, d.Peer, fmt.Sprintf("for %s nothing was discarded of %v for %s", timespan.Text(lasts), d.Peer, d.Reason))
 		}
 		return over
 	})
@@ -80,7 +81,7 @@ func (in *instance) differs(msg Incoming, a packet.Advert, reason vrrp.Discard) 
 	case vrrp.DiscardAuthFailure:
 		return fmt.Sprintf("%v sends another password: give both the same in authentication", who)
 	case vrrp.DiscardInterval:
-		return fmt.Sprintf("%v advertises every %v, this router every %v: in version 2 both need the same advert_interval", who, a.Interval, cfg.Interval)
+		return fmt.Sprintf("%v advertises every %s, this router every %s: in version 2 both need the same advert_interval", who, timespan.Text(a.Interval), timespan.Text(cfg.Interval))
 	case vrrp.DiscardUnknownPeer:
 		return in.wayDiffers(msg)
 	case vrrp.DiscardTTL:

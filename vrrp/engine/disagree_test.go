@@ -34,7 +34,7 @@ func TestDisagreement(t *testing.T) {
 		{"password", pass, "192.0.2.7", func(a *packet.Advert) { a.Password = packet.Password("secreT") }, nil, "another password"},
 		{"no password", pass, "192.0.2.7", func(a *packet.Advert) { a.Text = false }, nil, "sends no simple password, this router does"},
 		{"password not wanted", v2, "192.0.2.7", func(a *packet.Advert) { a.Text = true }, nil, "sends authentication, this router none"},
-		{"interval", v2, "192.0.2.7", func(a *packet.Advert) { a.Interval = 2 * time.Second }, nil, "every 2s, this router every 1s"},
+		{"interval", v2, "192.0.2.7", func(a *packet.Advert) { a.Interval = 2 * time.Second }, nil, "every 2 s, this router every 1 s"},
 		{"unicast to multicast", web(), "192.0.2.7", nil, toUs, "192.0.2.7 sends unicast, this router multicast"},
 		{"multicast to unicast", uni, "192.0.2.7", nil, nil, "192.0.2.7 sends multicast, this router unicast"},
 		{"multicast of other addresses to unicast", uni, "192.0.2.7", func(a *packet.Advert) { a.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.11")} }, nil, ""},

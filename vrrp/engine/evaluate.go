@@ -58,7 +58,7 @@ func (e *Engine) settle(now time.Time, in *instance, fault string) {
 			e.step(now, in, vrrp.Input{Kind: vrrp.StepStop}, "maintenance")
 		}
 	case in.m.State() == vrrp.Fault:
-		e.begin(now, in, "nothing is in the way any more")
+		e.begin(now, in, "fault is over")
 	default:
 		e.begin(now, in, "started")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"usher/vrrp"
 	"usher/vrrp/packet"
+	"usher/vrrp/timespan"
 )
 
 // instance is one virtual router with what surrounds its machine.
@@ -177,7 +178,7 @@ func (e *Engine) transition(now time.Time, in *instance, from, to vrrp.State, re
 func (e *Engine) expire(now time.Time, in *instance, late time.Duration) {
 	switch {
 	case late >= patience(in.m):
-		e.event(now, in, vrrp.EventLate, fmt.Sprintf("the process was stalled: a timer fired %v late", late.Round(time.Millisecond)))
+		e.event(now, in, vrrp.EventLate, fmt.Sprintf("the process was stalled: a timer fired %s late", timespan.Text(late)))
 		e.step(now, in, vrrp.Input{Kind: vrrp.StepStalled}, "listening after a stall of the process")
 	case in.m.State() == vrrp.Active:
 		e.checkContest(now, in)
@@ -209,17 +210,17 @@ func (e *Engine) expire(now time.Time, in *instance, late time.Duration) {
 }
 
 func (e *Engine) takeOver(now time.Time, in *instance) {
-	reason := fmt.Sprintf("no advertisement for %v", in.m.DownInterval())
+	reason := "took over: heard no other director for " + timespan.Text(in.m.DownInterval())
 	in.claim = vrrp.ActiveNoResponse
 	switch {
 	case in.resigned:
 		in.claim = vrrp.ActivePriority
-		reason = fmt.Sprintf("%v resigned", in.active)
+		reason = fmt.Sprintf("took over: %v resigned", in.active)
 	case in.active.IsValid() && in.activePriority < in.m.Priority() && now.Sub(in.heard()) < 2*in.m.AdvertInterval():
 		in.claim = vrrp.ActivePreempted
-		reason = fmt.Sprintf("preempted %v, which has priority %d", in.active, in.activePriority)
+		reason = fmt.Sprintf("took over: preempted %v, which has priority %d", in.active, in.activePriority)
 	case in.active.IsValid():
-		reason = fmt.Sprintf("no advertisement from %v for %v", in.active, in.m.DownInterval())
+		reason = fmt.Sprintf("took over: heard nothing of %v for %s", in.active, timespan.Text(in.m.DownInterval()))
 	}
 	e.step(now, in, vrrp.Input{Kind: vrrp.StepExpired}, reason)
 	in.claim = ""

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"usher/vrrp"
+	"usher/vrrp/timespan"
 )
 
 // belief is the state of an interface as an instance takes it: the kernel's, or while a
@@ -77,7 +78,7 @@ func (in *instance) unusable(name string, l Link, there, up bool) string {
 	case !there:
 		return fmt.Sprintf("interface %s is not there", name)
 	case !up && l.Up:
-		return fmt.Sprintf("interface %s has been up for less than %v", name, in.cfg.InterfaceUpDelay)
+		return fmt.Sprintf("interface %s has been up for less than %s", name, timespan.Text(in.cfg.InterfaceUpDelay))
 	case !up:
 		return fmt.Sprintf("interface %s is down", name)
 	}

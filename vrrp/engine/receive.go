@@ -9,6 +9,7 @@ import (
 
 	"usher/vrrp"
 	"usher/vrrp/packet"
+	"usher/vrrp/timespan"
 )
 
 // Receive takes one VRRP message in. It makes the checks of RFC 9568 section 7.1
@@ -236,7 +237,7 @@ func (e *Engine) listenAfterStall(now time.Time, in *instance) {
 		return
 	}
 	if late := e.since(now) - t; late > max(succession(in.m), in.m.AdvertInterval()) {
-		e.event(now, in, vrrp.EventLate, fmt.Sprintf("the process was stalled: a timer fired %v late", late.Round(time.Millisecond)))
+		e.event(now, in, vrrp.EventLate, fmt.Sprintf("the process was stalled: a timer fired %s late", timespan.Text(late)))
 		e.step(now, in, vrrp.Input{Kind: vrrp.StepStalled}, "listening after a stall of the process")
 	}
 }

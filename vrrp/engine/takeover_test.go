@@ -18,7 +18,7 @@ func TestRFC9568_6_4_2_TakeOver(t *testing.T) {
 	b.run(3609 * time.Millisecond)
 	b.is("web", vrrp.Backup)
 	b.run(3610 * time.Millisecond)
-	b.wants("web sends priority 100 to 224.0.0.18", "web holds true", "web: active, was backup: no advertisement for 3.609375s")
+	b.wants("web sends priority 100 to 224.0.0.18", "web holds true", "web: active, was backup: took over: heard no other director for 3.6 s")
 	b.is("web", vrrp.Active)
 	out := b.sent[0]
 	if out.TTL != 255 || out.Source != netip.MustParseAddr("192.0.2.5") || out.Index != 2 || out.MAC != nil {
@@ -59,7 +59,7 @@ func TestRFC9568_6_4_3_HigherPriority(t *testing.T) {
 	}
 	// Its silence: this router takes over, having been cut off as far as it knows...
 	b.run(8 * time.Second)
-	b.wants("no advertisement from 192.0.2.7 for 3.609375s")
+	b.wants("took over: heard nothing of 192.0.2.7 for 3.6 s")
 	// ...so that the winner is told, which knows whether it was active all along. Here it
 	// looks like any preemption, as by a router that was started again.
 	b.hear("192.0.2.7", advertOf(web(), false, 150))
@@ -112,7 +112,7 @@ func TestRFC9568_6_4_2_PriorityZero(t *testing.T) {
 		t.Errorf("takes over after %v, want Skew_Time", at.Sub(b.now))
 	}
 	b.run(2 * time.Second)
-	b.wants("web: active, was backup: 192.0.2.7 resigned")
+	b.wants("web: active, was backup: took over: 192.0.2.7 resigned")
 	if s := b.status("web"); s.ActiveRouter != netip.MustParseAddr("192.0.2.5") || s.Stats.PriorityZeroReceived != 1 || s.Stats.AdvertsReceived != 2 {
 		t.Errorf("status %+v", s)
 	}
@@ -141,7 +141,7 @@ func TestPreempted(t *testing.T) {
 		b.hear("192.0.2.7", advertOf(web(), false, 90))
 	}
 	b.run(4 * time.Second)
-	b.wants("web: active, was backup: preempted 192.0.2.7, which has priority 90")
+	b.wants("web: active, was backup: took over: preempted 192.0.2.7, which has priority 90")
 }
 
 // TestContest: another active router is an event with its address, the winner
@@ -246,7 +246,7 @@ func TestNewActiveReason(t *testing.T) {
 	}{
 		"never": {100, true, func(*bench) {}, time.Second, vrrp.NotActive, "started"},
 		"owner": {255, true, func(*bench) {}, time.Second, vrrp.ActivePriority, "started"},
-		"alone": {100, true, func(*bench) {}, 5 * time.Second, vrrp.ActiveNoResponse, "no advertisement for"},
+		"alone": {100, true, func(*bench) {}, 5 * time.Second, vrrp.ActiveNoResponse, "heard no other director for"},
 		"resignation": {100, true, func(b *bench) {
 			b.hear(peer, advertOf(web(), false, 150))
 			b.hear(peer, advertOf(web(), false, 0))
@@ -259,7 +259,7 @@ func TestNewActiveReason(t *testing.T) {
 		}, 6 * time.Second, vrrp.ActivePreempted, "preempted " + peer},
 		"silence of a lower priority": {100, false, func(b *bench) {
 			b.hear(peer, advertOf(web(), false, 50))
-		}, 6 * time.Second, vrrp.ActiveNoResponse, "no advertisement from " + peer},
+		}, 6 * time.Second, vrrp.ActiveNoResponse, "heard nothing of " + peer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"usher/vrrp"
+	"usher/vrrp/timespan"
 )
 
 // retrack brings what tracks say to the instance's configuration. What is known of one
@@ -40,7 +41,7 @@ func (e *Engine) trackInterfaces(now time.Time, in *instance) {
 		switch {
 		case up:
 		case l.Up:
-			word = fmt.Sprintf("up for less than %v", t.UpDelay)
+			word = "up for less than " + timespan.Text(t.UpDelay)
 		case !there:
 			word = "not there"
 		default:

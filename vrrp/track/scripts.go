@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"usher/vrrp"
+	"usher/vrrp/timespan"
 )
 
 // counter turns single results into a state: so many good ones in a row raise it,
@@ -64,7 +65,7 @@ func (t *Tracker) script(tr vrrp.Track) watch {
 		defer cancel()
 		err := t.o.Run(limited, tr.Command, tr.User)
 		if limited.Err() != nil && ctx.Err() == nil {
-			return fmt.Errorf("timed out after %v", timeout)
+			return fmt.Errorf("timed out after %s", timespan.Text(timeout))
 		}
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"usher/healthcheck/files"
+	"usher/vrrp/timespan"
 )
 
 // ErrAbsent is for a daemon that does not run: nobody serves its socket or address.
@@ -79,7 +80,7 @@ func authorities(file string) (*x509.CertPool, error) {
 // which is an error.
 func (c *Client) Get(ctx context.Context, path string, out any) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.patience,
-		fmt.Errorf("the daemon does not answer within %s: it is stopped or stuck (systemctl status usher, journalctl -u usher)", c.patience))
+		fmt.Errorf("the daemon does not answer within %s: it is stopped or stuck (systemctl status usher, journalctl -u usher)", timespan.Text(c.patience)))
 	defer cancel()
 	err := c.do(ctx, http.MethodGet, path, nil, out)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {

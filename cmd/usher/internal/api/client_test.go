@@ -20,7 +20,7 @@ func TestDaemonThatDoesNotAnswer(t *testing.T) {
 	c := Socket(path)
 	c.patience = 50 * time.Millisecond
 	var s map[string]any
-	if err := c.Get(t.Context(), "/api/v1/status", &s); err == nil || !strings.Contains(err.Error(), path+": the daemon does not answer within 50ms: it is stopped or stuck") {
+	if err := c.Get(t.Context(), "/api/v1/status", &s); err == nil || !strings.Contains(err.Error(), path+": the daemon does not answer within 50 ms: it is stopped or stuck") {
 		t.Errorf("it is told %v", err)
 	}
 }

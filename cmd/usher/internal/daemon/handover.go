@@ -13,6 +13,7 @@ import (
 	"usher/cmd/usher/internal/vrrpproc"
 	"usher/conf"
 	"usher/vrrp"
+	"usher/vrrp/timespan"
 )
 
 // handoverSlack is how much longer than the protocol takes the outcome of a handover is
@@ -75,7 +76,7 @@ func told(gone []vrrp.Status) string {
 // nobody says that instances found no successor.
 func nobody(c *conf.Config, stayed []vrrp.Status) string {
 	all := names(stayed, func(s vrrp.Status) string { return s.Name })
-	return fmt.Sprintf("nobody has taken over %s within %v: no peer is heard. The addresses have stayed, this director is active", strings.Join(all, ", "), waitFor(c, all))
+	return fmt.Sprintf("nobody has taken over %s within %s: no peer is heard. The addresses have stayed, this director is active", strings.Join(all, ", "), timespan.Text(waitFor(c, all)))
 }
 
 // waitFor is how long the peers of instances have to answer a handover: as long as the
@@ -123,7 +124,7 @@ func (d *Daemon) outcomes(ctx context.Context, process VRRP, all []string) (gone
 		case <-ctx.Done():
 			return nil, nil, ctx.Err()
 		case <-deadline.C:
-			return nil, nil, fmt.Errorf("the handover of %s has no outcome after %v", strings.Join(all, ", "), limit)
+			return nil, nil, fmt.Errorf("the handover of %s has no outcome after %s", strings.Join(all, ", "), timespan.Text(limit))
 		}
 	}
 }

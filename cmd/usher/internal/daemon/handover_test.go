@@ -82,7 +82,7 @@ func TestFailover_Outcome(t *testing.T) {
 		f, _ := activeDaemon(t)
 		answer := f.asked("/api/v1/failover", api.Name{Instance: "edge"})
 		f.becomes(takenBack, vrrp.Event{Kind: vrrp.EventHandover})
-		(<-answer).fails(t, "nobody has taken over edge within 5s: no peer is heard. The addresses have stayed")
+		(<-answer).fails(t, "nobody has taken over edge within 5 s: no peer is heard. The addresses have stayed")
 	})
 	t.Run("fault", func(t *testing.T) {
 		f, _ := activeDaemon(t)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"usher/conf"
+	"usher/vrrp/timespan"
 )
 
 // hangsAfter is how long a reload may read before that is told of, and how long another
@@ -50,7 +51,7 @@ func (d *Daemon) load(ctx context.Context) (*conf.Config, conf.Diagnostics) {
 		return r.config, r.diags
 	case <-ctx.Done():
 	}
-	detail := fmt.Sprintf("It does not end within %v.", conf.Limit+hangsAfter)
+	detail := fmt.Sprintf("It does not end within %s.", timespan.Text(conf.Limit+hangsAfter))
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		detail = "usher stops."
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"usher/conf"
+	"usher/vrrp/timespan"
 )
 
 // commandTimeout is the limit of a command that has none.
@@ -39,7 +40,7 @@ func (c command) deliver(ctx context.Context, ch Change) error {
 	defer cancel()
 	err := c.run(limited, args, c.User, ch.environment())
 	if limited.Err() != nil && ctx.Err() == nil {
-		err = fmt.Errorf("timed out after %v", timeout)
+		err = fmt.Errorf("timed out after %s", timespan.Text(timeout))
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errPermanent, err)

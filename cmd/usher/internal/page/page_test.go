@@ -29,7 +29,7 @@ func status(pools, servers int) api.Status {
 		RouterID: "lb1", Version: "1.0.0", Started: since, Warnings: []api.Warning{},
 		Instances: []api.Instance{
 			{Name: "web", State: "active", Priority: 150, EffectivePriority: 150, ActiveRouter: "192.168.60.2", VirtualRouterID: 51, Interface: "eth0", Version: 3,
-				Addresses: []string{"192.168.60.200/32", "2001:db8::200/128"}, Transitions: 2, Since: since, Reason: "no advertisement for 3.41s", Held: true,
+				Addresses: []string{"192.168.60.200/32", "2001:db8::200/128"}, Transitions: 2, Since: since, Reason: "took over: heard no other director for 3.4 s", Held: true,
 				Statistics: api.Statistics{AdvertsSent: 4380, AdvertsReceived: 12}},
 			{Name: "mail", State: "backup", Priority: 100, EffectivePriority: 80, ActiveRouter: "192.168.60.3", VirtualRouterID: 52, Interface: "eth0", Version: 3,
 				Addresses: []string{"192.168.60.201/32"}, Transitions: 1, Since: since, Reason: "192.168.60.3 advertises priority 120",

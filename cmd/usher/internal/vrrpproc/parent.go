@@ -14,6 +14,7 @@ import (
 	"usher/vrrp"
 	"usher/vrrp/hold"
 	"usher/vrrp/hold/rtnl"
+	"usher/vrrp/timespan"
 	"usher/vrrp/track"
 )
 
@@ -158,7 +159,7 @@ func (p *Parent) supervise(ctx context.Context) error {
 			pause = 0
 		}
 		p.o.Log.Error("vrrp: the VRRP process died; its addresses are withdrawn, it is started again", "error", err, "in", pause)
-		p.event(fmt.Sprintf("the VRRP process died (%v) and is started again in %v", err, pause))
+		p.event(fmt.Sprintf("the VRRP process died (%v) and is started again in %s", err, timespan.Text(pause)))
 		select {
 		case <-ctx.Done():
 			return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"usher/vrrp"
+	"usher/vrrp/timespan"
 )
 
 // Process is a started child: the parent's end of the connection, and its end.
@@ -74,7 +75,7 @@ func (c *peer) ask(m message, within time.Duration) (reply, error) {
 	case <-c.gone:
 		return reply{}, ErrNoChild
 	case <-timeout.C:
-		return reply{}, fmt.Errorf("vrrp: no answer from the VRRP process within %v", within)
+		return reply{}, fmt.Errorf("vrrp: no answer from the VRRP process within %s", timespan.Text(within))
 	}
 }
 
