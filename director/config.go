@@ -104,22 +104,3 @@ type RealServer struct {
 	// a private service of that mark hands them to it alone. 0 for none.
 	ProbeMark uint32
 }
-
-// Override is what an operator said of one server; it holds until lifted.
-type Override struct {
-	Mode   OverrideMode `json:"mode"`
-	Weight int          `json:"weight,omitempty"` // with OverrideWeight
-	Since  time.Time    `json:"since"`
-	By     string       `json:"by,omitempty"` // who said it, for people
-}
-
-// OverrideMode is the kind of an override.
-type OverrideMode string
-
-// The overrides.
-const (
-	OverrideNone    OverrideMode = ""        // as configured; `usher enable`
-	OverrideDrain   OverrideMode = "drain"   // weight 0, out when its connections are gone
-	OverrideDisable OverrideMode = "disable" // out at once
-	OverrideWeight  OverrideMode = "weight"  // another weight than configured
-)

@@ -3,7 +3,6 @@ package director
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -154,57 +153,6 @@ func (d *Director) SetHealth(u healthcheck.Update) {
 	if news {
 		d.wake()
 	}
-}
-
-// Override sets what an operator says of a server, OverrideNone lifts it. It is
-// remembered before it takes effect.
-func (d *Director) Override(vs string, rs netip.AddrPort, o Override) error {
-	if o.Mode == OverrideWeight && (o.Weight < 0 || o.Weight > 65535) {
-		return fmt.Errorf("director: weight %d of %s: it must be 0 to 65535", o.Weight, rs)
-	}
-	now := time.Now()
-	if o.Since.IsZero() {
-		o.Since = now
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	p := d.pools[vs]
-	if p == nil {
-		return fmt.Errorf("director: no virtual server %q", vs)
-	}
-	if p.find(rs) == nil {
-		return fmt.Errorf("director: virtual server %q has no real server %s", vs, rs)
-	}
-	before := d.memory.override(vs, rs)
-	d.memory.setOverride(vs, rs, o)
-	if err := d.memory.save(d.file()); err != nil {
-		d.memory.setOverride(vs, rs, before)
-		return fmt.Errorf("director: remember the override of %s: %w", rs, err)
-	}
-	p.SetOverride(rs, o, now)
-	d.dirty[vs] = true
-	d.queued = append(d.queued, Event{
-		Time: now, Kind: EventOverride, VirtualServer: vs, RealServer: rs,
-		From: string(before.Mode), To: string(o.Mode), Reason: o.reason(),
-	})
-	d.wake()
-	return nil
-}
-
-func (o Override) reason() string {
-	var what string
-	switch o.Mode {
-	case OverrideNone:
-		what = "as configured again"
-	case OverrideWeight:
-		what = fmt.Sprintf("weight %d", o.Weight)
-	default:
-		what = string(o.Mode)
-	}
-	if o.By != "" {
-		what += ", by " + o.By
-	}
-	return what
 }
 
 // Stats gives what was done so far.

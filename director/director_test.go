@@ -157,7 +157,7 @@ func TestDrainWaitsForConnections(t *testing.T) {
 		w.health("web", 0, healthcheck.Up)
 		w.health("web", 1, healthcheck.Up)
 		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 3})
-		if err := w.d.Override("web", server(0), director.Override{Mode: director.OverrideDrain}); err != nil {
+		if _, err := w.d.Override("web", server(0), director.Override{Mode: director.OverrideDrain}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second)
@@ -181,7 +181,7 @@ func TestDrainWaitsForConnections(t *testing.T) {
 		w.health("web", 0, healthcheck.Up)
 		w.health("web", 1, healthcheck.Up)
 		w.weights(map[int]uint32{1: 1})
-		if err := w.d.Override("web", server(0), director.Override{}); err != nil {
+		if _, err := w.d.Override("web", server(0), director.Override{}); err != nil {
 			t.Fatal(err)
 		}
 		w.weights(map[int]uint32{0: 1, 1: 1})
@@ -285,7 +285,7 @@ func TestOverrideOutlivesItsServer(t *testing.T) {
 		w.apply(pool(2))
 		w.health("web", 0, healthcheck.Up)
 		w.health("web", 1, healthcheck.Up)
-		if err := w.d.Override("web", server(1), director.Override{Mode: director.OverrideDisable}); err != nil {
+		if _, err := w.d.Override("web", server(1), director.Override{Mode: director.OverrideDisable}); err != nil {
 			t.Fatal(err)
 		}
 		idle := func() (n int) {

@@ -153,7 +153,7 @@ func (d *Director) remembered() error {
 		d.persist()
 	}
 	if d.unsaved != nil {
-		return fmt.Errorf("director: remember what is owned: %w; make room or the folder writable: if usher is killed now, nobody knows what in the kernel is its own", d.unsaved)
+		return fmt.Errorf("director: remember what is owned: %w; make room or the folder writable: if usher is killed now, nobody knows what in the kernel is its own, and what operators said of servers is lost", d.unsaved)
 	}
 	return nil
 }

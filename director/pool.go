@@ -285,8 +285,7 @@ const settle = 5 * time.Second
 // observe takes the server's connections; it tells whether the drain is over.
 func (d *drain) observe(proto ipvs.Protocol, c ipvs.Counters, now time.Time) bool {
 	busy := c.Active
-	if proto == ipvs.UDP || proto == ipvs.ProtocolNone {
-		// The kernel has no established state for datagrams.
+	if !established(proto) {
 		busy += c.Inactive
 	}
 	before := d.packets
@@ -307,5 +306,9 @@ func (d *drain) observe(proto ipvs.Protocol, c ipvs.Counters, now time.Time) boo
 }
 
 func (d drain) String() string {
-	return fmt.Sprintf("until its connections are gone, at the latest %s", d.deadline.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("out when its connections are gone, at the latest %s", d.deadline.UTC().Format(time.RFC3339))
 }
+
+// established tells whether the kernel tells established connections of a protocol from
+// others; of datagrams it does not.
+func established(proto ipvs.Protocol) bool { return proto != ipvs.UDP && proto != ipvs.ProtocolNone }

@@ -34,7 +34,6 @@ func (p *Pool) Evaluate(now time.Time) []Event {
 	}
 	p.dismiss(now)
 	p.judgeQuorum(now, &events)
-	p.chooseSorry()
 	p.ramp(now)
 	return events
 }
@@ -81,11 +80,11 @@ func (p *Pool) judgeHealth(now time.Time, events *[]Event) {
 func (m *member) judge() (ServerState, string) {
 	switch {
 	case m.override.Mode == OverrideDisable:
-		return ServerDisabled, "disabled by an operator"
+		return ServerDisabled, m.override.Text()
 	case m.override.Mode == OverrideDrain && m.drain.gone:
-		return ServerDisabled, "drained by an operator"
+		return ServerDisabled, m.override.Text()
 	case m.override.Mode == OverrideDrain:
-		return ServerDraining, "drained by an operator, " + m.drain.String()
+		return ServerDraining, m.override.Text() + "; " + m.drain.String()
 	case m.kept:
 		return ServerUp, "kept although it failed, too few servers are healthy: " + m.verdict.Reason
 	case !m.decided && m.verdict.State == healthcheck.Down && m.adopted:
@@ -108,19 +107,59 @@ func (p *Pool) judgeQuorum(now time.Time, events *[]Event) {
 	switch {
 	case up && p.holds():
 		p.reason = "the servers of before serve until the first probe of the new ones"
+		p.chooseSorry()
 		return
 	case p.lacks(sum):
 		up = false
 	case sum >= p.config.Quorum+p.config.Hysteresis:
 		up = true
 	}
-	p.reason = fmt.Sprintf("weight %d of servers that are up, quorum %d", sum, p.config.Quorum)
-	p.had = p.had || up
-	if up != p.up {
-		p.up, p.since = up, now
+	changed := up != p.up
+	p.had, p.up = p.had || up, up
+	p.chooseSorry()
+	p.reason = p.tally(sum)
+	if changed {
+		p.since = now
 		*events = append(*events, Event{Time: now, Kind: EventQuorum, VirtualServer: p.config.Name,
 			From: upDown(!up), To: upDown(up), Reason: p.reason})
 	}
+}
+
+// tally says how many servers are up, and what becomes of clients where that is too few.
+// sum is their weight.
+func (p *Pool) tally(sum int) string {
+	all, up, waiting := 0, 0, 0
+	for _, m := range p.members {
+		switch {
+		case m.sorry:
+			continue
+		case m.counts():
+			up++
+		case m.state == ServerInitial:
+			waiting++
+		}
+		all++
+	}
+	text := fmt.Sprintf("%d of %d servers up", up, all)
+	if all == 1 {
+		text = fmt.Sprintf("%d of 1 server up", up)
+	}
+	if waiting > 0 {
+		text += fmt.Sprintf(", %d not yet probed", waiting)
+	}
+	if up > 0 && (p.config.Quorum > 1 || sum == 0) {
+		text += fmt.Sprintf(", weight %d, quorum %d", sum, p.config.Quorum)
+	}
+	switch {
+	case p.up:
+	case p.sorry != nil:
+		text += fmt.Sprintf(": the sorry server %s answers", p.sorry.config.Address)
+	case sum > 0:
+		text += ": those go on, without their quorum"
+	default:
+		text += ": clients are refused"
+	}
+	return text
 }
 
 // healthy is the weight of all servers that are fit for new connections.

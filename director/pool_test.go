@@ -202,7 +202,7 @@ func TestWeightOverride(t *testing.T) {
 		w := newWorld(t)
 		w.apply(pool(2))
 		w.up(0, 1)
-		if err := w.d.Override("web", server(0), director.Override{Mode: director.OverrideWeight, Weight: 7, By: "ann"}); err != nil {
+		if _, err := w.d.Override("web", server(0), director.Override{Mode: director.OverrideWeight, Weight: 7, By: "ann"}); err != nil {
 			t.Fatal(err)
 		}
 		w.weights(map[int]uint32{0: 7, 1: 1})
@@ -218,11 +218,11 @@ func TestWeightOverride(t *testing.T) {
 			t.Errorf("override %+v", o)
 		}
 		for _, bad := range []director.Override{{Mode: director.OverrideWeight, Weight: 65536}, {Mode: director.OverrideWeight, Weight: -1}} {
-			if err := w.d.Override("web", server(0), bad); err == nil {
+			if _, err := w.d.Override("web", server(0), bad); err == nil {
 				t.Errorf("%+v was taken", bad)
 			}
 		}
-		if err := w.d.Override("web", server(5), director.Override{}); err == nil {
+		if _, err := w.d.Override("web", server(5), director.Override{}); err == nil {
 			t.Error("an override of an unknown server was taken")
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -156,6 +157,9 @@ func (p *Pool) status(shadow ipvs.Table, counters ipvs.CounterTable) VirtualServ
 		if m.override.Mode != OverrideNone {
 			o := m.override
 			r.Override = &o
+			if o.Mode == OverrideWeight { // the other kinds are the state's own reason
+				r.Reason = strings.TrimSuffix(o.Text()+"; "+m.reason, "; ")
+			}
 		}
 		for _, key := range c.Keys {
 			dest := destinationKey(key, m.config)

@@ -79,7 +79,7 @@ func storm(t *testing.T, seed uint64) {
 		case 1:
 			modes := []director.OverrideMode{director.OverrideDrain, director.OverrideDisable, director.OverrideNone, director.OverrideNone}
 			// One of a server that is not configured now, or before there is a pool, is refused.
-			_ = w.d.Override("web", server(n), director.Override{Mode: modes[random.IntN(4)]})
+			_, _ = w.d.Override("web", server(n), director.Override{Mode: modes[random.IntN(4)]})
 		case 2:
 			flushed.Store(true)
 			w.k.Flush()
@@ -93,7 +93,10 @@ func storm(t *testing.T, seed uint64) {
 			old := anchor
 			anchor = (anchor + 1) % 3
 			// After a restart there is no pool until the kernel could be read.
-			for tries := 0; w.d.Override("web", server(anchor), director.Override{}) != nil; tries++ {
+			for tries := 0; ; tries++ {
+				if _, err := w.d.Override("web", server(anchor), director.Override{}); err == nil {
+					break
+				}
 				if tries > 1000 {
 					t.Fatalf("seed %d: no pool", seed)
 				}

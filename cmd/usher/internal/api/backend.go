@@ -27,8 +27,8 @@ type Backend interface {
 
 	Reload(ctx context.Context) error
 	Plan(ctx context.Context) (any, error)
-	Steer(ctx context.Context, s Steer) error
-	// Failover and Maintenance give what has come of it, in a line for people.
+	// Steer, Failover and Maintenance give what has come of it, in a line for people.
+	Steer(ctx context.Context, s Steer) (string, error)
 	Failover(ctx context.Context, n Name, by string) (string, error)
 	Maintenance(ctx context.Context, s Switch, by string) (string, error)
 }

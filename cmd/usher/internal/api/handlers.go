@@ -152,7 +152,8 @@ func (h *handlers) steer(w http.ResponseWriter, r *http.Request, mode string) {
 		return
 	}
 	s.Mode, s.By = mode, asker(r)
-	done(w, h.backend.Steer(r.Context(), s), fmt.Sprintf("%s: %s %s", mode, s.VirtualServer, s.RealServer))
+	message, err := h.backend.Steer(r.Context(), s)
+	done(w, err, message)
 }
 
 func (h *handlers) failover(w http.ResponseWriter, r *http.Request) {

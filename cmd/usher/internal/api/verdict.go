@@ -23,6 +23,15 @@ type Verdict struct {
 	Text  string `json:"text"`                          // one line for people
 }
 
+// StateWord is an instance's state in a word for people: "maintenance" where that holds it
+// back, which in VRRP's own words is the state Initialize.
+func (s Status) StateWord(i Instance) string {
+	if s.Maintenance && i.State == "initialize" {
+		return "maintenance"
+	}
+	return i.State
+}
+
 // Judge gives the verdict on a status by its warnings, worst first as they are there.
 // A server that is down is no warning while its service has its quorum, but worth a
 // look; one that somebody took out is not.

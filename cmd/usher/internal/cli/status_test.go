@@ -111,3 +111,16 @@ func TestStatusCheck(t *testing.T) {
 		t.Errorf("without a daemon: status %d, %q; %s", code, out, errs)
 	}
 }
+
+// TestStatusInMaintenance: an instance that maintenance holds back is shown as that.
+func TestStatusInMaintenance(t *testing.T) {
+	for maintenance, want := range map[bool]string{true: "edge      maintenance", false: "edge      initialize"} {
+		socket, _ := daemon(t, api.Status{RouterID: "lb1", Maintenance: maintenance, Instances: []api.Instance{{Name: "edge", State: "initialize", Since: time.Now()}}})
+		if _, out, _ := usher(t, "status", "--control", socket); !strings.Contains(out, want) {
+			t.Errorf("lacks %q:\n%s", want, out)
+		}
+		if _, out, _ := usher(t, "status", "--json", "--control", socket); !strings.Contains(out, `"state": "initialize"`) {
+			t.Errorf("the document's words have changed:\n%s", out)
+		}
+	}
+}

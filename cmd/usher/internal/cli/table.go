@@ -34,7 +34,7 @@ func statusTable(s api.Status, l look, now time.Time, style terminal.Style, widt
 		b.WriteString(wrapped(fmt.Sprintf("%s %s%s %s", mark, subject, w.Text, style.Dim("("+terminal.Ago(now, w.Since)+")")), "  ", width))
 	}
 	if len(s.Instances) > 0 {
-		b.WriteString("\n" + instanceTable(s.Instances, now, style, width))
+		b.WriteString("\n" + instanceTable(s, now, style, width))
 	}
 	var well []api.VirtualServer
 	for _, v := range s.VirtualServers {
@@ -111,9 +111,9 @@ func (r *rows) String() string {
 	return b.String()
 }
 
-func instanceTable(list []api.Instance, now time.Time, style terminal.Style, width int) string {
+func instanceTable(s api.Status, now time.Time, style terminal.Style, width int) string {
 	t := newRows("", width, heads(style, "INSTANCE", "STATE", "PRIORITY", "VRID", "INTERFACE", "ACTIVE ROUTER", "SINCE", "ADDRESSES")...)
-	for _, i := range list {
+	for _, i := range s.Instances {
 		priority := fmt.Sprint(i.EffectivePriority)
 		if i.EffectivePriority != i.Priority {
 			priority = fmt.Sprintf("%d (of %d)", i.EffectivePriority, i.Priority)
@@ -122,7 +122,7 @@ func instanceTable(list []api.Instance, now time.Time, style terminal.Style, wid
 		if !instanceWell(i) {
 			why = style.Warn(why)
 		}
-		t.add(why, i.Name, style.State(i.State), priority, fmt.Sprint(i.VirtualRouterID), dash(i.Interface),
+		t.add(why, i.Name, style.State(s.StateWord(i)), priority, fmt.Sprint(i.VirtualRouterID), dash(i.Interface),
 			dash(i.ActiveRouter), terminal.Ago(now, i.Since), addresses(i.Addresses))
 	}
 	return t.String()
@@ -184,7 +184,7 @@ func virtualServerTable(v api.VirtualServer, now time.Time, style terminal.Style
 		if r.EffectiveWeight != r.Weight {
 			weight = fmt.Sprintf("%d (configured: %d)", r.EffectiveWeight, r.Weight)
 		}
-		t.add(reason(r), name, style.State(r.State), weight, fmt.Sprint(r.ActiveConnections), fmt.Sprint(r.InactiveConnections),
+		t.add(r.Reason, name, style.State(r.State), weight, fmt.Sprint(r.ActiveConnections), fmt.Sprint(r.InactiveConnections),
 			terminal.Amount(r.Counters.Connections), r.ForwardMethod, terminal.Ago(now, r.Since), checks(r.Checks, style))
 	}
 	return head + t.String()
@@ -204,20 +204,6 @@ func checks(list []api.Check, style terminal.Style) string {
 		words = append(words, word)
 	}
 	return dash(strings.Join(words, ", "))
-}
-
-// reason is why a server is not simply up; what says no more than its state is left out.
-func reason(r api.RealServer) string {
-	text := r.Reason
-	if o := r.Override; o != nil {
-		said := o.Mode
-		if o.Mode == "weight" {
-			said = fmt.Sprintf("weight %d", o.Weight)
-		}
-		said += " by " + dash(o.By)
-		text = strings.TrimPrefix(text+"; "+said, "; ")
-	}
-	return text
 }
 
 func heads(style terminal.Style, words ...string) []string {

@@ -28,6 +28,7 @@ type world struct {
 	tracks   map[string]vrrp.Adjustment
 	up       map[string]bool // virtual servers with quorum
 	over     []director.Override
+	effect   director.Effect  // of all of them
 	watched  map[string]watch // BFD peers
 	told     []string         // to alerts
 	refuse   error            // what the director's next Apply says
@@ -240,12 +241,12 @@ func (f *fakeDirector) SetActive(instance string, active bool) {
 	(*world)(f).note(word + instance)
 }
 
-func (f *fakeDirector) Override(vs string, rs netip.AddrPort, o director.Override) error {
+func (f *fakeDirector) Override(vs string, rs netip.AddrPort, o director.Override) (director.Effect, error) {
 	(*world)(f).note("override " + vs + " " + rs.String() + " " + string(o.Mode))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.over = append(f.over, o)
-	return nil
+	return f.effect, nil
 }
 
 func (f *fakeDirector) Empties(_ string, _ netip.AddrPort, o director.Override) string {

@@ -41,7 +41,7 @@ type Director interface {
 	Apply(ctx context.Context, servers []director.VirtualServer) error
 	SetHealth(healthcheck.Update)
 	SetActive(instance string, active bool)
-	Override(virtualServer string, realServer netip.AddrPort, o director.Override) error
+	Override(virtualServer string, realServer netip.AddrPort, o director.Override) (director.Effect, error)
 	// Empties tells what becomes of clients where an override leaves no server to them.
 	Empties(virtualServer string, realServer netip.AddrPort, o director.Override) string
 	Status() []director.VirtualServerStatus

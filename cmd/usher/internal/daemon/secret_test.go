@@ -253,7 +253,7 @@ virtual_server %q {
 		"usher events --json":     {healthcheck.Hidden, "error 1045", "SQLSTATE", "refuses AUTH", "does not hold", `"kind":"reload"`},
 		"/api/v1/config":          {healthcheck.Hidden, "TEST_BEARER", "webhooks"},
 		"/metrics":                {"usher_real_server_up", "usher_config_reload_success 0"},
-		"log":                     {"notification not delivered", "answer 403 " + healthcheck.Hidden, "535", "quorum"},
+		"log":                     {"notification not delivered", "answer 403 " + healthcheck.Hidden, "535", "clients are refused"},
 		"usher reload":            {"Unterminated", "****"},
 		"usher validate, invalid": {"Unterminated", "****"},
 	} {

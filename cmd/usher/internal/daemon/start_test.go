@@ -273,11 +273,11 @@ func TestStanding(t *testing.T) {
 	m := f.managed(0)
 	d, _ := f.start()
 	m.next("READY=1\nSTATUS=1 instance, 1 virtual server")
-	m.next("STATUS=a person is needed: web: quorum lost: for the test")
+	m.next("STATUS=a person is needed: web: for the test")
 	if _, err := d.Maintenance(t.Context(), api.Switch{On: true, Force: true, NoWait: true}, "root"); err != nil {
 		t.Fatal(err)
 	}
-	m.next("STATUS=a person is needed: web: quorum lost: for the test (and 1 more warning)")
+	m.next("STATUS=a person is needed: web: for the test (and 1 more warning)")
 	if _, err := d.Maintenance(t.Context(), api.Switch{}, "root"); err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func TestStanding(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.next("RELOADING=1")
-	m.next("READY=1\nSTATUS=a person is needed: web: quorum lost: for the test")
+	m.next("READY=1\nSTATUS=a person is needed: web: for the test")
 }
 
 // TestAliveInAReload: a reload that takes long, asked for by a signal, does not keep

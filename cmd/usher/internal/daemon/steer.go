@@ -3,8 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -108,45 +106,6 @@ func (d *Daemon) Plan(ctx context.Context) (any, error) {
 	}
 	err := p.AddIPVS(ctx, dir, c)
 	return p, err
-}
-
-// Steer does what an operator says of a real server.
-func (d *Daemon) Steer(_ context.Context, s api.Steer) error {
-	address, err := netip.ParseAddrPort(s.RealServer)
-	if err != nil {
-		return &refusedError{fmt.Sprintf("real server %q is no address:port", s.RealServer)}
-	}
-	o := director.Override{Since: time.Now(), By: s.By}
-	switch s.Mode {
-	case "drain":
-		o.Mode = director.OverrideDrain
-	case "disable":
-		o.Mode = director.OverrideDisable
-	case "weight":
-		if *s.Weight < 0 || *s.Weight > 65535 {
-			return &refusedError{fmt.Sprintf("weight %d is not in 0..65535", *s.Weight)}
-		}
-		o.Mode, o.Weight = director.OverrideWeight, *s.Weight
-	case "enable":
-		o.Mode = director.OverrideNone
-	}
-	c := d.running()
-	i := slices.IndexFunc(c.VirtualServers, func(v conf.VirtualServer) bool { return v.Name == s.VirtualServer })
-	if i < 0 {
-		return unknown("virtual server", s.VirtualServer, names(c.VirtualServers, func(v conf.VirtualServer) string { return v.Name }))
-	}
-	servers := slices.Concat(c.VirtualServers[i].Real, c.VirtualServers[i].Sorry)
-	if !slices.ContainsFunc(servers, func(r director.RealServer) bool { return r.Address == address }) {
-		return unknown("real server of "+s.VirtualServer, s.RealServer, names(servers, func(r director.RealServer) string { return r.Address.String() }))
-	}
-	d.mu.Lock()
-	dir := d.director
-	d.mu.Unlock()
-	if effect := dir.Empties(s.VirtualServer, address, o); effect != "" && !s.Force {
-		return &refusedError{fmt.Sprintf("%s would be left without a real server that takes new connections, %s is the last: %s; nothing was changed (usher %s --force does it all the same, \"force\": true in the API)",
-			s.VirtualServer, address, effect, s.Mode)}
-	}
-	return dir.Override(s.VirtualServer, address, o)
 }
 
 func somebody(by string) string {

@@ -30,7 +30,9 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 		}
 		if since := i.NobodyActiveSince; since != nil {
 			why := "this director is " + i.State
-			if i.Reason != "" {
+			if s.StateWord(i) == "maintenance" {
+				why = "this director is in maintenance"
+			} else if i.Reason != "" {
 				why += ": " + i.Reason
 			}
 			add(events.Error, nobodyActive, i.Name, "nobody is known to hold the addresses: no other director is heard, and "+why, *since)
@@ -57,14 +59,7 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 	all = append(all, splitGroups(s.Instances)...)
 	for _, v := range s.VirtualServers {
 		if !v.Up {
-			text := "quorum lost"
-			if v.Sorry {
-				text += ", the sorry server answers"
-			}
-			if v.Reason != "" {
-				text += ": " + v.Reason
-			}
-			add(events.Error, "quorum", v.Name, text, v.Since)
+			add(events.Error, "quorum", v.Name, cmp.Or(v.Reason, "quorum lost"), v.Since)
 		}
 	}
 	for id, h := range servers {

@@ -192,3 +192,17 @@ func TestRestore(t *testing.T) {
 		t.Errorf("of its server: %+v", list)
 	}
 }
+
+// TestMaintenanceIsNoInitialize: people are told of maintenance, not of VRRP's word for it.
+func TestMaintenanceIsNoInitialize(t *testing.T) {
+	for want, e := range map[string]events.Event{
+		"web: state active -> maintenance":            {Instance: "web", Kind: "state", From: "active", To: "initialize", Reason: "maintenance"},
+		"web: state active -> initialize: shut down":  {Instance: "web", Kind: "state", From: "active", To: "initialize", Reason: "shut down"},
+		"web: state initialize -> backup: started":    {Instance: "web", Kind: "state", From: "initialize", To: "backup", Reason: "started"},
+		"web: virtual server down: nobody is healthy": {VirtualServer: "web", Kind: "virtual_server", To: "down", Reason: "nobody is healthy"},
+	} {
+		if got := e.Text(); got != want {
+			t.Errorf("%q; want %q", got, want)
+		}
+	}
+}

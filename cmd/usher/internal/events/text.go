@@ -1,9 +1,6 @@
 package events
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Subject names what the event happened to, "" for the daemon itself.
 func (e Event) Subject() string {
@@ -27,7 +24,11 @@ func (e Event) Text() string {
 	parts = append(parts, strings.ReplaceAll(e.Kind, "_", " "))
 	switch {
 	case e.From != "" && e.To != "":
-		parts = append(parts, fmt.Sprintf("%s -> %s", e.From, e.To))
+		to := e.To
+		if to == "initialize" && e.Reason == "maintenance" { // VRRP's own word for it
+			to, e.Reason = e.Reason, ""
+		}
+		parts = append(parts, e.From+" -> "+to)
 	case e.To != "":
 		parts = append(parts, e.To)
 	}

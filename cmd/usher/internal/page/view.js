@@ -55,7 +55,7 @@ function showInstances(s) {
       instances.set(i.name, card);
       $("instances").append(card.root);
     }
-    card.show(i);
+    card.show(i, s.maintenance);
   }
   for (const [name, card] of instances) if (!seen.has(name)) { card.root.remove(); instances.delete(name); }
 }
@@ -76,8 +76,8 @@ function instanceCard(name) {
     rows[label][0].hidden = rows[label][1].hidden = !text;
     put(rows[label][1], text);
   };
-  return { root, show(i) {
-    pill(state, i.state);
+  return { root, show(i, maintenance) {
+    pill(state, maintenance && i.state === "initialize" ? "maintenance" : i.state);
     mark(root, "data-state", i.state);
     dress(root, i.state === "fault" || i.split_brain ? "card bad" : "card");
     reset(since, i.since);
@@ -221,8 +221,7 @@ function serverRow(heads, name, r) {
     put(checks, r.checks.map(c => c.state === "up" ? `${c.type} ${c.latency_ms.toFixed(1)} ms` : `${c.type} ${c.state}`).join(", "));
     checks.title = r.checks.map(c => c.last_error).filter(Boolean).join("; ");
     reset(since, r.since);
-    let text = r.reason || r.checks.map(c => c.last_error).filter(Boolean).join("; ");
-    if (r.override) text += (text ? "; " : "") + `${r.override.mode}${r.override.mode === "weight" ? " " + r.override.weight : ""} by ${r.override.by || "somebody"}`;
+    const text = r.reason || r.checks.map(c => c.last_error).filter(Boolean).join("; ");
     put(reason, text);
     why.hidden = !text;
   } };

@@ -4,6 +4,7 @@ package apitest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -122,7 +123,9 @@ func (b *Backend) Plan(context.Context) (any, error) {
 }
 
 // Steer is api.Backend's.
-func (b *Backend) Steer(_ context.Context, s api.Steer) error { return b.ask(s) }
+func (b *Backend) Steer(_ context.Context, s api.Steer) (string, error) {
+	return fmt.Sprintf("%s: %s %s", s.Mode, s.VirtualServer, s.RealServer), b.ask(s)
+}
 
 // Failover is api.Backend's.
 func (b *Backend) Failover(_ context.Context, n api.Name, _ string) (string, error) {

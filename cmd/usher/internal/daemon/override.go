@@ -1,0 +1,99 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"usher/cmd/usher/internal/api"
+	"usher/conf"
+	"usher/director"
+	"usher/vrrp/timespan"
+)
+
+// Steer does what an operator says of a real server.
+func (d *Daemon) Steer(_ context.Context, s api.Steer) (string, error) {
+	address, err := netip.ParseAddrPort(s.RealServer)
+	if err != nil {
+		return "", &refusedError{fmt.Sprintf("real server %q is no address:port", s.RealServer)}
+	}
+	o := director.Override{Since: time.Now(), By: s.By}
+	switch s.Mode {
+	case "drain":
+		o.Mode = director.OverrideDrain
+	case "disable":
+		o.Mode = director.OverrideDisable
+	case "weight":
+		if *s.Weight < 0 || *s.Weight > 65535 {
+			return "", &refusedError{fmt.Sprintf("weight %d is not in 0..65535", *s.Weight)}
+		}
+		o.Mode, o.Weight = director.OverrideWeight, *s.Weight
+	case "enable":
+		o.Mode = director.OverrideNone
+	}
+	c := d.running()
+	i := slices.IndexFunc(c.VirtualServers, func(v conf.VirtualServer) bool { return v.Name == s.VirtualServer })
+	if i < 0 {
+		return "", unknown("virtual server", s.VirtualServer, names(c.VirtualServers, func(v conf.VirtualServer) string { return v.Name }))
+	}
+	servers := slices.Concat(c.VirtualServers[i].Real, c.VirtualServers[i].Sorry)
+	if !slices.ContainsFunc(servers, func(r director.RealServer) bool { return r.Address == address }) {
+		return "", unknown("real server of "+s.VirtualServer, s.RealServer, names(servers, func(r director.RealServer) string { return r.Address.String() }))
+	}
+	d.mu.Lock()
+	dir := d.director
+	d.mu.Unlock()
+	if effect := dir.Empties(s.VirtualServer, address, o); effect != "" && !s.Force {
+		return "", &refusedError{fmt.Sprintf("%s would be left without a real server that takes new connections, %s is the last: %s; nothing was changed (usher %s --force does it all the same, \"force\": true in the API)",
+			s.VirtualServer, address, effect, s.Mode)}
+	}
+	effect, err := dir.Override(s.VirtualServer, address, o)
+	if err != nil {
+		return "", err
+	}
+	return confirmation(s, o, effect), nil
+}
+
+// confirmation tells what an override does, in a line for whoever asked for it.
+func confirmation(s api.Steer, o director.Override, e director.Effect) string {
+	text := s.VirtualServer + " " + s.RealServer
+	weight := fmt.Sprintf("weight %d -> %d", e.Before, e.After)
+	switch o.Mode {
+	case director.OverrideDrain:
+		if e.Deadline.IsZero() {
+			text += fmt.Sprintf(" is drained: %s, nothing is left to wait for", weight)
+			break
+		}
+		text += fmt.Sprintf(" drains: %s, %s left; it is out when they are gone, at the latest %s (in %s)",
+			weight, connections(e.Connections), e.Deadline.UTC().Format(time.RFC3339), timespan.Text(e.Deadline.Sub(o.Since)))
+	case director.OverrideDisable:
+		text += fmt.Sprintf(" is disabled: %s, %s cut off", weight, connections(e.Connections))
+	case director.OverrideWeight:
+		text += ": " + weight
+	default:
+		if e.Lifted.Mode == director.OverrideNone {
+			text += ": nothing to lift"
+		} else {
+			text += fmt.Sprintf(" is no longer %s: %s", e.Lifted.Text(), weight)
+		}
+	}
+	if e.After == 0 && e.State != director.ServerUp && (o.Mode == director.OverrideWeight || o.Mode == director.OverrideNone) {
+		text += fmt.Sprintf(", it is %s", e.State)
+		if e.Reason != "" {
+			text += ": " + e.Reason
+		}
+	}
+	if e.Unsaved != nil {
+		text += fmt.Sprintf("; but the state folder does not hold it: %v; make room or the folder writable, else it is lost when usher stops", e.Unsaved)
+	}
+	return text
+}
+
+func connections(n uint32) string {
+	if n == 1 {
+		return "1 connection"
+	}
+	return fmt.Sprintf("%d connections", n)
+}
