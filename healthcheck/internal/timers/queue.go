@@ -1,8 +1,11 @@
-// Package timers is the one timer structure of the health checks: a binary heap by
+// Package timers is the one timer structure of the health checks: a container/heap by
 // time whose entries know their place, so that they can be moved and taken out.
 package timers
 
-import "time"
+import (
+	"container/heap"
+	"time"
+)
 
 // Timer is an entry of a queue. The zero value is one that is not queued.
 type Timer[T any] struct {
@@ -15,7 +18,7 @@ type Timer[T any] struct {
 func (t *Timer[T]) Queued() bool { return t.index != 0 }
 
 // Queue holds timers. The zero value is empty and ready.
-type Queue[T any] struct{ heap []*Timer[T] }
+type Queue[T any] struct{ heap byTime[T] }
 
 // Len is how many timers are queued.
 func (q *Queue[T]) Len() int { return len(q.heap) }
@@ -32,56 +35,39 @@ func (q *Queue[T]) First() *Timer[T] {
 func (q *Queue[T]) Set(t *Timer[T], at time.Time) {
 	t.At = at
 	if t.index == 0 {
-		q.heap = append(q.heap, t)
-		t.index = len(q.heap)
+		heap.Push(&q.heap, t)
+	} else {
+		heap.Fix(&q.heap, t.index-1)
 	}
-	q.settle(t)
 }
 
 // Remove takes t out, if it is queued.
 func (q *Queue[T]) Remove(t *Timer[T]) {
-	if t.index == 0 {
-		return
+	if t.index != 0 {
+		heap.Remove(&q.heap, t.index-1)
 	}
-	i, last := t.index-1, q.heap[len(q.heap)-1]
-	q.heap[len(q.heap)-1] = nil
-	q.heap = q.heap[:len(q.heap)-1]
+}
+
+// byTime is what container/heap orders. Push and Pop are its: they are at the end.
+type byTime[T any] []*Timer[T]
+
+func (h byTime[T]) Len() int           { return len(h) }
+func (h byTime[T]) Less(i, j int) bool { return h[i].At.Before(h[j].At) }
+
+func (h byTime[T]) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i+1, j+1
+}
+
+func (h *byTime[T]) Push(t any) {
+	*h = append(*h, t.(*Timer[T]))
+	(*h)[len(*h)-1].index = len(*h)
+}
+
+func (h *byTime[T]) Pop() any {
+	last := len(*h) - 1
+	t := (*h)[last]
+	(*h)[last], *h = nil, (*h)[:last]
 	t.index = 0
-	if last != t {
-		q.put(i, last)
-		q.settle(last)
-	}
-}
-
-// settle moves a queued timer to where its time belongs: up, then down.
-func (q *Queue[T]) settle(t *Timer[T]) {
-	i := t.index - 1
-	for i > 0 {
-		parent := (i - 1) / 2
-		if !t.At.Before(q.heap[parent].At) {
-			break
-		}
-		q.put(i, q.heap[parent])
-		i = parent
-	}
-	for {
-		child := 2*i + 1
-		if child >= len(q.heap) {
-			break
-		}
-		if right := child + 1; right < len(q.heap) && q.heap[right].At.Before(q.heap[child].At) {
-			child = right
-		}
-		if !q.heap[child].At.Before(t.At) {
-			break
-		}
-		q.put(i, q.heap[child])
-		i = child
-	}
-	q.put(i, t)
-}
-
-func (q *Queue[T]) put(i int, t *Timer[T]) {
-	q.heap[i] = t
-	t.index = i + 1
+	return t
 }
