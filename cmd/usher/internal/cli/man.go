@@ -74,6 +74,9 @@ func described(root *cobra.Command) []commandText {
 	return all
 }
 
+// manual writes one page for all commands. cobra/doc would write a page for each, knows no
+// FILES, and goes through Markdown, which takes the lines of an example that are indented
+// by two for running text.
 func manual(w io.Writer, root *cobra.Command) error {
 	var b strings.Builder
 	b.WriteString(".TH USHER 8 \"\" \"usher\" \"System Administration\"\n.SH NAME\n")
