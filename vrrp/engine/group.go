@@ -20,6 +20,7 @@ type group struct {
 	joining map[*instance]bool
 	// conceded is when this router last began to leave a group that was active on several.
 	conceded time.Time
+	rival    rivalry
 }
 
 // regroup makes the groups anew, keeping the state of those that were there.
@@ -34,7 +35,7 @@ func (e *Engine) regroup(want []vrrp.Group) {
 		var before *group
 		if i := slices.IndexFunc(old, func(o *group) bool { return o.name == w.Name }); i >= 0 {
 			before = old[i]
-			g.state, g.conceded = before.state, before.conceded
+			g.state, g.conceded, g.rival = before.state, before.conceded, before.rival
 		}
 		for _, name := range w.Instances {
 			if in := e.instance(name); in != nil && in.group == nil {
@@ -62,12 +63,16 @@ func (in *instance) siblings() []*instance {
 }
 
 // groupWants takes over for a whole group once no member has any other router
-// to listen to.
-func (e *Engine) groupWants(now time.Time, g *group) {
+// to listen to, of which last was found out last.
+func (e *Engine) groupWants(now time.Time, g *group, last *instance) {
 	for _, in := range g.members {
 		if !in.wants && in.m.State() != vrrp.Active {
 			return
 		}
+	}
+	if g.defers(now) {
+		e.step(now, last, vrrp.Input{Kind: vrrp.StepHesitate, Interval: last.m.AdvertInterval()}, "")
+		return
 	}
 	for _, in := range g.members {
 		if in.wants {

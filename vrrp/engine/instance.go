@@ -203,7 +203,7 @@ func (e *Engine) expire(now time.Time, in *instance, late time.Duration) {
 		e.step(now, in, vrrp.Input{Kind: vrrp.StepWithhold}, "")
 	case in.group != nil:
 		in.wants = true
-		e.groupWants(now, in.group)
+		e.groupWants(now, in.group, in)
 	default:
 		e.takeOver(now, in)
 	}

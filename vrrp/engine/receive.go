@@ -196,6 +196,7 @@ func (e *Engine) accept(now time.Time, in *instance, f *family, msg Incoming, a 
 		}
 		e.step(now, in, input, "")
 		if in.group != nil {
+			in.group.outranked(in, input)
 			e.unite(now, in.group)
 		}
 	case vrrp.Active:
@@ -226,6 +227,10 @@ func (e *Engine) hearActive(now time.Time, in *instance, input vrrp.Input) {
 		e.contested(now, in, input)
 	}
 	in.active, in.activePriority, in.resigned = input.From, input.Priority, false
+	if in.group != nil && !in.m.Leaving() {
+		in.group.rival = rivalry{since: now}
+		in.group.outranked(in, input)
+	}
 	e.step(now, in, input, reason)
 }
 
