@@ -28,6 +28,7 @@ const (
 	Handover  Accident = "handover"  // `usher failover`
 	Degrade   Accident = "degrade"   // a track takes priority away
 	Breakdown Accident = "breakdown" // a track faults an instance
+	Refuse    Accident = "refuse"    // the kernel takes no address
 )
 
 // happen does one accident to whoever the seed names, and plans its end.
@@ -87,6 +88,8 @@ func (w *world) happen(kind Accident) {
 		})
 	case Degrade, Breakdown:
 		w.track(m, kind, short)
+	case Refuse:
+		w.refuse(m, short)
 	}
 }
 

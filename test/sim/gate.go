@@ -49,6 +49,13 @@ func (g *gate) pass() error {
 	}
 }
 
+// isStopped says whether whoever passes has to wait.
+func (g *gate) isStopped() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stopped != nil
+}
+
 func (g *gate) stop() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

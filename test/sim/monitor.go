@@ -114,6 +114,9 @@ func (mon *monitor) rest() {
 		if m.process == nil || m.isStopped() {
 			continue
 		}
+		if m.process.lacks.any() && !m.isRefusing() {
+			w.fail("at rest director %d says that its kernel takes no address, which it does", m.id)
+		}
 		have, err := m.ipvs.Read()
 		if err != nil {
 			w.fail("director %d: read IPVS: %v", m.id, err)

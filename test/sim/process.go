@@ -29,6 +29,7 @@ type process struct {
 	// timer are both there, in no order.
 	halted chan struct{}
 	loop   sync.WaitGroup
+	lacks  *lacks
 
 	manager  *hold.Manager
 	director *director.Director
@@ -47,6 +48,7 @@ func (m *machine) start() {
 		commands: make(chan func(time.Time, *engine.Engine), 64),
 		quit:     make(chan struct{}),
 		halted:   make(chan struct{}, 1),
+		lacks:    newLacks(),
 	}
 	m.process = p
 	desired := m.world.desired(m.id)
@@ -54,7 +56,7 @@ func (m *machine) start() {
 	if _, err := hold.Cleanup(ctx, kernel, desired.Instances); err != nil {
 		m.world.t.Errorf("seed %d: clean-up: %v", m.world.seed, err)
 	}
-	p.manager = hold.New(hold.Options{Kernel: kernel, Confirm: p.confirm})
+	p.manager = hold.New(hold.Options{Kernel: kernel, Confirm: p.confirm, Unheld: p.unheld})
 	for _, c := range desired.Instances {
 		if err := p.manager.Configure(c); err != nil {
 			m.world.t.Errorf("seed %d: configure %s: %v", m.world.seed, c.Name, err)
@@ -106,7 +108,7 @@ func (p *process) confirm(instance string) {
 	go p.do(func(now time.Time, e *engine.Engine) {
 		for _, s := range e.Status(now) {
 			if s.Name == instance {
-				p.manager.Set(instance, s.State == vrrp.Active)
+				p.manager.Set(instance, s.Held)
 			}
 		}
 	})
@@ -143,6 +145,11 @@ func (p *process) run(desired vrrp.Desired) {
 		case <-p.quit:
 			return
 		case <-p.halted:
+			continue
+		case <-p.lacks.wake:
+			for name, reason := range p.lacks.take() {
+				e.Unheld(time.Now(), name, reason)
+			}
 			continue
 		case packet := <-p.received:
 			in = &packet
@@ -215,8 +222,11 @@ func (p ports) Send(_ string, out engine.Outgoing) error {
 	return nil
 }
 
-func (p ports) Hold(instance string, active bool) { p.manager.Set(instance, active) }
-func (p ports) Announce(instance string)          { p.manager.Announce(instance) }
+func (p ports) Hold(instance string, active bool) {
+	p.lacks.want(instance, active)
+	p.manager.Set(instance, active)
+}
+func (p ports) Announce(instance string) { p.manager.Announce(instance) }
 func (p ports) AnnounceSource(s engine.OwnSource) {
 	p.manager.AnnounceSource(s.Interface, s.Address, s.MAC)
 }

@@ -34,7 +34,7 @@ func TestDay(t *testing.T) {
 	each(t, 1, func(uint64) Plan {
 		return Plan{
 			Directors: 2, Preempt: true, Interval: time.Second, For: time.Duration(*hours) * time.Hour, Every: 4 * time.Minute,
-			Accidents: []Accident{Kill, Restart, Upgrade, Unplug, Isolate, Stall, Server, BackCut, Flush, Snatch},
+			Accidents: []Accident{Kill, Restart, Upgrade, Unplug, Isolate, Stall, Server, BackCut, Flush, Snatch, Refuse},
 		}
 	})
 }
@@ -50,7 +50,7 @@ func TestThousandSeeds(t *testing.T) {
 			Weather: Weather{Loss: 0.02, Duplicate: 0.02, Delay: 50 * time.Millisecond},
 			Accidents: []Accident{
 				Kill, Restart, Upgrade, Unplug, Isolate, OneWay, Stall,
-				Server, BackCut, Flush, Snatch, Handover, Degrade, Breakdown,
+				Server, BackCut, Flush, Snatch, Handover, Degrade, Breakdown, Refuse,
 			},
 		}
 	})

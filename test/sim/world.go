@@ -54,12 +54,13 @@ type machine struct {
 	ipvs      *ipvstest.Kernel
 	process   *process // nil while none runs
 
-	mu      sync.Mutex
-	carrier map[string]bool // of its interfaces
-	back    bool            // it reaches the real servers
-	stopped bool            // SIGSTOP
-	resumed time.Time       // the last SIGCONT
-	says    vrrp.Adjustment // of its track
+	mu       sync.Mutex
+	carrier  map[string]bool // of its interfaces
+	back     bool            // it reaches the real servers
+	stopped  bool            // SIGSTOP
+	refusing bool            // its kernel takes no address
+	resumed  time.Time       // the last SIGCONT
+	says     vrrp.Adjustment // of its track
 }
 
 func newWorld(t *testing.T, seed uint64, plan Plan) *world {
@@ -217,7 +218,8 @@ func (m *machine) up(name string) bool {
 	return m.carrier[name]
 }
 
-// able says whether the machine could be active: it runs and all cables are in.
+// able says whether the machine could be active: it runs, all cables are in, and it does
+// not say that its kernel takes no address.
 func (m *machine) able() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -226,7 +228,7 @@ func (m *machine) able() bool {
 			return false
 		}
 	}
-	return m.process != nil && !m.stopped
+	return m.process != nil && !m.stopped && !m.refusing && !m.process.lacks.any()
 }
 
 // found is what addresses a machine has.
@@ -277,7 +279,7 @@ func (m *machine) record(e vrrp.Event) {
 	calm := time.Since(w.lastCut) > w.plan.bound().None
 	w.mu.Unlock()
 	for _, other := range w.machines {
-		if calm && other != m && !other.isDegraded() && other.steady() > w.plan.bound().None && w.priority(other.id) > w.priority(m.id) && w.connected(other, m) {
+		if calm && other != m && !other.isDegraded() && !other.isRefusing() && other.steady() > w.plan.bound().None && w.priority(other.id) > w.priority(m.id) && w.connected(other, m) {
 			w.fail("director %d took %s over from director %d, which was there all along", m.id, e.Instance, other.id)
 		}
 	}
