@@ -11,8 +11,7 @@ import (
 	"usher/vrrp/timespan"
 )
 
-// How long a disagreement is told of after the last packet that showed it, at least,
-// and how many are remembered of an instance: senders can be invented.
+// How long a disagreement lasts after the last packet that showed it, at least, and how many are remembered of an instance: senders can be invented.
 const (
 	disagreementLasts = 5 * time.Second
 	maxDisagreements  = 16
@@ -31,7 +30,6 @@ func (e *Engine) disagree(now time.Time, in *instance, msg Incoming, a packet.Ad
 	if text == "" {
 		return
 	}
-	e.agree(now, in)
 	for _, d := range in.disagreements {
 		if d.Peer == msg.Source && d.Reason == reason {
 			d.Text, d.last = text, now
@@ -47,11 +45,29 @@ func (e *Engine) disagree(now time.Time, in *instance, msg Incoming, a packet.Ad
 	}
 }
 
+// disagreementLasts is how long after the last packet that showed it one ends.
+func (in *instance) disagreementLasts() time.Duration {
+	return max(disagreementLasts, in.m.DownInterval())
+}
+
+// agreeDue is when the first disagreement ends, unless it is shown again; ok is false
+// where there is none.
+func (e *Engine) agreeDue() (at time.Duration, ok bool) {
+	for _, in := range e.instances {
+		for _, d := range in.disagreements {
+			if due := e.since(d.last) + in.disagreementLasts(); !ok || due < at {
+				at, ok = due, true
+			}
+		}
+	}
+	return at, ok
+}
+
 // agree forgets disagreements that nothing has shown for a while.
 func (e *Engine) agree(now time.Time, in *instance) {
-	lasts := max(disagreementLasts, in.m.DownInterval())
+	lasts := in.disagreementLasts()
 	in.disagreements = slices.DeleteFunc(in.disagreements, func(d *disagreement) bool {
-		over := now.Sub(d.last) > lasts
+		over := now.Sub(d.last) >= lasts
 		if over {
 			e.disagreed(now, in, vrrp.EventDisagreementEnd, d.Peer, fmt.Sprintf("for %s nothing was discarded of %v for %s", timespan.Text(lasts), d.Peer, d.Reason))
 		}

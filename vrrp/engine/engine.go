@@ -174,12 +174,16 @@ func (e *Engine) Shutdown(now time.Time) {
 	e.closed = true
 	for _, in := range e.instances {
 		e.step(now, in, vrrp.Input{Kind: vrrp.StepStop}, "shut down")
+		in.disagreements = nil
 	}
 }
 
 // Deadline is when Expire is to be called next; ok is false where nothing waits.
 func (e *Engine) Deadline() (at time.Time, ok bool) {
 	first, ok := e.linkDue()
+	if due, waits := e.agreeDue(); waits && (!ok || due < first) {
+		first, ok = due, true
+	}
 	for _, in := range e.instances {
 		if t, armed := in.m.Timer(); armed && !in.wants && (!ok || t < first) {
 			first, ok = t, true
@@ -208,6 +212,7 @@ func (e *Engine) Expire(now time.Time) {
 		e.evaluateAll(now)
 	}
 	for _, in := range e.instances {
+		e.agree(now, in)
 		if t, armed := in.m.Timer(); armed && !in.wants && t <= at && !e.deafened(now, in) {
 			e.expire(now, in, at-t)
 		}

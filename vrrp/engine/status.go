@@ -15,7 +15,6 @@ import (
 func (e *Engine) Status(now time.Time) []vrrp.Status {
 	out := make([]vrrp.Status, 0, len(e.instances))
 	for _, in := range e.instances {
-		e.agree(now, in)
 		out = append(out, in.status(now))
 	}
 	return out

@@ -155,3 +155,38 @@ func TestAddressWarning(t *testing.T) {
 		t.Error("held again, and told still")
 	}
 }
+
+// TestDisagreementWarning: another router of the same virtual router whose adverts are
+// discarded is an error, as the event is, until the VRRP process says that it is over.
+func TestDisagreementWarning(t *testing.T) {
+	f := newFixture(t)
+	d, _ := f.start()
+	told := func() (all []api.Warning) {
+		return slices.DeleteFunc(d.Status().Warnings, func(w api.Warning) bool { return w.Kind != "disagreement" })
+	}
+	if w := told(); len(w) > 0 {
+		t.Errorf("told before: %+v", w)
+	}
+	since, peer := time.Now().Add(-time.Minute), netip.MustParseAddr("192.0.2.9")
+	text := "192.0.2.9 sends version 2, this router version 3: give both the same version"
+	f.becomes(func(s *vrrp.Status) {
+		s.Disagreements = []vrrp.Disagreement{{Peer: peer, Reason: vrrp.DiscardVersion, Text: text, Since: since}}
+	}, vrrp.Event{Time: time.Now(), Kind: vrrp.EventDisagreement, Peer: peer, Reason: text})
+	w := told()
+	if len(w) != 1 || w[0].Severity != "error" || w[0].Subject != "edge" || w[0].Text != text || !w[0].Since.Equal(since) {
+		t.Errorf("told %+v", w)
+	}
+	if v := d.Status().Verdict; v.Level != api.LevelError {
+		t.Errorf("verdict %+v", v)
+	}
+	list, _, _ := d.Events().List(events.Filter{})
+	if !slices.ContainsFunc(list, func(e events.Event) bool {
+		return e.Kind == "disagreement" && e.Severity == events.Error && e.Instance == "edge" && e.Peer == "192.0.2.9" && e.Reason == text
+	}) {
+		t.Errorf("events %+v", list)
+	}
+	f.becomes(func(s *vrrp.Status) { s.Disagreements = nil }, vrrp.Event{Time: time.Now(), Kind: vrrp.EventDisagreementEnd, Peer: peer, Reason: "over"})
+	if w := told(); len(w) > 0 {
+		t.Errorf("over, and told still: %+v", w)
+	}
+}
