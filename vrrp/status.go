@@ -108,6 +108,29 @@ type Stats struct {
 	AddressMismatches    uint64             `json:"address_mismatches"`  // counted, never a reason to discard
 	IntervalMismatches   uint64             `json:"interval_mismatches"` // adverts with another interval than ours; in version 2 they are discarded as well
 	LastDiscard          *DiscardRecord     `json:"last_discard,omitempty"`
+	// Repairs is how often something was put right that somebody else had done to what the
+	// instance holds, by its kind; not of RFC 8347.
+	Repairs map[ObjectKind]uint64 `json:"repairs,omitempty"`
+}
+
+// ObjectKind is a kind of what an instance holds in the kernel.
+type ObjectKind string
+
+// The kinds.
+const (
+	ObjectAddress    ObjectKind = "address"
+	ObjectLocalRoute ObjectKind = "local_route"
+	ObjectRoute      ObjectKind = "route"
+	ObjectRule       ObjectKind = "rule"
+	ObjectMacvlan    ObjectKind = "macvlan"
+	ObjectLink       ObjectKind = "link" // a macvlan's being up
+	ObjectSetting    ObjectKind = "setting"
+	ObjectFilter     ObjectKind = "filter" // the nftables table of an instance that does not accept
+)
+
+// ObjectKinds are all of them.
+var ObjectKinds = [...]ObjectKind{
+	ObjectAddress, ObjectLocalRoute, ObjectRoute, ObjectRule, ObjectMacvlan, ObjectLink, ObjectSetting, ObjectFilter,
 }
 
 // NewActiveReason is why a virtual router became active the last time (RFC 8347 section

@@ -66,7 +66,7 @@ func (m *Manager) compare() error {
 		return err
 	}
 	for i, s := range seen {
-		if s.wrong(objects[i], foreign[i]) {
+		if s.wrong(objects[i], foreign[i], !m.markless.Load()) {
 			owners[i].missing(objects[i].String() + " " + s.fault())
 		}
 	}
@@ -80,10 +80,19 @@ type claim struct {
 }
 
 // wrong says whether an object is not as it shall be. A route of usher's can be
-// replaced; of an address old kernels do not say whose it is.
-func (s Sight) wrong(o Object, foreign bool) bool {
-	_, route := o.(Route)
-	return s == Absent || s == Differs || s == Foreign && route && !foreign
+// replaced, and an address lose its mark, without which nobody would remove it after a
+// crash, where the kernel keeps marks.
+func (s Sight) wrong(o Object, foreign, marks bool) bool {
+	if s != Foreign || foreign {
+		return s == Absent || s == Differs
+	}
+	switch o.(type) {
+	case Route:
+		return true
+	case Address:
+		return marks
+	}
+	return false
 }
 
 // fault says in words what is wrong with what was seen.
@@ -129,7 +138,13 @@ func (k *keeper) check(objects []Object) (wrong bool) {
 		return false // the audit, which asks the same, tells it
 	}
 	for i, s := range seen {
-		if t := k.work.have[known[i].Identity()]; s.wrong(known[i], t.foreign) {
+		t := k.work.have[known[i].Identity()]
+		if !s.wrong(known[i], t.foreign, !k.m.markless.Load()) {
+			continue
+		}
+		if _, ok := known[i].(Address); ok && s == Foreign {
+			t.unmarked = true
+		} else {
 			t.lost, t.changed, t.told = true, s == Differs, s.fault()
 			k.work.moved, wrong = true, true
 		}

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"slices"
 	"time"
+
+	"usher/vrrp"
 )
 
 // ensure brings one object into the kernel. It says what had been done to it behind
@@ -23,6 +25,9 @@ func (k *keeper) ensure(o Object) (repaired string, added bool, err error) {
 		return k.add(o, t)
 	}
 	a, leased := o.(Address)
+	if t.unmarked {
+		return "", false, k.mark(a, t)
+	}
 	age := time.Since(t.renewed)
 	switch {
 	case t.foreign || !leased || (t.object == o && (a.Lease == 0 || age < a.Lease/3)):
@@ -32,6 +37,34 @@ func (k *keeper) ensure(o Object) (repaired string, added bool, err error) {
 		return k.add(o, t) // it may have, and Renew would not tell
 	}
 	return "", false, k.renew(a, t)
+}
+
+// mark puts usher's mark back on an address that has lost it, as by `ip address
+// change`, along with its lease. A kernel that keeps no marks is found out by this.
+func (k *keeper) mark(a Address, t *thing) error {
+	t.unmarked = false
+	if err := k.renew(a, t); err != nil {
+		return err
+	}
+	seen, err := k.m.o.Kernel.Look([]Object{a})
+	switch {
+	case err != nil:
+		return err
+	case seen[0] == Foreign:
+		k.m.markless.Store(true)
+	case seen[0] == InPlace:
+		k.repaired(a, "was changed")
+	}
+	return nil
+}
+
+// repaired tells of what somebody did to an object, and that it is undone.
+func (k *keeper) repaired(o Object, how string) {
+	k.mu.Lock()
+	k.repairs[kindOf(o)]++
+	k.mu.Unlock()
+	k.m.o.Log.Warn("vrrp: "+how+"; put right", "instance", k.name, "object", o.String())
+	k.event(vrrp.EventAddressRepaired, o.String()+" "+how+", and is put right")
 }
 
 func (k *keeper) renew(a Address, t *thing) error {

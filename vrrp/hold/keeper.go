@@ -27,6 +27,8 @@ type keeper struct {
 	mu    sync.Mutex
 	wish  wish
 	doubt doubt
+	// repairs counts what somebody did to objects and was undone, by kind.
+	repairs map[vrrp.ObjectKind]uint64
 
 	claims atomic.Pointer[[]claim] // what the kernel has of it, as far as it knows
 
@@ -49,7 +51,7 @@ type wish struct {
 }
 
 func newKeeper(m *Manager, name string) *keeper {
-	return &keeper{m: m, name: name, done: make(chan struct{}), wake: make(chan struct{}, 1), work: work{have: map[Object]*thing{}}}
+	return &keeper{m: m, name: name, done: make(chan struct{}), wake: make(chan struct{}, 1), repairs: map[vrrp.ObjectKind]uint64{}, work: work{have: map[Object]*thing{}}}
 }
 
 func (k *keeper) poke() {

@@ -53,6 +53,8 @@ type Manager struct {
 	wg      sync.WaitGroup
 	sets    atomic.Uint64 // calls of Set
 	look    chan struct{} // wakes the audit
+	// markless is set once it is known that the kernel keeps no marks of addresses.
+	markless atomic.Bool
 }
 
 // New returns a manager that holds nothing yet.
@@ -177,6 +179,18 @@ func (m *Manager) AnnounceSource(link string, address netip.Addr, mac net.Hardwa
 func (m *Manager) Held(name string) bool {
 	k := m.keeper(name)
 	return k != nil && k.held.Load()
+}
+
+// Repairs gives how often something was put right that somebody had done to objects of
+// an instance, by their kind.
+func (m *Manager) Repairs(name string) map[vrrp.ObjectKind]uint64 {
+	k := m.keeper(name)
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.repairs)
 }
 
 // Run holds what Set asks for until the context ends; then everything held is

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"usher/vrrp"
 )
 
 // LocalRoute makes an address local without putting it on an interface, as
@@ -143,3 +145,24 @@ func (d Drop) Identity() Object { return Drop{Instance: d.Instance} }
 
 // String says what it is.
 func (d Drop) String() string { return "drop packets to " + d.Addresses }
+
+// kindOf is the kind of an object.
+func kindOf(o Object) vrrp.ObjectKind {
+	switch o.(type) {
+	case LocalRoute:
+		return vrrp.ObjectLocalRoute
+	case Route:
+		return vrrp.ObjectRoute
+	case Rule:
+		return vrrp.ObjectRule
+	case Macvlan:
+		return vrrp.ObjectMacvlan
+	case Up:
+		return vrrp.ObjectLink
+	case Sysctl:
+		return vrrp.ObjectSetting
+	case Drop:
+		return vrrp.ObjectFilter
+	}
+	return vrrp.ObjectAddress
+}

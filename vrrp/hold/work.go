@@ -39,9 +39,11 @@ type thing struct {
 	object  Object
 	foreign bool // somebody else put it there: never renewed, never removed
 	renewed time.Time
-	lost    bool   // it is not there, or perhaps not: only worth the try to remove it
-	changed bool   // it is there, but is to be replaced
-	told    string // what happened to it behind usher's back
+	lost    bool // it is not there, or perhaps not: only worth the try to remove it
+	changed bool // it is there, but is to be replaced
+	// unmarked says that the address is there without usher's mark, which it had.
+	unmarked bool
+	told     string // what happened to it behind usher's back
 }
 
 // step brings the kernel to what is wanted and gives the time of the next look;
@@ -151,8 +153,7 @@ func (k *keeper) bring(w wish, objects []Object, may func() bool) (fresh bool, f
 			k.work.schedule.first(w.plan, o)
 			k.announce(w.plan)
 			if repaired != "" {
-				k.m.o.Log.Warn("vrrp: "+repaired+"; put right", "instance", k.name, "object", o.String())
-				k.event(vrrp.EventAddressRepaired, o.String()+" "+repaired+", and is put right")
+				k.repaired(o, repaired)
 			}
 		}
 		if !wrong && !remade {

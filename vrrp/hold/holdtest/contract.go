@@ -23,6 +23,7 @@ type World struct {
 	AddLink    func(*testing.T)               // makes it again
 	Rename     func(t *testing.T, to string)  // gives it another name
 	Spoil      func(*testing.T, hold.Object)  // does to an object what somebody else may do
+	Unmark     func(*testing.T, hold.Address) // gives an address its attributes anew, as somebody else does
 	Heard      <-chan netip.Addr              // addresses announced on the wire
 }
 

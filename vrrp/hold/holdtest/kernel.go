@@ -22,6 +22,9 @@ type Kernel struct {
 	// Announced takes every announcement that is sent, on the goroutine that
 	// sends it; nil drops them. Set it before use.
 	Announced func(hold.Announcement)
+	// Markless makes it one before Linux 5.18, which does not say who added an address.
+	// Set it before use.
+	Markless bool
 
 	mu       sync.Mutex
 	links    map[string]bool
@@ -120,13 +123,19 @@ func (k *Kernel) add(o hold.Object, ours bool) error {
 	if k.objects == nil {
 		k.objects = map[hold.Object]*entry{}
 	}
-	e := &entry{object: o, ours: ours}
+	e := &entry{object: o, ours: ours && k.marks(o)}
 	k.objects[id] = e
 	if m, ok := o.(hold.Macvlan); ok {
 		k.links[m.Name] = true
 	}
 	k.lease(e)
 	return nil
+}
+
+// marks says whether the kernel keeps the mark of an object.
+func (k *Kernel) marks(o hold.Object) bool {
+	_, ok := o.(hold.Address)
+	return !ok || !k.Markless
 }
 
 // lease arms the end of an address; the kernel counts whole seconds.
@@ -180,7 +189,7 @@ func (k *Kernel) Renew(a hold.Address) error {
 	defer k.mu.Unlock()
 	have := e.object.(hold.Address)
 	have.Lease = a.Lease
-	e.object, e.ours = have, true
+	e.object, e.ours = have, k.marks(have)
 	k.lease(e)
 	return nil
 }

@@ -27,6 +27,7 @@ func inMemory(t *testing.T, name string, body func(*testing.T, holdtest.World)) 
 				AddLink:    func(*testing.T) { k.AddLink("u0") },
 				Rename:     func(_ *testing.T, to string) { k.Rename("u0", to) },
 				Spoil:      func(_ *testing.T, o hold.Object) { k.Spoil(o) },
+				Unmark:     func(_ *testing.T, a hold.Address) { k.Unmark(a) },
 			})
 		})
 	})

@@ -110,6 +110,17 @@ func (k *Kernel) Spoil(o hold.Object) {
 	}
 }
 
+// Unmark gives an address its attributes anew, as somebody else does: without a mark and
+// without a lease.
+func (k *Kernel) Unmark(a hold.Address) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e := k.objects[a.Identity()]
+	a.Lease = 0
+	e.object, e.ours = a, false
+	k.lease(e)
+}
+
 // Objects gives everything that is there, addresses too, in no order.
 func (k *Kernel) Objects() (all []hold.Object) {
 	k.mu.Lock()

@@ -26,6 +26,7 @@ func Manager(t *testing.T, run Run) {
 		"an interface that goes and comes":     interfaceComesBack,
 		"an interface that comes late":         lateInterface,
 		"puts right whatever is changed":       putsRight,
+		"marks again what lost its mark":       marksAgain,
 		"a predecessor that still removes":     outlivesPredecessor,
 		"another way to hold an address":       rebinds,
 		"an interface is renamed while held":   renamedWhileHeld,

@@ -79,6 +79,42 @@ func putsRight(t *testing.T, w World) {
 	}
 }
 
+// marksAgain: an address that somebody gave its attributes anew, which takes usher's mark
+// away, is marked again: it would stay for ever else when this process dies.
+func marksAgain(t *testing.T, w World) {
+	c := config(w, both...)
+	c.Lease = 0
+	m := manage(t, w, c)
+	m.Set("web", true)
+	eventually(t, "held", func() bool { return m.Held("web") })
+	for i, p := range both {
+		a := w.address(p, 0)
+		eventually(t, p+" is there", func() bool { return look(t, w, a) == hold.InPlace })
+		w.Unmark(t, a)
+		if seen := look(t, w, a); seen != hold.Foreign {
+			t.Fatalf("without its mark %s is seen as %v", p, seen)
+		}
+		eventually(t, p+" is marked again", func() bool { return look(t, w, a) == hold.InPlace })
+		select {
+		case e := <-m.events:
+			if e.Kind != vrrp.EventAddressRepaired {
+				t.Errorf("event %+v", e)
+			}
+		case <-time.After(limit):
+			t.Error("no event")
+		}
+		if n := m.Repairs("web")[vrrp.ObjectAddress]; n != uint64(i)+1 {
+			t.Errorf("%d repairs are counted", n)
+		}
+	}
+	m.stop()
+	for _, p := range both {
+		if _, there := find(t, w, w.address(p, 0)); there {
+			t.Errorf("%s is left", p)
+		}
+	}
+}
+
 // rebinds: the way in which an address is held is changed while it is held.
 func rebinds(t *testing.T, w World) {
 	c := config(w, both...)

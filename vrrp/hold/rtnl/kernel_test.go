@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os/exec"
 	"runtime"
 	"slices"
 	"testing"
@@ -54,6 +55,11 @@ func inKernel(t *testing.T, name string, body func(*testing.T, holdtest.World)) 
 			AddLink: func(t *testing.T) { attachLink(t) },
 			Rename:  rename,
 			Spoil:   spoil,
+			Unmark: func(t *testing.T, a hold.Address) {
+				if out, err := exec.Command("ip", "address", "change", a.Prefix.String(), "dev", a.Link).CombinedOutput(); err != nil {
+					t.Fatalf("ip address change: %v: %s", err, out)
+				}
+			},
 		})
 	})
 }

@@ -81,6 +81,7 @@ type Statistics struct {
 	IntervalMismatches   uint64            `json:"interval_mismatches"`
 	Discarded            map[string]uint64 `json:"discarded,omitempty"` // by reason
 	LastDiscard          *Discard          `json:"last_discard,omitempty"`
+	Repairs              map[string]uint64 `json:"repairs,omitempty"` // of what somebody else did to addresses and the like, by kind
 }
 
 // Discard is the last packet that was thrown away.

@@ -93,6 +93,12 @@ func instance(i vrrp.Status) api.Instance {
 		}
 		out.Statistics.Discarded[string(reason)] = n
 	}
+	for kind, n := range i.Stats.Repairs {
+		if out.Statistics.Repairs == nil {
+			out.Statistics.Repairs = map[string]uint64{}
+		}
+		out.Statistics.Repairs[string(kind)] = n
+	}
 	if l := i.Stats.LastDiscard; l != nil {
 		out.Statistics.LastDiscard = &api.Discard{Reason: string(l.Reason), From: l.From.String(), At: l.At}
 	}

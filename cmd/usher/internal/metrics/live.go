@@ -58,6 +58,12 @@ func (t *text) instances(all []api.Instance) {
 			t.sample(labels("instance", i.Name, "reason", string(reason)), float64(i.Statistics.Discarded[string(reason)]))
 		}
 	}
+	t.counter("vrrp_repairs_total", "What somebody else did to what an instance holds and usher put right, by the kind of object.")
+	for _, i := range all {
+		for _, kind := range vrrp.ObjectKinds {
+			t.sample(labels("instance", i.Name, "kind", string(kind)), float64(i.Statistics.Repairs[string(kind)]))
+		}
+	}
 	for _, c := range []struct {
 		name, help string
 		value      func(api.Statistics) uint64

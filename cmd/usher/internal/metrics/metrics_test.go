@@ -48,7 +48,7 @@ func full() api.Status {
 		Reload: &api.Reload{OK: false},
 		Instances: []api.Instance{{Name: "edge", State: "active", EffectivePriority: 80, Transitions: 3, SplitBrain: &api.SplitBrain{},
 			Statistics: api.Statistics{
-				AdvertsSent: 10, AdvertsReceived: 11, Discarded: map[string]uint64{"ip_ttl_error": 7},
+				AdvertsSent: 10, AdvertsReceived: 11, Repairs: map[string]uint64{"route": 17}, Discarded: map[string]uint64{"ip_ttl_error": 7},
 				PriorityZeroSent: 12, PriorityZeroReceived: 13, BecameActive: 14, NewActiveReason: "preempted", AddressMismatches: 15, IntervalMismatches: 16,
 			}}},
 		VirtualServers: []api.VirtualServer{{Name: "web", Up: true, Counters: api.Counters{Connections: 1 << 40, BytesIn: 5, BytesOut: 6},
@@ -75,6 +75,8 @@ func TestNames(t *testing.T) {
 		`usher_vrrp_adverts_received_total{instance="edge"} 11`,
 		`usher_vrrp_adverts_discarded_total{instance="edge",reason="ip_ttl_error"} 7`,
 		`usher_vrrp_adverts_discarded_total{instance="edge",reason="own_source"} 0`,
+		`usher_vrrp_repairs_total{instance="edge",kind="route"} 17`,
+		`usher_vrrp_repairs_total{instance="edge",kind="address"} 0`,
 		`usher_vrrp_split_brain{instance="edge"} 1`,
 		`usher_vrrp_priority_zero_sent_total{instance="edge"} 12`,
 		`usher_vrrp_priority_zero_received_total{instance="edge"} 13`,

@@ -251,6 +251,7 @@ func (c *child) handle(ctx context.Context, m message) (answer reply, err error)
 		call(func(now time.Time, e *engine.Engine) { answer.Status = e.Status(now) })
 		for i := range answer.Status {
 			answer.Status[i].Held = c.hold.Held(answer.Status[i].Name)
+			answer.Status[i].Stats.Repairs = c.hold.Repairs(answer.Status[i].Name)
 		}
 	default:
 		err = fmt.Errorf("vrrp process: message without a meaning")
