@@ -48,6 +48,9 @@ type Options struct {
 	// Alive is called whenever the loop is at work, which it is in each interval of an
 	// active instance; it must not block. Nil for nobody.
 	Alive func()
+	// Ours says whether usher put an address on the interface of that index, where the
+	// kernel does not; nil for nobody who knows.
+	Ours func(index int, p netip.Prefix) bool
 	// Realtime asks for a real-time schedule and locked memory for the whole
 	// process, with a warning where that is not permitted.
 	Realtime bool
@@ -86,6 +89,7 @@ func New(o Options) *Loop {
 	l := &Loop{log: o.Log, holder: o.Holder, alive: o.Alive, rt: o.Realtime, sender: newSender(), wakeFD: -1}
 	l.engine = engine.New(engine.Options{Ports: ports{l.sender, o}, Will: o.Will})
 	l.links = newWatcher(o.Log, l.Do)
+	l.links.ours = o.Ours
 	return l
 }
 

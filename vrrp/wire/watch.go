@@ -24,6 +24,8 @@ import (
 type watcher struct {
 	log *slog.Logger
 	do  func(func(now time.Time, e *engine.Engine))
+	// ours is as in Options.
+	ours func(index int, p netip.Prefix) bool
 
 	mu    sync.Mutex
 	last  map[string]engine.Link
@@ -149,6 +151,7 @@ func (w *watcher) refresh() error {
 	if err != nil {
 		return err
 	}
+	w.recognise(now)
 	var changed []engine.Link
 	for name, l := range now {
 		if !reflect.DeepEqual(w.last[name], l) {
@@ -173,6 +176,25 @@ func (w *watcher) refresh() error {
 		w.do(func(at time.Time, e *engine.Engine) { e.Links(at, changed) })
 	}
 	return nil
+}
+
+// recognise tells usher's own addresses from others' where the kernel keeps no marks.
+func (w *watcher) recognise(all map[string]engine.Link) {
+	if w.ours == nil {
+		return
+	}
+	for name, l := range all {
+		var lasting []netip.Prefix
+		for _, p := range l.Lasting {
+			if w.ours(l.Index, p) {
+				l.Marked = append(l.Marked, p)
+			} else {
+				lasting = append(lasting, p)
+			}
+		}
+		l.Lasting = lasting
+		all[name] = l
+	}
 }
 
 // readLinks gives all interfaces of this network namespace by name.

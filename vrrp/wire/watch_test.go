@@ -44,6 +44,24 @@ func TestNews(t *testing.T) {
 	}
 }
 
+// TestRecognised: an address without a mark is usher's where somebody remembers that.
+func TestRecognised(t *testing.T) {
+	ours, other := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/24")
+	w := newWatcher(slog.New(slog.DiscardHandler), nil)
+	w.ours = func(index int, p netip.Prefix) bool { return index == 2 && p == ours }
+	all := map[string]engine.Link{
+		"eth0": {Name: "eth0", Index: 2, Lasting: []netip.Prefix{other, ours}},
+		"eth1": {Name: "eth1", Index: 3, Lasting: []netip.Prefix{ours}},
+	}
+	w.recognise(all)
+	if l := all["eth0"]; !slices.Equal(l.Lasting, []netip.Prefix{other}) || !slices.Equal(l.Marked, []netip.Prefix{ours}) {
+		t.Errorf("%+v", l)
+	}
+	if l := all["eth1"]; !slices.Equal(l.Lasting, []netip.Prefix{ours}) || len(l.Marked) > 0 {
+		t.Errorf("%+v", l)
+	}
+}
+
 // TestWatchTellsOfAddresses: what the notifications tell reaches the engine, also
 // where much comes at once.
 func TestWatchTellsOfAddresses(t *testing.T) {

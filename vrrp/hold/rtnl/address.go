@@ -47,7 +47,11 @@ func (k *Kernel) removeAddress(a hold.Address) error {
 		}
 		index = ifi.Index
 	}
-	return k.conn.do(addressRequest(unix.RTM_DELADDR, 0, index, a))
+	err := k.conn.do(addressRequest(unix.RTM_DELADDR, 0, index, a))
+	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) {
+		k.added.note(place{index, a.Prefix}, false)
+	}
+	return err
 }
 
 func (k *Kernel) addressOnce(kind, flags int, a hold.Address) error {
@@ -61,6 +65,7 @@ func (k *Kernel) addressOnce(kind, flags int, a hold.Address) error {
 	}
 	if err = k.conn.do(addressRequest(kind, flags, ifi.Index, a)); err == nil {
 		k.place(a, ifi.Index)
+		k.added.note(place{ifi.Index, a.Prefix}, a.Lease == 0)
 	}
 	return err
 }
@@ -131,7 +136,7 @@ func (k *Kernel) Warm() {
 
 // Addresses implements hold.Kernel.
 func (k *Kernel) Addresses() ([]hold.Found, error) {
-	found, err := readAddresses()
+	found, err := k.readAddresses()
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +154,20 @@ func (k *Kernel) Addresses() ([]hold.Found, error) {
 		all = append(all, f)
 	}
 	return all, nil
+}
+
+// readAddresses reads every address of every interface. Those that usher is known to
+// have put there are its own without a mark, too.
+func (k *Kernel) readAddresses() (map[place]hold.Found, error) {
+	if err := k.added.recall(); err != nil {
+		return nil, err
+	}
+	all, err := readAddresses()
+	for at, f := range all {
+		f.Ours = f.Ours || !f.Leased && k.added.has(at)
+		all[at] = f
+	}
+	return all, err
 }
 
 // readAddresses reads every address of every interface.

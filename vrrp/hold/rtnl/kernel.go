@@ -23,6 +23,8 @@ type Kernel struct {
 	conn     *conn           // requests about addresses; kept apart because they are in a hurry
 	handle   *netlink.Handle // all other requests
 	settings settings
+	markless bool // the kernel does not keep the mark
+	added    added
 
 	numbering sync.Mutex // held while nftables sets are made
 
@@ -47,7 +49,7 @@ func Open() (*Kernel, error) {
 		return nil, errors.Join(fmt.Errorf("vrrp: open rtnetlink: %w", err), c.close())
 	}
 	return &Kernel{
-		conn: c, handle: h, links: map[string]net.Interface{}, placed: map[hold.Object]int{},
+		conn: c, handle: h, markless: markless(), links: map[string]net.Interface{}, placed: map[hold.Object]int{},
 		senders: map[string]*sender{}, drops: map[hold.Drop]uint32{},
 	}, nil
 }
@@ -57,7 +59,7 @@ func (k *Kernel) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.handle.Close()
-	errs := []error{k.conn.close()}
+	errs := []error{k.conn.close(), k.added.close()}
 	for name, s := range k.senders {
 		errs = append(errs, s.close())
 		delete(k.senders, name)

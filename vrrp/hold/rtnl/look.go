@@ -79,7 +79,7 @@ func (v *view) see(o hold.Object) (hold.Sight, error) {
 // the time anyway.
 func (v *view) seeAddress(a hold.Address) (hold.Sight, error) {
 	if v.addresses == nil {
-		all, err := readAddresses()
+		all, err := v.k.readAddresses()
 		if err != nil {
 			return hold.Absent, err
 		}

@@ -101,7 +101,7 @@ func planFor(ctx context.Context, c *conf.Config, socket string) (plan.Plan, err
 		return plan.Plan{}, err
 	}
 	p := plan.Compare(c, running)
-	here, err := thisMachine()
+	here, err := thisMachine(cmp.Or(state, c.Global.State))
 	if err != nil {
 		return p, err
 	}
@@ -149,7 +149,7 @@ func runningNow(ctx context.Context, running *api.Client) (*conf.Config, string,
 }
 
 // thisMachine is what a plan looks at of the network.
-func thisMachine() (here plan.Here, err error) {
+func thisMachine(state string) (here plan.Here, err error) {
 	if here.Interfaces, err = daemon.ThisMachine().Interfaces(); err != nil {
 		return here, err
 	}
@@ -158,6 +158,9 @@ func thisMachine() (here plan.Here, err error) {
 		return here, err
 	}
 	defer func() { _ = kernel.Close() }()
+	if err := kernel.RecallAdded(rtnl.AddedFile(state)); err != nil {
+		return here, err
+	}
 	found, err := kernel.Addresses()
 	for _, f := range found {
 		here.Addresses = append(here.Addresses, f.Local())

@@ -110,13 +110,14 @@ func withdrawHeld(ctx context.Context, state string, instances []vrrp.Config) (w
 	if err != nil {
 		return w, err
 	}
+	recallErr := kernel.RecallAdded(rtnl.AddedFile(state))
 	removed, err := hold.Withdraw(ctx, kernel, instances)
 	for _, o := range removed {
 		w.Removed = append(w.Removed, o.String())
 	}
 	restored, recoverErr := rtnl.Recover(rtnl.JournalFile(state))
 	w.Restored = append(w.Restored, restored...)
-	return w, errors.Join(err, recoverErr, kernel.Close())
+	return w, errors.Join(recallErr, err, recoverErr, kernel.Close())
 }
 
 // orphansLimit is how long the processes of a daemon that is dead may take to end, which

@@ -80,11 +80,14 @@ func Child(ctx context.Context, in Inheritance, log *slog.Logger, state string) 
 		return errors.Join(err, kernel.Close())
 	}
 	kernel.Remember(rtnl.JournalFile(state))
+	if err := kernel.RememberAdded(rtnl.AddedFile(state)); err != nil {
+		log.Error("vrrp: addresses without a lease would stay after a crash", "error", err)
+	}
 	err = RunChild(ctx, in.Parent, ChildOptions{
 		Log: log, Kernel: kernel, Bells: []hold.Bell{bells[0], bells[1]}, Guard: in.Guard,
 		Recover: func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(state)) },
 		Loop: func(m *hold.Manager, events func(vrrp.Event), will func(string, []engine.Outgoing)) Loop {
-			return wire.New(wire.Options{Log: log, Holder: m, Events: events, Will: will, Alive: in.sign.give, Realtime: true})
+			return wire.New(wire.Options{Log: log, Holder: m, Events: events, Will: will, Alive: in.sign.give, Ours: kernel.Added, Realtime: true})
 		},
 	})
 	return errors.Join(err, bells[0].Close(), bells[1].Close(), kernel.Close())

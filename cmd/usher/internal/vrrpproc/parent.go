@@ -114,6 +114,11 @@ func (p *Parent) Run(ctx context.Context) error {
 		}
 		defer func() { _ = kernel.Close() }()
 		p.o.Kernel = kernel
+		if p.o.State != "" {
+			if err := kernel.RecallAdded(rtnl.AddedFile(p.o.State)); err != nil {
+				return err
+			}
+		}
 	}
 	tracking, stopTracking := context.WithCancel(ctx)
 	tracked := make(chan error, 1)
