@@ -25,4 +25,8 @@
 //     the netlink family once in the life of a process: without one, all that it is
 //     asked for succeeds, and GetConfig panics.
 //   - The half-open connections in /proc/net/ip_vs_conn (halfopen.go).
+//
+// Nor does mdlayher/netlink carry it instead of socket.go: it does not tell in how many
+// parts a dump came, by which one that others disturbed is known, nor which request an
+// empty dump answers, so that an answer which comes late would be the next one's.
 package ipvs
