@@ -3,8 +3,9 @@
 //
 // What github.com/moby/ipvs does correctly it does (library.go): the timeouts, and
 // writing one service or real server at a time. Code of our own is for what version
-// 1.1.0 of it lacks. Most of the items are cases of ipvstest.SecondHand, which fail
-// once the library has caught up, so that the code named here can go.
+// 1.1.0 of it lacks. Where a test can show the lack (TestLibraryHasNotGrown, and on a
+// real kernel ipvstest.SecondHand), it fails once the library has caught up, so that the
+// code named here can go.
 //
 //   - Batches (apply.go, socket.go, encode.go): it sends one command and awaits its
 //     answer. 1,000 services with 10 real servers each take it 10.1 s where 200
