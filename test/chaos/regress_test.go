@@ -33,6 +33,8 @@ var regressions = []struct {
 	{"a start with another configuration left what a killed usher had held", func(_ *Setup, in *Instance) {
 		in.VirtualMAC, in.Accept, in.Route, in.Rule = true, false, true, true
 	}, "all-killed@a:1+0s reload-vrid@a:1+0s reload-accept@a:1+0s"},
+	{"a kernel setting stayed on an interface that was renamed as the VRRP process died",
+		func(_ *Setup, in *Instance) { in.VirtualMAC = true }, "link-renamed@a:1+0s child-killed@a:1+500ms"},
 }
 
 // TestRegressions lives through what was wrong once.

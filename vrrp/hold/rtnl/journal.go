@@ -75,7 +75,7 @@ func (j *journal) write() error {
 // Recover puts back the settings that a process which is gone had changed, by the
 // file that it was told to Remember them in, and removes the file. It gives what it
 // put back. A setting that somebody else changed since, or whose interface is
-// gone or another one, is left alone.
+// gone, is left alone; an interface with another name now has it put back there.
 func Recover(path string) (restored []string, err error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,8 +91,12 @@ func Recover(path string) (restored []string, err error) {
 	}
 	var errs []error
 	for key, e := range c.Settings {
+		key, there := present(key, e.Index)
+		if !there || c.Boot != boot() {
+			continue
+		}
 		now, err := read(key)
-		if c.Boot != boot() || errors.Is(err, unix.ENODEV) || e.Index != indexOf(key) || (err == nil && now != e.Value) {
+		if errors.Is(err, unix.ENODEV) || (err == nil && now != e.Value) {
 			continue
 		}
 		if err = errors.Join(err, write(key, e.Before)); err != nil {
@@ -115,10 +119,11 @@ func (k *Kernel) Remember(path string) {
 // JournalFile is the name of the file for Remember in a state folder.
 func JournalFile(state string) string { return filepath.Join(state, "vrrp-settings.json") }
 
-// indexOf is the index of the interface that a setting is of.
+// indexOf is the index of the interface that a setting is of; 0 for one of none, and
+// where there is no such interface.
 func indexOf(key string) int {
-	part := strings.Split(key, "/") // net/ipv4/conf/NAME/KEY
-	if len(part) != 5 || part[2] != "conf" {
+	part, ok := ofInterface(key)
+	if !ok {
 		return 0
 	}
 	ifi, err := net.InterfaceByName(part[3])
@@ -126,6 +131,28 @@ func indexOf(key string) int {
 		return 0
 	}
 	return ifi.Index
+}
+
+// present is a setting under the name that its interface has at present, by the index
+// that it had when it was written down; it is there no more with its interface.
+func present(key string, index int) (now string, there bool) {
+	part, ok := ofInterface(key)
+	if !ok {
+		return key, true
+	}
+	ifi, err := net.InterfaceByIndex(index)
+	if err != nil {
+		return key, false
+	}
+	part[3] = ifi.Name
+	return strings.Join(part, "/"), true
+}
+
+// ofInterface gives the parts of a setting that is of one interface, as in
+// net/ipv4/conf/NAME/KEY.
+func ofInterface(key string) (part []string, ok bool) {
+	part = strings.Split(key, "/")
+	return part, len(part) == 5 && part[2] == "conf" && part[3] != "all" && part[3] != "default"
 }
 
 // boot tells one run of the machine from another.

@@ -175,6 +175,39 @@ func TestRecover(t *testing.T) {
 	}
 }
 
+// TestSettingsOfARenamedInterface come back under its present name, of a process that
+// was killed and of one that lives.
+func TestSettingsOfARenamedInterface(t *testing.T) {
+	setting := hold.Sysctl{Owner: "a", Key: "net/ipv4/conf/u0/arp_ignore", Value: "1"}
+	for name, undo := range map[string]func(k *Kernel, path string) error{
+		"killed": func(_ *Kernel, path string) error {
+			_, err := Recover(path)
+			return err
+		},
+		"alive": func(k *Kernel, _ string) error { return k.Remove(setting) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			pair(t)
+			k, path := open(t), JournalFile(t.TempDir())
+			k.Remember(path)
+			l, err := netlink.LinkByName("u0")
+			err = errors.Join(err, k.Add(setting))
+			if err == nil {
+				err = netlink.LinkSetName(l, "was0")
+			}
+			if err = errors.Join(err, undo(k, path)); err != nil {
+				t.Fatal(err)
+			}
+			if v, err := read("net/ipv4/conf/was0/arp_ignore"); err != nil || v != "0" {
+				t.Errorf("it is %s, %v; want 0", v, err)
+			}
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the file is still there: %v", err)
+			}
+		})
+	}
+}
+
 // TestRecoverNothing: what was put back in good order, what belongs to an interface
 // that is another one now, and what another run of the machine wrote, is void.
 func TestRecoverNothing(t *testing.T) {

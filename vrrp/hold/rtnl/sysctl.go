@@ -23,6 +23,7 @@ type settings struct {
 
 type setting struct {
 	before string
+	index  int // of its interface, as in entry
 	owners map[string]bool
 }
 
@@ -42,9 +43,10 @@ func (s *settings) set(o hold.Sysctl) error {
 	if k != nil && k.owners[o.Owner] && now == o.Value {
 		return fs.ErrExist
 	}
+	index := indexOf(o.Key)
 	if now != o.Value {
 		before := now
-		if k != nil {
+		if k != nil && k.index == index {
 			before = k.before
 		}
 		if err := s.journal.add(o.Key, before, o.Value); err != nil {
@@ -53,12 +55,15 @@ func (s *settings) set(o hold.Sysctl) error {
 		if err := write(o.Key, o.Value); err != nil {
 			return err
 		}
+		if k != nil {
+			k.before, k.index = before, index // of another interface of that name, perhaps
+		}
 	}
 	if k == nil {
 		if s.keys == nil {
 			s.keys = map[string]*setting{}
 		}
-		k = &setting{before: now, owners: map[string]bool{}}
+		k = &setting{before: now, index: index, owners: map[string]bool{}}
 		s.keys[o.Key] = k
 	}
 	k.owners[o.Owner] = true
@@ -87,7 +92,11 @@ func (s *settings) putBack(o hold.Sysctl) error {
 	}
 	delete(s.keys, o.Key)
 	// Struck only when it is done: to put it back twice does no harm.
-	return errors.Join(write(o.Key, k.before), s.journal.remove(o.Key))
+	var err error
+	if key, there := present(o.Key, k.index); there {
+		err = write(key, k.before)
+	}
+	return errors.Join(err, s.journal.remove(o.Key))
 }
 
 const sysctls = "/proc/sys/"
