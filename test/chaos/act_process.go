@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +22,9 @@ func (s *scene) kill(pids ...int) {
 		s.d.signal(syscall.SIGSTOP, pids...)
 	}
 	s.d.signal(syscall.SIGKILL, pids...)
+	if slices.Contains(pids, s.parent()) {
+		s.d.awaitEnd(s.ctx) // a busy machine is late with the news
+	}
 }
 
 // revive starts usher again as a service manager does, at once or when the world is
@@ -79,6 +83,9 @@ func processActions() []Action {
 				if d.running() {
 					d.signal(syscall.SIGKILL, d.family()...)
 				}
+			}
+			for _, d := range s.w.directors {
+				d.awaitEnd(s.ctx)
 			}
 			s.revive()
 		}},

@@ -17,7 +17,7 @@ type Engine struct {
 	links       map[string]Link
 	deaf        map[deafness]string
 	unheld      map[string]string // by instance: what it should hold and cannot
-	told        map[placed]string // source addresses that were announced, and with which MAC address
+	told        map[placed]telling // source addresses that were announced, and with which MAC address
 	limits      limiter
 	maintenance bool
 	closed      bool
@@ -217,4 +217,5 @@ func (e *Engine) Expire(now time.Time) {
 			e.expire(now, in, at-t)
 		}
 	}
+	e.remindOfSources(now)
 }

@@ -25,7 +25,7 @@ func (e *Engine) evaluateAll(now time.Time) {
 		// What is strange first of all, for such an address is no source either.
 		own[in] = cmp.Or(e.strange(in), own[in], e.lacks(now, in), in.trackFault(), e.unheld[in.cfg.Name])
 	}
-	e.announceSources()
+	e.announceSources(now)
 	for _, in := range e.instances {
 		fault := own[in]
 		for _, sibling := range in.siblings() {

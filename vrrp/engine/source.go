@@ -5,6 +5,9 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
+
+	"usher/vrrp"
 )
 
 // OwnSource is an address that unicast adverts come from, on the interface that has it.
@@ -20,31 +23,70 @@ type placed struct {
 	index   int
 }
 
+// telling is what was told of a source last, and when.
+type telling struct {
+	mac  string
+	when time.Time
+}
+
 // announceSources tells the link where the source addresses of unicast instances are,
 // whenever that is news: at start, after the interface was down, is another one or has
 // another MAC address, and for another source. Peers send their adverts to that address by their neighbour caches,
 // which can name the MAC address of a machine that was replaced for as long as a peer
 // that answers nobody else has no reason to ask again; a router that does not hear the
 // active one takes over from it.
-func (e *Engine) announceSources() {
+func (e *Engine) announceSources(now time.Time) {
 	told := e.told
-	e.told = map[placed]string{}
+	e.told = map[placed]telling{}
 	for _, in := range e.instances {
-		if in.cfg.Unicast == nil {
+		e.eachSource(in, func(at placed, l Link) {
+			if _, done := e.told[at]; done {
+				return
+			}
+			was, mac := told[at], string(l.MAC)
+			if was.mac != mac {
+				was = e.announceSource(now, at, l)
+			}
+			e.told[at] = was
+		})
+	}
+}
+
+// sourceEvery is how often a router that hears no other one tells where it is.
+const sourceEvery = 5 * time.Second
+
+// remindOfSources has routers that hear no other one, and so are active or would be, tell
+// again where they are: they may be deaf for no other reason than that their peers
+// send elsewhere. The first word is lost where the cable was not yet in its
+// place, and a peer that was on a wrong network for a while learns wrong there.
+func (e *Engine) remindOfSources(now time.Time) {
+	for _, in := range e.instances {
+		if in.m.State() != vrrp.Active && !in.wants {
 			continue
 		}
-		for _, f := range in.families {
-			l, ok := e.sourceLink(f)
-			if !ok {
-				continue
+		e.eachSource(in, func(at placed, l Link) {
+			if now.Sub(e.told[at].when) >= sourceEvery {
+				e.told[at] = e.announceSource(now, at, l)
 			}
-			at, mac := placed{f.source, l.Index}, string(l.MAC)
-			if _, done := e.told[at]; !done && told[at] != mac {
-				e.ports.AnnounceSource(OwnSource{Interface: l.Name, Address: f.source, MAC: l.MAC})
-			}
-			e.told[at] = mac
+		})
+	}
+}
+
+// eachSource gives the sources of an instance's unicast adverts that can be told of.
+func (e *Engine) eachSource(in *instance, tell func(at placed, l Link)) {
+	if in.cfg.Unicast == nil {
+		return
+	}
+	for _, f := range in.families {
+		if l, ok := e.sourceLink(f); ok {
+			tell(placed{f.source, l.Index}, l)
 		}
 	}
+}
+
+func (e *Engine) announceSource(now time.Time, at placed, l Link) telling {
+	e.ports.AnnounceSource(OwnSource{Interface: l.Name, Address: at.address, MAC: l.MAC})
+	return telling{string(l.MAC), now}
 }
 
 // sourceLink is the interface that has the source of a family, where it is up and has

@@ -41,7 +41,7 @@ func TestOwnSourceIsAnnounced(t *testing.T) {
 		t.Fatalf("announced %d times in %q, want once", len(told), b.said)
 	}
 	b.wants(first, "backup, was initialize")
-	b.run(20 * time.Second)
+	b.run(sourceEvery / 2)
 	b.card(true, 1, "192.0.2.5", "192.0.2.6", "fe80::5", "192.0.2.77")
 	b.e.Apply(b.now, desired(unicastTo("192.0.2.7", "192.0.2.5"), again))
 	b.never(" is at ")
@@ -58,6 +58,45 @@ func TestOwnSourceIsAnnounced(t *testing.T) {
 	b.wants(second)
 	b.e.Apply(b.now, desired(unicastTo("192.0.2.7", "192.0.2.6"), again))
 	b.wants(third)
+}
+
+// TestOwnSourceIsToldAgain: a router that hears no other one tells again and again, once
+// for all its instances; a backup that hears the active one does not.
+func TestOwnSourceIsToldAgain(t *testing.T) {
+	const told = "192.0.2.5 is at 02:00:00:00:00:01 on eth0"
+	b := newBench(t)
+	b.card(true, 1, "192.0.2.5", "fe80::5")
+	again := unicastTo("192.0.2.7", "192.0.2.5")
+	again.Name, again.VRID = "again", 52
+	b.e.Apply(b.now, desired(unicastTo("192.0.2.7", "192.0.2.5"), again))
+	b.said = nil
+	b.run(4*sourceEvery + time.Second)
+	if n := len(slices.DeleteFunc(slices.Clone(b.said), func(s string) bool { return s != told })); n != 4 {
+		t.Errorf("an active router told %d times, want 4", n)
+	}
+}
+
+// TestOwnSourceIsToldAgain_Group: so does a backup that would take over, if the
+// others of its sync group were not kept from it by an active router that they hear.
+func TestOwnSourceIsToldAgain_Group(t *testing.T) {
+	const told = "192.0.2.5 is at 02:00:00:00:00:01 on eth0"
+	b := newBench(t)
+	b.card(true, 1, "192.0.2.5", "fe80::5")
+	deaf, hears := unicastTo("192.0.2.7", "192.0.2.5"), unicastTo("192.0.2.7", "192.0.2.5")
+	deaf.Name, deaf.VRID = "deaf", 52
+	d := desired(deaf, hears)
+	d.Groups = []vrrp.Group{{Name: "all", Instances: []string{deaf.Name, hears.Name}}}
+	b.e.Apply(b.now, d)
+	b.said = nil
+	for at := time.Second; at <= 2*sourceEvery+5*time.Second; at += time.Second { // deaf's down timer runs out at 3.6 s
+		b.hear("192.0.2.7", advertOf(hears, false, 200), func(m *Incoming) { m.Destination = hears.Source4 })
+		b.e.Expire(b.now) // as the loop does after all that it receives
+		b.run(at)
+	}
+	b.is(hears.Name, vrrp.Backup)
+	if n := len(slices.DeleteFunc(slices.Clone(b.said), func(s string) bool { return s != told })); n != 2 {
+		t.Errorf("told %d times, want 2: %q", n, b.said)
+	}
 }
 
 // TestOwnSourceOfBothFamilies: each family has its own; and a multicast router has none
