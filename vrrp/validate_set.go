@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -28,6 +29,14 @@ func ValidateSet(d Desired) []error {
 				f.add("virtual_router_id", "give one of them another number", "instance %q runs %s virtual router %d %s already", o.Name, what, c.VRID, where)
 			}
 		}
+		for _, o := range d.Instances[:i] {
+			if link := c.unanswered(o); link != "" {
+				f.add("bind", mendUnanswered, unansweredBy, link, o.Name, link)
+			}
+			if link := o.unanswered(c); link != "" {
+				f.add("virtual_mac", mendUnanswered, "instance %q has a local route on %s: "+unansweredBy, o.Name, link, link, c.Name, link)
+			}
+		}
 		for j, a := range c.Addresses {
 			addr := a.Prefix.Addr()
 			if addr.IsLinkLocalUnicast() {
@@ -42,6 +51,29 @@ func ValidateSet(d Desired) []error {
 		all = append(all, f.all...)
 	}
 	return append(all, validateGroups(d.Groups, names)...)
+}
+
+// What is said of a local route on the interface of another instance's virtual MAC.
+const (
+	mendUnanswered = `give bind = "address" to the one, or virtual_mac = false to the other`
+	unansweredBy   = "%s, which has the virtual MAC of instance %q, answers ARP only for addresses that are on it, so nobody would be answered for an IPv4 address that is a local route on %s alone"
+)
+
+// unanswered gives an interface on which an IPv4 address of an instance is a local route
+// and which another instance has answer for its own addresses alone; "" for none.
+func (c Config) unanswered(o Config) string {
+	four := func(a Address) bool {
+		return a.Prefix.Addr().Is4() && (a.Interface == "" || a.Interface == o.Interface)
+	}
+	if c.Bind != BindLocalRoute || !o.VirtualMAC || !slices.ContainsFunc(o.Addresses, four) {
+		return ""
+	}
+	for _, a := range c.Addresses {
+		if on := cmp.Or(a.Interface, c.Interface); a.Prefix.Addr().Is4() && on == o.Interface {
+			return on
+		}
+	}
+	return ""
 }
 
 // sameVirtualRouter says whether two instances could not tell their adverts apart.

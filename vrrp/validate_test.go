@@ -188,5 +188,16 @@ func TestValidateSet(t *testing.T) {
 	check("member of two groups", "h", "instances[0]", Desired{Instances: []Config{a}, Groups: []Group{
 		{Name: "g", Instances: []string{"web"}}, {Name: "h", Instances: []string{"web"}},
 	}})
+	mac, local := a, b
+	mac.VirtualMAC, local.VRID, local.Bind = true, 52, BindLocalRoute
+	check("a local route behind another's virtual MAC", "old", "bind", Desired{Instances: []Config{mac, local}})
+	check("a virtual MAC before another's local route", "web", "virtual_mac", Desired{Instances: []Config{local, mac}})
+	there := local
+	there.Interface, there.Addresses = "eth1", []Address{{Prefix: b.Addresses[0].Prefix, Interface: mac.Interface}}
+	check("an address with an interface of its own", "old", "bind", Desired{Instances: []Config{mac, there}})
+	there.Addresses = addresses("192.0.2.11/24")
+	if errs := ValidateSet(Desired{Instances: []Config{mac, there}}); len(errs) != 0 {
+		t.Errorf("on two interfaces: %v", errs)
+	}
 	check("empty group", "g", "instances", Desired{Groups: []Group{{Name: "g"}}})
 }
