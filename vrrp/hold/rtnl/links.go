@@ -15,7 +15,7 @@ import (
 type link struct {
 	index, parent, master int
 	name, kind, mac       string
-	up                    bool
+	up, deaf              bool   // deaf: it resolves no address, or hears no multicast
 	mode                  uint32 // of a macvlan
 }
 
@@ -57,7 +57,7 @@ func parseLink(m []byte) (l link, ok bool) {
 	if err != nil || msg.Family != unix.AF_UNSPEC {
 		return link{}, false
 	}
-	l = link{index: int(msg.Index), up: msg.Flags&unix.IFF_UP != 0}
+	l = link{index: int(msg.Index), up: msg.Flags&unix.IFF_UP != 0, deaf: msg.Flags&unix.IFF_NOARP != 0 || msg.Flags&unix.IFF_MULTICAST == 0}
 	for _, a := range attrs {
 		switch a.Attr.Type {
 		case unix.IFLA_IFNAME:
@@ -124,7 +124,7 @@ func (all links) seeMacvlan(m hold.Macvlan) hold.Sight {
 	if all.byIndex[parent.master].kind == "vrf" {
 		master = parent.master
 	}
-	if !there || l.parent != parent.index || l.mac != string(m.MAC[:]) || l.mode != nl.MACVLAN_MODE_PRIVATE || l.master != master {
+	if !there || l.parent != parent.index || l.mac != string(m.MAC[:]) || l.mode != nl.MACVLAN_MODE_PRIVATE || l.master != master || l.deaf {
 		return hold.Differs
 	}
 	return hold.InPlace

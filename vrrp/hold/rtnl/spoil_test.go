@@ -187,3 +187,36 @@ func TestDropsSideBySide(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestDeafMacvlan: one that somebody keeps from ARP, or from multicast, answers nobody.
+func TestDeafMacvlan(t *testing.T) {
+	pair(t)
+	k := open(t)
+	m := hold.Macvlan{Name: "vrrp4-51", Parent: "u0", MAC: [6]byte{0, 0, 0x5e, 0, 1, 51}}
+	if err := k.Add(m); err != nil {
+		t.Fatal(err)
+	}
+	looksLike := func(want hold.Sight) {
+		t.Helper()
+		if seen, err := k.Look([]hold.Object{m}); err != nil || seen[0] != want {
+			t.Errorf("it looks like %v, %v; want %v", seen, err, want)
+		}
+	}
+	looksLike(hold.InPlace)
+	l, err := netlink.LinkByName(m.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spoil := range []struct{ off, on func(netlink.Link) error }{
+		{netlink.LinkSetARPOff, netlink.LinkSetARPOn}, {netlink.LinkSetMulticastOff, netlink.LinkSetMulticastOn},
+	} {
+		if err := spoil.off(l); err != nil {
+			t.Fatal(err)
+		}
+		looksLike(hold.Differs)
+		if err := spoil.on(l); err != nil {
+			t.Fatal(err)
+		}
+		looksLike(hold.InPlace)
+	}
+}

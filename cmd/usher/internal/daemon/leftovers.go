@@ -3,10 +3,13 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"reflect"
 
+	"usher/cmd/usher/internal/events"
 	"usher/conf"
+	"usher/director"
 )
 
 // withdrawBefore removes what a daemon held that did not stop, where another
@@ -18,7 +21,8 @@ func (d *Daemon) withdrawBefore(ctx context.Context, c *conf.Config) {
 		return // nothing ever ran
 	}
 	if err != nil {
-		d.log.Warn("what a daemon before this one held is not known; look with ip address, ip route, ip rule and nft list tables", "error", err)
+		d.record(events.Event{Kind: string(director.EventDamaged), Severity: events.Warning, Reason: fmt.Sprintf(
+			"what the usher before this one held is not known (%v): look for what it left with ip address, ip route, ip rule and nft list tables", err)})
 		return
 	}
 	then := last.VRRP().Instances

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/daemon"
 )
 
@@ -58,8 +59,8 @@ func TestWithdrawBefore_Unknown(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(f.state(), "last-good.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.start()
-	if !strings.Contains(f.log.String(), "what a daemon before this one held is not known") {
-		t.Errorf("not said: %s", f.log)
+	d, _ := f.start()
+	if !slices.ContainsFunc(d.Status().Warnings, func(w api.Warning) bool { return strings.Contains(w.Text, "held is not known") }) {
+		t.Errorf("not said: %+v", d.Status().Warnings)
 	}
 }
