@@ -101,7 +101,7 @@ func processActions() []Action {
 		}},
 		{Name: "ended-for-good", Do: func(s *scene) {
 			s.d.signal(syscall.SIGTERM, s.parent())
-			s.d.stopped = s.stays()
+			s.d.stopped = s.stays() && s.d.running() // what one that was killed leaves is the next one's to clear
 			s.d.awaitEnd(s.ctx)
 		}},
 		{Name: "ended-twice", Do: func(s *scene) { // a second SIGTERM while the first is heard

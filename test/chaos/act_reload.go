@@ -18,6 +18,7 @@ func (s *scene) change(all bool, do func(n int, setup *Setup)) {
 			continue
 		}
 		do(d.n, &d.setup)
+		d.setup.separate()
 		d.reload(s)
 		wait(s.ctx, pick[time.Duration](s.r, 0, 0, 100, 500)*time.Millisecond)
 	}

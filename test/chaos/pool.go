@@ -27,6 +27,7 @@ func DrawPoolSetup(seed uint64) Setup {
 		}
 		s.Instances, s.Group = append(s.Instances, gate), true
 	}
+	s.separate()
 	return s
 }
 

@@ -138,8 +138,10 @@ func (d *Director) remains() (faults []Fault) {
 	if err != nil {
 		fault(kindRemains, "%v", err)
 	}
-	for _, what := range k.remains() {
-		fault(kindRemains, "%s", what)
+	if !d.ignorant() {
+		for _, what := range k.remains() {
+			fault(kindRemains, "%s", what)
+		}
 	}
 	for _, in := range d.setup.Instances {
 		for _, what := range k.leftovers(in, d.byHand) {
@@ -170,6 +172,13 @@ func (d *Director) remains() (faults []Fault) {
 		}
 	}
 	return faults
+}
+
+// ignorant says that the state folder was spoilt, and that usher has said that it does
+// not know what to look for.
+func (d *Director) ignorant() bool {
+	b, err := os.ReadFile(filepath.Join(d.Dir, "usher.log"))
+	return d.spoilt && err == nil && strings.Contains(string(b), "the usher before this one held is not known")
 }
 
 // bad is what no log may have.

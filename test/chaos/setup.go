@@ -66,7 +66,17 @@ func DrawSetup(seed uint64) Setup {
 		s.Instances = append(s.Instances, drawInstance(r, i))
 	}
 	s.Group = len(s.Instances) > 1 && r.IntN(3) == 0
+	s.separate()
 	return s
+}
+
+// separate leaves no instance a local route on an interface where another one has a
+// virtual MAC: nobody would be answered for it, and usher refuses it.
+func (s *Setup) separate() {
+	for i := range s.Instances {
+		in := &s.Instances[i]
+		in.LocalRoute = in.LocalRoute && !some(*s, func(o Instance) bool { return o.VirtualMAC && slices.Contains(in.links(), o.Interface) })
+	}
 }
 
 func chance(r *rand.Rand, percent int) bool { return r.IntN(100) < percent }

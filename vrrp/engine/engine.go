@@ -16,7 +16,7 @@ type Engine struct {
 	groups      []*group
 	links       map[string]Link
 	deaf        map[deafness]string
-	unheld      map[string]string // by instance: what it should hold and cannot
+	unheld      map[string]string  // by instance: what it should hold and cannot
 	told        map[placed]telling // source addresses that were announced, and with which MAC address
 	limits      limiter
 	maintenance bool
