@@ -59,7 +59,8 @@ func (r *reader) expand(body, comment, path string, number, depth int) error {
 }
 
 // substitute replaces ${NAME}, and $NAME before a space or the end of the line, again
-// in what comes of it. What is not defined stays as it is.
+// in what comes of it. What is not defined stays as it is. It stops where the outcome has
+// more than maxLine bytes, or soon after.
 func (r *reader) substitute(s, path string) string {
 	for range maxDepth {
 		next := r.once(s, path)
@@ -73,7 +74,7 @@ func (r *reader) substitute(s, path string) string {
 
 func (r *reader) once(s, path string) string {
 	var b strings.Builder
-	for i := 0; i < len(s); {
+	for i := 0; i < len(s) && b.Len() <= maxLine; {
 		if s[i] != '$' {
 			b.WriteByte(s[i])
 			i++

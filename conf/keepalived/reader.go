@@ -2,18 +2,23 @@ package keepalived
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"usher/conf"
+	"usher/healthcheck/files"
 )
 
 // Bounds that no sane configuration reaches, so that a hostile one ends.
 const (
-	maxIncludes = 1000
+	maxIncludes = 1000         // files, and what a pattern gives
+	maxNested   = 32           // files that include one another
+	maxSize     = conf.MaxSize // bytes of all files
 	maxLines    = 1_000_000
 	maxLine     = 1 << 16
 	maxDepth    = 64
@@ -33,6 +38,9 @@ type reader struct {
 	vars     map[string]string
 	instance string
 	includes int
+	nested   int      // how deep in includes
+	size     int      // bytes read so far
+	most     int      // of them
 	steps    int      // lines expanded so far
 	limit    int      // of them
 	others   []string // ids of conditions, none of which has been this one's so far
@@ -44,7 +52,7 @@ type reader struct {
 }
 
 func newReader(id, instance string, warn func(string, int, string, string)) *reader {
-	return &reader{id: id, instance: instance, vars: map[string]string{}, limit: maxLines, warn: warn}
+	return &reader{id: id, instance: instance, vars: map[string]string{}, limit: maxLines, most: maxSize, warn: warn}
 }
 
 // definition is $NAME=value, with nothing before the equals sign.
@@ -52,21 +60,38 @@ var definition = regexp.MustCompile(`^\$([A-Za-z_][A-Za-z0-9_]*)=\s*(.*)$`)
 
 // file reads one file and what it includes.
 func (r *reader) file(path string) error {
-	if r.includes++; r.includes > maxIncludes {
-		return fmt.Errorf("keepalived: %s: more than %d files are included", path, maxIncludes)
-	}
-	text, err := os.ReadFile(path)
+	text, err := r.load(path)
 	if err != nil {
 		return fmt.Errorf("keepalived: %w", err)
 	}
+	return r.text(text, path)
+}
+
+// tooMuchError says that a bound was passed: there is no going on without that file.
+type tooMuchError string
+
+func (e tooMuchError) Error() string { return string(e) }
+
+// load gives the text of one file, which has to be a regular one of a bounded size.
+func (r *reader) load(path string) (string, error) {
+	if r.includes++; r.includes > maxIncludes {
+		return "", tooMuchError(fmt.Sprintf("%s: more than %d files are included", path, maxIncludes))
+	}
+	text, err := files.Soon(path, maxSize)
+	if err != nil {
+		return "", err
+	}
+	if r.size += len(text); r.size > r.most {
+		return "", tooMuchError(fmt.Sprintf("%s: all files have more than %d bytes", path, r.most))
+	}
 	if at := bytes.IndexByte(text, 0); at >= 0 {
-		return fmt.Errorf("keepalived: %s is not a text file: there is a zero byte in line %d", path, 1+bytes.Count(text[:at], []byte("\n")))
+		return "", fmt.Errorf("%s is not a text file: there is a zero byte in line %d", path, 1+bytes.Count(text[:at], []byte("\n")))
 	}
 	unmarked, at := asUTF8(bytes.TrimPrefix(text, []byte("\ufeff")))
 	if at >= 0 {
 		r.warn(path, 1+strings.Count(unmarked[:at], "\n"), "text", "not UTF-8; its bytes are taken for ISO 8859-1 (Latin-1)")
 	}
-	return r.text(unmarked, path)
+	return unmarked, nil
 }
 
 // text reads the lines of one file.
@@ -76,6 +101,9 @@ func (r *reader) text(text, path string) error {
 		number := i + 1
 		body, comment := cutComment(physical[i])
 		body = strings.TrimSpace(body)
+		if len(body) > maxLine {
+			return fmt.Errorf("keepalived: %s:%d: the line has more than %d bytes", path, number, maxLine)
+		}
 		kept := true
 		if strings.HasPrefix(body, "@") {
 			r.heed(body, path, number)
@@ -224,8 +252,18 @@ func (r *reader) include(word, pattern, path string, number int) error {
 	if !filepath.IsAbs(pattern) {
 		pattern = filepath.Join(filepath.Dir(path), pattern)
 	}
+	at := func(err error) error { return fmt.Errorf("keepalived: %s:%d: %s: %w", path, number, word, err) }
+	if r.nested >= maxNested {
+		return at(tooMuchError(fmt.Sprintf("more than %d files include one another", maxNested)))
+	}
+	r.nested++
+	defer func() { r.nested-- }()
 	var found []string
-	for _, p := range braces(pattern) {
+	patterns := braces(pattern)
+	if len(patterns) > maxIncludes {
+		return at(tooMuchError(fmt.Sprintf("the pattern stands for more than %d files", maxIncludes)))
+	}
+	for _, p := range patterns {
 		match, err := filepath.Glob(p)
 		if err != nil {
 			return fmt.Errorf("keepalived: %s:%d: %s: %w", path, number, pattern, err)
@@ -240,21 +278,34 @@ func (r *reader) include(word, pattern, path string, number int) error {
 		return nil
 	}
 	for _, f := range found {
-		if info, err := os.Stat(f); err == nil && !info.Mode().IsRegular() {
+		if folder(f) {
 			r.warn(path, number, word, f+" is not a file")
 			continue
 		}
-		if err := r.file(f); err != nil {
-			if r.strict || word != "include" || r.includes > maxIncludes {
-				return err
-			}
-			r.warn(path, number, word, err.Error())
+		text, err := r.load(f)
+		if err != nil {
+			err = at(err)
+		} else if err = r.text(text, f); err == nil {
+			continue
 		}
+		if r.strict || word != "include" || errors.As(err, new(tooMuchError)) {
+			return err
+		}
+		r.warn(path, number, word, strings.TrimPrefix(err.Error(), at(errors.New("")).Error()))
 	}
 	return nil
 }
 
-// braces expands {a,b} in a pattern, which Go's globs do not know.
+// folder says whether a path is one, as far as its file system answers.
+func folder(path string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), files.Patience)
+	defer cancel()
+	info, err := files.Stat(ctx, path)
+	return err == nil && info.IsDir()
+}
+
+// braces expands {a,b} in a pattern, which Go's globs do not know, into a few more than
+// maxIncludes at most.
 func braces(pattern string) []string {
 	open := strings.Index(pattern, "{")
 	if open < 0 || strings.Count(pattern, "{") > 8 {
@@ -266,7 +317,9 @@ func braces(pattern string) []string {
 	}
 	var all []string
 	for choice := range strings.SplitSeq(inner, ",") {
-		all = append(all, braces(pattern[:open]+choice+rest)...)
+		if all = append(all, braces(pattern[:open]+choice+rest)...); len(all) > maxIncludes {
+			break
+		}
 	}
 	return all
 }

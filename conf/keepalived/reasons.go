@@ -90,7 +90,7 @@ func instanceReasons() map[string]string {
 		"skip_check_adv_addr": "usher never discards for a differing address list", "strict_mode": "usher keeps to RFC 9568 by itself",
 		"lower_prio_no_advert": "usher always answers a lower priority, and announces again", "higher_prio_send_advert": "usher gives way at once",
 		"owner_ignore_adverts": "two owners are told apart by their addresses", "timer_expired_backup": "usher listens before it claims after a stall",
-		"dont_track_primary": "the instance's own interface is always tracked", "linkbeat_use_polling": "usher hears the carrier from the kernel",
+		"dont_track_primary": "the instance's own interface is always tracked; interface_down_delay has it pass over a short loss of the carrier", "linkbeat_use_polling": "usher hears the carrier from the kernel",
 		"vmac_xmit_base": "adverts with the virtual MAC leave from the interface itself", "use_vmac_addr": "usher puts all addresses of the instance on its macvlan", "use_ipvlan": "usher has virtual_mac, not ipvlan",
 		"garp_lower_prio_repeat": "after a contest usher announces as after a takeover", "garp_lower_prio_delay": "after a contest usher announces as after a takeover",
 		"garp_master_refresh_repeat": "a refresh is one announcement of each address", "garp_extra_if": "usher announces each address on its own interface: give garp a refresh",

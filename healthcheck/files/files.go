@@ -83,12 +83,16 @@ func read(path string, limit int64) ([]byte, error) {
 	if err := regular(path, info); err != nil {
 		return nil, err
 	}
+	large := &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it has more than %s; is it the right file?", size(limit))}
+	if info.Size() > limit {
+		return nil, large
+	}
 	text, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(text)) > limit {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it has more than %s; is it the right file?", size(limit))}
+	if int64(len(text)) > limit { // it grows, or its file system does not know
+		return nil, large
 	}
 	return text, nil
 }
