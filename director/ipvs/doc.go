@@ -9,7 +9,8 @@
 //
 //   - Batches (apply.go, socket.go, encode.go): it sends one command and awaits its
 //     answer. 1,000 services with 10 real servers each take it 10.1 s where 200
-//     commands to a send take 0.53 s, measured in the same virtual machine.
+//     commands to a send take 0.53 s (user-mode Linux), 60.8 s beside 3.4 s (emulated
+//     PC), and reading them back there 12.5 s beside 4.6 s.
 //   - Reading back the persistence engine and the options of a tunnel, and a weight
 //     above 65535, of which it takes 16 bits (read.go, decode.go).
 //   - Writing the options of a tunnel, and a real server of the other address family
