@@ -53,6 +53,8 @@ type Director struct {
 	queued   []Event         // for the next pass to deliver
 	memory   memory
 	loaded   bool                     // memory has been read
+	born     time.Time                // when this Director was made
+	terms    terms                    // when overrides end
 	unsaved  error                    // why the state folder does not hold memory; nil when it does
 	kept     bool                     // it was written once by this Director, or tried
 	owned    map[ipvs.ServiceKey]bool // what memory.Owned says
@@ -109,6 +111,8 @@ func New(o Options) *Director {
 		active:  map[string]bool{},
 		retired: map[ipvs.ServiceKey]*retiree{},
 		health:  map[string]map[netip.AddrPort]healthcheck.Verdict{},
+		born:    time.Now(),
+		terms:   terms{},
 		stats:   Stats{Ops: map[ipvs.OpKind]uint64{}},
 	}
 }

@@ -111,6 +111,7 @@ func (d *Director) remember(repair bool) error {
 		return err
 	}
 	d.memory, d.owned, d.loaded = m, m.owns(), true
+	d.resumeTerms(time.Now(), repair)
 	return nil
 }
 
@@ -134,6 +135,11 @@ func (l *loopState) next(d *Director) time.Time {
 	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if end, ok := d.terms.next(); ok {
+		if end := now.Add(end - d.uptime(now)); end.Before(at) {
+			at = end
+		}
+	}
 	for name := range l.timed {
 		if p := d.pools[name]; p != nil {
 			if next := p.Deadline(now); !next.IsZero() && next.Before(at) {
@@ -186,6 +192,9 @@ func (d *Director) pass() {
 	if !l.poll.IsZero() && !now.Before(l.poll) {
 		d.pollDrains(now, &events)
 	}
+	d.mu.Lock()
+	d.liftEnded(now, true)
+	d.mu.Unlock()
 	d.step()
 	if d.takeFiltered() || full || quick {
 		errs = append(errs, d.keepSNAT(&events))

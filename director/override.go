@@ -8,12 +8,16 @@ import (
 	"usher/director/ipvs"
 )
 
-// Override is what an operator said of one server; it holds until lifted.
+// Override is what an operator said of one server; it holds until lifted, or until it ends.
 type Override struct {
 	Mode   OverrideMode `json:"mode"`
 	Weight int          `json:"weight,omitempty"` // with OverrideWeight
 	Since  time.Time    `json:"since"`
 	By     string       `json:"by,omitempty"` // who said it, for people
+	// Until is when it ends by itself, by the clock; zero where it does not. It is in
+	// force for as long as it is after Since, at most.
+	Until  time.Time `json:"until,omitzero"`
+	Reason string    `json:"reason,omitempty"` // why, in the operator's words
 }
 
 // OverrideMode is the kind of an override.
@@ -51,10 +55,16 @@ func (d *Director) Override(vs string, rs netip.AddrPort, o Override) (Effect, e
 	if o.Mode == OverrideWeight && (o.Weight < 0 || o.Weight > 65535) {
 		return Effect{}, fmt.Errorf("director: weight %d of %s: it must be 0 to 65535", o.Weight, rs)
 	}
+	if o.Mode == OverrideNone {
+		o.Until = time.Time{}
+	}
 	counters := d.count()
 	now := time.Now()
 	if o.Since.IsZero() {
 		o.Since = now
+	}
+	if !o.Until.IsZero() && !o.Until.After(o.Since) {
+		return Effect{}, fmt.Errorf("director: the override of %s ends at %s, before it begins", rs, o.Until.UTC().Format(time.RFC3339))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -68,6 +78,7 @@ func (d *Director) Override(vs string, rs netip.AddrPort, o Override) (Effect, e
 	effect := p.effect(rs, o, counters, now)
 	effect.Lifted = d.memory.override(vs, rs)
 	d.memory.setOverride(vs, rs, o)
+	d.terms.set(vs, rs.String(), o, now, d.uptime(now))
 	d.persist()
 	effect.Unsaved = d.unsaved
 	p.SetOverride(rs, o, now)
@@ -111,7 +122,8 @@ func (p *Pool) effect(rs netip.AddrPort, o Override, counters ipvs.CounterTable,
 	return e
 }
 
-// Text says what was said and who said it: "drained by root".
+// Text says what was said, by whom, until when and why: "drained by root until
+// 2026-01-02T15:04:05Z: kernel upgrade".
 func (o Override) Text() string {
 	what := map[OverrideMode]string{OverrideNone: "lifted", OverrideDrain: "drained", OverrideDisable: "disabled",
 		OverrideWeight: fmt.Sprintf("weight %d, set", o.Weight)}[o.Mode]
@@ -119,5 +131,12 @@ func (o Override) Text() string {
 	if by == "" {
 		by = "an operator"
 	}
-	return what + " by " + by
+	text := what + " by " + by
+	if !o.Until.IsZero() {
+		text += " until " + o.Until.UTC().Format(time.RFC3339)
+	}
+	if o.Reason != "" {
+		text += ": " + o.Reason
+	}
+	return text
 }

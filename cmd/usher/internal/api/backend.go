@@ -60,6 +60,9 @@ type Steer struct {
 	RealServer    string `json:"real_server"` // address:port
 	Weight        *int   `json:"weight,omitempty"`
 	Force         bool   `json:"force,omitempty"` // also where no server is left that takes new connections
+	// ForSeconds is after how long it is lifted by itself; 0 for never. Not with enable.
+	ForSeconds int64  `json:"for_seconds,omitempty"`
+	Reason     string `json:"reason,omitempty"` // why, a line of up to 200 bytes; not with enable
 
 	Mode string `json:"-"` // drain, enable, disable or weight: the last part of the path
 	By   string `json:"-"` // the user at the other end

@@ -137,6 +137,9 @@ type Override struct {
 	Weight int       `json:"weight,omitempty"`
 	Since  time.Time `json:"since"`
 	By     string    `json:"by,omitempty"`
+
+	Until  *time.Time `json:"until,omitempty"`  // when it ends by itself
+	Reason string     `json:"reason,omitempty"` // why, in the operator's words
 }
 
 // Check is one health check of one server.

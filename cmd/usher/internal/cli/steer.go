@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,17 +47,17 @@ as validate prints them, and stay in status until a reload succeeds.`,
 }
 
 func (a *app) drain() *cobra.Command {
-	return forced(a.server("drain", "Give a real server no new connections; out when its own are gone",
+	return limited(a.server("drain", "Give a real server no new connections; out when its own are gone",
 		`Weight 0: established connections go on, new ones go elsewhere. The server is taken
 out when its connections are gone or drain_timeout is over. It survives reload and
-restart until "usher enable". The last server that takes new connections is drained only
-with --force.`))
+restart until "usher enable", or for as long as --for says; then it is lifted by itself.
+The last server that takes new connections is drained only with --force.`))
 }
 
 func (a *app) disable() *cobra.Command {
-	return forced(a.server("disable", "Take a real server out at once",
+	return limited(a.server("disable", "Take a real server out at once",
 		`Out of the pool at once, its connections with it. It survives reload and restart
-until "usher enable". To spare connections use "usher drain". The last server that takes
+until "usher enable", or for as long as --for says. To spare connections use "usher drain". The last server that takes
 new connections is disabled only with --force.`))
 }
 
@@ -64,38 +66,60 @@ func (a *app) enable() *cobra.Command {
 		`The real server is again as the configuration and its checks want it.`)
 }
 
-// forced gives a command the flag by which it also takes the last server.
-func forced(cmd *cobra.Command) *cobra.Command {
+// limited gives a command the flags of an order that may end by itself, and by which it
+// also takes the last server.
+func limited(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().Duration("for", 0, "lift it after this time (30m, 2h), also if usher is not running then; without, it holds until usher enable")
+	cmd.Flags().String("reason", "", "why, for whoever looks at the status")
 	cmd.Flags().Bool("force", false, "also where it leaves the virtual server without a real server that takes new connections")
 	return cmd
 }
 
-// force tells whether it was given; a command without the flag does no harm.
-func force(cmd *cobra.Command) bool {
-	given, err := cmd.Flags().GetBool("force")
-	return err == nil && given
+// order completes one by the flags that limited gave its command, if it did.
+func order(cmd *cobra.Command, s api.Steer) (api.Steer, error) {
+	if cmd.Flags().Lookup("force") == nil {
+		return s, nil
+	}
+	var errs [3]error
+	var lasts time.Duration
+	s.Force, errs[0] = cmd.Flags().GetBool("force")
+	s.Reason, errs[1] = cmd.Flags().GetString("reason")
+	lasts, errs[2] = cmd.Flags().GetDuration("for")
+	if cmd.Flags().Changed("for") && lasts < time.Second {
+		return s, &usageError{fmt.Errorf("--for %v is below 1s", lasts)}
+	}
+	s.ForSeconds = int64((lasts + time.Second - 1) / time.Second)
+	return s, errors.Join(errs[:]...)
 }
 
 func (a *app) server(verb, short, long string) *cobra.Command {
+	example := "  usher " + verb + " web 10.1.2.3:80"
+	if verb != "enable" {
+		example += "\n" + example + ` --for 2h --reason "kernel upgrade"`
+	}
 	return a.steering(&cobra.Command{
 		Use:     verb + " VIRTUAL_SERVER REAL_SERVER",
 		Short:   short,
 		Long:    long,
-		Example: "  usher " + verb + " web 10.1.2.3:80",
+		Example: example,
 		Args:    wants("VIRTUAL_SERVER", "REAL_SERVER"),
 		RunE: do(func(cmd *cobra.Command, args []string) error {
-			return a.post(cmd, "/api/v1/"+verb, api.Steer{VirtualServer: args[0], RealServer: args[1], Force: force(cmd)})
+			s, err := order(cmd, api.Steer{VirtualServer: args[0], RealServer: args[1]})
+			if err != nil {
+				return err
+			}
+			return a.post(cmd, "/api/v1/"+verb, s)
 		}),
 		ValidArgsFunction: a.completeServer,
 	})
 }
 
 func (a *app) weight() *cobra.Command {
-	return forced(a.steering(&cobra.Command{
+	return limited(a.steering(&cobra.Command{
 		Use:   "weight VIRTUAL_SERVER REAL_SERVER N",
 		Short: "Give a real server another weight",
-		Long: `Another weight (0..65535) than the configured one, until "usher enable". It
-survives reload and restart. Weight 0 of the last server that takes new connections
+		Long: `Another weight (0..65535) than the configured one, until "usher enable", or for as
+long as --for says. It survives reload and restart. Weight 0 of the last server that takes new connections
 needs --force.`,
 		Example: "  usher weight web 10.1.2.3:80 5",
 		Args:    wants("VIRTUAL_SERVER", "REAL_SERVER", "N"),
@@ -104,7 +128,11 @@ needs --force.`,
 			if err != nil || n < 0 || n > 65535 {
 				return &usageError{fmt.Errorf("weight %q is not a number in 0..65535", args[2])}
 			}
-			return a.post(cmd, "/api/v1/weight", api.Steer{VirtualServer: args[0], RealServer: args[1], Weight: &n, Force: force(cmd)})
+			s, err := order(cmd, api.Steer{VirtualServer: args[0], RealServer: args[1], Weight: &n})
+			if err != nil {
+				return err
+			}
+			return a.post(cmd, "/api/v1/weight", s)
 		}),
 		ValidArgsFunction: a.completeServer,
 	}))

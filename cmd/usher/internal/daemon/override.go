@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"usher/cmd/usher/internal/api"
 	"usher/conf"
@@ -19,7 +22,14 @@ func (d *Daemon) Steer(_ context.Context, s api.Steer) (string, error) {
 	if err != nil {
 		return "", &refusedError{fmt.Sprintf("real server %q is no address:port", s.RealServer)}
 	}
-	o := director.Override{Since: time.Now(), By: s.By}
+	now := time.Now()
+	o := director.Override{Since: now, By: s.By, Reason: s.Reason}
+	if err := sound(s); err != nil {
+		return "", err
+	}
+	if s.ForSeconds > 0 {
+		o.Until = now.Add(time.Duration(s.ForSeconds) * time.Second)
+	}
 	switch s.Mode {
 	case "drain":
 		o.Mode = director.OverrideDrain
@@ -56,6 +66,25 @@ func (d *Daemon) Steer(_ context.Context, s api.Steer) (string, error) {
 	return confirmation(s, o, effect), nil
 }
 
+// longestOverride bounds the end of an override, in seconds: what shall hold for longer
+// has none.
+const longestOverride = 366 * 24 * 3600
+
+// sound looks at the end and the reason of an order.
+func sound(s api.Steer) error {
+	switch {
+	case s.Mode == "enable" && (s.ForSeconds != 0 || s.Reason != ""):
+		return &refusedError{"enable lifts what was said of a server: it has neither an end nor a reason"}
+	case s.ForSeconds < 0 || s.ForSeconds > longestOverride:
+		return &refusedError{fmt.Sprintf("an end after %d seconds is not in 1..%d", s.ForSeconds, longestOverride)}
+	case len(s.Reason) > 200:
+		return &refusedError{fmt.Sprintf("a reason of %d bytes is longer than 200", len(s.Reason))}
+	case !utf8.ValidString(s.Reason) || strings.ContainsFunc(s.Reason, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return &refusedError{"the reason is not one line of printable characters"}
+	}
+	return nil
+}
+
 // confirmation tells what an override does, in a line for whoever asked for it.
 func confirmation(s api.Steer, o director.Override, e director.Effect) string {
 	text := s.VirtualServer + " " + s.RealServer
@@ -84,6 +113,12 @@ func confirmation(s api.Steer, o director.Override, e director.Effect) string {
 		if e.Reason != "" {
 			text += ": " + e.Reason
 		}
+	}
+	switch {
+	case !o.Until.IsZero():
+		text += fmt.Sprintf("; lifted at %s (in %s)", o.Until.UTC().Format(time.RFC3339), timespan.Text(o.Until.Sub(o.Since)))
+	case o.Mode != director.OverrideNone:
+		text += "; until usher enable"
 	}
 	if e.Unsaved != nil {
 		text += fmt.Sprintf("; but the state folder does not hold it: %v; make room or the folder writable, else it is lost when usher stops", e.Unsaved)

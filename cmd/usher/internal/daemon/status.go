@@ -120,7 +120,7 @@ func (d *Daemon) virtualServer(v director.VirtualServerStatus, checks map[health
 			Counters: counters(r.Counters),
 		}
 		if o := r.Override; o != nil {
-			server.Override = &api.Override{Mode: string(o.Mode), Weight: o.Weight, Since: o.Since, By: o.By}
+			server.Override = &api.Override{Mode: string(o.Mode), Weight: o.Weight, Since: o.Since, By: o.By, Until: given(o.Until), Reason: o.Reason}
 		}
 		found := checks[healthcheck.ID{VirtualServer: v.Name, RealServer: r.Address}].Checks
 		server.Checks = make([]api.Check, 0, len(found))

@@ -75,7 +75,7 @@ func TestLongLease(t *testing.T) {
 	d, _ := f.start()
 	told := func() bool {
 		return slices.ContainsFunc(d.Status().Warnings, func(w api.Warning) bool {
-			return w.Kind == "lease" && w.Severity == "warning" && w.Subject == "edge" && strings.Contains(w.Text, "4s") && strings.Contains(w.Text, "3.6 s")
+			return w.Kind == "lease" && w.Severity == "warning" && w.Subject == "edge" && strings.Contains(w.Text, "4 s") && strings.Contains(w.Text, "3.6 s")
 		})
 	}
 	for _, tc := range []struct {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/daemon"
@@ -29,7 +30,7 @@ func TestSteering(t *testing.T) {
 	}
 	n := 7
 	for _, err := range []error{
-		post("/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80"}),
+		post("/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80", ForSeconds: 7200, Reason: "new disk"}),
 		post("/api/v1/weight", api.Steer{VirtualServer: "web", RealServer: "10.0.0.2:80", Weight: &n}),
 		post("/api/v1/disable", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80", Force: true}),
 		post("/api/v1/failover", api.Name{Instance: "edge"}),
@@ -43,8 +44,8 @@ func TestSteering(t *testing.T) {
 	if got := f.world.noted()[3:]; !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if by := f.world.over[0].By; by == "" {
-		t.Error("nobody is named as the one who drained")
+	if o := f.world.over[0]; o.By == "" || o.Reason != "new disk" || o.Until.Sub(o.Since) != 2*time.Hour {
+		t.Errorf("nobody, no end or no reason is named: %+v", o)
 	}
 	for _, c := range []struct {
 		err  error
@@ -53,6 +54,10 @@ func TestSteering(t *testing.T) {
 		{post("/api/v1/drain", api.Steer{VirtualServer: "wep", RealServer: "10.0.0.1:80"}), `there is no virtual server "wep"; there is web`},
 		{post("/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "10.0.0.9:80"}), `there is no real server of web "10.0.0.9:80"; there is 10.0.0.1:80, 10.0.0.2:80`},
 		{post("/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "nine"}), "is no address:port"},
+		{post("/api/v1/enable", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80", ForSeconds: 7}), "neither an end nor a reason"},
+		{post("/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80", ForSeconds: -7}), "is not in 1..31622400"},
+		{post("/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80", Reason: "a\nb"}), "not one line of printable characters"},
+		{post("/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80", Reason: strings.Repeat("a", 201)}), "longer than 200"},
 		{post("/api/v1/failover", api.Name{Instance: "x"}), `there is no instance "x"; there is edge`},
 	} {
 		if c.err == nil || !strings.Contains(c.err.Error(), c.want) {
