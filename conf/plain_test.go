@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"pgregory.net/rapid"
 )
@@ -23,7 +24,7 @@ func asRead(t interface {
 	if got == nil {
 		return false
 	}
-	body := whole("dir/a.hcl", []byte(text))
+	body := whole("dir/a.hcl", []byte(text), hcl.InitialPos)
 	if body == nil {
 		t.Fatalf("taken, though it is no HCL:\n%s", text)
 	}

@@ -74,7 +74,7 @@ func quick(texts []text, vars map[string]string, known pools, how loading) (*Con
 				servers = append(servers, p)
 				continue
 			}
-			body := whole(t.name, part)
+			body := whole(t.name, part, hcl.InitialPos)
 			if body == nil || len(body.Attributes) > 0 {
 				return nil, nil
 			}
@@ -125,12 +125,12 @@ func quick(texts []text, vars map[string]string, known pools, how loading) (*Con
 	return c, remember(servers, texts)
 }
 
-// whole is the body that a text is, nil if it is none.
-func whole(name string, text []byte) *hclsyntax.Body {
+// whole is the body that a text is, nil if it is none. It begins at a place of its file.
+func whole(name string, text []byte, at hcl.Pos) *hclsyntax.Body {
 	if tooDeep(text, name) != nil {
 		return nil
 	}
-	file, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
+	file, diags := hclsyntax.ParseConfig(text, name, at)
 	if len(diags) > 0 {
 		return nil
 	}
@@ -192,7 +192,7 @@ func (m *maker) build(p *piece, name string) bool {
 	if n := m.plain.read(p.text, filepath.Dir(name)); n != nil {
 		return m.take(p, n, nil)
 	}
-	body := whole(name, []byte(p.text))
+	body := whole(name, []byte(p.text), hcl.InitialPos)
 	if body == nil || len(body.Attributes) > 0 || len(body.Blocks) != 1 {
 		return false
 	}

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,9 @@ func folder(ctx context.Context, path string) ([]string, error) {
 // parse reads the syntax of one file. Even a file with errors gives what could be
 // understood of it, so that later stages complain about the rest at once.
 func parse(name string, text []byte) (*source, hcl.Diagnostics) {
+	if body := inPieces(name, text); body != nil {
+		return &source{name: name, file: &hcl.File{Body: body, Bytes: text}, body: body}, nil
+	}
 	if deep := tooDeep(text, name); deep != nil {
 		return &source{name: name, file: &hcl.File{Bytes: text}}, hcl.Diagnostics{deep}
 	}
@@ -97,6 +101,35 @@ func parse(name string, text []byte) (*source, hcl.Diagnostics) {
 		s.body, _ = file.Body.(*hclsyntax.Body)
 	}
 	return s, diags
+}
+
+// inPieces parses a text piece by piece (cut), with the places that each has in the
+// whole, and gives nil where a piece has anything to complain of: a parse of the whole
+// says it better. HCL collects the tokens of what it parses in one list, the growing of
+// which is more than half of the work where that is a large file.
+func inPieces(name string, text []byte) *hclsyntax.Body {
+	all := &hclsyntax.Body{Attributes: hclsyntax.Attributes{}}
+	at := hcl.InitialPos
+	for i, part := range cut(text) {
+		body := whole(name, part, at)
+		if body == nil {
+			return nil
+		}
+		for key, a := range body.Attributes {
+			if all.Attributes[key] != nil {
+				return nil // it is there already
+			}
+			all.Attributes[key] = a
+		}
+		all.Blocks = append(all.Blocks, body.Blocks...)
+		if i == 0 {
+			all.SrcRange = body.SrcRange
+		}
+		all.SrcRange.End, all.EndRange = body.SrcRange.End, body.EndRange
+		at.Line += bytes.Count(part, []byte("\n"))
+		at.Byte += len(part)
+	}
+	return all
 }
 
 // placeless is an error that no place in a file is to blame for.
