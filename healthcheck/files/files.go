@@ -5,6 +5,7 @@
 package files
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -87,10 +88,12 @@ func read(path string, limit int64) ([]byte, error) {
 	if info.Size() > limit {
 		return nil, large
 	}
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	var all bytes.Buffer
+	all.Grow(int(info.Size()) + bytes.MinRead) // what a large file is copied for else
+	if _, err := all.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, err
 	}
+	text := all.Bytes()
 	if int64(len(text)) > limit { // it grows, or its file system does not know
 		return nil, large
 	}
