@@ -122,13 +122,13 @@ virtual_server "web" {
 // TestNestedTooDeep: the parser and the evaluation have a stack, whose end would be the
 // process's.
 func TestNestedTooDeep(t *testing.T) {
-	const n = 20_000
+	const n, brackets, templates = 20_000, 60_000, 100_000
 	for name, text := range map[string]string{
-		"brackets":     "a = " + strings.Repeat("[", n),
-		"closed":       "a = " + strings.Repeat("[", n) + strings.Repeat("]", n),
+		"brackets":     "a = " + strings.Repeat("[", brackets),
+		"closed":       "a = " + strings.Repeat("[", brackets) + strings.Repeat("]", brackets),
 		"parentheses":  "a = " + strings.Repeat("(", n) + "1" + strings.Repeat(")", n),
 		"objects":      "a = " + strings.Repeat("{a=", n) + "1" + strings.Repeat("}", n),
-		"templates":    "a = " + strings.Repeat(`"${`, n),
+		"templates":    "a = " + strings.Repeat(`"${`, templates),
 		"directives":   `a = "` + strings.Repeat("%{if true}", n) + `"`,
 		"heredocs":     "a = <<A\n" + strings.Repeat("%{if true}", n) + "\nA\n",
 		"calls":        "a = " + strings.Repeat("abs(", n),
@@ -147,6 +147,9 @@ func TestNestedTooDeep(t *testing.T) {
 		_, diags := LoadText("usher.hcl", []byte(text), nil)
 		if len(diags) != 1 || diags[0].Summary != "Nested too deep" || diags[0].Range == nil {
 			t.Errorf("%s: %.500s", name, diags.Text(false))
+		}
+		if _, diags := Format([]byte(text), "usher.hcl"); len(diags) != 1 || diags[0].Summary != "Nested too deep" || diags[0].Range == nil {
+			t.Errorf("%s formatted: %.500s", name, diags.Text(false))
 		}
 	}
 	_, diags := LoadText("usher.hcl", []byte("variable \"a\" { type = list(string) }"), map[string]string{"a": strings.Repeat("[", n)})
