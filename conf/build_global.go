@@ -180,6 +180,7 @@ func (b *builder) command(n *node) {
 		b.complain(v.at, "Empty command", "command must name a program, as in [\"/usr/bin/pgrep\", \"haproxy\"].")
 	}
 	b.runsAs(n)
+	b.runnable(n)
 }
 
 // DirectorSettings are the kernel settings as the director wants them.

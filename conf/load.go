@@ -11,7 +11,12 @@ func Load(paths []string, vars map[string]string) (*Config, Diagnostics) {
 // is there, but not for this user to read, is a warning, and so is a service whose
 // address no instance holds. The Config is not one to run.
 func Inspect(paths []string, vars map[string]string) (*Config, Diagnostics) {
-	return (&Loader{how: loading{look: true}}).Load(paths, vars)
+	return new(Loader).Inspect(paths, vars)
+}
+
+// Inspect is the function Inspect.
+func (l *Loader) Inspect(paths []string, vars map[string]string) (*Config, Diagnostics) {
+	return (&Loader{Programs: l.Programs, how: loading{look: true}}).Load(paths, vars)
 }
 
 // LoadText is Load for a configuration that is not in a file; name is what

@@ -17,6 +17,12 @@ import (
 // and not what there is. What it gives is always what Load would give. It is safe
 // for concurrent use.
 type Loader struct {
+	// Programs looks whether this machine can run a program of the configuration: its
+	// arguments, of which the first names it, as a user ("" for usher's own), with that in
+	// its environment. The error, a warning at its place, says why not. Nil for not to look,
+	// as where the configuration is for another machine.
+	Programs func(args []string, user string, environment []string) error
+
 	how loading
 
 	mu    sync.Mutex // never held while anything is read or evaluated
@@ -33,7 +39,9 @@ type loading struct {
 	ctx  context.Context // bounds reading and evaluating; nil for no bound but the sizes
 	open opener          // of files with secrets; files.Read where nil
 	look bool            // nobody runs it: see Inspect
-	most int64           // bytes of values that expressions may make; mostMade where 0
+	// programs is Loader.Programs.
+	programs func(args []string, user string, environment []string) error
+	most     int64 // bytes of values that expressions may make; mostMade where 0
 }
 
 // text is a configuration file as read.
@@ -62,7 +70,7 @@ func (l *Loader) LoadContext(ctx context.Context, paths []string, vars map[strin
 	ctx, cancel := context.WithTimeoutCause(ctx, Limit, errSlow)
 	defer cancel()
 	how := l.how
-	how.ctx = ctx
+	how.ctx, how.programs = ctx, l.Programs
 	names, diags := collect(ctx, paths)
 	var texts []text
 	for _, name := range names {

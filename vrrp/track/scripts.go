@@ -2,6 +2,7 @@ package track
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -73,11 +74,25 @@ func (t *Tracker) script(tr vrrp.Track) watch {
 		every(ctx, interval, newCounter(tr).from(before), run, func(up bool, err error) {
 			reason := fmt.Sprintf("script %s: succeeds", tr.Name)
 			if !up {
-				reason = fmt.Sprintf("script %s: %v", tr.Name, err)
+				reason = failed(tr.Name, err)
 			}
 			publish(result{up: up, reason: reason})
 		})
 	}
+}
+
+// failed says why a script is taken for down: one that this machine cannot run says nothing
+// of what it is to look at. Whoever runs programs tells those by an error with the method
+// CannotRun.
+func failed(name string, err error) string {
+	var e interface {
+		error
+		CannotRun() bool
+	}
+	if errors.As(err, &e) && e.CannotRun() {
+		return fmt.Sprintf("script %s cannot be run: %v", name, err)
+	}
+	return fmt.Sprintf("script %s: %v", name, err)
 }
 
 // every runs a probe at once and then at every interval, and publishes each change

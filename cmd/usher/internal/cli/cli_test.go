@@ -62,6 +62,8 @@ func TestValidate(t *testing.T) {
 	}{
 		{"valid", []string{"-c", file(t, good)}, 0, "valid: 1 instance, 1 virtual server, 1 real server\n", nil},
 		{"invalid", []string{"-c", file(t, bad)}, 1, "", []string{"line 4", "line 12", "nonsense {}"}},
+		{"no program", []string{"-c", file(t, strings.Replace(good, "\n}\n", "\n  notify { command = [\"/gone\"] }\n}\n", 1))}, 0, "valid: 1 instance, 1 virtual server, 1 real server\n",
+			[]string{"Program cannot be run", "This machine cannot run /gone: there is no such file.", "line 6"}},
 		{"no file", []string{"-c", "/nonexistent.hcl"}, 2, "", []string{"no such file"}},
 		{"wrong flag", []string{"--frob"}, 2, "", []string{"unknown flag: --frob", "usher validate --help"}},
 		{"an argument", []string{"x"}, 2, "", []string{"unknown command"}},

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/command"
 	"usher/conf"
 )
 
@@ -56,8 +57,11 @@ func (s *sources) inspect() (func(context.Context) (*conf.Config, conf.Diagnosti
 	if err != nil {
 		return nil, err
 	}
-	return func(context.Context) (*conf.Config, conf.Diagnostics) { return conf.Inspect(s.list(), vars) }, nil
+	return func(context.Context) (*conf.Config, conf.Diagnostics) { return here().Inspect(s.list(), vars) }, nil
 }
+
+// here is a loader for this machine, which has to have the programs.
+func here() *conf.Loader { return &conf.Loader{Programs: command.Look} }
 
 // missing are the files and folders that are not there.
 func (s *sources) missing() error {
@@ -76,7 +80,7 @@ func (s *sources) loader() (func(context.Context) (*conf.Config, conf.Diagnostic
 	if err != nil {
 		return nil, err
 	}
-	l := &conf.Loader{}
+	l := here()
 	return func(ctx context.Context) (*conf.Config, conf.Diagnostics) { return l.LoadContext(ctx, s.list(), vars) }, nil
 }
 

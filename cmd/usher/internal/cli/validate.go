@@ -22,7 +22,8 @@ func (a *app) validate() *cobra.Command {
 		Use:   "validate -c FILE|DIR",
 		Short: "Check a configuration; needs no root, no kernel, no interface",
 		Long: `Check a configuration on any machine. Every error comes with its file, line and
-column and the source line, all at once.
+column and the source line, all at once. A program or a user that this machine lacks is
+a warning.
 
 Exit status: 0 valid (warnings apart), 1 invalid, 2 the command could not run.`,
 		Example: `  usher validate -c /etc/usher

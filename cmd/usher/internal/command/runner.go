@@ -21,6 +21,9 @@ type StartError struct{ Reason string }
 
 func (e *StartError) Error() string { return e.Reason }
 
+// CannotRun tells it from the failure of a program that ran.
+func (e *StartError) CannotRun() bool { return true }
+
 // Runner runs programs by a launcher, which it starts at the first of them, and again if
 // it has died. It is safe for concurrent use.
 type Runner struct {
