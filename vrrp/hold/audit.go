@@ -20,12 +20,20 @@ func (m *Manager) audit(ctx context.Context) {
 	every := time.NewTicker(auditEvery)
 	defer every.Stop()
 	told := ""
+	var free time.Time // when the next one may begin; where nothing happens that is long over
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-m.look:
 		case <-every.C:
+		}
+		if wait := time.Until(free); wait > 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
+			}
 		}
 		start := time.Now()
 		err := m.compare()
@@ -36,11 +44,7 @@ func (m *Manager) audit(ctx context.Context) {
 			told = err.Error()
 			m.o.Log.Error("vrrp: cannot compare what is held with the kernel", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After((auditShare - 1) * time.Since(start)):
-		}
+		free = time.Now().Add((auditShare - 1) * time.Since(start))
 	}
 }
 

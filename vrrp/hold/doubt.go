@@ -24,14 +24,14 @@ func (k *keeper) expect(active bool) {
 	case !active && k.doubt.active:
 		k.doubt.since, k.doubt.active = time.Time{}, false
 	case active && !k.active.Load():
-		k.doubt.since, k.doubt.reason, k.doubt.active = time.Now(), "the kernel has not answered yet", true
+		k.begin("the kernel has not answered yet", true)
 	}
 }
 
 // suspect notes that something seems not to be held; k.mu is held.
 func (k *keeper) suspect(reason string) {
 	if k.doubt.since.IsZero() {
-		k.doubt.since, k.doubt.reason, k.doubt.active = time.Now(), reason, k.active.Load()
+		k.begin(reason, k.active.Load())
 	}
 }
 
@@ -80,49 +80,75 @@ func (k *keeper) trust() {
 const judgeEvery = grace / 4
 
 // judge tells the owners of all instances that have lacked something for too long.
-// It never waits for the kernel.
+// It never waits for the kernel. While nothing is lacked it sleeps.
 func (m *Manager) judge(ctx context.Context) {
 	every := time.NewTicker(judgeEvery)
 	defer every.Stop()
-	last := time.Now()
+	var last time.Time
 	for {
+		every.Stop()
 		select {
 		case <-ctx.Done():
 			return
-		case <-every.C:
-		}
-		stood := time.Since(last) > 2*judgeEvery // the whole process: no keeper could do anything
-		last = time.Now()
-		for _, k := range m.all() {
-			if stood {
-				k.progress()
+		case since := <-m.doubts:
+			if since.After(last) { // else it was looked at already
+				last = since
 			}
-			k.accuse()
+		}
+		every.Reset(judgeEvery)
+		for doubts := true; doubts; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-every.C:
+			}
+			stood := time.Since(last) > 2*judgeEvery // the whole process: no keeper could do anything
+			last = time.Now()
+			doubts = false
+			for _, k := range m.all() {
+				if stood {
+					k.progress()
+				}
+				doubts = k.accuse() || doubts
+			}
 		}
 	}
 }
 
-// accuse tells the owner where the instance has lacked something for too long.
-func (k *keeper) accuse() {
+// begin notes since when something is lacked, for the judge; k.mu is held.
+func (k *keeper) begin(reason string, active bool) {
+	k.doubt.since, k.doubt.reason, k.doubt.active = time.Now(), reason, active
+	select {
+	case k.m.doubts <- k.doubt.since:
+	default: // the judge will look anyway
+	}
+}
+
+// accuse tells the owner where the instance has lacked something for too long. It
+// says whether it lacks anything.
+func (k *keeper) accuse() (lacks bool) {
 	k.telling.Lock()
 	defer k.telling.Unlock()
-	if reason := k.overdue(); reason != "" {
+	reason, lacks := k.overdue()
+	if reason != "" {
 		k.m.o.Unheld(k.name, reason)
 	}
+	return lacks
 }
 
-// overdue gives what the owner has to be told now; "" for nothing.
-func (k *keeper) overdue() string {
+// overdue gives what the owner has to be told now, "" for nothing, and whether
+// anything is lacked.
+func (k *keeper) overdue() (reason string, lacks bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	d := &k.doubt
 	if d.since.IsZero() || time.Since(d.since) < grace-judgeEvery || d.told == d.reason {
-		return ""
+		return "", !d.since.IsZero()
 	}
 	if d.told == "" && d.active {
 		k.wish.gaveWay = true
 	}
 	d.told = d.reason
 	k.poke()
-	return d.told
+	return d.told, true
 }

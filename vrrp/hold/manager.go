@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"usher/vrrp"
 )
@@ -51,8 +52,9 @@ type Manager struct {
 	leaving map[string]*keeper // removed, and still at work
 	ctx     context.Context    // of Run; nil before
 	wg      sync.WaitGroup
-	sets    atomic.Uint64 // calls of Set
-	look    chan struct{} // wakes the audit
+	sets    atomic.Uint64  // calls of Set
+	look    chan struct{}  // wakes the audit
+	doubts  chan time.Time // wakes the judge: since when an instance lacks something
 	// markless is set once it is known that the kernel keeps no marks of addresses.
 	markless atomic.Bool
 }
@@ -71,7 +73,7 @@ func New(o Options) *Manager {
 	if o.Bells == nil {
 		o.Bells = []Bell{make(plainBell, 1)}
 	}
-	return &Manager{o: o, keepers: map[string]*keeper{}, leaving: map[string]*keeper{}, look: make(chan struct{}, 1)}
+	return &Manager{o: o, keepers: map[string]*keeper{}, leaving: map[string]*keeper{}, look: make(chan struct{}, 1), doubts: make(chan time.Time, 1)}
 }
 
 // Configure takes a new or changed instance. What it holds is brought to the new

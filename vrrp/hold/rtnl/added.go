@@ -55,7 +55,7 @@ func (a *added) open(markless bool, path string, keep bool) error {
 	if err := a.read(); err != nil {
 		return err
 	}
-	there, err := readAddresses()
+	there, err := readAddresses(listOnce)
 	if err != nil {
 		return err
 	}

@@ -162,7 +162,7 @@ func (k *Kernel) readAddresses() (map[place]hold.Found, error) {
 	if err := k.added.recall(); err != nil {
 		return nil, err
 	}
-	all, err := readAddresses()
+	all, err := readAddresses(k.lister.list)
 	for at, f := range all {
 		f.Ours = f.Ours || !f.Leased && k.added.has(at)
 		all[at] = f
@@ -171,11 +171,11 @@ func (k *Kernel) readAddresses() (map[place]hold.Found, error) {
 }
 
 // readAddresses reads every address of every interface.
-func readAddresses() (map[place]hold.Found, error) {
+func readAddresses(list list) (map[place]hold.Found, error) {
 	msgs, err := dump.Read(func() ([][]byte, error) {
 		req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
 		req.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
-		return req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWADDR)
+		return list(req, unix.RTM_NEWADDR)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)

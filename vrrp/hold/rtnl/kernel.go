@@ -22,6 +22,7 @@ const mark = 112
 type Kernel struct {
 	conn     *conn           // requests about addresses; kept apart because they are in a hurry
 	handle   *netlink.Handle // all other requests
+	lister   *lister         // lists for looks
 	settings settings
 	markless bool // the kernel does not keep the mark
 	added    added
@@ -48,8 +49,13 @@ func Open() (*Kernel, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("vrrp: open rtnetlink: %w", err), c.close())
 	}
+	l, err := newLister()
+	if err != nil {
+		h.Close()
+		return nil, errors.Join(fmt.Errorf("vrrp: open rtnetlink: %w", err), c.close())
+	}
 	return &Kernel{
-		conn: c, handle: h, markless: markless(), links: map[string]net.Interface{}, placed: map[hold.Object]int{},
+		conn: c, handle: h, lister: l, markless: markless(), links: map[string]net.Interface{}, placed: map[hold.Object]int{},
 		senders: map[string]*sender{}, drops: map[hold.Drop]uint32{},
 	}, nil
 }
@@ -59,7 +65,7 @@ func (k *Kernel) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.handle.Close()
-	errs := []error{k.conn.close(), k.added.close()}
+	errs := []error{k.conn.close(), k.lister.close(), k.added.close()}
 	for name, s := range k.senders {
 		errs = append(errs, s.close())
 		delete(k.senders, name)

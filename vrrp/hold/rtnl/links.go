@@ -25,25 +25,32 @@ type links struct {
 	byIndex map[int]link
 }
 
+// linksRequest asks for all interfaces, without their counters.
+func linksRequest() *nl.NetlinkRequest {
+	const skipStatistics = 1 << 3 // RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h
+	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
+	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	req.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStatistics)))
+	return req
+}
+
 // readLinks reads all interfaces.
 func readLinks() (links, error) {
-	const skipStatistics = 1 << 3 // RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h
-	msgs, err := dump.Read(func() ([][]byte, error) {
-		req := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
-		req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-		req.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStatistics)))
-		return req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
-	})
+	msgs, err := dump.Read(func() ([][]byte, error) { return listOnce(linksRequest(), unix.RTM_NEWLINK) })
 	if err != nil {
 		return links{}, fmt.Errorf("list interfaces: %w", err)
 	}
+	return parseLinks(msgs), nil
+}
+
+func parseLinks(msgs [][]byte) links {
 	all := links{make(map[string]link, len(msgs)), make(map[int]link, len(msgs))}
 	for _, m := range msgs {
 		if l, ok := parseLink(m); ok {
 			all.byName[l.name], all.byIndex[l.index] = l, l
 		}
 	}
-	return all, nil
+	return all
 }
 
 // parseLink reads a message about an interface; ok is false for one of a protocol's

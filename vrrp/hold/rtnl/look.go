@@ -41,7 +41,7 @@ type proxied struct {
 func (k *Kernel) Look(objects []hold.Object) ([]hold.Sight, error) {
 	v := &view{k: k, routes: map[fib]routes{}, rules: map[bool][]netlink.Rule{}, settings: map[string]string{}}
 	var err error
-	if v.links, err = readLinks(); err != nil {
+	if v.links, err = k.lister.readLinks(); err != nil {
 		return nil, err
 	}
 	seen := make([]hold.Sight, len(objects))

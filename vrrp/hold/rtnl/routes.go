@@ -92,17 +92,10 @@ func (k *Kernel) readRoutes(t fib) (routes, error) {
 		protocol = unix.RTPROT_UNSPEC
 	}
 	msgs, err := dump.Read(func() ([][]byte, error) {
-		s, err := nl.Subscribe(unix.NETLINK_ROUTE) // to nothing: it is a plain socket
-		if err != nil {
-			return nil, err
-		}
-		defer s.Close()
-		_ = unix.SetsockoptInt(s.GetFd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1) // kernels before 4.20 give all
 		req := nl.NewNetlinkRequest(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
-		req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: s}}
 		req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family), Protocol: protocol}})
 		req.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(uint32(t.table))))
-		return req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWROUTE)
+		return k.lister.list(req, unix.RTM_NEWROUTE)
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return routes{}, nil // there is no such table yet
