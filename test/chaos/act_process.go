@@ -140,6 +140,7 @@ func (d *Director) awaitEnd(ctx context.Context) {
 	case <-d.run.Done():
 	case <-ctx.Done():
 	case <-time.After(d.world.patience):
+		d.ending = true
 		d.world.note("  %s: usher has not ended after %v", d.Name, d.world.patience)
 	}
 }

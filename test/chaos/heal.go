@@ -21,6 +21,9 @@ func (w *World) heal(ctx context.Context) error {
 	w.note("healing")
 	for _, d := range w.directors {
 		d.signal(syscall.SIGCONT, d.family()...)
+		if d.ending {
+			d.awaitEnd(ctx) // now it hears what it was told
+		}
 	}
 	for _, undo := range slices.Backward(w.undo) {
 		undo()

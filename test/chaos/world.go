@@ -48,6 +48,7 @@ type Director struct {
 	left    map[string]string   // interfaces that stay as somebody left them, and how
 	renamed map[string]string   // interfaces under another name
 	bad     map[string]bool     // kinds of tracks that stay bad
+	ending  bool                // usher was told to end, and could not: it was stopped, perhaps
 	stopped bool                // usher was ended in good order and is not started again
 	resting bool                // maintenance stays on
 	spoilt  bool                // its state folder was: what kernel settings were before is not known any more
@@ -230,7 +231,7 @@ func (d *Director) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.run, d.dirty = p, false
+	d.run, d.dirty, d.ending = p, false, false
 	return nil
 }
 
