@@ -1,69 +1,59 @@
 package healthcheck
 
 import (
-	"encoding/base64"
+	"net/http"
 	"slices"
-	"strconv"
 	"strings"
+
+	"usher/healthcheck/redact"
 )
 
 // Hidden stands where a secret was.
-const Hidden = "(hidden)"
-
-// cut ends a quoted text of which only the beginning is shown.
-const cut = `"...`
+const Hidden = redact.Hidden
 
 // Conceal hides secrets in a text for people, which may hold them because a server
-// sent back what it was told: each as it is, quoted as %q does, and in base64. At
-// the end of a quotation that is cut off (`"begin"...`) the beginning of a secret
-// is hidden too. Empty secrets are passed over.
+// sent back what it was told: however short they are, in every form that package redact
+// knows. Empty secrets are passed over.
 func Conceal(text string, secrets ...string) string {
-	var forms []string
-	for _, s := range secrets {
-		if s == "" {
-			continue
-		}
-		quoted := strconv.Quote(s)
-		forms = append(forms, s, quoted[1:len(quoted)-1], base64.StdEncoding.EncodeToString([]byte(s)))
-	}
-	if len(forms) == 0 || text == "" {
+	if text == "" {
 		return text
 	}
-	// The longest first: one secret may be part of another.
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(forms))
-	for _, f := range forms {
-		pairs = append(pairs, f, Hidden)
-	}
-	parts := strings.Split(strings.NewReplacer(pairs...).Replace(text), cut)
-	for i, part := range parts[:len(parts)-1] {
-		n := 0
-		for _, f := range forms {
-			n = max(n, overlap(part, f))
-		}
-		if n > 0 {
-			parts[i] = part[:len(part)-n] + Hidden
-		}
-	}
-	return strings.Join(parts, cut)
+	return redact.Exactly(secrets...).Text(text)
 }
 
-// overlap is the length of the longest beginning of s that text ends with.
-func overlap(text, s string) int {
-	for n := min(len(text), len(s)); n > 0; n-- {
-		if strings.HasSuffix(text, s[:n]) {
-			return n
-		}
-	}
-	return 0
-}
+// secretWords are in the names of what is secret: headers, parameters, variables.
+var secretWords = []string{"authorization", "cookie", "token", "secret", "passw", "passphrase", "pwd", "credential"}
 
-// secretWords are those of headers that carry credentials.
-var secretWords = []string{"authorization", "cookie", "token", "secret", "password", "credential"}
+// SecretName says whether what has this name, a header, a parameter of a query or a
+// variable of the environment, holds a secret, as far as its name tells.
+func SecretName(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasSuffix(name, "key") || strings.HasSuffix(name, "auth") || strings.HasSuffix(name, "pass") ||
+		slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
+}
 
 // Secret says whether the header carries a credential, as far as its name tells.
-func (h Header) Secret() bool {
-	name := strings.ToLower(h.Name)
-	return strings.HasSuffix(name, "key") || strings.HasSuffix(name, "auth") ||
-		slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
+func (h Header) Secret() bool { return SecretName(h.Name) }
+
+// Secrets are the header's value and the parts of it that are secret by themselves, where
+// it carries a credential: what comes after the scheme, and the values of cookies.
+func (h Header) Secrets() []string {
+	if !h.Secret() {
+		return nil
+	}
+	_, token, _ := strings.Cut(h.Value, " ")
+	all := []string{h.Value, token}
+	if cookies, err := http.ParseCookie(h.Value); err == nil {
+		for _, c := range cookies {
+			all = append(all, c.Value)
+		}
+	}
+	return all
+}
+
+// SecretVariable says whether a variable of a program's environment is secret. Others are
+// left in what the program prints, which would be hard to read without them.
+func SecretVariable(name string) bool {
+	name = strings.ToUpper(name)
+	return slices.ContainsFunc([]string{"PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"}, func(word string) bool { return strings.Contains(name, word) })
 }

@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"encoding/base64"
-	"net/http"
 	"os"
 	"strings"
 
@@ -70,18 +69,12 @@ func basic(k *healthcheck.Credential, secret string) string {
 }
 
 // secretsGiven are the values of environment variables whose names say that they are
-// secret. Others are left in what a program prints, which would be hard to read
-// without them.
+// secret.
 func secretsGiven(environment []string) []string {
 	var all []string
 	for _, v := range environment {
-		name, value, _ := strings.Cut(v, "=")
-		name = strings.ToUpper(name)
-		for _, word := range []string{"PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"} {
-			if strings.Contains(name, word) {
-				all = append(all, value)
-				break
-			}
+		if name, value, _ := strings.Cut(v, "="); healthcheck.SecretVariable(name) {
+			all = append(all, value)
 		}
 	}
 	return all
@@ -98,16 +91,7 @@ func secretsSent(h *healthcheck.HTTP, secret string) []string {
 		}
 	}
 	for _, x := range h.Headers {
-		if !x.Secret() {
-			continue
-		}
-		_, token, _ := strings.Cut(x.Value, " ") // after the scheme
-		all = append(all, x.Value, token)
-		if cookies, err := http.ParseCookie(x.Value); err == nil {
-			for _, c := range cookies {
-				all = append(all, c.Value)
-			}
-		}
+		all = append(all, x.Secrets()...)
 	}
 	return all
 }
