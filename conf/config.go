@@ -23,6 +23,9 @@ type Config struct {
 	// the order of reading: what a watcher has to watch.
 	Files []string
 
+	// Sensitive are values that its files mark as secret or read from others: see Secrets.
+	Sensitive []string `json:",omitempty"`
+
 	// Blank says that there is nothing in the files, not even a global block.
 	Blank bool `json:"-"`
 }

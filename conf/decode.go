@@ -35,6 +35,7 @@ func decode(k key, attr *hcl.Attribute, ctx *hcl.EvalContext) (*value, hcl.Diagn
 		out.bad = true
 		return out, append(diags, complain(boundless, sentence(err), out.at))
 	}
+	out.made = marked(v)
 	v, marks := v.UnmarkDeep()
 	if v.IsNull() {
 		return nil, diags

@@ -17,6 +17,8 @@ type SchemaKey struct {
 	// Values are some that the schema alone finds valid, as expressions of HCL; none for
 	// texts and addresses, of which it knows nothing. Another key may forbid each of them.
 	Values []string
+	Type   string // in the words of the reference: "string", "list of strings", "duration"
+	Secret bool   // holds nothing but a secret, or may
 }
 
 // String is the key as in "virtual_server health_check tcp.send".
@@ -43,7 +45,7 @@ func (b *block) walk(all []SchemaKey, above []string) []SchemaKey {
 func (b *block) walkAs(name string, all []SchemaKey, above []string) []SchemaKey {
 	path := append(slices.Clip(above), name)
 	for _, k := range b.keys {
-		all = append(all, SchemaKey{Blocks: path, Name: k.name, Values: k.examples()})
+		all = append(all, SchemaKey{Blocks: path, Name: k.name, Values: k.examples(), Type: k.kind.String(), Secret: k.secret})
 	}
 	for _, c := range b.blocks {
 		all = c.walk(all, path)

@@ -142,7 +142,7 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 		// What follows from it only confuses, and somebody may have caught it by try.
 		found := present(sources, meter.complaint(diags, aborted))
 		if scope != nil {
-			found.conceal(scope.hidden)
+			found.conceal(slices.Concat(scope.hidden.values, scope.hidden.lines, written(sources)))
 		}
 		return nil, found
 	}
@@ -158,7 +158,10 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 	}
 	diags = append(diags, b.diags...)
 	found := present(sources, diags)
-	found.conceal(scope.hidden)
+	c.keep(scope.hidden)
+	if len(found) > 0 {
+		found.conceal(slices.Concat(scope.hidden.lines, written(sources), c.Secrets()))
+	}
 	if found.HasErrors() {
 		return nil, found
 	}

@@ -19,7 +19,7 @@ const webhookName = "webhook"
 func masked(s *source) []byte {
 	text := bytes.Clone(s.file.Bytes)
 	if s.body != nil {
-		maskBody(text, secretKeys(schema()), "", s.body)
+		maskBody(text, secretKeys(schema()), s.body)
 	}
 	for _, at := range secretLine().FindAllSubmatchIndex(text, -1) {
 		stars(text[at[2]:at[3]])
@@ -31,13 +31,26 @@ func masked(s *source) []byte {
 // secret, wherever it stands, with or without the equals sign; the value is the group.
 var secretLine = pattern(`(?mi)(?:password|auth_pass|secret|token|authorization|cookie|api[-_]key)"?[ \t]*[=: \t][ \t]*([^\r\n]+)`)
 
-func maskBody(text []byte, secret map[string]bool, kind string, body *hclsyntax.Body) {
+func maskBody(text []byte, secret map[string]bool, body *hclsyntax.Body) {
+	eachSecret(secret, "", body, func(expr hclsyntax.Expression) { stars(slice(text, expr.Range())) })
+	maskLabels(text, body)
+}
+
+// eachSecret visits the expressions of what is secret by its name, in a block of a kind
+// and all within.
+func eachSecret(secret map[string]bool, kind string, body *hclsyntax.Body, visit func(hclsyntax.Expression)) {
 	_, sensitive := body.Attributes["sensitive"]
 	for name, attr := range body.Attributes {
 		if secret[name] || misspelt(name, secret) || kind == "variable" && sensitive && name == "default" {
-			stars(slice(text, attr.Expr.Range()))
+			visit(attr.Expr)
 		}
 	}
+	for _, b := range body.Blocks {
+		eachSecret(secret, b.Type, b.Body, visit)
+	}
+}
+
+func maskLabels(text []byte, body *hclsyntax.Body) {
 	for _, b := range body.Blocks {
 		if b.Type == webhookName {
 			for _, at := range b.LabelRanges {
@@ -45,7 +58,7 @@ func maskBody(text []byte, secret map[string]bool, kind string, body *hclsyntax.
 				copy(label, maskURL(string(label)))
 			}
 		}
-		maskBody(text, secret, b.Type, b.Body)
+		maskLabels(text, b.Body)
 	}
 }
 

@@ -30,6 +30,7 @@ type value struct {
 	bad   bool
 	at    hcl.Range   // of the expression
 	items []hcl.Range // of the elements of a list that is written out
+	made  []string    // what of it is sensitive
 }
 
 // item is the place of element i, or the whole expression where the list comes

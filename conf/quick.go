@@ -30,6 +30,7 @@ type piece struct {
 	server   *VirtualServer
 	constant bool     // the text says it all
 	read     []string // files that it reads
+	hidden   hiding
 }
 
 // cut takes a text apart before every line that begins with a letter, which is
@@ -106,10 +107,12 @@ func quick(texts []text, vars map[string]string, known pools, how loading) (*Con
 	}
 	ready := slices.Grow([]VirtualServer(nil), len(servers))
 	read := slices.Clone(scope.read)
+	hidden := scope.hidden
 	names := make(map[string]bool, len(servers))
 	for _, p := range servers {
 		ready = append(ready, *p.server)
 		read = append(read, p.read...)
+		hidden = hidden.and(p.hidden)
 		names[p.server.Name] = true
 	}
 	if len(names) < len(servers) {
@@ -122,6 +125,7 @@ func quick(texts []text, vars map[string]string, known pools, how loading) (*Con
 		return nil, nil
 	}
 	c.Files = allFiles(texts, read, b.read)
+	c.keep(hidden)
 	return c, remember(servers, texts)
 }
 
@@ -174,6 +178,7 @@ func build(servers []*piece, texts []text, s *scope, how loading) bool {
 // fill up as they are used.
 type maker struct {
 	scope   *scope
+	hidden  hiding // of the scope at first
 	reader  *reader
 	plain   *plainReader
 	builder *builder
@@ -184,7 +189,7 @@ func newMaker(s *scope, how loading) *maker {
 	mine := s.clone()
 	b := newBuilder(nil)
 	b.how = how
-	return &maker{scope: mine, reader: &reader{scope: mine, top: top}, plain: newPlainReader(top), builder: b}
+	return &maker{scope: mine, hidden: mine.hidden, reader: &reader{scope: mine, top: top}, plain: newPlainReader(top), builder: b}
 }
 
 // build makes the one virtual server that a piece is.
@@ -196,7 +201,7 @@ func (m *maker) build(p *piece, name string) bool {
 	if body == nil || len(body.Attributes) > 0 || len(body.Blocks) != 1 {
 		return false
 	}
-	m.reader.diags, m.scope.read = nil, nil
+	m.reader.diags, m.scope.read, m.scope.hidden = nil, nil, m.hidden
 	always := constant(body)
 	m.scope.meter.body(body)
 	root := m.reader.read([]*source{{name: name, body: body}})
@@ -204,6 +209,7 @@ func (m *maker) build(p *piece, name string) bool {
 	if len(m.reader.diags) > 0 || len(nodes) != 1 || !m.take(p, nodes[0], m.scope.read) {
 		return false
 	}
+	p.hidden = m.scope.hidden.since(m.hidden)
 	p.constant = p.constant && always
 	return true
 }

@@ -96,6 +96,9 @@ func (r *reader) body(n *node, body hcl.Body, ctx *hcl.EvalContext) {
 			v, more = decode(k, attr, ctx)
 			r.diags = append(r.diags, more...)
 		}
+		if v != nil && v.made != nil {
+			r.scope.hidden.derived(v.made)
+		}
 		if v == nil && k.required {
 			v = &value{bad: true, at: n.header}
 			r.diags = append(r.diags, complain("Missing required argument", fmt.Sprintf("%s needs the argument %q.", n.spec.name, k.name), n.header))

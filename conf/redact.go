@@ -15,19 +15,20 @@ import (
 
 // Redacted is the whole configuration for people and for the API: maps, lists,
 // strings, numbers and flags under names as the files have them, ready for
-// encoding/json. Secrets are not in it: passwords, keys of signatures, paths of
-// webhooks, environment of commands, headers that carry credentials.
-func (c *Config) Redacted() any { return redact(reflect.ValueOf(*c)) }
+// encoding/json. Secrets that have a place of their own are not in it: passwords, keys
+// of signatures, paths of webhooks, environment of commands, headers that carry
+// credentials. Those that stand elsewhere are found by their values: see Secrets.
+func (c *Config) Redacted() any { return display(reflect.ValueOf(*c)) }
 
 // isSecret names the fields that are hidden wherever they stand.
 func isSecret(name string) bool { return name == "Password" || name == "Secret" || name == "Env" }
 
-func redact(v reflect.Value) any {
+func display(v reflect.Value) any {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			return nil
 		}
-		return redact(v.Elem())
+		return display(v.Elem())
 	}
 	switch x := v.Interface().(type) {
 	case time.Duration:
@@ -57,7 +58,7 @@ func redact(v reflect.Value) any {
 	case reflect.Slice, reflect.Array:
 		out := make([]any, v.Len())
 		for i := range out {
-			out[i] = redact(v.Index(i))
+			out[i] = display(v.Index(i))
 		}
 		return out
 	case reflect.String:
@@ -71,7 +72,7 @@ func redactStruct(v reflect.Value, out map[string]any) {
 		f := v.Type().Field(i)
 		value := v.Field(i)
 		switch {
-		case f.Tag.Get("json") == "-": // what no document shows
+		case f.Tag.Get("json") == "-", f.Name == "Sensitive": // what no document shows
 		case f.Anonymous:
 			redactStruct(value, out)
 		case isSecret(f.Name) && !isCredential(value):
@@ -81,7 +82,7 @@ func redactStruct(v reflect.Value, out map[string]any) {
 		case f.Name == "URL":
 			out[snake(f)] = redactURL(value.String())
 		default:
-			out[snake(f)] = redact(value)
+			out[snake(f)] = display(value)
 		}
 	}
 }

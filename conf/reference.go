@@ -22,12 +22,35 @@ configuration. Blocks may come from ` + "`dynamic`" + ` blocks, values from ` + 
 Paths of files are relative to the file that names them.
 
 `)
+	b.WriteString(secretsReference)
 	writeFunctions(&b)
 	for _, c := range schema().blocks {
 		writeBlock(&b, c, "", 2, false)
 	}
 	return b.String()
 }
+
+const secretsReference = `## Secrets
+
+What is secret is looked for by its value in all that usher says: messages of ` + "`validate`, `plan`, `check`" + ` and reloads, log, events, status,
+API, metrics, page, alerts. There stands ` + "`(hidden)`" + ` in its place, or in a line of a file as many stars, also where a server sends it
+back, quoted, escaped as in URLs, JSON and HTML, in base64 or hexadecimal. Secret are
+
+- passwords, ` + "`secret`" + `, and what the files and environment variables hold that keys ending in ` + "`_file` and `_env`" + ` name for them;
+- values of a ` + "`variable`" + ` with ` + "`sensitive = true`" + `, and what expressions make of them;
+- what a file of one line (1024 bytes at most) holds that the function ` + "`file`" + ` reads, but for the ` + "`router_id`" + `;
+- values of headers and environment variables whose names say so (` + "`Authorization`, `Cookie`, `X-Auth-Token`, `DB_PASSWORD`" + `), and what paths,
+  requests and arguments of commands give to such a name, as in ` + "`/health?token=...`" + `;
+- of the URL of a webhook the password, the path and the query.
+
+A value of less than 5 bytes, or of less than 8 digits, stays readable, and so do addresses, words of this reference, and names of instances,
+groups, sessions and virtual servers: messages would make no sense without. One of 5 to 7 bytes is hidden where it stands as a word by itself,
+a longer one anywhere. After a reload the values that it took away stay hidden (the latest 2,000), as events that tell of them are kept.
+
+Shown are secrets where they are asked for: ` + "`usher fmt` and `usher import`" + ` print files, and whoever may steer gets the variables, which ` + "`usher plan`" + ` needs.
+The state folder, which is root's alone, has the last good configuration with its secrets.
+
+`
 
 func writeFunctions(b *strings.Builder) {
 	b.WriteString("## Functions\n\n`env(name, default)`, `file(path)`, `hostname()`, `cidrhost(prefix, n)`, `try`, `can`, `tostring`, `tonumber`, `tobool`, `tolist`, `toset`, `tomap`,\nand of HCL's standard library:\n")

@@ -38,7 +38,7 @@ type scope struct {
 	locals map[string]cty.Value
 	meter  *meter
 	read   []string // files that the function file read
-	hidden []string // what no message may show
+	hidden hiding
 	calls  map[string]*hcl.EvalContext
 }
 
@@ -53,10 +53,7 @@ func (s *scope) context(file string) *hcl.EvalContext {
 			if !slices.Contains(s.read, path) {
 				s.read = append(s.read, path)
 			}
-			// A password or key has one line; lists of servers and the like are no secrets.
-			if text = strings.TrimSpace(text); len(text) <= longestHidden && !strings.Contains(text, "\n") && !slices.Contains(s.hidden, text) {
-				s.hide(cty.StringVal(text))
-			}
+			s.hidden.line(text)
 		}),
 	}
 	s.calls[file] = c
@@ -65,7 +62,7 @@ func (s *scope) context(file string) *hcl.EvalContext {
 
 // clone is the same scope for another goroutine.
 func (s *scope) clone() *scope {
-	return &scope{vars: s.vars, locals: s.locals, meter: s.meter, calls: map[string]*hcl.EvalContext{}}
+	return &scope{vars: s.vars, locals: s.locals, meter: s.meter, hidden: s.hidden.clip(), calls: map[string]*hcl.EvalContext{}}
 }
 
 // forget drops the contexts made so far, since vars or locals have grown.
@@ -152,7 +149,7 @@ func (s *scope) variable(src *source, b *hclsyntax.Block, given map[string]strin
 	}
 	mark := func(v cty.Value) cty.Value {
 		if sensitive {
-			s.hide(v)
+			s.hidden.sensitive(v)
 			return v.Mark(sensitiveMark{})
 		}
 		return v
@@ -165,6 +162,9 @@ func (s *scope) variable(src *source, b *hclsyntax.Block, given map[string]strin
 	}
 	switch {
 	case ok:
+		if sensitive { // whatever it turns out to be
+			s.hidden.sensitive(cty.StringVal(text))
+		}
 		v, err := s.parseVariable(text, want, standard)
 		if err != nil {
 			shown := fmt.Sprintf("%q", text)
