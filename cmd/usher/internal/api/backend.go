@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"usher/cmd/usher/internal/events"
+	"usher/healthcheck/redact"
 )
 
 // Backend is what the handlers ask of the daemon. Its errors wrap ErrUnknown or
@@ -21,6 +22,8 @@ type Backend interface {
 	Events() *events.Ring
 	// Config is the running configuration as a JSON-ready value, without secrets.
 	Config() any
+	// Secrets are the values that no answer shows; nil for none.
+	Secrets() *redact.Set
 
 	// Variables are the values with which it loads the configuration.
 	Variables() Variables

@@ -119,7 +119,7 @@ func (s *sse) renew() { _ = s.flush.SetWriteDeadline(time.Now().Add(slowest)) }
 // send writes one event; false when the client is gone or does not read.
 func (s *sse) send(name, id string, v any) bool {
 	body, err := json.Marshal(v)
-	return err == nil && s.write(name, id, body)
+	return err == nil && s.write(name, id, secrets(s.w).JSON(body))
 }
 
 // write is send of what is encoded already, in pieces, so that nothing is copied: there

@@ -100,7 +100,7 @@ func (f *feed) render(s Status) {
 				vs.RealServers[i].Checks[j].LastRun, vs.RealServers[i].Checks[j].NextRun = nil, nil
 			}
 		}
-		body := mustJSON(vs)
+		body := f.shown(vs)
 		if old := f.items[vs.Name]; old == nil || !bytes.Equal(old.body, body) {
 			f.items[vs.Name] = &item{body: body, changed: f.round}
 		}
@@ -118,7 +118,7 @@ func (f *feed) render(s Status) {
 		}
 	}
 	s.VirtualServers = []VirtualServer{}
-	f.head = mustJSON(s)
+	f.head = f.shown(s)
 }
 
 // mustJSON encodes one of the documents above, none of which can fail to encode.
@@ -129,6 +129,9 @@ func mustJSON(v any) json.RawMessage {
 	}
 	return b
 }
+
+// shown is a document without secrets. It is made once for all streams.
+func (f *feed) shown(v any) json.RawMessage { return f.backend.Secrets().JSON(mustJSON(v)) }
 
 // period is the pause between two rounds: a large director is rendered less often,
 // so that a watcher costs a few percent of a CPU at most.

@@ -34,7 +34,7 @@ func Handler(b Backend, metrics http.Handler, steer bool, extra map[string]http.
 		mux.Handle(pattern, e)
 	}
 	mux.HandleFunc("/api/", lost)
-	return secure(mux)
+	return secure(concealing(b, mux))
 }
 
 // lost answers for what is not there, and for what is there by another method.
@@ -105,7 +105,7 @@ func (h *handlers) livez(w http.ResponseWriter, _ *http.Request) {
 func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	fmt.Fprintln(w, text)
+	fmt.Fprintln(w, secrets(w).Text(text))
 }
 
 func healthStatus(h Health) int {
@@ -138,8 +138,10 @@ func (h *handlers) plan(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, plan)
 }
 
+// variables are secrets, and given to those alone who may steer: to load the same
+// configuration they must have the values.
 func (h *handlers) variables(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, h.backend.Variables())
+	reply(bare(w), http.StatusOK, h.backend.Variables())
 }
 
 func (h *handlers) steer(w http.ResponseWriter, r *http.Request, mode string) {
@@ -203,7 +205,7 @@ func asker(r *http.Request) string {
 // read decodes a body, strictly: a field that is not known is an error, since a
 // misspelt one would be a different order than the operator meant.
 func read(w http.ResponseWriter, r *http.Request, into any) bool {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	dec := json.NewDecoder(http.MaxBytesReader(bare(w), r.Body, maxBody))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(into)
 	if err == nil {
@@ -243,6 +245,7 @@ func document(w http.ResponseWriter, r *http.Request, v any) {
 		fail(w, http.StatusInternalServerError, err)
 		return
 	}
+	body = secrets(w).JSON(body)
 	sum := sha256.Sum256(body)
 	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
 	w.Header().Set("ETag", tag)
@@ -264,6 +267,7 @@ func reply(w http.ResponseWriter, status int, v any) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	body = secrets(w).JSON(body)
 	w.Header().Set("Content-Type", jsonMedia)
 	w.WriteHeader(status)
 	w.Write(append(body, '\n'))

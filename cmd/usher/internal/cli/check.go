@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,9 @@ import (
 	"usher/cmd/usher/internal/terminal"
 	"usher/conf"
 	"usher/healthcheck"
+	"usher/healthcheck/files"
 	"usher/healthcheck/probe"
+	"usher/healthcheck/redact"
 )
 
 // verdict is one line of `usher check --json`.
@@ -74,13 +77,29 @@ func (a *app) load(from *sources) (*conf.Config, error) {
 	if diags.HasErrors() {
 		return nil, status(exitFailed)
 	}
+	a.hide(c)
 	return c, nil
+}
+
+// hide keeps the secrets of configurations out of what is printed from now on; one may
+// be nil.
+func (a *app) hide(configs ...*conf.Config) {
+	ctx, cancel := context.WithTimeout(context.Background(), files.Patience)
+	defer cancel()
+	var all []string
+	for _, c := range configs {
+		if c != nil {
+			all = slices.Concat(all, c.Secrets(), c.Credentials(ctx))
+		}
+	}
+	a.secrets = redact.Everywhere(all)
 }
 
 // probe runs the engine until the command's context ends.
 func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON, figures bool) error {
 	a.thrifty()
 	log, control := logging.New(a.Stderr)
+	control.Conceal(a.secrets.Text)
 	if err := control.Set("warn", c.Global.Log.Format); err != nil {
 		return err
 	}
@@ -178,6 +197,7 @@ type checkEvent struct {
 }
 
 func (a *app) showCheckEvent(e healthcheck.Event, asJSON bool) error {
+	e.Message = a.secrets.Text(e.Message)
 	if asJSON {
 		return printLine(a.Stdout, checkEvent{Time: e.At, Event: string(e.Kind), VirtualServer: e.ID.VirtualServer, Check: e.Check, Reason: e.Message})
 	}
@@ -188,7 +208,7 @@ func (a *app) showCheckEvent(e healthcheck.Event, asJSON bool) error {
 func (a *app) showVerdict(u healthcheck.Update, asJSON bool) error {
 	v := verdict{
 		Time: u.At, VirtualServer: u.ID.VirtualServer, RealServer: u.ID.RealServer.String(),
-		State: u.Verdict.State.String(), Percent: u.Verdict.Percent, Reason: u.Verdict.Reason,
+		State: u.Verdict.State.String(), Percent: u.Verdict.Percent, Reason: a.secrets.Text(u.Verdict.Reason),
 	}
 	if asJSON {
 		return printLine(a.Stdout, v)

@@ -46,14 +46,14 @@ Exit status: 0 no change, 2 changes, 1 error.`,
 			if err != nil {
 				return err
 			}
-			p, err := planFor(cmd.Context(), c, cmp.Or(socket, c.Global.Control))
+			p, err := a.planFor(cmd.Context(), c, cmp.Or(socket, c.Global.Control))
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				err = printJSON(a.Stdout, p)
+				err = printSecret(a.Stdout, p, a.secrets)
 			} else {
-				_, err = fmt.Fprint(a.Stdout, p)
+				_, err = fmt.Fprint(a.Stdout, a.secrets.Text(p.String()))
 			}
 			if err == nil && !p.Empty() {
 				err = status(exitChanges)
@@ -94,12 +94,13 @@ func (a *app) asDaemon(ctx context.Context, from *sources, socket string) error 
 }
 
 // planFor compares c with this machine and the daemon at a control socket.
-func planFor(ctx context.Context, c *conf.Config, socket string) (plan.Plan, error) {
+func (a *app) planFor(ctx context.Context, c *conf.Config, socket string) (plan.Plan, error) {
 	client := api.Socket(socket)
 	running, state, err := runningNow(ctx, client)
 	if err != nil {
 		return plan.Plan{}, err
 	}
+	a.hide(c, running)
 	p := plan.Compare(c, running)
 	here, err := thisMachine(cmp.Or(state, c.Global.State))
 	if err != nil {

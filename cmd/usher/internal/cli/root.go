@@ -12,6 +12,7 @@ import (
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/terminal"
+	"usher/healthcheck/redact"
 )
 
 // System is what the program is given by its surroundings.
@@ -37,6 +38,7 @@ type app struct {
 	style   terminal.Style
 	control string
 	remote  remoteFlags
+	secrets *redact.Set // of the configurations that were read
 }
 
 type remoteFlags struct{ url, cert, key, ca string }
@@ -66,7 +68,7 @@ func (a *app) finish(cmd *cobra.Command, err error) int {
 	case errors.As(err, &s):
 		return int(s)
 	}
-	fmt.Fprintf(a.Stderr, "usher: %v\n", err)
+	fmt.Fprintf(a.Stderr, "usher: %v\n", a.secrets.Error(err))
 	var detailed *api.DetailedError
 	if errors.As(err, &detailed) {
 		fmt.Fprint(a.Stderr, "\n"+detailed.Text)

@@ -16,6 +16,7 @@ import (
 	"usher/cmd/usher/internal/metrics"
 	"usher/cmd/usher/internal/sdnotify"
 	"usher/conf"
+	"usher/healthcheck/redact"
 )
 
 // Options are what a Daemon works with. Hangup, Keep and what follows
@@ -50,6 +51,7 @@ type Daemon struct {
 	log     *slog.Logger
 	ring    *events.Ring
 	metrics *metrics.Metrics
+	secrets redact.Live // that nothing shows, of the configurations so far
 	started time.Time
 	failed  chan error    // a part that ended though nobody asked it to
 	quorum  chan struct{} // kicked when virtual servers may have changed
@@ -97,12 +99,14 @@ type reloadOutcome struct {
 
 // New makes a Daemon. Nothing runs before Run.
 func New(o Options) *Daemon {
-	return &Daemon{
+	d := &Daemon{
 		opts: o, log: o.Log, ring: events.NewRing(0, events.Numbering(time.Now())), metrics: metrics.New(o.Version),
 		failed: make(chan error, 4), quorum: make(chan struct{}, 1), history: newHistory(),
 		active: map[string]bool{}, alerts: o.Parts.Alerts(),
 		reading: newTurn(), changing: newTurn(), ending: make(chan struct{}),
 	}
+	d.hide()
+	return d
 }
 
 // stopLimit bounds the clean-up of the kernel's IPVS table.
@@ -111,7 +115,13 @@ const stopLimit = 30 * time.Second
 // Run loads the configuration, runs it until ctx ends, and stops in order: VRRP
 // resigns and its addresses are gone, then checks end, then IPVS is cleaned or kept.
 // An error before the start is over means that nothing was changed.
-func (d *Daemon) Run(ctx context.Context) (err error) {
+func (d *Daemon) Run(ctx context.Context) error {
+	err := d.lead(ctx)
+	return d.secrets.Set().Error(err)
+}
+
+// lead is Run, with an error that may show secrets.
+func (d *Daemon) lead(ctx context.Context) (err error) {
 	before := fingerprint(d.opts.Watch, nil)
 	c, invalid := d.first(ctx)
 	if c == nil {
@@ -177,6 +187,7 @@ func (d *Daemon) first(ctx context.Context) (*conf.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; and no last good configuration: %w", invalid, err)
 	}
+	d.know(ctx, c)
 	return c, fmt.Errorf("%w; the last good configuration runs", invalid)
 }
 
@@ -375,21 +386,4 @@ func (d *Daemon) tell(err error) {
 	if err != nil {
 		d.log.Warn("service manager", "error", err)
 	}
-}
-
-func (d *Daemon) warn(diags conf.Diagnostics) {
-	for _, w := range diags.Merged() {
-		d.log.Warn("configuration", "place", w.Error(), "detail", w.Detail)
-	}
-}
-
-func summary(c *conf.Config) string {
-	return fmt.Sprintf("%s, %s", count(len(c.Instances), "instance"), count(len(c.VirtualServers), "virtual server"))
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

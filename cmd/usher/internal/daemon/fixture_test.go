@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
@@ -33,6 +34,9 @@ type fixture struct {
 	keep    chan os.Signal
 	ended   chan error // Run's, of the daemon started last
 	notify  *sdnotify.Notifier
+
+	logger  *slog.Logger     // nil for one of log
+	control *logging.Control // of logger
 
 	parts    daemon.Parts
 	pages    map[string]http.Handler
@@ -122,7 +126,10 @@ func (f *fixture) write(text string) {
 }
 
 func (f *fixture) daemon() *daemon.Daemon {
-	log, control := logging.New(f.log)
+	log, control := f.logger, f.control
+	if log == nil {
+		log, control = logging.New(f.log)
+	}
 	if f.parts.VRRP == nil {
 		f.parts = f.world.parts()
 	}

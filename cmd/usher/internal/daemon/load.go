@@ -48,6 +48,7 @@ func (d *Daemon) load(ctx context.Context) (*conf.Config, conf.Diagnostics) {
 	}()
 	select {
 	case r := <-result:
+		d.know(ctx, r.config)
 		return r.config, r.diags
 	case <-ctx.Done():
 	}
@@ -98,4 +99,21 @@ func (d *Daemon) change(ctx context.Context) bool {
 	ctx, cancel := d.untilEnding(ctx)
 	defer cancel()
 	return d.changing.take(ctx)
+}
+
+func (d *Daemon) warn(diags conf.Diagnostics) {
+	for _, w := range diags.Merged() {
+		d.log.Warn("configuration", "place", w.Error(), "detail", w.Detail)
+	}
+}
+
+func summary(c *conf.Config) string {
+	return fmt.Sprintf("%s, %s", count(len(c.Instances), "instance"), count(len(c.VirtualServers), "virtual server"))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

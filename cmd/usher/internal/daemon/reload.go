@@ -47,7 +47,7 @@ func (d *Daemon) Reload(ctx context.Context) error {
 	// A reload that has begun is finished, though the one who asked goes away.
 	_, err := d.reloadNow(context.WithoutCancel(ctx))
 	d.outcome(err)
-	d.tell(d.opts.Notifier.Ready(d.Status().Verdict.Text))
+	d.tell(d.opts.Notifier.Ready(d.secrets.Text(d.Status().Verdict.Text)))
 	return err
 }
 
@@ -148,7 +148,7 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 	if err := d.opts.LogControl.Set(c.Global.Log.Level, c.Global.Log.Format); err != nil {
 		return err
 	}
-	if err := d.alerts.Apply(c); err != nil {
+	if err := d.alerts.Apply(d.told(c)); err != nil {
 		return err
 	}
 	if dir != nil {

@@ -111,6 +111,7 @@ type Ring struct {
 	servers map[server][]Event
 	last    uint64
 	fresh   chan struct{} // closed and replaced by each Add
+	conceal func(string) string
 }
 
 type server struct{ virtual, real string }
@@ -123,6 +124,10 @@ func NewRing(size int, last uint64) *Ring {
 	}
 	return &Ring{size: size, last: last, kinds: map[string]int{}, servers: map[server][]Event{}, fresh: make(chan struct{})}
 }
+
+// Conceal has the words of events to come pass through hide, which leaves secrets out. It
+// is called before the first event.
+func (r *Ring) Conceal(hide func(string) string) { r.conceal = hide }
 
 // Numbering is the last for a ring that begins at a time: its events have greater
 // numbers than those of every ring that began before, as long as there is less than one
@@ -142,6 +147,9 @@ func (r *Ring) Add(e Event) Event {
 		e.Severity = Info
 	}
 	for _, s := range []*string{&e.Instance, &e.Group, &e.VirtualServer, &e.RealServer, &e.From, &e.To, &e.Peer, &e.Reason} {
+		if r.conceal != nil {
+			*s = r.conceal(*s)
+		}
 		*s = healthcheck.Printable(*s)
 	}
 	r.mu.Lock()

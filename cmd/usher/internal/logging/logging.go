@@ -16,6 +16,7 @@ type Control struct {
 	out     io.Writer
 	level   slog.LevelVar
 	current atomic.Pointer[base]
+	hide    atomic.Pointer[func(string) string]
 }
 
 type base struct{ slog.Handler }
@@ -57,8 +58,37 @@ func (c *Control) Set(level, format string) error {
 	return nil
 }
 
+// Conceal has messages and the values of attributes pass through hide, which leaves
+// secrets out.
+func (c *Control) Conceal(hide func(string) string) { c.hide.Store(&hide) }
+
+// concealed is an attribute without secrets. A value of whatever type is looked at as it
+// would be printed, and becomes that text where there is a secret in it.
+func (c *Control) concealed(_ []string, a slog.Attr) slog.Attr {
+	hide := c.hide.Load()
+	if hide == nil {
+		return a
+	}
+	var text string
+	switch v := a.Value.Resolve(); v.Kind() {
+	case slog.KindString:
+		text = v.String()
+	case slog.KindAny:
+		if _, level := v.Any().(slog.Level); level {
+			return a
+		}
+		text = fmt.Sprint(v.Any())
+	default: // a time, a number
+		return a
+	}
+	if shown := (*hide)(text); shown != text {
+		a.Value = slog.StringValue(shown)
+	}
+	return a
+}
+
 func (c *Control) use(format string) {
-	o := &slog.HandlerOptions{Level: &c.level}
+	o := &slog.HandlerOptions{Level: &c.level, ReplaceAttr: c.concealed}
 	if format == "json" {
 		c.current.Store(&base{slog.NewJSONHandler(c.out, o)})
 	} else {

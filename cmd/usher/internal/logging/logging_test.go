@@ -2,8 +2,11 @@ package logging_test
 
 import (
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/cmd/usher/internal/logging"
 )
@@ -47,5 +50,28 @@ func TestBadSettingsChangeNothing(t *testing.T) {
 	log.Info("still here")
 	if !strings.Contains(out.String(), "still here") {
 		t.Error("a refused setting changed the level")
+	}
+}
+
+// TestConceal: no secret in a message or in an attribute of whatever type, in both
+// formats, with loggers handed out before; all else stays as it was.
+func TestConceal(t *testing.T) {
+	for format, want := range map[string]string{
+		"text": `level=INFO msg="no (hidden)" instance=(hidden) error="open (hidden): no" list="[a (hidden)]" count=12345678 for=2s g.kind=x`,
+		"json": `"level":"INFO","msg":"no (hidden)","instance":"(hidden)","error":"open (hidden): no","list":"[a (hidden)]","count":12345678,"for":2000000000,"g":{"kind":"x"}}`,
+	} {
+		var out strings.Builder
+		log, control := logging.New(&out)
+		if err := control.Set("info", format); err != nil {
+			t.Fatal(err)
+		}
+		sub := log.With("instance", "opal-secret")
+		control.Conceal(func(s string) string {
+			return strings.NewReplacer("opal-secret", "(hidden)", "12345678", "(hidden)").Replace(s)
+		})
+		sub.Info("no opal-secret", "error", errors.New("open opal-secret: no"), "list", []string{"a", "opal-secret"}, "count", 12345678, "for", 2*time.Second, slog.Group("g", "kind", "x"))
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %s\nis not   %s", format, out.String(), want)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 // live writes what is computed at each scrape.
 func (t *text) live(source Source) error {
+	t.secrets = source.Secrets()
 	s := source.Status()
 	t.instances(s.Instances)
 	t.virtualServers(s.VirtualServers)
@@ -27,7 +28,7 @@ func (t *text) live(source Source) error {
 	t.sample("", truth(s.Maintenance))
 	t.gauge("verdict", "1 for how much usher asks for a person: ok, warning or error; 0 for the others.")
 	for _, level := range []api.Level{api.LevelOK, api.LevelWarning, api.LevelError} {
-		t.sample(labels("level", string(level)), truth(s.Verdict.Level == level))
+		t.sample(t.labels("level", string(level)), truth(s.Verdict.Level == level))
 	}
 	return t.out.Flush()
 }
@@ -35,13 +36,13 @@ func (t *text) live(source Source) error {
 func (t *text) instances(all []api.Instance) {
 	each := func(value func(api.Instance) float64) {
 		for _, i := range all {
-			t.sample(labels("instance", i.Name), value(i))
+			t.sample(t.labels("instance", i.Name), value(i))
 		}
 	}
 	t.gauge("vrrp_state", "1 for the state that the instance is in, 0 for the others.")
 	for _, i := range all {
 		for _, state := range []string{"initialize", "backup", "active", "fault"} {
-			t.sample(labels("instance", i.Name, "state", state), truth(i.State == state))
+			t.sample(t.labels("instance", i.Name, "state", state), truth(i.State == state))
 		}
 	}
 	t.gauge("vrrp_effective_priority", "Priority that the instance advertises, after tracking.")
@@ -55,13 +56,13 @@ func (t *text) instances(all []api.Instance) {
 	t.counter("vrrp_adverts_discarded_total", "Advertisements discarded, by the reasons of RFC 8347.")
 	for _, i := range all {
 		for _, reason := range vrrp.Discards {
-			t.sample(labels("instance", i.Name, "reason", string(reason)), float64(i.Statistics.Discarded[string(reason)]))
+			t.sample(t.labels("instance", i.Name, "reason", string(reason)), float64(i.Statistics.Discarded[string(reason)]))
 		}
 	}
 	t.counter("vrrp_repairs_total", "What somebody else did to what an instance holds and usher put right, by the kind of object.")
 	for _, i := range all {
 		for _, kind := range vrrp.ObjectKinds {
-			t.sample(labels("instance", i.Name, "kind", string(kind)), float64(i.Statistics.Repairs[string(kind)]))
+			t.sample(t.labels("instance", i.Name, "kind", string(kind)), float64(i.Statistics.Repairs[string(kind)]))
 		}
 	}
 	for _, c := range []struct {
@@ -80,7 +81,7 @@ func (t *text) instances(all []api.Instance) {
 	t.gauge("vrrp_new_active_reason", "1 for the reason of RFC 8347 for which the instance became active the last time, 0 for the others.")
 	for _, i := range all {
 		for _, reason := range vrrp.NewActiveReasons {
-			t.sample(labels("instance", i.Name, "reason", string(reason)), truth(i.Statistics.NewActiveReason == string(reason)))
+			t.sample(t.labels("instance", i.Name, "reason", string(reason)), truth(i.Statistics.NewActiveReason == string(reason)))
 		}
 	}
 	t.gauge("vrrp_nobody_active", "1 while no director is known to hold the instance's addresses: this one is not active, and none is heard.")
@@ -92,16 +93,16 @@ func (t *text) instances(all []api.Instance) {
 func (t *text) virtualServers(all []api.VirtualServer) {
 	t.gauge("virtual_server_up", "1 while the virtual server has its quorum.")
 	for _, v := range all {
-		t.sample(labels("virtual_server", v.Name), truth(v.Up))
+		t.sample(t.labels("virtual_server", v.Name), truth(v.Up))
 	}
 	t.counter("ipvs_connections_total", "Connections that IPVS scheduled.")
 	for _, v := range all {
-		t.sample(labels("virtual_server", v.Name), float64(v.Counters.Connections))
+		t.sample(t.labels("virtual_server", v.Name), float64(v.Counters.Connections))
 	}
 	t.counter("ipvs_bytes_total", "Bytes that IPVS forwarded; direction is in (from clients) or out.")
 	for _, v := range all {
-		t.sample(labels("direction", "in", "virtual_server", v.Name), float64(v.Counters.BytesIn))
-		t.sample(labels("direction", "out", "virtual_server", v.Name), float64(v.Counters.BytesOut))
+		t.sample(t.labels("direction", "in", "virtual_server", v.Name), float64(v.Counters.BytesIn))
+		t.sample(t.labels("direction", "out", "virtual_server", v.Name), float64(v.Counters.BytesOut))
 	}
 }
 
@@ -122,7 +123,7 @@ func (t *text) realServers(pools []api.VirtualServer) {
 				continue
 			}
 			seen[r.Address] = true
-			all = append(all, realServer{r, v.Name, labels("real_server", r.Address, "virtual_server", v.Name)})
+			all = append(all, realServer{r, v.Name, t.labels("real_server", r.Address, "virtual_server", v.Name)})
 		}
 	}
 	each := func(value func(realServer) float64) {
@@ -157,7 +158,7 @@ func (t *text) unable(r realServer) {
 	for _, k := range r.Checks {
 		if k.CannotRun && !slices.Contains(told, k.Type) {
 			told = append(told, k.Type)
-			t.sample(labels("real_server", r.Address, "type", k.Type, "virtual_server", r.pool), 1)
+			t.sample(t.labels("real_server", r.Address, "type", k.Type, "virtual_server", r.pool), 1)
 		}
 	}
 }
@@ -168,7 +169,7 @@ func (t *text) certificates(r realServer) {
 	for _, k := range r.Checks {
 		if k.Certificate != nil && !slices.Contains(told, k.Type) {
 			told = append(told, k.Type)
-			t.sample(labels("real_server", r.Address, "type", k.Type, "virtual_server", r.pool), float64(k.Certificate.Unix()))
+			t.sample(t.labels("real_server", r.Address, "type", k.Type, "virtual_server", r.pool), float64(k.Certificate.Unix()))
 		}
 	}
 }
@@ -176,7 +177,7 @@ func (t *text) certificates(r realServer) {
 func (t *text) director(stats director.Stats) {
 	t.counter("ipvs_sync_operations_total", "Changes made to the kernel's IPVS table, by operation.")
 	for _, op := range ipvs.OpKinds {
-		t.sample(labels("op", op.String()), float64(stats.Ops[op]))
+		t.sample(t.labels("op", op.String()), float64(stats.Ops[op]))
 	}
 	t.counter("ipvs_sync_errors_total", "Changes of the IPVS table that the kernel refused.")
 	t.sample("", float64(stats.Errors))

@@ -17,6 +17,7 @@ import (
 	"usher/cmd/usher/internal/api"
 	"usher/director"
 	"usher/healthcheck"
+	"usher/healthcheck/redact"
 )
 
 // Source is what a scrape reads.
@@ -24,6 +25,7 @@ type Source interface {
 	Status() api.Status
 	DirectorStats() director.Stats
 	CheckStats() healthcheck.Stats
+	Secrets() *redact.Set // that no label shows; nil for none
 }
 
 // Metrics counts check results and holds the constant ones.

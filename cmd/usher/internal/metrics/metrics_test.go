@@ -17,6 +17,7 @@ import (
 	"usher/director"
 	"usher/director/ipvs"
 	"usher/healthcheck"
+	"usher/healthcheck/redact"
 )
 
 type source struct{ status api.Status }
@@ -28,6 +29,8 @@ func (s source) DirectorStats() director.Stats {
 }
 
 func (s source) CheckStats() healthcheck.Stats { return healthcheck.Stats{Checks: 9, Late: 4} }
+
+func (s source) Secrets() *redact.Set { return redact.Everywhere([]string{"opal-secret"}) }
 
 func scrape(t *testing.T, s api.Status) string {
 	t.Helper()
@@ -162,5 +165,13 @@ func TestText(t *testing.T) {
 		if families["usher_vrrp_state"] == nil || families["go_goroutines"] == nil {
 			t.Error("a part is missing")
 		}
+	}
+}
+
+// TestNoSecretInALabel: a name that holds one is not shown, and the document stays valid.
+func TestNoSecretInALabel(t *testing.T) {
+	text := scrape(t, api.Status{VirtualServers: []api.VirtualServer{{Name: `to "opal-secret"`, Up: true}}})
+	if !strings.Contains(text, `usher_virtual_server_up{virtual_server="to \"(hidden)\""} 1`) || strings.Contains(text, "opal") {
+		t.Error(text)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"usher/healthcheck/redact"
 )
 
 // text writes Prometheus' text format, version 0.0.4. The library makes several
@@ -15,6 +17,8 @@ type text struct {
 	name   string // of the family
 	head   string // of the family, until it has a sample
 	number []byte
+
+	secrets *redact.Set
 }
 
 func newText(w io.Writer) *text { return &text{out: bufio.NewWriterSize(w, 64<<10)} }
@@ -43,13 +47,13 @@ func (t *text) sample(labels string, v float64) {
 var escapes = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 
 // labels writes labels; names and values alternate, names in their order.
-func labels(pairs ...string) string {
+func (t *text) labels(pairs ...string) string {
 	var b strings.Builder
 	for i := 0; i < len(pairs); i += 2 {
 		b.WriteByte("{,"[min(i, 1)])
 		b.WriteString(pairs[i])
 		b.WriteString(`="`)
-		b.WriteString(escapes.Replace(pairs[i+1]))
+		b.WriteString(escapes.Replace(t.secrets.Text(pairs[i+1])))
 		b.WriteByte('"')
 	}
 	b.WriteByte('}')

@@ -19,6 +19,7 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 
 	"usher/conf"
+	"usher/healthcheck/redact"
 )
 
 // mailRetries is how many attempts follow the first; mail has no key for it.
@@ -55,7 +56,7 @@ func (m *mail) String() string { return "mail to " + strings.Join(m.To, ", ") + 
 func (m *mail) deliver(ctx context.Context, c Change) error {
 	ctx, cancel := context.WithTimeout(ctx, max(m.Timeout, time.Second))
 	defer cancel()
-	err := conceal(m.send(ctx, c), m.Password, "\x00"+m.User+"\x00"+m.Password)
+	err := redact.Exactly(m.Password, "\x00"+m.User+"\x00"+m.Password).Error(m.send(ctx, c))
 	var refused *textproto.Error
 	if errors.As(err, &refused) && refused.Code >= 500 {
 		return fmt.Errorf("%w: %w", errPermanent, err)

@@ -18,6 +18,7 @@ import (
 
 	"usher/conf"
 	"usher/healthcheck/files"
+	"usher/healthcheck/redact"
 )
 
 // signatureHeader carries "sha256=" and the HMAC-SHA256 of the body in
@@ -95,7 +96,7 @@ func rootsFrom(file string) (*x509.CertPool, error) {
 // deliver posts the change. Answers that a later attempt may mend are those of an
 // overloaded or broken server; what it does not want it will not want later.
 func (w *webhook) deliver(ctx context.Context, c Change) error {
-	return conceal(w.post(ctx, c), w.secrets...)
+	return redact.Exactly(w.secrets...).Error(w.post(ctx, c))
 }
 
 func (w *webhook) post(ctx context.Context, c Change) error {

@@ -10,6 +10,7 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/events"
+	"usher/healthcheck/redact"
 )
 
 // Backend is a daemon whose status the test sets, and which writes down what is
@@ -108,6 +109,9 @@ func (b *Backend) Events() *events.Ring { return b.ring }
 
 // Config is api.Backend's.
 func (b *Backend) Config() any { return map[string]any{"Global": map[string]any{"RouterID": "lb1"}} }
+
+// Secrets is api.Backend's: the text "opal-secret".
+func (b *Backend) Secrets() *redact.Set { return redact.Everywhere([]string{"opal-secret"}) }
 
 // Variables is api.Backend's.
 func (b *Backend) Variables() api.Variables {
