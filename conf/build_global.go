@@ -121,8 +121,10 @@ func (b *builder) alerts(n *node, words []string) Alerts {
 	}
 	for _, c := range n.all("webhook") {
 		b.url(c)
+		words := on(c)
+		b.body(c, words)
 		a.Webhooks = append(a.Webhooks, Webhook{
-			URL: c.label(), On: on(c), Secret: b.secret(c, "secret"), CAFile: c.path("ca_file"),
+			URL: c.label(), On: words, Body: BodyTemplate(c.text("body")), ContentType: c.text("content_type"), Secret: b.secret(c, "secret"), CAFile: c.path("ca_file"),
 			Timeout: c.duration("timeout"), Retries: c.number("retries"),
 		})
 	}

@@ -132,7 +132,7 @@ type Notify struct {
 	Timeout     time.Duration
 }
 
-// Webhook is a URL that gets a JSON document at changes of state.
+// Webhook is a URL that gets a document at changes of state.
 type Webhook struct {
 	URL     string
 	On      []string
@@ -140,6 +140,9 @@ type Webhook struct {
 	CAFile  string
 	Timeout time.Duration // of one attempt
 	Retries int           // attempts after the first, with back-off
+	// Body makes what is sent, of ContentType; where it is "" that is usher's own JSON document.
+	Body        BodyTemplate
+	ContentType string
 }
 
 // Email is a message sent at changes of state.

@@ -29,7 +29,7 @@ func masked(s *source) []byte {
 
 // secretLine is a line that gives something a value whose name says that it is
 // secret, wherever it stands, with or without the equals sign; the value is the group.
-var secretLine = pattern(`(?mi)(?:password|auth_pass|secret|token|authorization|cookie|api[-_]key)"?[ \t]*[=: \t][ \t]*([^\r\n]+)`)
+var secretLine = pattern(`(?mi)(?:password|auth_pass|secret|token|authorization|cookie|api[-_]key|routing[-_]key)"?[ \t]*[=: \t][ \t]*([^\r\n]+)`)
 
 func maskBody(text []byte, secret map[string]bool, body *hclsyntax.Body) {
 	eachSecret(secret, "", body, func(expr hclsyntax.Expression) { stars(slice(text, expr.Range())) })

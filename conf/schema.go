@@ -137,6 +137,8 @@ func alertBlocks(words ...string) []*block {
 		}},
 		{name: webhookName, labels: []string{"url"}, many: true, doc: "A URL that gets a JSON document by POST at changes.", keys: []key{
 			on,
+			{name: "body", kind: kindText, doc: bodyDoc},
+			{name: "content_type", kind: kindText, value: "application/json", doc: "Media type of `body`. Where it is JSON, so must be all that the template makes."},
 			{name: "secret", kind: kindText, secret: true, doc: "Key of the HMAC-SHA256 signature in the header `X-Usher-Signature`; none is sent without it."},
 			{name: "secret_file", kind: kindText, doc: "File that holds the secret, read when the configuration is loaded."},
 			{name: "ca_file", kind: kindText, doc: "Certificates that sign the server's; the system's where not given."},
@@ -158,6 +160,12 @@ func alertBlocks(words ...string) []*block {
 		}},
 	}
 }
+
+// bodyDoc is of a webhook's body; the fields are those of Alert.
+const bodyDoc = "What is sent instead of usher's own document: a template of Go's text/template over one change. Fields: `.Kind` (`INSTANCE`, `GROUP`, `VS`, `RS`), `.Name`, `.VirtualServer`, " +
+	"`.State` (as in `on`, without `server_`; `test` of `usher notify --test`), `.Previous`, `.Priority`, `.Peer`, `.Reason`, `.RouterID`, `.Time` (RFC 3339), `.Problem` (true for fault, split_brain and down), " +
+	"`.Severity` (`critical`, `warning` of a real server, `info` where there is no problem), `.Key` (the same for all changes of one thing), `.Text` (all in a line), and `.After \"24h\"` (so long after `.Time`). " +
+	"`if`, `with`, comparisons, `len`, `upper`, `lower` and `json` (a value as JSON, quotes included) are there, loops are not. Template and body are at most 64 KiB. Examples for Slack, PagerDuty and Alertmanager: `conf/examples/alerts.hcl`."
 
 // userDoc is of every program's user.
 const userDoc = "Whom it runs as, `USER` or `USER:GROUP`, names or numbers, without supplementary groups; usher's own user where not given."

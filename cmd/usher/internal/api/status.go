@@ -179,7 +179,7 @@ type Reload struct {
 // Warning is something that needs a person.
 type Warning struct {
 	Severity string    `json:"severity" enum:"error,warning"` // error or warning
-	Kind     string    `json:"kind"`                          // split_brain, disagreement, quorum, instance_fault, reload, drift, overload, certificate, kernel, state, lease, unclaimed, neighbours
+	Kind     string    `json:"kind"`                          // split_brain, disagreement, quorum, instance_fault, reload, drift, overload, certificate, kernel, state, lease, unclaimed, neighbours, notify
 	Subject  string    `json:"subject"`                       // the instance, virtual server or real server
 	Text     string    `json:"text"`
 	Since    time.Time `json:"since"`

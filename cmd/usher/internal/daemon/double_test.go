@@ -28,13 +28,14 @@ type world struct {
 	tracks   map[string]vrrp.Adjustment
 	up       map[string]bool // virtual servers with quorum
 	over     []director.Override
-	effect   director.Effect  // of all of them
-	watched  map[string]watch // BFD peers
-	told     []string         // to alerts
-	refuse   error            // what the director's next Apply says
-	apply    func()           // called in the director's Apply, if there
-	busy     time.Time        // since when the director is at one step
-	asked    chan struct{}    // after each look at the director's figures
+	silenced []director.Warning // of ways out
+	effect   director.Effect    // of all of them
+	watched  map[string]watch   // BFD peers
+	told     []string           // to alerts
+	refuse   error              // what the director's next Apply says
+	apply    func()             // called in the director's Apply, if there
+	busy     time.Time          // since when the director is at one step
+	asked    chan struct{}      // after each look at the director's figures
 	noIPVS   error
 	handed   chan struct{}      // after each failover that was asked for
 	silent   error              // what VRRP says of maintenance
@@ -348,6 +349,12 @@ func (f *fakeAlerts) Run(ctx context.Context) error {
 }
 
 func (f *fakeAlerts) Apply(*conf.Config) error { return nil }
+
+func (f *fakeAlerts) Warnings() []director.Warning {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.silenced
+}
 
 func (f *fakeAlerts) VRRP(e vrrp.Event) {
 	f.mu.Lock()

@@ -62,6 +62,8 @@ type Alerts interface {
 	Apply(*conf.Config) error
 	VRRP(vrrp.Event)
 	Director(director.Event)
+	// Warnings are ways out by which nothing gets through.
+	Warnings() []director.Warning
 }
 
 // Parts makes the domains' engines. The command line gives the real ones, tests

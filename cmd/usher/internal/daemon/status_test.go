@@ -10,6 +10,7 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/events"
+	"usher/director"
 	"usher/healthcheck"
 	"usher/vrrp"
 )
@@ -188,5 +189,24 @@ func TestDisagreementWarning(t *testing.T) {
 	f.becomes(func(s *vrrp.Status) { s.Disagreements = nil }, vrrp.Event{Time: time.Now(), Kind: vrrp.EventDisagreementEnd, Peer: peer, Reason: "over"})
 	if w := told(); len(w) > 0 {
 		t.Errorf("over, and told still: %+v", w)
+	}
+}
+
+// TestSilentNotifications: ways out by which nothing gets through are a warning.
+func TestSilentNotifications(t *testing.T) {
+	f := newFixture(t)
+	d, _ := f.start()
+	told := func() bool {
+		return slices.ContainsFunc(d.Status().Warnings, func(w api.Warning) bool {
+			return w.Kind == "notify" && w.Severity == "warning" && strings.Contains(w.Text, "answer 403")
+		})
+	}
+	for _, list := range [][]director.Warning{nil, {{Kind: "notify", Text: "answer 403", Since: time.Now()}}, nil} {
+		f.world.mu.Lock()
+		f.world.silenced = list
+		f.world.mu.Unlock()
+		if told() != (list != nil) {
+			t.Errorf("told is %t: %+v", told(), d.Status().Warnings)
+		}
 	}
 }

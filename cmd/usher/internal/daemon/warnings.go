@@ -74,6 +74,9 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 	for _, w := range d.directorWarnings() {
 		add(events.Warning, w.Kind, w.VirtualServer, w.Text, w.Since)
 	}
+	for _, w := range d.alerts.Warnings() {
+		add(events.Warning, w.Kind, "", w.Text, w.Since)
+	}
 	if c != nil {
 		for _, i := range c.Instances {
 			if text := i.LongLease(); text != "" {

@@ -26,6 +26,14 @@ func (t *text) live(source Source) error {
 	t.sample("", truth(s.Reload == nil || s.Reload.OK))
 	t.gauge("maintenance", "1 while maintenance holds every instance back.")
 	t.sample("", truth(s.Maintenance))
+	t.gauge("notifications_failing", "Webhooks and mails by which the last notification did not get through.")
+	failing := 0
+	for _, w := range s.Warnings {
+		if w.Kind == "notify" {
+			failing++
+		}
+	}
+	t.sample("", float64(failing))
 	t.gauge("verdict", "1 for how much usher asks for a person: ok, warning or error; 0 for the others.")
 	for _, level := range []api.Level{api.LevelOK, api.LevelWarning, api.LevelError} {
 		t.sample(t.labels("level", string(level)), truth(s.Verdict.Level == level))

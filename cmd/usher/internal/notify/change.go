@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"usher/conf"
 	"usher/director"
 	"usher/vrrp"
 )
@@ -50,6 +51,28 @@ func (c Change) slot() string {
 		s += "/split_brain" // an alarm, not a state
 	}
 	return s
+}
+
+// alert is the change as templates have it.
+func (c Change) alert() conf.Alert {
+	a := conf.Alert{
+		Kind: string(c.Kind), Name: c.Name, VirtualServer: c.VirtualServer, State: c.State, Previous: c.Previous,
+		Priority: c.Priority, Peer: c.Peer, Reason: c.Reason, RouterID: c.RouterID, Time: c.Time.UTC().Format(time.RFC3339Nano),
+		Problem:  c.State == "fault" || c.State == "split_brain" || c.State == "down",
+		Severity: "info",
+		Key:      strings.Join([]string{"usher", c.RouterID, string(c.Kind), c.VirtualServer, c.Name}, "/"),
+		Text:     c.RouterID + ": " + c.subject() + " is " + strings.ReplaceAll(c.State, "_", " "),
+	}
+	switch {
+	case a.Problem && c.Kind == RealServer:
+		a.Severity = "warning" // others go on
+	case a.Problem:
+		a.Severity = "critical"
+	}
+	if c.Reason != "" {
+		a.Text += ": " + c.Reason
+	}
+	return a
 }
 
 // legacy is the state in keepalived's words, for the scripts that there are.

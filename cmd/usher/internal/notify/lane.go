@@ -42,8 +42,8 @@ type way interface {
 
 // lane delivers in order, one at a time.
 type lane struct {
-	failed func(delivery, error) // tells of a failure
-	end    func() bool           // asked when nothing waits: whether the lane is to end
+	ended func(delivery, error) // told what came of a delivery, nil where it was made
+	end   func() bool           // asked when nothing waits: whether the lane is to end
 
 	mu      sync.Mutex
 	pending []waiting
@@ -58,8 +58,8 @@ type waiting struct {
 	thing string
 }
 
-func newLane(failed func(delivery, error)) *lane {
-	return &lane{failed: failed, end: func() bool { return false }, things: map[string]int{}, wake: make(chan struct{}, 1)}
+func newLane(ended func(delivery, error)) *lane {
+	return &lane{ended: ended, end: func() bool { return false }, things: map[string]int{}, wake: make(chan struct{}, 1)}
 }
 
 // put appends a delivery; it never blocks. Behind a backlog the oldest that it
@@ -159,12 +159,16 @@ func (l *lane) deliver(ctx, closing context.Context, d delivery) {
 	pause := pauseFirst
 	for attempt := 0; ; attempt++ {
 		err := d.to.deliver(ctx, d.change)
-		if err == nil || ctx.Err() != nil {
+		if err == nil {
+			l.ended(d, nil)
+			return
+		}
+		if ctx.Err() != nil {
 			return
 		}
 		final := errors.Is(err, errPermanent) || closing.Err() != nil || attempt >= d.to.retries() && l.stale(d)
 		if final || attempt == d.to.retries() {
-			l.failed(d, err)
+			l.ended(d, err)
 		}
 		if final {
 			return

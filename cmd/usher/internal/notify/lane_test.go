@@ -58,7 +58,11 @@ func (f *fake) heard() []string {
 func laneOf(t *testing.T) (l *lane, failures *int, stop func()) {
 	t.Helper()
 	failures = new(int)
-	l = newLane(func(delivery, error) { *failures++ })
+	l = newLane(func(_ delivery, err error) {
+		if err != nil {
+			*failures++
+		}
+	})
 	ctx, kill := context.WithCancel(t.Context())
 	closing, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -191,7 +195,7 @@ func (n *countedFake) String() string {
 // whoever reports the last is not held up by those that wait.
 func TestLaneOfManyThings(t *testing.T) {
 	const many = 200
-	l := newLane(nil)
+	l := newLane(func(delivery, error) {})
 	f := &countedFake{}
 	for i := range many {
 		l.put(delivery{Change{Kind: RealServer, Name: fmt.Sprint(i), State: "down"}, f})

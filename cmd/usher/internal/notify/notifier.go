@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ type Notifier struct {
 	ctx      context.Context // of deliveries; nil before Run
 	closing  context.Context
 	wg       sync.WaitGroup
+	failing  map[string]failure // ways out by their name, of those that the last delivery failed by
 }
 
 // object is what alerts are configured for.
@@ -61,7 +63,7 @@ func New(o Options) *Notifier {
 			return errors.New("there is nothing that runs commands here")
 		}
 	}
-	return &Notifier{log: o.Log, run: o.Run, alerts: map[object][]route{}, lanes: map[string]*lane{}}
+	return &Notifier{log: o.Log, run: o.Run, alerts: map[object][]route{}, lanes: map[string]*lane{}, failing: map[string]failure{}}
 }
 
 // Apply takes a new configuration. What waits already goes out as it was wanted
@@ -80,12 +82,13 @@ func (n *Notifier) Apply(c *conf.Config) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.routerID, n.alerts = c.Global.RouterID, b.alerts
-	used := map[string]bool{}
+	used, ways := map[string]bool{}, map[string]bool{}
 	for _, routes := range b.alerts {
 		for _, r := range routes {
-			used[r.lane] = true
+			used[r.lane], ways[r.String()] = true, true
 		}
 	}
+	maps.DeleteFunc(n.failing, func(way string, _ failure) bool { return !ways[way] })
 	for name, l := range n.lanes {
 		l.retire(!used[name])
 	}
@@ -116,7 +119,7 @@ func (n *Notifier) put(o object, c Change) {
 		}
 		l := n.lanes[r.lane]
 		if l == nil {
-			l = newLane(n.failed)
+			l = newLane(n.told)
 			l.end = func() bool { return n.ended(r.lane, l) }
 			n.lanes[r.lane] = l
 			if n.ctx != nil {
@@ -127,8 +130,44 @@ func (n *Notifier) put(o object, c Change) {
 	}
 }
 
-func (n *Notifier) failed(d delivery, err error) {
+// failure is a way out that does not work.
+type failure struct {
+	since time.Time
+	last  error
+}
+
+// told takes what came of a delivery. That a command fails is its own affair: it ran.
+func (n *Notifier) told(d delivery, err error) {
+	way := d.to.String()
+	n.mu.Lock()
+	old, failed := n.failing[way]
+	switch _, runs := d.to.(command); {
+	case runs:
+	case err == nil:
+		delete(n.failing, way)
+	case failed:
+		n.failing[way] = failure{old.since, err}
+	default:
+		n.failing[way] = failure{time.Now(), err}
+	}
+	n.mu.Unlock()
+	if err == nil {
+		return
+	}
 	n.log.Error("notification not delivered", "to", d.to.String(), "kind", d.change.Kind, "name", d.change.Name, "state", d.change.State, "error", err)
+}
+
+// Warnings are the webhooks and mails that do not get through, by name, until one does or
+// the configuration has no use for them any more.
+func (n *Notifier) Warnings() (all []director.Warning) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, way := range slices.Sorted(maps.Keys(n.failing)) {
+		f := n.failing[way]
+		all = append(all, director.Warning{Kind: "notify", Since: f.since,
+			Text: fmt.Sprintf("notifications do not get out by %s: %v; usher notify --test tries it", way, f.last)})
+	}
+	return all
 }
 
 // ended forgets a lane that is over, and says whether it is. Nothing is put into it

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -29,7 +30,8 @@ const signatureHeader = "X-Usher-Signature"
 type webhook struct {
 	conf.Webhook
 	client  *http.Client
-	secrets []string // that no error shows
+	body    *conf.Body // nil for the change itself as JSON
+	secrets []string   // that no error shows
 }
 
 func newWebhook(c conf.Webhook) (*webhook, error) {
@@ -37,7 +39,15 @@ func newWebhook(c conf.Webhook) (*webhook, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &webhook{c, &http.Client{
+	var body *conf.Body
+	if c.Body != "" {
+		b, err := c.Body.Parse()
+		if err != nil {
+			return nil, fmt.Errorf("body: %w", err)
+		}
+		body = &b
+	}
+	return &webhook{Webhook: c, body: body, client: &http.Client{
 		Timeout:       max(c.Timeout, 100*time.Millisecond),
 		CheckRedirect: samePost,
 		Transport: &http.Transport{
@@ -45,7 +55,7 @@ func newWebhook(c conf.Webhook) (*webhook, error) {
 			// Changes are rare: a connection kept open would only be dead by then.
 			DisableKeepAlives: true,
 		},
-	}, append(secretsIn(c.URL), c.Secret)}, nil
+	}, secrets: append(secretsIn(c.URL), c.Secret)}, nil
 }
 
 // samePost follows only what sends the same document again (307, 308). After the
@@ -100,7 +110,7 @@ func (w *webhook) deliver(ctx context.Context, c Change) error {
 }
 
 func (w *webhook) post(ctx context.Context, c Change) error {
-	body, err := json.Marshal(c)
+	body, err := w.document(c)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errPermanent, err)
 	}
@@ -108,7 +118,7 @@ func (w *webhook) post(ctx context.Context, c Change) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errPermanent, err)
 	}
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", cmp.Or(w.ContentType, "application/json"))
 	req.Header.Set("User-Agent", "usher")
 	if w.Secret != "" {
 		req.Header.Set(signatureHeader, "sha256="+sign(w.Secret, body))
@@ -130,6 +140,15 @@ func (w *webhook) post(ctx context.Context, c Change) error {
 		return fmt.Errorf("answer %s", resp.Status)
 	}
 	return fmt.Errorf("%w: answer %s", errPermanent, resp.Status)
+}
+
+// document is what is sent of a change.
+func (w *webhook) document(c Change) ([]byte, error) {
+	if w.body == nil {
+		return json.Marshal(c)
+	}
+	text, err := w.body.Make(c.alert())
+	return []byte(text), err
 }
 
 // sign is the HMAC-SHA256 of a body, in hexadecimal.
