@@ -101,17 +101,15 @@ func addressActions() []Action {
 	}
 }
 
-// byHand puts a VIP somewhere by a command of ip. Where it was not there before, it is
-// taken away when the world is healed, or stays: then usher has to say so.
+// byHand puts a VIP somewhere by a command of ip. It is taken away when the world is
+// healed, also where usher had it there, which may have let it go a moment before the
+// command, or stays: then usher has to say so.
 func (s *scene) byHand(v VIP, dev, command string) {
 	k, err := look(s.d.Node)
 	there := err == nil && slices.Contains(k.addrs, held{dev, v.Prefix.Addr()})
 	s.ip(command, v.Prefix, dev)
-	if there {
-		return
-	}
 	d := s.d
-	if s.stays() {
+	if !there && s.stays() {
 		d.byHand[v.Prefix.Addr()] = true
 		s.w.note("  and stays on %s", d.Name)
 		return

@@ -19,6 +19,7 @@ func DrawPoolSetup(seed uint64) Setup {
 	r := rand.New(rand.NewPCG(seed, 4))
 	s := Setup{Directors: 2, Forward: pick(r, "nat", "fullnat")}
 	web := drawInstance(r, 0)
+	web.Advert = time.Second // where the machine is emulated, a tenth is how late everybody is
 	s.Instances = []Instance{web}
 	if s.Forward == "nat" { // the real servers' default route floats with the VIP
 		gate := Instance{
