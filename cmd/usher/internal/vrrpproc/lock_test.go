@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -69,6 +70,7 @@ func TestNativeSuccession(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			endAtLast(t, first.Process.Pid)
 			line, err := bufio.NewReader(out).ReadString('\n')
 			child, wrong := strconv.Atoi(strings.TrimSpace(line))
 			if err = errors.Join(err, wrong); err != nil {
@@ -81,11 +83,16 @@ func TestNativeSuccession(t *testing.T) {
 			}
 			defer f.Close()
 			// The parent has it too, but is not what is looked for.
+			endAtLast(t, child)
 			pids := holders(f)
+			for start := time.Now(); len(pids) < 2 && time.Since(start) < 10*time.Second; pids = holders(f) {
+				runtime.Gosched() // the guard gives itself its name when it has started
+			}
 			if len(pids) != 2 || pids[0] != child && pids[1] != child {
 				t.Fatalf("child %d; %v hold the lock", child, pids)
 			}
 			guard := pids[0] + pids[1] - child
+			endAtLast(t, guard)
 			c.befall(child, guard)
 			if err := first.Process.Kill(); err != nil {
 				t.Fatal(err)
@@ -110,6 +117,19 @@ func TestNativeSuccession(t *testing.T) {
 			n.until(t, true, 10*time.Second)
 		})
 	}
+}
+
+// endAtLast kills a process at the end of the test, whose number may be another's by then.
+func endAtLast(t *testing.T, pid int) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // it has ended, if all went well
+		_ = unix.Close(fd)
+	})
 }
 
 // lives says whether a process has not ended, though it may not be reaped.
