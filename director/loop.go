@@ -104,7 +104,8 @@ func (d *Director) remember(repair bool) error {
 		var aside string
 		if aside, err = bad.setAside(); err == nil {
 			d.queued = append(d.queued, Event{Time: time.Now(), Kind: EventDamaged, Reason: fmt.Sprintf(
-				"%v; it is kept as %s: overrides are lost, and services of an earlier configuration stay in the kernel", bad, aside)})
+				"%v; it is kept as %s: overrides are lost, services of an earlier configuration stay in the kernel, and so do the kernel settings (sysctl, IPVS timeouts) that usher has changed, "+
+					"for the values that they had before are lost, too: sysctl -w puts them back, the file may still show them", bad, aside)})
 		}
 	}
 	if err != nil {

@@ -239,7 +239,8 @@ func TestDamagedState(t *testing.T) {
 		if _, err := os.Stat(leftover); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("what was left half written: %v", err)
 		}
-		if len(events) == 0 || events[0].Kind != director.EventDamaged || !strings.Contains(events[0].Reason, path+".damaged") {
+		if len(events) == 0 || events[0].Kind != director.EventDamaged || !strings.Contains(events[0].Reason, path+".damaged") ||
+			!strings.Contains(events[0].Reason, "kernel settings (sysctl, IPVS timeouts) that usher has changed") {
 			t.Errorf("events %v", events)
 		}
 		cancel()

@@ -70,11 +70,16 @@ func ours(path string) error {
 	if err := unix.Stat(path, &st); err != nil {
 		return fmt.Errorf("state folder %s: %w", path, err)
 	}
-	if uid := os.Geteuid(); int(st.Uid) != uid && st.Uid != 0 {
-		return fmt.Errorf("the state folder %s belongs to user %d, who could have usher undo things that are not its own: chown %d %s, or name another by global.state", path, st.Uid, uid, path)
+	return trusted(path, st.Uid, st.Mode, os.Geteuid())
+}
+
+// trusted judges a folder by its owner and mode for a process of user uid.
+func trusted(path string, owner, mode uint32, uid int) error {
+	if int(owner) != uid && owner != 0 {
+		return fmt.Errorf("the state folder %s belongs to user %d, who could have usher undo things that are not its own: chown %d %s, or name another by global.state", path, owner, uid, path)
 	}
-	if st.Mode&0o022 != 0 {
-		return fmt.Errorf("the state folder %s can be written by others (mode %04o), who could have usher undo things that are not its own: chmod go-w %s, or name another by global.state", path, st.Mode&0o7777, path)
+	if mode&0o022 != 0 {
+		return fmt.Errorf("the state folder %s can be written by others (mode %04o), who could have usher undo things that are not its own: chmod go-w %s, or name another by global.state", path, mode&0o7777, path)
 	}
 	return nil
 }
