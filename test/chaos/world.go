@@ -227,12 +227,12 @@ func (d *Director) echo() error {
 
 // start starts usher and waits until it answers.
 func (d *Director) start(ctx context.Context) error {
-	p, err := d.RunUsher(ctx, "-c", filepath.Join(d.Dir, "usher.hcl"))
+	p, err := d.StartUsher("run", "-c", filepath.Join(d.Dir, "usher.hcl"))
 	if err != nil {
 		return err
 	}
-	d.run, d.dirty, d.ending = p, false, false
-	return nil
+	d.run, d.dirty, d.ending = p, false, false // one that is slow to answer runs all the same
+	return d.Serves(ctx, p)
 }
 
 // running says whether its usher runs.

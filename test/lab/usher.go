@@ -81,8 +81,17 @@ func (n *Node) RunUsher(ctx context.Context, args ...string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := n.Serves(ctx, p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Serves waits until an usher that was started answers. An error says why it does not,
+// and whether it has ended.
+func (n *Node) Serves(ctx context.Context, p *Process) error {
 	// An earlier process that was killed has left its socket: only an answer counts.
-	err = Until(ctx, p.Name+" serves its control socket", func() error {
+	err := Until(ctx, p.Name+" serves its control socket", func() error {
 		select {
 		case <-p.Done():
 			return nil
@@ -92,13 +101,13 @@ func (n *Node) RunUsher(ctx context.Context, args ...string) (*Process, error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	select {
 	case <-p.Done():
-		return nil, fmt.Errorf("%s ended at its start:\n%s", p.Name, p.Tail(20))
+		return fmt.Errorf("%s ended at its start:\n%s", p.Name, p.Tail(20))
 	default:
-		return p, nil
+		return nil
 	}
 }
 
