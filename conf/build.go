@@ -104,11 +104,11 @@ func lastKey(path string) string {
 func parts(err error) (problem, mend string) {
 	switch e := err.(type) {
 	case *director.FieldError:
-		return e.Problem, e.Mend
+		return e.Problem, e.Hint
 	case *healthcheck.FieldError:
-		return e.Problem, e.Mend
+		return e.Problem, e.Hint
 	case *vrrp.FieldError:
-		return e.Problem, e.Mend
+		return e.Problem, e.Hint
 	}
 	return err.Error(), ""
 }

@@ -15,9 +15,9 @@ import (
 // timeout is not known any more.
 const defaultDrain = 60 * time.Second
 
-// retiree is a service that the configuration no longer has: it stays, taking no
+// retiredService is a service that the configuration no longer has: it stays, taking no
 // new connections, until those that it has are gone.
-type retiree struct {
+type retiredService struct {
 	name    string // of its virtual server, "" for one of an earlier run
 	service ipvs.Service
 	forward Forward
@@ -203,7 +203,7 @@ func (d *Director) retire(configured map[ipvs.ServiceKey]bool, have ipvs.Table, 
 		if configured[key] || !there || d.retired[key] != nil {
 			continue
 		}
-		r := &retiree{name: d.nameOf(key), service: e.Service, leaving: map[ipvs.DestinationKey]leaving{}}
+		r := &retiredService{name: d.nameOf(key), service: e.Service, leaving: map[ipvs.DestinationKey]leaving{}}
 		timeout := defaultDrain
 		r.since, r.forward = now, NAT
 		if p := d.pools[r.name]; p != nil {
@@ -220,7 +220,7 @@ func (d *Director) retire(configured map[ipvs.ServiceKey]bool, have ipvs.Table, 
 }
 
 // want adds what is left of a retired service to t; it tells whether anything is.
-func (r *retiree) want(t ipvs.Table, key ipvs.ServiceKey) bool {
+func (r *retiredService) want(t ipvs.Table, key ipvs.ServiceKey) bool {
 	e := ipvs.Entry{Service: r.service, Destinations: map[ipvs.DestinationKey]ipvs.Destination{}}
 	for dest, l := range r.leaving {
 		if !l.drain.gone {
@@ -234,7 +234,7 @@ func (r *retiree) want(t ipvs.Table, key ipvs.ServiceKey) bool {
 	return true
 }
 
-func (r *retiree) observe(key ipvs.ServiceKey, counters ipvs.CounterTable, now time.Time) {
+func (r *retiredService) observe(key ipvs.ServiceKey, counters ipvs.CounterTable, now time.Time) {
 	for dest, l := range r.leaving {
 		c := counters[key].Destinations[dest]
 		l.drain.observe(key.Protocol, c, now)

@@ -59,7 +59,7 @@ type Director struct {
 	kept     bool                     // it was written once by this Director, or tried
 	owned    map[ipvs.ServiceKey]bool // what memory.Owned says
 	shadow   ipvs.Table               // of our services, as the kernel was left; nil before the first read
-	retired  map[ipvs.ServiceKey]*retiree
+	retired  map[ipvs.ServiceKey]*retiredService
 	stats    Stats
 	health   map[string]map[netip.AddrPort]healthcheck.Verdict // by virtual server
 	names    map[ipvs.ServiceKey]string                        // whose a service is
@@ -67,7 +67,7 @@ type Director struct {
 	foreign  Warning         // a synchronisation daemon that is in the way of ours
 	inForce  []SettingStatus // as last looked at
 
-	beside []VirtualServer // what another Director runs, for Plan
+	other []VirtualServer // what another Director runs, for Plan
 
 	loop loopState // used by Run alone
 
@@ -109,7 +109,7 @@ func New(o Options) *Director {
 		pools:   map[string]*Pool{},
 		dirty:   map[string]bool{},
 		active:  map[string]bool{},
-		retired: map[ipvs.ServiceKey]*retiree{},
+		retired: map[ipvs.ServiceKey]*retiredService{},
 		health:  map[string]map[netip.AddrPort]healthcheck.Verdict{},
 		born:    time.Now(),
 		terms:   terms{},

@@ -7,14 +7,14 @@ type FieldError struct {
 	Name    string // of the virtual server
 	Key     string // configuration key, such as "quorum" or "real_server[2].weight"
 	Problem string
-	Mend    string // what to write instead; may be empty
+	Hint    string // what to write instead; may be empty
 }
 
 // Error gives the whole sentence.
 func (e *FieldError) Error() string {
 	s := fmt.Sprintf("virtual_server %q: %s: %s", e.Name, e.Key, e.Problem)
-	if e.Mend != "" {
-		s += "; " + e.Mend
+	if e.Hint != "" {
+		s += "; " + e.Hint
 	}
 	return s
 }
@@ -26,4 +26,4 @@ func (e *FieldError) Field() string { return e.Key }
 func (e *FieldError) VirtualServer() string { return e.Name }
 
 // Text gives problem and mend without the place.
-func (e *FieldError) Text() (problem, mend string) { return e.Problem, e.Mend }
+func (e *FieldError) Text() (problem, mend string) { return e.Problem, e.Hint }

@@ -167,7 +167,7 @@ func (d *Director) pass() {
 	if set != nil {
 		l.settings = &set.settings
 	}
-	disturbed := d.glance(now)
+	disturbed := d.spotCheck(now)
 	// Where answers were lost, nothing may be planned on what is only believed.
 	quick := d.takeKnown(req, now)
 	full := !quick && (l.configured && (!now.Before(l.resync) || len(l.uncertain) > 0) || req != nil)
@@ -200,8 +200,8 @@ func (d *Director) pass() {
 	if d.takeFiltered() || full || quick {
 		errs = append(errs, d.keepSNAT(&events))
 	}
-	errs = append(errs, d.perform(d.think(full || quick, now, &events), &events)...)
-	d.settle(full, errors.Join(errs...), &events)
+	errs = append(errs, d.apply(d.evaluate(full || quick, now, &events), &events)...)
+	d.finish(full, errors.Join(errs...), &events)
 	if quick {
 		l.owed, l.resync = req, now
 		d.wake()

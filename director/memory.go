@@ -23,7 +23,7 @@ type memory struct {
 	Boot      string                         `json:"boot"`
 	Owned     []ownedService                 `json:"owned,omitempty"`
 	Overrides map[string]map[string]Override `json:"overrides,omitempty"` // by virtual server and real server
-	Ramps     ramps                          `json:"ramps,omitempty"`
+	Ramps     slowStarts                     `json:"ramps,omitempty"`
 	Sysctls   map[string]string              `json:"sysctls,omitempty"`  // values before usher
 	Timeouts  *ipvs.Timeouts                 `json:"timeouts,omitempty"` // the same
 	Sync      *ipvs.SyncDaemon               `json:"sync,omitempty"`     // daemon that usher started

@@ -82,9 +82,9 @@ func Allowed(op Op, want, have ipvs.Table) bool {
 	return h.Destinations[op.Dest].Weight == 0
 }
 
-// Perform does one operation on a table in memory, as the kernel does when it
+// ApplyOp does one operation on a table in memory, as the kernel does when it
 // succeeds. The maps of t are changed in place.
-func Perform(t ipvs.Table, op Op) {
+func ApplyOp(t ipvs.Table, op Op) {
 	e, there := t[op.Key]
 	switch op.Kind {
 	case ipvs.AddService:

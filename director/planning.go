@@ -50,12 +50,12 @@ func (d *Director) Plan(ctx context.Context, servers []VirtualServer) (PlanRepor
 	return report, nil
 }
 
-// Beside tells Plan which virtual servers another Director runs with the same state
+// SetOther tells Plan which virtual servers another Director runs with the same state
 // folder: whose the services are and how long their servers drain.
-func (d *Director) Beside(servers []VirtualServer) {
+func (d *Director) SetOther(servers []VirtualServer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.beside = servers
+	d.other = servers
 }
 
 // forecast is a configuration thought through on copies.
@@ -77,8 +77,8 @@ func (d *Director) forecast(servers []VirtualServer, have ipvs.Table) *forecast 
 	defer d.mu.Unlock()
 	ours := maps.Clone(d.owned)
 	running := map[ipvs.ServiceKey]bool{} // by the other Director
-	for i := range d.beside {
-		vs := &d.beside[i]
+	for i := range d.other {
+		vs := &d.other[i]
 		for _, key := range vs.services() {
 			key = key.Canonical()
 			running[key] = true

@@ -99,7 +99,7 @@ func TestPlanBesideAnother(t *testing.T) {
 		} {
 			short.DrainTimeout = timeout
 			d := director.New(director.Options{Kernel: w.k, State: w.state})
-			d.Beside([]director.VirtualServer{short})
+			d.SetOther([]director.VirtualServer{short})
 			report, err := d.Plan(context.Background(), nil)
 			if got := report.String(); err != nil || got != want {
 				t.Errorf("%v: planned %q, %v; want %q", timeout, got, err, want)
@@ -127,10 +127,10 @@ func TestPlanWhileAServiceLeaves(t *testing.T) {
 				}
 			}
 		}
-		beside.Beside([]director.VirtualServer{stays, leaves})
+		beside.SetOther([]director.VirtualServer{stays, leaves})
 		planned("before the reload", false)
 		w.apply(stays)
-		beside.Beside([]director.VirtualServer{stays})
+		beside.SetOther([]director.VirtualServer{stays})
 		planned("after it", true)
 		if _, there := w.k.Table()[testKey(1)]; !there {
 			t.Error("it has left already")

@@ -276,7 +276,7 @@ func (d *drain) start(now time.Time, timeout time.Duration) {
 	*d = drain{on: true, gone: timeout <= 0, deadline: now.Add(timeout)}
 }
 
-// settle is how long a server must have been without established connections, and
+// finish is how long a server must have been without established connections, and
 // without a packet of the others, until it counts as empty. The kernel goes on listing
 // connections that both ends have closed, but also those that are still in their
 // handshake, or that the client has closed while it waits for the rest of the answer.

@@ -51,7 +51,7 @@ func ValidateSet(servers []VirtualServer) []error {
 					problem = fmt.Sprintf("the service %s is there twice", key)
 				}
 				errs = append(errs, &FieldError{Name: vs.Name, Key: "address", Problem: problem,
-					Mend: "a service can belong to one virtual server only"})
+					Hint: "a service can belong to one virtual server only"})
 				break
 			}
 			owner[key] = vs.Name
@@ -81,7 +81,7 @@ func (c *checker) check(vs *VirtualServer) {
 }
 
 func (c *checker) add(key, problem, mend string) {
-	c.errs = append(c.errs, &FieldError{Name: c.vs.Name, Key: key, Problem: problem, Mend: mend})
+	c.errs = append(c.errs, &FieldError{Name: c.vs.Name, Key: key, Problem: problem, Hint: mend})
 }
 
 func (c *checker) service() {

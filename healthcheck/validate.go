@@ -10,7 +10,7 @@ import (
 type FieldError struct {
 	Key     string // the key in the health_check block, as "expect_status[1]"; "" for the block
 	Problem string // what is wrong
-	Mend    string // what to do about it
+	Hint    string // what to do about it
 }
 
 // Error gives it in one line.
@@ -19,8 +19,8 @@ func (e *FieldError) Error() string {
 	if e.Key != "" {
 		text = e.Key + ": " + text
 	}
-	if e.Mend != "" {
-		text += "; " + e.Mend
+	if e.Hint != "" {
+		text += "; " + e.Hint
 	}
 	return text
 }
@@ -34,7 +34,7 @@ type mistakes struct{ list []error }
 // when notes a mistake if there is one. problem is a format for args.
 func (m *mistakes) when(wrong bool, key, mend, problem string, args ...any) {
 	if wrong {
-		m.list = append(m.list, &FieldError{Key: key, Problem: fmt.Sprintf(problem, args...), Mend: mend})
+		m.list = append(m.list, &FieldError{Key: key, Problem: fmt.Sprintf(problem, args...), Hint: mend})
 	}
 }
 

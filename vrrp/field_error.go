@@ -10,7 +10,7 @@ type FieldError struct {
 	// "advert_interval", "virtual_addresses[1]", "garp.repeat", "track[0].weight".
 	Key     string
 	Problem string // what is wrong
-	Mend    string // what to do about it; "" where the problem says so already
+	Hint    string // what to do about it; "" where the problem says so already
 }
 
 // Field gives the place within the instance.
@@ -22,8 +22,8 @@ func (e *FieldError) Instance() string { return e.Name }
 // Error says all of it.
 func (e *FieldError) Error() string {
 	msg := fmt.Sprintf("vrrp: %s: %s: %s", e.Name, e.Key, e.Problem)
-	if e.Mend != "" {
-		msg += "; " + e.Mend
+	if e.Hint != "" {
+		msg += "; " + e.Hint
 	}
 	return msg
 }
@@ -35,7 +35,7 @@ type faults struct {
 }
 
 func (f *faults) add(key, mend, problem string, args ...any) {
-	f.all = append(f.all, &FieldError{Name: f.name, Key: key, Problem: fmt.Sprintf(problem, args...), Mend: mend})
+	f.all = append(f.all, &FieldError{Name: f.name, Key: key, Problem: fmt.Sprintf(problem, args...), Hint: mend})
 }
 
 // in adds an error where n is not in lo..hi.

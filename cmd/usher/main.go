@@ -32,7 +32,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return command.Init(args, stderr)
 	}
 	if len(args) > 0 && args[0] == vrrpproc.ChildCommand {
-		vrrpproc.Deafen()
+		vrrpproc.IgnoreSignals()
 		return cli.Run(ctx, args, cli.System{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv})
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)

@@ -29,7 +29,7 @@ func (k *Kernel) Apply(ops []ipvs.Op) []error {
 			errs[i], failed = err, true
 			continue
 		}
-		director.Perform(k.table, op)
+		director.ApplyOp(k.table, op)
 		k.history = append(k.history, op)
 		k.forget(op)
 		if k.watch != nil {

@@ -18,9 +18,9 @@ import (
 // found is what the kernel has.
 type found struct {
 	there bool // the table is
-	// strange is set where it is not a table of ours with other elements: its chains, or
+	// foreign is set where it is not a table of ours with other elements: its chains, or
 	// what its sets hold, are others.
-	strange bool
+	foreign bool
 	chains  map[string]bool // those of pools, and the hooks
 	sets    map[string]bool
 	// elements are those of the sets that are wanted too.
@@ -46,13 +46,13 @@ func read(conn *nftables.Conn, want ruleset) (f found, err error) {
 	}
 	f.there = true
 	if tables[i].Flags != 0 { // asleep, or bound to another program
-		f.strange = true
+		f.foreign = true
 		return f, nil
 	}
-	if err := f.readChains(conn); err != nil || f.strange {
+	if err := f.readChains(conn); err != nil || f.foreign {
 		return f, err
 	}
-	if err := f.readSets(conn, want); err != nil || f.strange {
+	if err := f.readSets(conn, want); err != nil || f.foreign {
 		return f, err
 	}
 	f.rules, err = readRules()
@@ -79,12 +79,12 @@ func (f *found) readChains(conn *nftables.Conn) error {
 			continue
 		}
 		seen++
-		f.strange = f.strange || !slices.ContainsFunc(chains(table()), func(want *nftables.Chain) bool {
+		f.foreign = f.foreign || !slices.ContainsFunc(chains(table()), func(want *nftables.Chain) bool {
 			return c.Name == want.Name && c.Type == want.Type && c.Hooknum != nil && *c.Hooknum == *want.Hooknum &&
 				c.Priority != nil && *c.Priority == *want.Priority && c.Policy != nil && *c.Policy == *want.Policy
 		})
 	}
-	f.strange = f.strange || seen != len(hooks)
+	f.foreign = f.foreign || seen != len(hooks)
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (f *found) readChains(conn *nftables.Conn) error {
 func (f *found) readSets(conn *nftables.Conn, want ruleset) error {
 	sets, err := conn.GetSets(table())
 	if err != nil { // also of a type that the library does not know: no set of ours
-		f.strange = true
+		f.foreign = true
 		return nil
 	}
 	f.sets, f.elements = map[string]bool{}, map[string]map[string]string{}
@@ -103,7 +103,7 @@ func (f *found) readSets(conn *nftables.Conn, want ruleset) error {
 			continue
 		}
 		if !w.like(s) {
-			f.strange = true
+			f.foreign = true
 			return nil
 		}
 		elements, err := conn.GetSetElements(s)

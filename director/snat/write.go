@@ -68,7 +68,7 @@ func (p plan) empty() bool {
 // compare plans from what the kernel has to what is wanted. Where there is to be no table
 // nothing is asked of one that there is.
 func compare(f found, want ruleset) plan {
-	p := plan{remake: !f.there || f.strange, made: map[string]bool{}}
+	p := plan{remake: !f.there || f.foreign, made: map[string]bool{}}
 	if p.remake {
 		f = found{}
 	}

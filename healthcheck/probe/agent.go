@@ -15,12 +15,12 @@ import (
 func agent(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	conn, err := dial(ctx, c)
 	if err != nil {
-		return absent(broken(c, "connecting", err))
+		return absent(failedBy(c, "connecting", err))
 	}
 	defer conn.Close()
 	if c.Agent != nil && c.Agent.Send != "" {
 		if _, err := io.WriteString(conn, c.Agent.Send); err != nil {
-			return absent(broken(c, "sending", err))
+			return absent(failedBy(c, "sending", err))
 		}
 	}
 	var answer []byte
@@ -33,7 +33,7 @@ func agent(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 			return judgeAgent(line)
 		}
 		if err != nil {
-			return absent(broken(c, "waiting for the agent", err))
+			return absent(failedBy(c, "waiting for the agent", err))
 		}
 		if len(answer) > textMost {
 			return failf("the agent's line is longer than %d bytes", textMost)

@@ -5,11 +5,11 @@ import (
 	"sync"
 	"time"
 
-	"usher/healthcheck/internal/fair"
+	"usher/healthcheck/internal/deadline"
 )
 
 // allowed is a probe's context. It ends with its timeout as others do, but only time in
-// which this process got to run counts (fair.Timeout); so it has no Deadline to tell:
+// which this process got to run counts (deadline.Timeout); so it has no Deadline to tell:
 // whoever dials or reads is ended by Done.
 type allowed struct {
 	context.Context // the parent
@@ -17,7 +17,7 @@ type allowed struct {
 	cancel          context.CancelFunc
 
 	mu      sync.Mutex
-	timeout fair.Timeout
+	timeout deadline.Timeout
 	over    bool
 	timer   *time.Timer
 }

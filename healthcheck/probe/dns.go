@@ -31,7 +31,7 @@ func ask(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	}
 	conn, err := open(ctx, c)
 	if err != nil {
-		return broken(c, "connecting", err)
+		return failedBy(c, "connecting", err)
 	}
 	defer conn.Close()
 	answer, err := exchange(conn, question, d.TCP)
@@ -41,10 +41,10 @@ func ask(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 		answer, err = exchange(conn, question, d.TCP)
 	}
 	if err != nil {
-		return broken(c, "waiting for the answer", err)
+		return failedBy(c, "waiting for the answer", err)
 	}
 	if err := judgeDNS(&d, answer); err != nil {
-		return broken(c, "judging the answer", err)
+		return failedBy(c, "judging the answer", err)
 	}
 	return pass()
 }

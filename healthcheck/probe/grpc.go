@@ -21,7 +21,7 @@ func grpc(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	expiry, doing, err := askHealth(ctx, c)
 	r := pass()
 	if err != nil {
-		r = broken(c, doing, err)
+		r = failedBy(c, doing, err)
 	}
 	r.Expiry = expiry
 	return r

@@ -71,7 +71,7 @@ func (x *httpExchange) Ended(phase loop.Phase, lost bool, err error) {
 	}
 	r := pass()
 	if err != nil {
-		r = conceal(judgedLate(broken(c, doing, err), lost), secretsSent(&x.set, "")...)
+		r = conceal(judgedLate(failedBy(c, doing, err), lost), secretsSent(&x.set, "")...)
 	}
 	r.Latency = time.Since(x.begun)
 	report := x.job.Report
@@ -98,7 +98,7 @@ func web(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	h := settings(c)
 	key, err := secret(h.Credential)
 	if err != nil {
-		return broken(c, "reading the credential", err)
+		return failedBy(c, "reading the credential", err)
 	}
 	r := askAll(ctx, c, &h, authorize(h.Credential, key))
 	if r.Outcome != healthcheck.Pass {
@@ -117,7 +117,7 @@ func askAll(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, auth
 		}
 		if err != nil {
 			expiry := result.Expiry
-			result = broken(c, doing, err)
+			result = failedBy(c, doing, err)
 			result.Expiry = expiry
 			return result
 		}

@@ -23,7 +23,7 @@ func judgeJSON(list []healthcheck.JSONExpect, where string, body []byte) error {
 	for _, x := range list {
 		steps, err := healthcheck.ParseJSONPath(x.Path)
 		if err != nil {
-			return mine("expect_json: %v", err)
+			return ownFault("expect_json: %v", err)
 		}
 		got, err := lookUp(root, steps)
 		if err != nil {

@@ -28,7 +28,7 @@ func judgeAnswer(ctx context.Context, h *healthcheck.HTTP, path string, a *answe
 	if h.ExpectBodyRegex != "" {
 		pattern, err := regexp.Compile(h.ExpectBodyRegex)
 		if err != nil {
-			return mine("expect_body_regex: %v", err)
+			return ownFault("expect_body_regex: %v", err)
 		}
 		found, err := find(ctx, pattern, body)
 		if err != nil {
@@ -41,7 +41,7 @@ func judgeAnswer(ctx context.Context, h *healthcheck.HTTP, path string, a *answe
 	if h.RejectBodyRegex != "" {
 		pattern, err := regexp.Compile(h.RejectBodyRegex)
 		if err != nil {
-			return mine("reject_body_regex: %v", err)
+			return ownFault("reject_body_regex: %v", err)
 		}
 		// What a page is not to show is not shown here either: a pattern may be there
 		// to find a secret.

@@ -61,7 +61,7 @@ func redirects(status int) bool {
 func follow(c *healthcheck.Check, h *healthcheck.HTTP, path string, a *answer) (_ string, foreign bool, _ error) {
 	base, err := url.ParseRequestURI(requestTarget(path))
 	if err != nil {
-		return "", false, mine("path: %v", err)
+		return "", false, ownFault("path: %v", err)
 	}
 	base.Scheme, base.Host = string(c.Type), host(c, h)
 	to, err := base.Parse(a.Location)

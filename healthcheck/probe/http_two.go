@@ -48,12 +48,12 @@ func exchange2(ctx context.Context, c *healthcheck.Check, h *healthcheck.HTTP, p
 	secure := c.Type == healthcheck.TypeHTTPS
 	to, err := url.ParseRequestURI(requestTarget(path))
 	if err != nil {
-		return nil, time.Time{}, "", mine("path: %v", err)
+		return nil, time.Time{}, "", ownFault("path: %v", err)
 	}
 	to.Scheme, to.Host = scheme(secure), target(c).String()
 	req, err := http.NewRequestWithContext(ctx, h.Method, "", strings.NewReader(h.Body))
 	if err != nil {
-		return nil, time.Time{}, "", mine("%v", err)
+		return nil, time.Time{}, "", ownFault("%v", err)
 	}
 	req.URL, req.Host = to, host(c, h)
 	fields(h, authorization, func(name, value string) { req.Header.Add(name, value) })

@@ -19,7 +19,7 @@ import (
 func TestFailureSeenLate(t *testing.T) {
 	const timeout = time.Second
 	c := &healthcheck.Check{Timeout: timeout}
-	silent := broken(c, "reading", loop.ErrTimeout)
+	silent := failedBy(c, "reading", loop.ErrTimeout)
 	for _, tc := range []struct {
 		took   time.Duration
 		result healthcheck.Result
@@ -30,8 +30,8 @@ func TestFailureSeenLate(t *testing.T) {
 		{timeout * 14 / 10, silent, healthcheck.Fail},
 		{timeout * 16 / 10, silent, healthcheck.Inconclusive},
 		{timeout * 100, silent, healthcheck.Inconclusive},
-		{timeout * 100, broken(c, "reading", io.EOF), healthcheck.Inconclusive},
-		{timeout * 100, broken(c, "connecting", syscall.ECONNREFUSED), healthcheck.Fail},
+		{timeout * 100, failedBy(c, "reading", io.EOF), healthcheck.Inconclusive},
+		{timeout * 100, failedBy(c, "connecting", syscall.ECONNREFUSED), healthcheck.Fail},
 		{timeout * 100, pass(), healthcheck.Pass},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -17,11 +17,11 @@ import (
 func mysqlLogin(ctx context.Context, c *healthcheck.Check, d healthcheck.Database, password string) healthcheck.Result {
 	conn, err := dial(ctx, c)
 	if err != nil {
-		return broken(c, "connecting", err)
+		return failedBy(c, "connecting", err)
 	}
 	defer conn.Close()
 	if err := mysqlConnect(ctx, conn, d, password); err != nil && !(d.User == "" && mysqlRefusal(err)) {
-		return broken(c, "logging in", err)
+		return failedBy(c, "logging in", err)
 	}
 	farewell(conn, c, []byte{1, 0, 0, 0, 1}) // COM_QUIT
 	return pass()
@@ -37,7 +37,7 @@ func mysqlConnect(ctx context.Context, conn net.Conn, d healthcheck.Database, pa
 	config.DialFunc = func(context.Context, string, string) (net.Conn, error) { return wire, nil }
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		return mine("%v", err)
+		return ownFault("%v", err)
 	}
 	defer func() {
 		if bad := recover(); bad != nil { // that no server ends this process, whatever it says

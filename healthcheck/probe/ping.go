@@ -36,7 +36,7 @@ func ping(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	proto := pingOf(target(c).Addr())
 	conn, err := pingSocket(c, proto)
 	if err != nil {
-		return broken(c, "opening the ICMP socket", err)
+		return failedBy(c, "opening the ICMP socket", err)
 	}
 	conn = tied(ctx, conn)
 	defer conn.Close()
@@ -45,16 +45,16 @@ func ping(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	id, token := rand.IntN(1<<16), binary.BigEndian.AppendUint64(nil, rand.Uint64())
 	message, err := (&icmp.Message{Type: proto.request, Body: &icmp.Echo{ID: id, Seq: 1, Data: token}}).Marshal(nil)
 	if err != nil {
-		return broken(c, "making the echo", err)
+		return failedBy(c, "making the echo", err)
 	}
 	if _, err := conn.Write(message); err != nil {
-		return broken(c, "sending the echo", err)
+		return failedBy(c, "sending the echo", err)
 	}
 	buf := make([]byte, 1500)
 	for {
 		n, err := conn.Read(buf)
 		if err != nil {
-			return broken(c, "waiting for the echo's reply", err)
+			return failedBy(c, "waiting for the echo's reply", err)
 		}
 		if isReply(proto, buf[:n], token) {
 			return pass()

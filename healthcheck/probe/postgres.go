@@ -28,14 +28,14 @@ const postgresMost = 64 << 10
 func postgres(ctx context.Context, c *healthcheck.Check, d healthcheck.Database, password string) healthcheck.Result {
 	conn, err := dial(ctx, c)
 	if err != nil {
-		return broken(c, "connecting", err)
+		return failedBy(c, "connecting", err)
 	}
 	defer conn.Close()
 	if _, err := conn.Write(postgresStartup(d)); err != nil {
-		return broken(c, "logging in", err)
+		return failedBy(c, "logging in", err)
 	}
 	if err := postgresLogin(ctx, conn, d, password); err != nil {
-		return broken(c, "logging in", err)
+		return failedBy(c, "logging in", err)
 	}
 	farewell(conn, c, []byte{'X', 0, 0, 0, 4})
 	return pass()

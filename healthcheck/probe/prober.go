@@ -59,7 +59,7 @@ func (p *Prober) Start(ctx context.Context, jobs []healthcheck.Job) {
 			continue
 		}
 		j.Check = p.from.through(time.Now(), j.Check)
-		if x := lean(j); x != nil {
+		if x := onLoop(j); x != nil {
 			dials = append(dials, dialOf(j, x))
 			continue
 		}
@@ -76,8 +76,8 @@ func (p *Prober) Start(ctx context.Context, jobs []healthcheck.Job) {
 // Forget ends a continuous job.
 func (p *Prober) Forget(id uint64) { p.bfd.Forget(id) }
 
-// lean is the exchange of a check that the event loop can run; nil for the others.
-func lean(j healthcheck.Job) loop.Exchange {
+// onLoop is the exchange of a check that the event loop can run; nil for the others.
+func onLoop(j healthcheck.Job) loop.Exchange {
 	switch c := j.Check; {
 	case c.Type == healthcheck.TypeTCP && connectOnly(c):
 		return newConnectExchange(j)

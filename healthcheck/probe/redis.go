@@ -24,20 +24,20 @@ func redis(ctx context.Context, c *healthcheck.Check, d healthcheck.Database, pa
 	words = append(words, []string{"PING"})
 	conn, err := dial(ctx, c)
 	if err != nil {
-		return broken(c, "connecting", err)
+		return failedBy(c, "connecting", err)
 	}
 	defer conn.Close()
 	text := newTextConn(conn)
 	for _, w := range words {
 		if _, err := conn.Write(respCommand(w)); err != nil {
-			return broken(c, "sending "+w[0], err)
+			return failedBy(c, "sending "+w[0], err)
 		}
 		line, err := text.line()
 		if err != nil {
-			return broken(c, "waiting for the answer to "+w[0], err)
+			return failedBy(c, "waiting for the answer to "+w[0], err)
 		}
 		if err := judgeRedis(w[0], line); err != nil {
-			return broken(c, "judging the answer", err)
+			return failedBy(c, "judging the answer", err)
 		}
 	}
 	farewell(conn, c, respCommand([]string{"QUIT"}))

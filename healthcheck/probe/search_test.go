@@ -66,7 +66,7 @@ func TestOffTheLoop(t *testing.T) {
 		{healthcheck.HTTP{ExpectJSON: []healthcheck.JSONExpect{{Path: "a", Value: "b"}}}, false},
 	} {
 		c := &healthcheck.Check{Type: healthcheck.TypeHTTP, HTTP: &tc.http}
-		if got := lean(healthcheck.Job{Check: c}) != nil; got != tc.lean {
+		if got := onLoop(healthcheck.Job{Check: c}) != nil; got != tc.lean {
 			t.Errorf("%+v on the loop: %t", tc.http, got)
 		}
 	}

@@ -25,13 +25,13 @@ func secret(k *healthcheck.Credential) (string, error) {
 	if k.File != "" {
 		text, err := files.Soon(k.File, files.Secret)
 		if err != nil {
-			return "", mine("the credential cannot be read: %v", err)
+			return "", ownFault("the credential cannot be read: %v", err)
 		}
 		return strings.TrimRight(string(text), "\r\n"), nil
 	}
 	text, ok := os.LookupEnv(k.Variable)
 	if !ok {
-		return "", mine("the credential's environment variable %s is not set", k.Variable)
+		return "", ownFault("the credential's environment variable %s is not set", k.Variable)
 	}
 	return text, nil
 }
@@ -46,7 +46,7 @@ func login(try func(context.Context, *healthcheck.Check, healthcheck.Database, s
 		}
 		password, err := secret(d.Password)
 		if err != nil {
-			return broken(c, "reading the password", err)
+			return failedBy(c, "reading the password", err)
 		}
 		return conceal(try(ctx, c, d, password), password)
 	}

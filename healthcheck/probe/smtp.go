@@ -16,7 +16,7 @@ func smtp(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	expiry, doing, err := greet(ctx, c)
 	r := pass()
 	if err != nil {
-		r = broken(c, doing, err)
+		r = failedBy(c, doing, err)
 	}
 	r.Expiry = expiry
 	return r

@@ -38,7 +38,7 @@ func (x *connectExchange) Received([]byte, bool) bool { return true }
 func (x *connectExchange) Ended(_ loop.Phase, lost bool, err error) {
 	r := healthcheck.Result{Outcome: healthcheck.Pass, Latency: x.handshake}
 	if err != nil {
-		r = judgedLate(broken(x.job.Check, "connecting", err), lost)
+		r = judgedLate(failedBy(x.job.Check, "connecting", err), lost)
 	}
 	report := x.job.Report
 	*x = connectExchange{}
@@ -68,7 +68,7 @@ func tcp(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	}
 	conn, expiry, doing, err := open(ctx, c, t.Proxy, t.TLS, wants)
 	if err != nil {
-		r := broken(c, doing, err)
+		r := failedBy(c, doing, err)
 		r.Expiry = expiry
 		return r
 	}
@@ -76,7 +76,7 @@ func tcp(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	r := talk(ctx, conn, c, t)
 	if secure, ok := conn.(*tls.Conn); ok && r.Outcome == healthcheck.Pass {
 		if err := auth.refused(ctx, secure, c); err != nil {
-			r = broken(c, "after the TLS handshake", err)
+			r = failedBy(c, "after the TLS handshake", err)
 		}
 	}
 	r.Expiry = expiry
@@ -86,7 +86,7 @@ func tcp(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 func talk(ctx context.Context, conn net.Conn, c *healthcheck.Check, t healthcheck.TCP) healthcheck.Result {
 	if t.Send != "" {
 		if _, err := io.WriteString(conn, t.Send); err != nil {
-			return broken(c, "sending", err)
+			return failedBy(c, "sending", err)
 		}
 	}
 	if t.Expect == "" {
@@ -104,7 +104,7 @@ func talk(ctx context.Context, conn net.Conn, c *healthcheck.Check, t healthchec
 		n, err := conn.Read(buf)
 		end := errors.Is(err, io.EOF)
 		if found, bad := e.hear(ctx, buf[:n], end, n < len(buf)); bad != nil {
-			return broken(c, "judging the answer", bad)
+			return failedBy(c, "judging the answer", bad)
 		} else if found {
 			return pass()
 		}
@@ -116,7 +116,7 @@ func talk(ctx context.Context, conn net.Conn, c *healthcheck.Check, t healthchec
 		case err != nil && len(e.answer) > 0 && isTimeout(err):
 			return failf("the answer %s does not hold %s within %s", quote(e.answer), quote(t.Expect), timespan.Text(c.Timeout))
 		case err != nil:
-			return broken(c, "waiting for the answer", err)
+			return failedBy(c, "waiting for the answer", err)
 		case len(e.answer) >= answerMost:
 			return failf("the first %d bytes of the answer do not hold %s", answerMost, quote(t.Expect))
 		}

@@ -70,17 +70,17 @@ func tlsConfig(c *healthcheck.Check, name string, seen func(expiry time.Time)) (
 	if t.CAFile != "" {
 		pem, err := files.Soon(t.CAFile, files.Secret)
 		if err != nil {
-			return nil, mine("ca_file: %v", err)
+			return nil, ownFault("ca_file: %v", err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, mine("ca_file: %s holds no certificate in PEM", t.CAFile)
+			return nil, ownFault("ca_file: %s holds no certificate in PEM", t.CAFile)
 		}
 	}
 	if t.CertFile != "" {
 		pair, err := files.KeyPair(t.CertFile, t.KeyFile)
 		if err != nil {
-			return nil, mine("cert_file, key_file: %v", err)
+			return nil, ownFault("cert_file, key_file: %v", err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
@@ -121,7 +121,7 @@ func handshake(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 		doing, err = "after the TLS handshake", auth.refused(ctx, conn.(*tls.Conn), c)
 	}
 	if err != nil {
-		r = broken(c, doing, err)
+		r = failedBy(c, doing, err)
 	}
 	r.Expiry = expiry
 	return r

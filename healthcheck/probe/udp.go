@@ -15,24 +15,24 @@ func udp(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 	}
 	conn, err := dialUDP(ctx, c)
 	if err != nil {
-		return broken(c, "opening the socket", err)
+		return failedBy(c, "opening the socket", err)
 	}
 	defer conn.Close()
 	if _, err := conn.Write(u.Payload); err != nil {
-		return broken(c, "sending", err)
+		return failedBy(c, "sending", err)
 	}
 	buf := make([]byte, 65536)
 	n, err := conn.Read(buf)
 	switch {
 	case err == nil:
 		if err := judgeDatagram(&u, buf[:n]); err != nil {
-			return broken(c, "judging the reply", err)
+			return failedBy(c, "judging the reply", err)
 		}
 		return pass()
 	case isTimeout(err) && !u.RequireReply && context.Cause(ctx) != context.Canceled:
 		return pass()
 	}
-	return broken(c, "waiting for the reply", err)
+	return failedBy(c, "waiting for the reply", err)
 }
 
 // judgeDatagram compares a reply with what is expected, bit by bit where there is a mask.

@@ -113,7 +113,7 @@ var pure = []string{
 	"vrrp/machine*.go",
 	"healthcheck/state.go",
 	"healthcheck/join.go",
-	"healthcheck/internal/fair/timeout.go",
+	"healthcheck/internal/deadline/timeout.go",
 	"director/plan.go",
 	"director/pool*.go",
 }

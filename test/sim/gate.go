@@ -7,7 +7,7 @@ import (
 
 	"usher/director"
 	"usher/director/ipvs"
-	"usher/vrrp/hold"
+	"usher/vrrp/vip"
 )
 
 // errDead is what the kernel says to a process that was killed: nothing that it
@@ -82,40 +82,40 @@ func (g *gate) kill() {
 
 // addresses is a machine's addresses as one of its processes reaches them.
 type addresses struct {
-	hold.Kernel
+	vip.Kernel
 	*gate
 }
 
-func (a addresses) Add(o hold.Object) error {
+func (a addresses) Add(o vip.Object) error {
 	if err := a.pass(); err != nil {
 		return err
 	}
 	return a.Kernel.Add(o)
 }
 
-func (a addresses) Renew(x hold.Address) error {
+func (a addresses) Renew(x vip.Address) error {
 	if err := a.pass(); err != nil {
 		return err
 	}
 	return a.Kernel.Renew(x)
 }
 
-func (a addresses) Remove(o hold.Object) error {
+func (a addresses) Remove(o vip.Object) error {
 	if err := a.pass(); err != nil {
 		return err
 	}
 	return a.Kernel.Remove(o)
 }
 
-func (a addresses) Announce(x hold.Announcement) error {
+func (a addresses) Announce(x vip.Announcement) error {
 	if err := a.pass(); err != nil {
 		return err
 	}
 	return a.Kernel.Announce(x)
 }
 
-func (a addresses) Watch(ctx context.Context, report func(hold.Change)) error {
-	return a.Kernel.Watch(ctx, func(c hold.Change) {
+func (a addresses) Watch(ctx context.Context, report func(vip.Change)) error {
+	return a.Kernel.Watch(ctx, func(c vip.Change) {
 		if a.pass() == nil {
 			report(c)
 		}

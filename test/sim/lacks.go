@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"usher/vrrp/hold"
+	"usher/vrrp/vip"
 )
 
 // lacks is what the holder of a process says that instances lack, for its loop.
@@ -130,7 +130,7 @@ func (m *machine) setRefusing(on bool) {
 	m.refusing = on
 	m.mu.Unlock()
 	if on {
-		m.addresses.Refuse(func(o hold.Object) error { return fmt.Errorf("%w: no room for %v", syscall.ENOBUFS, o) })
+		m.addresses.Refuse(func(o vip.Object) error { return fmt.Errorf("%w: no room for %v", syscall.ENOBUFS, o) })
 		return
 	}
 	m.addresses.Refuse(nil)

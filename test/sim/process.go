@@ -11,7 +11,7 @@ import (
 	"usher/healthcheck"
 	"usher/vrrp"
 	"usher/vrrp/engine"
-	"usher/vrrp/hold"
+	"usher/vrrp/vip"
 )
 
 // process is one usher on one machine, from its start to its death.
@@ -31,7 +31,7 @@ type process struct {
 	loop   sync.WaitGroup
 	lacks  *lacks
 
-	manager  *hold.Manager
+	manager  *vip.Manager
 	director *director.Director
 	checks   *healthcheck.Engine
 	stopHold context.CancelFunc
@@ -53,10 +53,10 @@ func (m *machine) start() {
 	m.process = p
 	desired := m.world.desired(m.id)
 	kernel := addresses{Kernel: m.addresses, gate: p.gate}
-	if _, err := hold.Cleanup(ctx, kernel, desired.Instances); err != nil {
+	if _, err := vip.Cleanup(ctx, kernel, desired.Instances); err != nil {
 		m.world.t.Errorf("seed %d: clean-up: %v", m.world.seed, err)
 	}
-	p.manager = hold.New(hold.Options{Kernel: kernel, Confirm: p.confirm, Unheld: p.unheld})
+	p.manager = vip.New(vip.Options{Kernel: kernel, Confirm: p.confirm, Unheld: p.unheld})
 	for _, c := range desired.Instances {
 		if err := p.manager.Configure(c); err != nil {
 			m.world.t.Errorf("seed %d: configure %s: %v", m.world.seed, c.Name, err)
@@ -103,7 +103,7 @@ func (p *process) do(f func(time.Time, *engine.Engine)) {
 	}
 }
 
-// confirm answers a keeper that woke late, as the real loop does.
+// confirm answers a worker that woke late, as the real loop does.
 func (p *process) confirm(instance string) {
 	go p.do(func(now time.Time, e *engine.Engine) {
 		for _, s := range e.Status(now) {

@@ -16,8 +16,8 @@ import (
 	"usher/healthcheck"
 	"usher/vrrp"
 	"usher/vrrp/engine"
-	"usher/vrrp/hold"
-	"usher/vrrp/hold/holdtest"
+	"usher/vrrp/vip"
+	"usher/vrrp/vip/viptest"
 )
 
 // world is everything of one run.
@@ -50,7 +50,7 @@ type machine struct {
 	world     *world
 	id        int
 	state     string // folder
-	addresses *holdtest.Kernel
+	addresses *viptest.Kernel
 	ipvs      *ipvstest.Kernel
 	process   *process // nil while none runs
 
@@ -78,7 +78,7 @@ func newWorld(t *testing.T, seed uint64, plan Plan) *world {
 	}
 	for id := range plan.Directors {
 		m := &machine{
-			world: w, id: id, state: t.TempDir(), addresses: &holdtest.Kernel{}, ipvs: ipvstest.New(),
+			world: w, id: id, state: t.TempDir(), addresses: &viptest.Kernel{}, ipvs: ipvstest.New(),
 			carrier: map[string]bool{}, back: true,
 		}
 		for name := range w.lans {
@@ -232,7 +232,7 @@ func (m *machine) able() bool {
 }
 
 // found is what addresses a machine has.
-type found []hold.Found
+type found []vip.Found
 
 func (m *machine) found() found {
 	all, err := m.addresses.Addresses()
@@ -261,7 +261,7 @@ func (m *machine) holds(c vrrp.Config) bool { return m.found().count(c) == len(c
 // snatch removes an address as a careless network manager does.
 func (m *machine) snatch(c vrrp.Config) {
 	for _, a := range c.Addresses {
-		_ = m.addresses.Remove(hold.Address{Link: c.Interface, Prefix: a.Prefix})
+		_ = m.addresses.Remove(vip.Address{Link: c.Interface, Prefix: a.Prefix})
 	}
 }
 

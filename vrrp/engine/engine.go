@@ -15,7 +15,7 @@ type Engine struct {
 	instances   []*instance
 	groups      []*group
 	links       map[string]Link
-	deaf        map[deafness]string
+	deaf        map[unheard]string
 	unheld      map[string]string  // by instance: what it should hold and cannot
 	told        map[placed]telling // source addresses that were announced, and with which MAC address
 	limits      limiter
@@ -25,7 +25,7 @@ type Engine struct {
 
 // New gives an engine without instances.
 func New(o Options) *Engine {
-	return &Engine{ports: o.Ports, will: o.Will, links: map[string]Link{}, deaf: map[deafness]string{}, unheld: map[string]string{}, limits: limiter{last: map[limit]time.Time{}}}
+	return &Engine{ports: o.Ports, will: o.Will, links: map[string]Link{}, deaf: map[unheard]string{}, unheld: map[string]string{}, limits: limiter{last: map[limit]time.Time{}}}
 }
 
 // since is the machines' time: monotonic, from the first call on.
@@ -98,7 +98,7 @@ func (e *Engine) Links(now time.Time, changed []Link) {
 // Deaf tells that a socket could not be opened and why, or with an empty reason
 // that it could. An instance that cannot hear its peers is in fault.
 func (e *Engine) Deaf(now time.Time, s Socket, reason string) {
-	key := deafness{s.Interface, s.V6}
+	key := unheard{s.Interface, s.V6}
 	if e.deaf[key] == reason {
 		return
 	}
@@ -127,8 +127,8 @@ func (e *Engine) Unheld(now time.Time, name, reason string) {
 	e.evaluateAll(now)
 }
 
-// deafness is an interface on which a family cannot be heard.
-type deafness struct {
+// unheard is an interface on which a family cannot be heard.
+type unheard struct {
 	link string
 	v6   bool
 }

@@ -23,7 +23,7 @@ func (e *Engine) evaluateAll(now time.Time) {
 		e.trackInterfaces(now, in)
 		own[in] = e.locate(now, in, virtual)
 		// What is strange first of all, for such an address is no source either.
-		own[in] = cmp.Or(e.strange(in), own[in], e.lacks(now, in), in.trackFault(), e.unheld[in.cfg.Name])
+		own[in] = cmp.Or(e.foreignFault(in), own[in], e.lacks(now, in), in.trackFault(), e.unheld[in.cfg.Name])
 	}
 	e.announceSources(now)
 	for _, in := range e.instances {
@@ -114,7 +114,7 @@ func (e *Engine) locate(now time.Time, in *instance, virtual map[netip.Addr]bool
 		if in.cfg.VirtualMAC {
 			f.macvlan = e.links[vrrp.VirtualDevice(in.cfg, f.v6)]
 		}
-		if reason := e.deaf[deafness{parent.Name, f.v6}]; fault == "" {
+		if reason := e.deaf[unheard{parent.Name, f.v6}]; fault == "" {
 			fault = reason
 		}
 		if fault != "" {

@@ -19,10 +19,10 @@ type instance struct {
 	group       *group
 	families    []family
 	adjustments map[string]vrrp.Adjustment
-	pending     map[string]bool   // tracks without a result so far
-	counted     tally             // what the effective priority was made of
-	beliefs     map[string]belief // of interfaces
-	delays      bool              // a change of one may have to wait
+	pending     map[string]bool      // tracks without a result so far
+	counted     tally                // what the effective priority was made of
+	linkStates  map[string]linkState // of interfaces
+	delays      bool                 // a change of one may have to wait
 	form        packet.Form
 
 	fault    string // what is in the way, "" for nothing
@@ -72,7 +72,7 @@ type family struct {
 
 func newInstance(cfg vrrp.Config) *instance {
 	in := &instance{
-		adjustments: map[string]vrrp.Adjustment{}, pending: map[string]bool{}, beliefs: map[string]belief{},
+		adjustments: map[string]vrrp.Adjustment{}, pending: map[string]bool{}, linkStates: map[string]linkState{},
 		counted: tally{base: cfg.Priority}, m: vrrp.NewMachine(cfg.Parameters()),
 	}
 	in.stats.Discarded = map[vrrp.Discard]uint64{}

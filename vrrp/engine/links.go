@@ -9,9 +9,9 @@ import (
 	"usher/vrrp/timespan"
 )
 
-// belief is the state of an interface as an instance takes it: the kernel's, or while a
+// linkState is the state of an interface as an instance takes it: the kernel's, or while a
 // change has lasted for less than its delay the one before.
-type belief struct {
+type linkState struct {
 	up      bool
 	waiting bool          // the kernel says otherwise
 	due     time.Duration // when that is believed
@@ -20,18 +20,18 @@ type belief struct {
 // believe gives the state of an interface to an instance at an instant, and whether a
 // change was taken back within its delay. The first word is believed at once.
 func (in *instance) believe(key string, up bool, delay func(up bool) time.Duration, at time.Duration) (now, bounced bool) {
-	b, known := in.beliefs[key]
+	b, known := in.linkStates[key]
 	switch {
 	case !known:
-		b = belief{up: up}
+		b = linkState{up: up}
 	case up == b.up:
 		bounced, b.waiting = b.waiting, false
 	case delay(up) == 0, b.waiting && at >= b.due:
-		b = belief{up: up}
+		b = linkState{up: up}
 	case !b.waiting:
 		b.waiting, b.due = true, at+delay(up)
 	}
-	in.beliefs[key] = b
+	in.linkStates[key] = b
 	return b.up, bounced
 }
 
@@ -46,7 +46,7 @@ func (in *instance) keepBeliefs() {
 	for _, name := range in.cfg.Needs() {
 		asked[needed+name] = true
 	}
-	maps.DeleteFunc(in.beliefs, func(key string, _ belief) bool { return !asked[key] })
+	maps.DeleteFunc(in.linkStates, func(key string, _ linkState) bool { return !asked[key] })
 }
 
 // ownLink is the key of the instance's own interface; others have their track's.
@@ -88,7 +88,7 @@ func (in *instance) unusable(name string, l Link, there, up bool) string {
 // believeLink is believe for an interface that the instance is on.
 func (in *instance) believeLink(key string, l Link, there bool, at time.Duration) (up, bounced bool) {
 	if !there { // with its addresses
-		in.beliefs[key] = belief{}
+		in.linkStates[key] = linkState{}
 		return false, false
 	}
 	return in.believe(key, l.Up, func(up bool) time.Duration {
@@ -119,7 +119,7 @@ func (e *Engine) linkDue() (at time.Duration, ok bool) {
 		if !in.delays {
 			continue // asked before every wait
 		}
-		for _, b := range in.beliefs {
+		for _, b := range in.linkStates {
 			if b.waiting && (!ok || b.due < at) {
 				at, ok = b.due, true
 			}
@@ -131,11 +131,11 @@ func (e *Engine) linkDue() (at time.Duration, ok bool) {
 // deafened makes a backup router whose timer has run out believe at once that its
 // interface is down: what it did not hear from there is no sign of a dead peer.
 func (e *Engine) deafened(now time.Time, in *instance) bool {
-	b := in.beliefs[ownLink]
+	b := in.linkStates[ownLink]
 	if in.m.State() != vrrp.Backup || !b.waiting || !b.up {
 		return false
 	}
-	in.beliefs[ownLink] = belief{}
+	in.linkStates[ownLink] = linkState{}
 	e.evaluateAll(now)
 	return true
 }

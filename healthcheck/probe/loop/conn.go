@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"usher/healthcheck/internal/fair"
+	"usher/healthcheck/internal/deadline"
 	"usher/healthcheck/internal/timers"
 )
 
@@ -21,7 +21,7 @@ type conn struct {
 	interest uint32
 	phase    Phase
 	speaks   bool
-	timeout  fair.Timeout
+	timeout  deadline.Timeout
 	out      []byte // still to be sent
 	exchange Exchange
 	to       address

@@ -20,12 +20,12 @@ import (
 	"usher/healthcheck"
 	"usher/healthcheck/probe"
 	"usher/vrrp"
-	"usher/vrrp/hold/rtnl"
+	"usher/vrrp/vip/rtnl"
 )
 
 // parts are the real engines of the three domains, on this machine.
-func parts(log *slog.Logger, commands *command.Runner) daemon.Parts {
-	return daemon.Parts{
+func parts(log *slog.Logger, commands *command.Runner) daemon.Components {
+	return daemon.Components{
 		VRRP: func(g conf.Global, events func(vrrp.Event)) daemon.VRRP {
 			return vrrpproc.New(vrrpproc.Options{
 				Log: log, Events: events, Run: commands.Track, State: g.State,
@@ -34,7 +34,7 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Parts {
 				Recover:   func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(g.State)) },
 			})
 		},
-		Checks: func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
+		Checks: func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
 			prober := probe.New(probe.Options{Log: log, Commands: commands.Check})
 			return healthcheck.New(healthcheck.Options{
 				Log: log, Prober: prober, Results: h.Results, Events: h.Events, Observe: h.Observe,

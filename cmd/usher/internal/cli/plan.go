@@ -14,7 +14,7 @@ import (
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/plan"
 	"usher/conf"
-	"usher/vrrp/hold/rtnl"
+	"usher/vrrp/vip/rtnl"
 )
 
 func (a *app) plan() *cobra.Command {
@@ -119,7 +119,7 @@ func (a *app) planFor(ctx context.Context, c *conf.Config, socket string) (plan.
 		if err := client.Get(ctx, "/api/v1/status", &now); err != nil {
 			return p, err
 		}
-		d.Beside(running.Pools())
+		d.SetOther(running.Pools())
 		for _, u := range plan.Health(now, c.Pools()) {
 			d.SetHealth(u)
 		}

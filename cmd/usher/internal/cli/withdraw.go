@@ -17,8 +17,8 @@ import (
 	"usher/cmd/usher/internal/logging"
 	"usher/cmd/usher/internal/vrrpproc"
 	"usher/vrrp"
-	"usher/vrrp/hold"
-	"usher/vrrp/hold/rtnl"
+	"usher/vrrp/vip"
+	"usher/vrrp/vip/rtnl"
 )
 
 // defaultState is global.state where the configuration gives none.
@@ -111,7 +111,7 @@ func withdrawHeld(ctx context.Context, state string, instances []vrrp.Config) (w
 		return w, err
 	}
 	recallErr := kernel.RecallAdded(rtnl.AddedFile(state))
-	removed, err := hold.Withdraw(ctx, kernel, instances)
+	removed, err := vip.Withdraw(ctx, kernel, instances)
 	for _, o := range removed {
 		w.Removed = append(w.Removed, o.String())
 	}

@@ -71,10 +71,10 @@ func loaded(b *testing.B, services int) (d *daemon.Daemon, dir string, kernel *i
 			Networks:       func() ([]netip.Prefix, error) { return nil, nil },
 			NeighbourLimit: func(bool) (int, error) { return 1024, nil },
 		},
-		Parts: daemon.Parts{
+		Components: daemon.Components{
 			VRRP:   func(conf.Global, func(vrrp.Event)) daemon.VRRP { return nil },
 			Alerts: func() daemon.Alerts { return notify.New(notify.Options{}) },
-			Checks: func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
+			Checks: func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
 				return healthcheck.New(healthcheck.Options{Results: h.Results, Events: h.Events, Observe: h.Observe,
 					Prober: healthcheck.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
 						return healthcheck.Result{Outcome: healthcheck.Pass}

@@ -129,7 +129,7 @@ func TestNoCanaryIsShown(t *testing.T) {
 	log, control := logging.New(f.log)
 	commands := programs.New()
 	defer commands.Close()
-	f.parts.Checks = func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
+	f.parts.Checks = func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
 		p := probe.New(probe.Options{Log: log, Commands: commands.Check})
 		return healthcheck.New(healthcheck.Options{Log: log, Prober: p, Results: h.Results, Events: h.Events, Observe: func(c healthcheck.Type, r healthcheck.Result) {
 			h.Observe(c, r)

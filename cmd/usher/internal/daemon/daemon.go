@@ -26,7 +26,7 @@ type Options struct {
 	Load       func(context.Context) (*conf.Config, conf.Diagnostics)
 	Variables  map[string]string // those that Load uses, beside the environment's
 	Machine    Machine
-	Parts      Parts
+	Components Components
 	Log        *slog.Logger
 	LogControl *logging.Control
 	Notifier   *sdnotify.Notifier
@@ -89,7 +89,7 @@ type Daemon struct {
 
 	state   *stateFolder
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, journal, watcher, hangups, standing, socket *part }
+	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, journal, watcher, hangups, standing, socket *task }
 }
 
 type reloadOutcome struct {
@@ -102,7 +102,7 @@ func New(o Options) *Daemon {
 	d := &Daemon{
 		opts: o, log: o.Log, ring: events.NewRing(0, events.Numbering(time.Now())), metrics: metrics.New(o.Version),
 		failed: make(chan error, 4), quorum: make(chan struct{}, 1), history: newHistory(),
-		active: map[string]bool{}, alerts: o.Parts.Alerts(),
+		active: map[string]bool{}, alerts: o.Components.Alerts(),
 		reading: newTurn(), changing: newTurn(), ending: make(chan struct{}),
 	}
 	d.hide()
@@ -132,7 +132,7 @@ func (d *Daemon) lead(ctx context.Context) (err error) {
 	}
 	var director Director
 	if len(c.VirtualServers) > 0 {
-		if director, err = d.opts.Parts.Director(c.Global.State, d.directorEvent); err != nil {
+		if director, err = d.opts.Components.Director(c.Global.State, d.directorEvent); err != nil {
 			return fmt.Errorf("virtual servers are configured: %w", err)
 		}
 	}
@@ -201,7 +201,7 @@ func (d *Daemon) open(c *conf.Config) (err error) {
 		d.servers.close()
 		return err
 	}
-	if err := leaveWord(d.opts.Home, c.Global.State); err != nil {
+	if err := leaveNotice(d.opts.Home, c.Global.State); err != nil {
 		return errors.Join(err, d.state.close(), d.servers.close())
 	}
 	return nil
@@ -209,7 +209,7 @@ func (d *Daemon) open(c *conf.Config) (err error) {
 
 func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) error {
 	d.mu.Lock()
-	d.checks, d.bfd = d.opts.Parts.Checks(ChecksHooks{Results: d.health, Events: d.checkEvent, Observe: d.metrics.Observe})
+	d.checks, d.bfd = d.opts.Components.Checks(ChecksHandlers{Results: d.health, Events: d.checkEvent, Observe: d.metrics.Observe})
 	d.maintenance, d.maintained = d.state.maintenance()
 	d.onStop = c.Global.OnStop
 	d.mu.Unlock()
@@ -351,7 +351,7 @@ func (d *Daemon) onStopKeep() bool {
 // route runs a VRRP process from now on: a configuration without instances has
 // none.
 func (d *Daemon) route(ctx context.Context, c *conf.Config) VRRP {
-	process := d.opts.Parts.VRRP(c.Global, d.vrrpEvent)
+	process := d.opts.Components.VRRP(c.Global, d.vrrpEvent)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.vrrp = process

@@ -43,7 +43,7 @@ type world struct {
 
 	vrrpEvents     func(vrrp.Event)
 	directorEvents func(director.Event)
-	hooks          daemon.ChecksHooks
+	hooks          daemon.ChecksHandlers
 	activated      chan string
 }
 
@@ -63,13 +63,13 @@ func (w *world) noted() []string {
 	return append([]string(nil), w.log...)
 }
 
-func (w *world) parts() daemon.Parts {
-	return daemon.Parts{
+func (w *world) parts() daemon.Components {
+	return daemon.Components{
 		VRRP: func(_ conf.Global, events func(vrrp.Event)) daemon.VRRP {
 			w.vrrpEvents = events
 			return (*fakeVRRP)(w)
 		},
-		Checks: func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
+		Checks: func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
 			w.hooks = h
 			return (*fakeChecks)(w), (*fakeBFD)(w)
 		},

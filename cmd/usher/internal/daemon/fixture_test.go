@@ -38,7 +38,7 @@ type fixture struct {
 	logger  *slog.Logger     // nil for one of log
 	control *logging.Control // of logger
 
-	parts    daemon.Parts
+	parts    daemon.Components
 	pages    map[string]http.Handler
 	lastGood string
 	strict   bool
@@ -134,13 +134,13 @@ func (f *fixture) daemon() *daemon.Daemon {
 		f.parts = f.world.parts()
 	}
 	return daemon.New(daemon.Options{
-		Version:   "test",
-		Load:      f.load,
-		Variables: f.vars,
-		Machine:   f.machine,
-		Parts:     f.parts,
-		Log:       log,
-		Notifier:  f.notify, LogControl: control, Hangup: f.hangup, Keep: f.keep,
+		Version:    "test",
+		Load:       f.load,
+		Variables:  f.vars,
+		Machine:    f.machine,
+		Components: f.parts,
+		Log:        log,
+		Notifier:   f.notify, LogControl: control, Hangup: f.hangup, Keep: f.keep,
 		Pages: f.pages, LastGood: f.lastGood, Strict: f.strict, Home: f.home, Watch: f.watch,
 	})
 }

@@ -29,7 +29,7 @@ func (d *Daemon) withdrawBefore(ctx context.Context, c *conf.Config) {
 	if len(then) == 0 || reflect.DeepEqual(then, c.VRRP().Instances) {
 		return
 	}
-	done, err := d.opts.Parts.Withdraw(ctx, c.Global.State, then)
+	done, err := d.opts.Components.Withdraw(ctx, c.Global.State, then)
 	for _, what := range done {
 		d.log.Warn("withdrew what a daemon that is gone had left of the configuration before", "object", what)
 	}

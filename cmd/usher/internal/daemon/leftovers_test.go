@@ -35,7 +35,7 @@ func TestWithdrawBefore(t *testing.T) {
 				f.killed()
 			}
 			f.write(c.next(f))
-			f.world, f.parts = newWorld(), daemon.Parts{}
+			f.world, f.parts = newWorld(), daemon.Components{}
 			f.start()
 			got := f.world.noted()
 			if c.want && got[0] != "withdraw edge on eth0" {

@@ -46,7 +46,7 @@ func webServer(t *testing.T, address string) (at string, kill func()) {
 func TestPageOfARunningDaemon(t *testing.T) {
 	f := newFixture(t)
 	f.parts = f.world.parts()
-	f.parts.Checks = func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
+	f.parts.Checks = func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
 		p := probe.New(probe.Options{})
 		return healthcheck.New(healthcheck.Options{Prober: p, Results: h.Results, Events: h.Events, Observe: h.Observe}), p.BFD()
 	}

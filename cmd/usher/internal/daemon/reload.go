@@ -119,7 +119,7 @@ func (d *Daemon) idleDirector(c *conf.Config) (Director, error) {
 		return d.idle, nil
 	}
 	var err error
-	if d.idle, err = d.opts.Parts.Director(c.Global.State, d.directorEvent); err != nil {
+	if d.idle, err = d.opts.Components.Director(c.Global.State, d.directorEvent); err != nil {
 		return nil, &refusedError{fmt.Sprintf("virtual servers are configured: %v; nothing was changed", err)}
 	}
 	return d.idle, nil

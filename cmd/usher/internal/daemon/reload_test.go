@@ -181,7 +181,7 @@ func TestLastGood(t *testing.T) {
 	}
 
 	f.write("broken")
-	f.world, f.parts = newWorld(), daemon.Parts{}
+	f.world, f.parts = newWorld(), daemon.Components{}
 	if err := f.daemon().Run(t.Context()); err == nil || len(f.world.noted()) != 0 {
 		t.Fatalf("a broken file ran without being asked to: %v", err)
 	}

@@ -205,7 +205,7 @@ virtual_server %q {
 	log, _ := logging.New(f.log)
 	commands := programs.New()
 	defer commands.Close()
-	f.parts.Checks = func(h daemon.ChecksHooks) (daemon.Checks, daemon.BFD) {
+	f.parts.Checks = func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
 		p := probe.New(probe.Options{Log: log, Commands: commands.Check})
 		return healthcheck.New(healthcheck.Options{Log: log, Prober: p, Results: h.Results, Events: h.Events, Observe: h.Observe}), p.BFD()
 	}

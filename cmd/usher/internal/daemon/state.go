@@ -119,10 +119,10 @@ func LockState(path string) (release func() error, err error) {
 
 func (s *stateFolder) close() error { return s.lock.Close() }
 
-// leaveWord tells, in the folder that the service manager gave, of the state folder
+// leaveNotice tells, in the folder that the service manager gave, of the state folder
 // that the configuration names: what runs before and after the daemon, and cannot
 // read its configuration, finds it there.
-func leaveWord(home, path string) error {
+func leaveNotice(home, path string) error {
 	if home == "" {
 		return nil
 	}

@@ -72,7 +72,7 @@ func TestSteering(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	f.world, f.parts = newWorld(), daemon.Parts{}
+	f.world, f.parts = newWorld(), daemon.Components{}
 	f.start()
 	if got := f.world.noted(); !slices.Contains(got, "maintenance on") {
 		t.Errorf("after a restart: %q", got)

@@ -6,17 +6,17 @@ import (
 	"time"
 
 	"usher/vrrp/engine"
-	"usher/vrrp/hold"
+	"usher/vrrp/vip"
 )
 
 // What a manager asks of its kernel goes through the router, which measures before and
 // after each change where virtual addresses are.
 
-// Add implements hold.Kernel.
-func (r *router) Add(o hold.Object) error {
+// Add implements vip.Kernel.
+func (r *router) Add(o vip.Object) error {
 	r.p.pass()
 	err := r.kernel.Add(o)
-	if m, ok := o.(hold.Macvlan); ok && err == nil {
+	if m, ok := o.(vip.Macvlan); ok && err == nil {
 		r.do(func(now time.Time, e *engine.Engine) {
 			e.Link(now, engine.Link{Name: m.Name, Index: 100 + int(m.MAC[5]), Up: true, MAC: m.MAC[:]})
 		})
@@ -24,50 +24,50 @@ func (r *router) Add(o hold.Object) error {
 	return err
 }
 
-// Remove implements hold.Kernel.
-func (r *router) Remove(o hold.Object) error {
+// Remove implements vip.Kernel.
+func (r *router) Remove(o vip.Object) error {
 	r.p.pass()
 	err := r.kernel.Remove(o)
-	if m, ok := o.(hold.Macvlan); ok && err == nil {
+	if m, ok := o.(vip.Macvlan); ok && err == nil {
 		r.do(func(now time.Time, e *engine.Engine) { e.Link(now, engine.Link{Name: m.Name, Gone: true}) })
 	}
 	return err
 }
 
-// Renew implements hold.Kernel.
-func (r *router) Renew(a hold.Address) error { r.p.pass(); return r.kernel.Renew(a) }
+// Renew implements vip.Kernel.
+func (r *router) Renew(a vip.Address) error { r.p.pass(); return r.kernel.Renew(a) }
 
-// Look implements hold.Kernel.
-func (r *router) Look(objects []hold.Object) ([]hold.Sight, error) { return r.kernel.Look(objects) }
+// Look implements vip.Kernel.
+func (r *router) Look(objects []vip.Object) ([]vip.Sight, error) { return r.kernel.Look(objects) }
 
-// Addresses implements hold.Kernel.
-func (r *router) Addresses() ([]hold.Found, error) { return r.kernel.Addresses() }
+// Addresses implements vip.Kernel.
+func (r *router) Addresses() ([]vip.Found, error) { return r.kernel.Addresses() }
 
-// Prepare implements hold.Kernel.
+// Prepare implements vip.Kernel.
 func (r *router) Prepare(link string) error { return r.kernel.Prepare(link) }
 
-// Warm implements hold.Kernel.
+// Warm implements vip.Kernel.
 func (r *router) Warm() {}
 
-// Watch implements hold.Kernel.
-func (r *router) Watch(ctx context.Context, report func(hold.Change)) error {
-	return r.kernel.Watch(ctx, func(c hold.Change) { r.p.pass(); report(c) })
+// Watch implements vip.Kernel.
+func (r *router) Watch(ctx context.Context, report func(vip.Change)) error {
+	return r.kernel.Watch(ctx, func(c vip.Change) { r.p.pass(); report(c) })
 }
 
-// kernel is a router as hold.Kernel: Announce is a method of engine.Ports, too.
+// kernel is a router as vip.Kernel: Announce is a method of engine.Ports, too.
 type kernel struct{ *router }
 
-// Announce implements hold.Kernel.
-func (k kernel) Announce(a hold.Announcement) error { return k.kernel.Announce(a) }
+// Announce implements vip.Kernel.
+func (k kernel) Announce(a vip.Announcement) error { return k.kernel.Announce(a) }
 
 // holds are the virtual addresses that are on a router now.
 func (r *router) holds() map[netip.Addr]bool {
 	all := map[netip.Addr]bool{}
 	for _, o := range r.kernel.Objects() {
 		switch o := o.(type) {
-		case hold.Address:
+		case vip.Address:
 			all[o.Prefix.Addr()] = true
-		case hold.LocalRoute:
+		case vip.LocalRoute:
 			all[o.Address] = true
 		}
 	}

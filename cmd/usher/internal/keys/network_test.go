@@ -14,8 +14,8 @@ import (
 
 	"usher/vrrp"
 	"usher/vrrp/engine"
-	"usher/vrrp/hold"
-	"usher/vrrp/hold/holdtest"
+	"usher/vrrp/vip"
+	"usher/vrrp/vip/viptest"
 )
 
 // flight is how long an advert takes from one router to another.
@@ -41,8 +41,8 @@ type pair struct {
 type router struct {
 	p      *pair
 	role   role
-	kernel *holdtest.Kernel
-	hold   *hold.Manager
+	kernel *viptest.Kernel
+	hold   *vip.Manager
 	queue  chan func(now time.Time, e *engine.Engine)
 	have   map[string]vrrp.Config
 	links  map[string]bool // macvlans that the engine knows
@@ -53,12 +53,12 @@ func newPair(t *testing.T) *pair {
 	p := &pair{t: t, last: time.Now()}
 	p.measure(nil)
 	for i := range p.routers {
-		r := &router{p: p, role: role(i), kernel: &holdtest.Kernel{}, queue: make(chan func(time.Time, *engine.Engine), 1000), links: map[string]bool{}}
+		r := &router{p: p, role: role(i), kernel: &viptest.Kernel{}, queue: make(chan func(time.Time, *engine.Engine), 1000), links: map[string]bool{}}
 		for _, name := range devices {
 			r.kernel.AddLink(name)
 		}
 		p.routers[i] = r
-		r.hold = hold.New(hold.Options{
+		r.hold = vip.New(vip.Options{
 			Kernel: kernel{r}, Events: r.Event,
 			Confirm: func(name string) { r.do(func(now time.Time, e *engine.Engine) { r.confirm(name, now, e) }) },
 			Unheld:  func(name, why string) { r.do(func(now time.Time, e *engine.Engine) { e.Unheld(now, name, why) }) },

@@ -17,12 +17,12 @@ import (
 
 	"usher/vrrp"
 	"usher/vrrp/engine"
-	"usher/vrrp/hold"
-	"usher/vrrp/hold/rtnl"
-	"usher/vrrp/wire"
+	"usher/vrrp/socket"
+	"usher/vrrp/vip"
+	"usher/vrrp/vip/rtnl"
 )
 
-// Loop is the loop that runs the engine: wire.Loop, or one in virtual time.
+// Loop is the loop that runs the engine: socket.Loop, or one in virtual time.
 type Loop interface {
 	// Run runs until the context ends; then all instances resign.
 	Run(ctx context.Context) error
@@ -38,8 +38,8 @@ type Loop interface {
 // ChildOptions are the parts of a child process.
 type ChildOptions struct {
 	Log    *slog.Logger
-	Kernel hold.Kernel
-	Bells  []hold.Bell // as in hold.Options
+	Kernel vip.Kernel
+	Bells  []vip.Wakeup // as in vip.Options
 	// Recover puts back the kernel settings that a process before this one left
 	// changed, and gives what it put back; nil where there are none.
 	Recover func() ([]string, error)
@@ -48,7 +48,7 @@ type ChildOptions struct {
 	Guard net.Conn
 	// Loop makes the loop, which sets and announces through the manager. To will, which
 	// is nil without a guard, it tells what engine.Options say.
-	Loop func(m *hold.Manager, events func(vrrp.Event), will func(string, []engine.Outgoing)) Loop
+	Loop func(m *vip.Manager, events func(vrrp.Event), will func(string, []engine.Outgoing)) Loop
 }
 
 // What child and guard are called in the list of processes.
@@ -75,7 +75,7 @@ func Child(ctx context.Context, in Inheritance, log *slog.Logger, state string) 
 	if err != nil {
 		return err
 	}
-	bells, err := wire.Bells()
+	bells, err := socket.Wakeups()
 	if err != nil {
 		return errors.Join(err, kernel.Close())
 	}
@@ -84,10 +84,10 @@ func Child(ctx context.Context, in Inheritance, log *slog.Logger, state string) 
 		log.Error("vrrp: addresses without a lease would stay after a crash", "error", err)
 	}
 	err = RunChild(ctx, in.Parent, ChildOptions{
-		Log: log, Kernel: kernel, Bells: []hold.Bell{bells[0], bells[1]}, Guard: in.Guard,
+		Log: log, Kernel: kernel, Bells: []vip.Wakeup{bells[0], bells[1]}, Guard: in.Guard,
 		Recover: func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(state)) },
-		Loop: func(m *hold.Manager, events func(vrrp.Event), will func(string, []engine.Outgoing)) Loop {
-			return wire.New(wire.Options{Log: log, Holder: m, Events: events, Will: will, Alive: in.sign.give, Ours: kernel.Added, Realtime: true})
+		Loop: func(m *vip.Manager, events func(vrrp.Event), will func(string, []engine.Outgoing)) Loop {
+			return socket.New(socket.Options{Log: log, Holder: m, Events: events, Will: will, Alive: in.sign.give, Ours: kernel.Added, Realtime: true})
 		},
 	})
 	return errors.Join(err, bells[0].Close(), bells[1].Close(), kernel.Close())
@@ -96,9 +96,9 @@ func Child(ctx context.Context, in Inheritance, log *slog.Logger, state string) 
 // child is the running VRRP process.
 type child struct {
 	log     *slog.Logger
-	kernel  hold.Kernel
+	kernel  vip.Kernel
 	recover func() ([]string, error)
-	hold    *hold.Manager
+	hold    *vip.Manager
 	loop    Loop
 	out     *outbox
 	wills   *wills
@@ -111,12 +111,12 @@ type child struct {
 func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
 	c := &child{log: o.Log, kernel: o.Kernel, recover: o.Recover, out: newOutbox(), wills: newWills(os.Getpid())}
 	events := func(e vrrp.Event) { c.out.put(message{Event: &e}) }
-	holding := hold.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm, Unheld: c.unheld, Bells: o.Bells}
+	holding := vip.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm, Unheld: c.unheld, Wakeups: o.Bells}
 	var resignation func(string, []engine.Outgoing)
 	if o.Guard != nil {
 		holding.Will, resignation = c.wills.objects, c.wills.resignation
 	}
-	c.hold = hold.New(holding)
+	c.hold = vip.New(holding)
 	c.loop = o.Loop(c.hold, events, resignation)
 
 	// Three lives, one inside the other: the loop resigns while the holder
@@ -296,7 +296,7 @@ func (c *child) cleanup(ctx context.Context, d vrrp.Desired) {
 	if len(c.have) > 0 {
 		return
 	}
-	removed, err := hold.Cleanup(ctx, c.kernel, d.Instances)
+	removed, err := vip.Cleanup(ctx, c.kernel, d.Instances)
 	for _, o := range removed {
 		c.log.Warn("vrrp: removed a leftover", "object", o.String())
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"usher/vrrp/engine"
-	"usher/vrrp/hold"
+	"usher/vrrp/vip"
 )
 
 // Bounds of how long the guard lets a child go on whose parent is gone, and how long
@@ -34,7 +34,7 @@ type GuardOptions struct {
 	// guards that it has one after the other.
 	Child, Parent net.Conn
 	Send          func(engine.Outgoing) error
-	Remove        func(hold.Object) error
+	Remove        func(vip.Object) error
 	// Rest is called when the child has not said anything for a moment; nil for nothing
 	// to do then.
 	Rest func()
@@ -246,7 +246,7 @@ func (g *guard) withdraw(w will) error {
 	return errors.Join(errs...)
 }
 
-func (g *guard) remove(o hold.Object) error {
+func (g *guard) remove(o vip.Object) error {
 	if err := g.o.Remove(o); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"usher/vrrp/engine"
-	"usher/vrrp/hold"
+	"usher/vrrp/vip"
 )
 
 // watched is a guard between a child and a parent that a test plays.
@@ -37,7 +37,7 @@ func newWatched(t *testing.T) *watched {
 				w.did = append(w.did, "resign from "+out.Source.String())
 				return nil
 			},
-			Remove: func(o hold.Object) error {
+			Remove: func(o vip.Object) error {
 				w.did = append(w.did, "remove "+o.String())
 				return nil
 			},
@@ -77,8 +77,8 @@ func (w *watched) bye(t *testing.T) {
 
 var lastWill = will{
 	Instance: "web", Resign: []engine.Outgoing{{Source: netip.MustParseAddr("192.0.2.11")}},
-	Addresses:   []hold.Address{{Link: "eth0", Prefix: netip.PrefixFrom(vip, 32)}},
-	LocalRoutes: []hold.LocalRoute{{Link: "eth0", Address: vip}}, Down: 40 * time.Millisecond,
+	Addresses:   []vip.Address{{Link: "eth0", Prefix: netip.PrefixFrom(virtualAddress, 32)}},
+	LocalRoutes: []vip.LocalRoute{{Link: "eth0", Address: virtualAddress}}, Down: 40 * time.Millisecond,
 }
 
 // TestGuard: what the guard does, by who ends and how.
@@ -198,7 +198,7 @@ func TestGuardAfterGuard(t *testing.T) {
 func TestWillsAreToldAgain(t *testing.T) {
 	w := newWills(7)
 	w.resignation("web", lastWill.Resign)
-	w.objects("web", []hold.Object{lastWill.LocalRoutes[0]})
+	w.objects("web", []vip.Object{lastWill.LocalRoutes[0]})
 	w.resignation("mail", lastWill.Resign)
 	w.resignation("mail", nil)
 	first := w.take()

@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/vrrp/engine"
-	"usher/vrrp/hold"
-	"usher/vrrp/hold/rtnl"
-	"usher/vrrp/wire"
+	"usher/vrrp/socket"
+	"usher/vrrp/vip"
+	"usher/vrrp/vip/rtnl"
 )
 
 // GuardCommand is the word by which the program becomes a guard.
@@ -39,7 +39,7 @@ const guardGC = 20
 // Guard is the guard's process: the words after GuardCommand are its flags. It returns
 // the exit status, where it does not become `usher withdraw` when it is the last of three.
 func Guard(args []string, stderr io.Writer, logger func(level, format string) (*slog.Logger, error)) int {
-	Deafen() // it ends when the others have
+	IgnoreSignals() // it ends when the others have
 	debug.SetGCPercent(guardGC)
 	_ = os.WriteFile("/proc/self/comm", []byte(guardName), 0)
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0) // with CAP_SYS_RESOURCE
@@ -75,7 +75,7 @@ func serveGuard(log *slog.Logger, state string) error {
 	if err != nil {
 		return err
 	}
-	sender, err := wire.OpenSender()
+	sender, err := socket.OpenSender()
 	if err != nil {
 		return err
 	}
@@ -85,11 +85,11 @@ func serveGuard(log *slog.Logger, state string) error {
 		return err
 	}
 	defer func() { _ = kernel.Close() }()
-	wire.Realtime(log)
+	socket.Realtime(log)
 	abandoned := RunGuard(GuardOptions{
 		Log: log, Child: child, Parent: parent, Watch: watchProcess, Rest: shrink, Idle: sign.age,
 		Send:   func(out engine.Outgoing) error { return sender.Send(out) },
-		Remove: func(o hold.Object) error { return kernel.Remove(o) },
+		Remove: func(o vip.Object) error { return kernel.Remove(o) },
 	})
 	if !abandoned || state == "" {
 		return nil

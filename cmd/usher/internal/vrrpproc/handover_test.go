@@ -28,11 +28,11 @@ func TestStopAwaitsSlowPeer(t *testing.T) {
 			stopped <- time.Now()
 		}()
 		pass(web.LongestSkew())
-		if !w.kernel.Has(vip) {
+		if !w.kernel.Has(virtualAddress) {
 			t.Fatal("the address is gone before the peer has taken over")
 		}
 		w.hear(t, *web, 1)
-		if w.kernel.Has(vip) {
+		if w.kernel.Has(virtualAddress) {
 			t.Error("the address is still there when the peer has taken over")
 		}
 		spoke := time.Now()

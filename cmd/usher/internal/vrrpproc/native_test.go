@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/vrrp"
-	"usher/vrrp/hold"
-	"usher/vrrp/hold/rtnl"
+	"usher/vrrp/vip"
+	"usher/vrrp/vip/rtnl"
 )
 
 // TestMain makes this test binary a VRRP process where a test started it as one,
@@ -51,7 +51,7 @@ func errorLog() *slog.Logger {
 }
 
 func runChild() error {
-	Deafen()
+	IgnoreSignals()
 	in, err := Inherited()
 	if err != nil {
 		return err
@@ -203,7 +203,7 @@ func (n *native) has(t *testing.T) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.ContainsFunc(all, func(f hold.Found) bool { return f.Address.Prefix.Addr() == netip.MustParseAddr("192.0.2.1") })
+	return slices.ContainsFunc(all, func(f vip.Found) bool { return f.Address.Prefix.Addr() == netip.MustParseAddr("192.0.2.1") })
 }
 
 // until looks every millisecond whether the address is there, or is not.

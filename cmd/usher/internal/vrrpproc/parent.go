@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"usher/vrrp"
-	"usher/vrrp/hold"
-	"usher/vrrp/hold/rtnl"
 	"usher/vrrp/timespan"
 	"usher/vrrp/track"
+	"usher/vrrp/vip"
+	"usher/vrrp/vip/rtnl"
 )
 
 // Pauses before a dead child is started again, and how long one has to live to
@@ -58,7 +58,7 @@ type Options struct {
 	// Run runs the programs of track_scripts, as track.Options say.
 	Run func(ctx context.Context, args []string, user string) error
 	// Kernel withdraws the addresses of a dead child; nil for this machine's.
-	Kernel hold.Kernel
+	Kernel vip.Kernel
 	// Recover puts back the kernel settings that a dead child had changed, and
 	// gives what it put back; nil where there are none.
 	Recover func() ([]string, error)
@@ -249,7 +249,7 @@ func (p *Parent) withdraw(ctx context.Context) {
 	p.mu.Lock()
 	all := slices.Concat(p.desired.Instances, p.before)
 	p.mu.Unlock()
-	removed, err := hold.Withdraw(ctx, p.o.Kernel, all)
+	removed, err := vip.Withdraw(ctx, p.o.Kernel, all)
 	for _, o := range removed {
 		p.o.Log.Warn("vrrp: withdrew an address of the VRRP process that is gone", "object", o.String())
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"usher/vrrp"
-	"usher/vrrp/hold"
+	"usher/vrrp/vip"
 )
 
 func TestChildTakesOverAndResignsOnStop(t *testing.T) {
@@ -21,12 +21,12 @@ func TestChildTakesOverAndResignsOnStop(t *testing.T) {
 		if s := w.Status(); len(s) != 1 || s[0].State != vrrp.Active || !s[0].Held {
 			t.Fatalf("status %+v", s)
 		}
-		if !w.kernel.Has(vip) {
+		if !w.kernel.Has(virtualAddress) {
 			t.Fatal("the address is not there")
 		}
 		start := time.Now()
 		w.stop()
-		if w.kernel.Has(vip) {
+		if w.kernel.Has(virtualAddress) {
 			t.Error("the address is still there after the stop")
 		}
 		// One interval of waiting for a peer, of which there is none.
@@ -70,7 +70,7 @@ func TestParentDies(t *testing.T) {
 		w.mu.Unlock()
 		_ = child.Close() // what a dead parent's kernel does
 		synctest.Wait()
-		if w.kernel.Has(vip) {
+		if w.kernel.Has(virtualAddress) {
 			t.Error("the address is still there")
 		}
 		if len(w.sent) != 1 || <-w.sent != 0 {
@@ -83,15 +83,15 @@ func TestParentDies(t *testing.T) {
 // all that is known.
 func TestChildDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, crash(time.Second, hold.Address{Link: "eth0", Prefix: netip.PrefixFrom(vip, 32)}))
+		w := newWorld(t, crash(time.Second, vip.Address{Link: "eth0", Prefix: netip.PrefixFrom(virtualAddress, 32)}))
 		go func() { _ = w.Apply(desired("web")) }() // never answered
 		pass(1500 * time.Millisecond)
-		if !w.kernel.Has(vip) {
+		if !w.kernel.Has(virtualAddress) {
 			t.Fatal("the dying child left nothing: the test shows nothing")
 		}
 		w.Track("web", "virtual_server/s", vrrp.Adjustment{Fault: true, Reason: "virtual server s: no quorum"})
 		pass(600 * time.Millisecond)
-		if w.kernel.Has(vip) {
+		if w.kernel.Has(virtualAddress) {
 			t.Error("the address of the dead child is still there")
 		}
 		e := <-w.events
@@ -133,7 +133,7 @@ func TestChildHangs(t *testing.T) {
 func TestOwnAddressStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		own := hold.Address{Link: "eth0", Prefix: netip.PrefixFrom(vip, 32)}
+		own := vip.Address{Link: "eth0", Prefix: netip.PrefixFrom(virtualAddress, 32)}
 		if err := w.kernel.AddForeign(own); err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +147,7 @@ func TestOwnAddressStays(t *testing.T) {
 			t.Errorf("web is %v", s)
 		}
 		w.stop()
-		if !w.kernel.Has(vip) {
+		if !w.kernel.Has(virtualAddress) {
 			t.Error("the owner's address is gone")
 		}
 	})
@@ -210,7 +210,7 @@ func TestReloadLeavesOthersAlone(t *testing.T) {
 		if w.kernel.Has(netip.MustParseAddr("192.0.2.2")) {
 			t.Error("the address of the removed instance is still there")
 		}
-		if s := w.Status(); len(s) != 1 || s[0].State != vrrp.Active || s[0].Transitions != w.Status()[0].Transitions || !w.kernel.Has(vip) {
+		if s := w.Status(); len(s) != 1 || s[0].State != vrrp.Active || s[0].Transitions != w.Status()[0].Transitions || !w.kernel.Has(virtualAddress) {
 			t.Errorf("status %+v", s)
 		}
 	})
@@ -233,8 +233,8 @@ func TestCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass(10 * time.Second)
-		if s := w.state("web"); s == vrrp.Active || w.kernel.Has(vip) {
-			t.Errorf("in maintenance: %v, address there: %v", s, w.kernel.Has(vip))
+		if s := w.state("web"); s == vrrp.Active || w.kernel.Has(virtualAddress) {
+			t.Errorf("in maintenance: %v, address there: %v", s, w.kernel.Has(virtualAddress))
 		}
 		if err := w.Maintenance(false); err != nil {
 			t.Fatal(err)

@@ -36,11 +36,11 @@ func TestChildIsResumed(t *testing.T) {
 		w.cut()
 		skew := time.Duration(256-100) * time.Second / 256
 		pass(skew - 10*time.Millisecond)
-		if w.kernel.Has(vip) {
+		if w.kernel.Has(virtualAddress) {
 			t.Fatal("the address is back before Skew_Time")
 		}
 		pass(20 * time.Millisecond)
-		if !w.kernel.Has(vip) {
+		if !w.kernel.Has(virtualAddress) {
 			t.Error("the address is not back after Skew_Time")
 		}
 	})

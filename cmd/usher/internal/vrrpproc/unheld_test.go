@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"usher/vrrp"
-	"usher/vrrp/hold"
+	"usher/vrrp/vip"
 )
 
 // TestChildGivesWay: a child whose kernel refuses an address is in fault within a
@@ -17,8 +17,8 @@ import (
 func TestChildGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.kernel.Refuse(func(o hold.Object) error {
-			if _, is := o.(hold.Address); is {
+		w.kernel.Refuse(func(o vip.Object) error {
+			if _, is := o.(vip.Address); is {
 				return errors.New("permission denied")
 			}
 			return nil
@@ -52,12 +52,12 @@ func TestChildGivesWay(t *testing.T) {
 			t.Errorf("%d adverts while in fault", n)
 		}
 		s := w.Status()
-		if len(s) != 1 || s[0].State != vrrp.Fault || s[0].Held || !strings.Contains(s[0].Reason, vip.String()) || !strings.Contains(s[0].Reason, "permission denied") {
+		if len(s) != 1 || s[0].State != vrrp.Fault || s[0].Held || !strings.Contains(s[0].Reason, virtualAddress.String()) || !strings.Contains(s[0].Reason, "permission denied") {
 			t.Errorf("status %+v", s)
 		}
 		w.kernel.Refuse(nil)
 		pass(20 * time.Second)
-		if s := w.Status(); s[0].State != vrrp.Active || !s[0].Held || !w.kernel.Has(vip) {
+		if s := w.Status(); s[0].State != vrrp.Active || !s[0].Held || !w.kernel.Has(virtualAddress) {
 			t.Errorf("status %+v", s)
 		}
 	})

@@ -13,15 +13,15 @@ import (
 
 	"usher/vrrp"
 	"usher/vrrp/engine"
-	"usher/vrrp/hold"
+	"usher/vrrp/vip"
 )
 
 // will is what the guard does about one active instance of a child that has died.
 type will struct {
 	Instance    string            `json:"instance"`
 	Resign      []engine.Outgoing `json:"resign,omitempty"`
-	Addresses   []hold.Address    `json:"addresses,omitempty"`
-	LocalRoutes []hold.LocalRoute `json:"local_routes,omitempty"`
+	Addresses   []vip.Address     `json:"addresses,omitempty"`
+	LocalRoutes []vip.LocalRoute  `json:"local_routes,omitempty"`
 	// Down is Active_Down_Interval: when peers take over that hear nothing.
 	Down time.Duration `json:"down,omitempty"`
 }
@@ -95,15 +95,15 @@ func (w *wills) resignation(instance string, out []engine.Outgoing) {
 	w.change(instance, func(l *will) { l.Resign = out })
 }
 
-// objects is hold.Options.Will.
-func (w *wills) objects(instance string, objects []hold.Object) {
+// objects is vip.Options.Will.
+func (w *wills) objects(instance string, objects []vip.Object) {
 	w.change(instance, func(l *will) {
 		l.Addresses, l.LocalRoutes = nil, nil
 		for _, o := range objects {
 			switch o := o.(type) {
-			case hold.Address:
+			case vip.Address:
 				l.Addresses = append(l.Addresses, o)
-			case hold.LocalRoute:
+			case vip.LocalRoute:
 				l.LocalRoutes = append(l.LocalRoutes, o)
 			}
 		}

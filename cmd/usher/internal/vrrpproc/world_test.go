@@ -13,14 +13,14 @@ import (
 
 	"usher/vrrp"
 	"usher/vrrp/engine"
-	"usher/vrrp/hold"
-	"usher/vrrp/hold/holdtest"
 	"usher/vrrp/packet"
+	"usher/vrrp/vip"
+	"usher/vrrp/vip/viptest"
 )
 
 // loop runs an engine in virtual time, alone on its network.
 type loop struct {
-	m      *hold.Manager
+	m      *vip.Manager
 	events func(vrrp.Event)
 	queue  chan func(time.Time, *engine.Engine)
 	sent   chan uint8 // priorities of all adverts
@@ -82,12 +82,12 @@ func (l *loop) Run(ctx context.Context) error {
 }
 
 // starter starts a child in a world with this kernel.
-type starter func(k *holdtest.Kernel) (Process, error)
+type starter func(k *viptest.Kernel) (Process, error)
 
 // world is a parent whose children run in the same bubble.
 type world struct {
 	*Parent
-	kernel *holdtest.Kernel
+	kernel *viptest.Kernel
 	sent   chan uint8
 	events chan vrrp.Event
 	starts []starter // used up first; then sound children are started
@@ -104,7 +104,7 @@ type world struct {
 
 func newWorld(t *testing.T, starts ...starter) *world {
 	t.Helper()
-	w := &world{log: slog.New(slog.DiscardHandler), kernel: &holdtest.Kernel{}, sent: make(chan uint8, 10_000), events: make(chan vrrp.Event, 10_000), starts: starts}
+	w := &world{log: slog.New(slog.DiscardHandler), kernel: &viptest.Kernel{}, sent: make(chan uint8, 10_000), events: make(chan vrrp.Event, 10_000), starts: starts}
 	w.kernel.AddLink("eth0")
 	w.Parent = New(Options{Events: func(e vrrp.Event) { w.events <- e }, Kernel: w.kernel, Start: func(*Lock) (Process, error) { return w.start() }})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -135,7 +135,7 @@ func (w *world) start() (Process, error) {
 		defer func() { _ = theirs.Close() }()
 		done <- RunChild(context.Background(), theirs, ChildOptions{
 			Log: w.log, Kernel: w.kernel,
-			Loop: func(m *hold.Manager, events func(vrrp.Event), _ func(string, []engine.Outgoing)) Loop {
+			Loop: func(m *vip.Manager, events func(vrrp.Event), _ func(string, []engine.Outgoing)) Loop {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				w.loop = &loop{m: m, events: events, queue: make(chan func(time.Time, *engine.Engine), 100), sent: w.sent, refuse: w.refusal}
@@ -165,7 +165,7 @@ func (w *world) refusal() error {
 }
 
 // hang is a child that reads and never answers, until it is killed.
-func hang(*holdtest.Kernel) (Process, error) {
+func hang(*viptest.Kernel) (Process, error) {
 	ours, theirs := net.Pipe()
 	done, kill := make(chan error, 1), make(chan struct{})
 	go func() {
@@ -185,8 +185,8 @@ func hang(*holdtest.Kernel) (Process, error) {
 }
 
 // crash is a child that lives for some time and leaves objects behind.
-func crash(after time.Duration, leave ...hold.Object) starter {
-	return func(k *holdtest.Kernel) (Process, error) {
+func crash(after time.Duration, leave ...vip.Object) starter {
+	return func(k *viptest.Kernel) (Process, error) {
 		ours, theirs := net.Pipe()
 		done := make(chan error, 1)
 		go func() {
@@ -212,7 +212,7 @@ func crash(after time.Duration, leave ...hold.Object) starter {
 	}
 }
 
-var vip = netip.MustParseAddr("192.0.2.1")
+var virtualAddress = netip.MustParseAddr("192.0.2.1")
 
 func desired(names ...string) (d vrrp.Desired) {
 	for i, name := range names {

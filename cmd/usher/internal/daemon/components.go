@@ -1,0 +1,88 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+
+	"usher/cmd/usher/internal/plan"
+	"usher/conf"
+	"usher/director"
+	"usher/healthcheck"
+	"usher/vrrp"
+)
+
+// VRRP is the process that holds the instances, seen from this one.
+type VRRP interface {
+	Run(ctx context.Context) error
+	Apply(vrrp.Desired) error
+	Status() []vrrp.Status
+	Failover(instance string) error
+	// Maintenance holds for a process that is started later, too; without one at
+	// this moment it is vrrpproc.ErrNoChild.
+	Maintenance(on bool) error
+	// Stay takes back every handover that no peer has answered yet.
+	Stay() error
+	Track(instance, key string, a vrrp.Adjustment)
+}
+
+// Checks is the health check engine.
+type Checks interface {
+	Run(ctx context.Context) error
+	Apply([]healthcheck.Target) error
+	Statuses() []healthcheck.Status
+	Unanswered(id healthcheck.ID, n int)
+	Stats() healthcheck.Stats
+}
+
+// Director keeps the kernel's IPVS table.
+type Director interface {
+	Run(ctx context.Context) error
+	Configure(ctx context.Context, s director.Settings) error
+	Apply(ctx context.Context, servers []director.VirtualServer) error
+	SetHealth(healthcheck.Update)
+	SetActive(instance string, active bool)
+	Override(virtualServer string, realServer netip.AddrPort, o director.Override) (director.Effect, error)
+	// Empties tells what becomes of clients where an override leaves no server to them.
+	Empties(virtualServer string, realServer netip.AddrPort, o director.Override) string
+	Status() []director.VirtualServerStatus
+	Connections() (map[string]uint64, error)
+	Quorum(virtualServer string) (up bool, reason string, known bool)
+	Stats() director.Stats
+	Settings() []director.SettingStatus
+	Warnings() []director.Warning
+	// Unanswered counts connections that were begun and never answered.
+	Unanswered() (map[healthcheck.ID]int, error)
+	plan.Planner
+	Stop(ctx context.Context, keep bool) error
+}
+
+// Alerts tells people and programs outside what happened, in order.
+type Alerts interface {
+	Run(ctx context.Context) error
+	Apply(*conf.Config) error
+	VRRP(vrrp.Event)
+	Director(director.Event)
+	// Warnings are ways out by which nothing gets through.
+	Warnings() []director.Warning
+}
+
+// Components makes the domains' engines. The command line gives the real ones, tests
+// give doubles.
+type Components struct {
+	VRRP   func(g conf.Global, events func(vrrp.Event)) VRRP
+	Checks func(ChecksHandlers) (Checks, BFD)
+	Alerts func() Alerts
+	// Director opens the kernel's IPVS; an error says that it is not there or not
+	// for us, and nothing was changed.
+	Director func(state string, events func(director.Event)) (Director, error)
+	// Withdraw removes what a process that is gone held of some instances, and puts back
+	// the kernel settings that it kept in the state folder; it tells what it did.
+	Withdraw func(ctx context.Context, state string, instances []vrrp.Config) (done []string, err error)
+}
+
+// ChecksHandlers is where the health check engine delivers.
+type ChecksHandlers struct {
+	Results func(healthcheck.Update)
+	Events  func(healthcheck.Event)
+	Observe func(healthcheck.Type, healthcheck.Result)
+}
