@@ -114,10 +114,28 @@ func (a addresses) Announce(x vip.Announcement) error {
 	return a.Kernel.Announce(x)
 }
 
+// Watch has changes wait for a stopped process as a socket has: whoever makes them, as
+// the simulation does itself, does not wait.
 func (a addresses) Watch(ctx context.Context, report func(vip.Change)) error {
+	queue := make(chan vip.Change, 1<<12)
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	wait.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case c := <-queue:
+				if a.pass() == nil {
+					report(c)
+				}
+			}
+		}
+	})
 	return a.Kernel.Watch(ctx, func(c vip.Change) {
-		if a.pass() == nil {
-			report(c)
+		select {
+		case queue <- c:
+		case <-ctx.Done():
 		}
 	})
 }
