@@ -11,7 +11,8 @@ import (
 	"usher/vrrp/timespan"
 )
 
-// How long a disagreement lasts after the last packet that showed it, at least, and how many are remembered of an instance: senders can be invented.
+// How long a disagreement lasts after the last packet that showed it, at least, and how
+// many are remembered of an instance: senders can be invented.
 const (
 	disagreementLasts = 5 * time.Second
 	maxDisagreements  = 16
