@@ -13,7 +13,7 @@ import (
 
 func (a *app) notify() *cobra.Command {
 	var from sources
-	var test bool
+	var test, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "notify --test [-c FILE|DIR] [NAME]",
 		Short: "Send a test by every notify, webhook and email of a configuration",
@@ -40,7 +40,7 @@ Exit status: 0 all were delivered, 1 one was not, 2 the command could not run.`,
 			}
 			commands := command.New()
 			defer commands.Close()
-			return a.try(cmd.Context(), func(ctx context.Context, each func(notify.Trial)) error {
+			return a.try(cmd.Context(), asJSON, func(ctx context.Context, each func(notify.Trial)) error {
 				name := ""
 				if len(args) > 0 {
 					name = args[0]
@@ -51,22 +51,38 @@ Exit status: 0 all were delivered, 1 one was not, 2 the command could not run.`,
 	}
 	from.flags(cmd)
 	cmd.Flags().BoolVar(&test, "test", false, "send a test")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what came of each way as JSON")
 	return cmd
 }
 
+// trial is what came of one way, as JSON.
+type trial struct {
+	notify.Trial
+	Delivered bool   `json:"delivered"`
+	Error     string `json:"error,omitempty"`
+}
+
 // try shows what comes of tests.
-func (a *app) try(ctx context.Context, all func(context.Context, func(notify.Trial)) error) error {
-	failed := false
+func (a *app) try(ctx context.Context, asJSON bool, all func(context.Context, func(notify.Trial)) error) error {
+	trials, failed := []trial{}, false
 	err := all(ctx, func(t notify.Trial) {
-		word := a.style.Good("delivered")
+		word, is := a.style.Good("delivered"), trial{Trial: t, Delivered: t.Err == nil}
 		if t.Err != nil {
-			failed = true
-			word = a.style.Bad("failed: " + t.Err.Error())
+			failed, is.Error = true, t.Err.Error()
+			word = a.style.Bad("failed: " + is.Error)
 		}
-		fmt.Fprintf(a.Stdout, "%s: %s: %s\n", t.Of, t.Way, word)
+		trials = append(trials, is)
+		if !asJSON {
+			fmt.Fprintf(a.Stdout, "%s: %s: %s\n", t.Of, t.Way, word)
+		}
 	})
 	if err != nil {
 		return &usageError{err}
+	}
+	if asJSON {
+		if err := printJSON(a.Stdout, trials); err != nil {
+			return err
+		}
 	}
 	if failed {
 		return status(exitFailed)

@@ -40,6 +40,8 @@ vrrp_instance "web" {
 		{[]string{"--test", "-c", file}, 1, "instance web: webhook " + s.URL, ""},
 		{[]string{"--test", "-c", file, "global"}, 0, ": delivered\n", ""},
 		{[]string{"--test", "-c", file, "web"}, 1, ": failed: not tried again: answer 403 Forbidden\n", ""},
+		{[]string{"--test", "--json", "-c", file, "global"}, 0, `"delivered": true`, ""},
+		{[]string{"--test", "--json", "-c", file, "web"}, 1, `"error": "not tried again: answer 403 Forbidden"`, ""},
 		{[]string{"--test", "-c", file, "wep"}, 2, "", `nothing called "wep" notifies anybody`},
 		{[]string{"-c", file}, 2, "", "give --test"},
 		{[]string{"--test", "-c", file + "x"}, 2, "", "no such file"},

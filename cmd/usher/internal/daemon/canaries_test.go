@@ -239,6 +239,14 @@ func TestNoCanaryIsShown(t *testing.T) {
 	}
 	seen["events.json"] = string(kept)
 	for where, text := range seen {
+		if where == "bodies of webhooks" {
+			// What an operator writes into a body is sent: a key that the receiver asks for.
+			for c, of := range n.where {
+				if strings.HasSuffix(of, "webhook.body") {
+					text = strings.ReplaceAll(text, c, "")
+				}
+			}
+		}
 		n.shows(t, where, text)
 	}
 	// They were looked for where they could have been.

@@ -63,8 +63,9 @@ var exclusive = [][]string{
 	{"path", "paths"}, {"payload", "payload_hex"}, {"expect", "expect_hex", "expect_regex"}, {"expect", "expect_regex"},
 }
 
-// late are keys that keep a check from getting far: in the last round alone.
-var late = []string{"health_check.interface", "ca_file", "server_name", "cert_file", "key_file", "alpn", "exec.user", "notify.user"}
+// late are keys in the last round alone: they keep a check from getting far, or usher's own
+// document from being sent.
+var late = []string{"health_check.interface", "ca_file", "server_name", "cert_file", "key_file", "alpn", "exec.user", "notify.user", "webhook.body"}
 
 // form has the canary's expression in a valid value of a key: %s. "" is for a key that
 // cannot hold one.

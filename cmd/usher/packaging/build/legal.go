@@ -90,6 +90,9 @@ func licenceIn(dir string) ([]byte, error) {
 			return nil, err
 		}
 		for _, f := range files {
+			if info, err := os.Stat(f); err == nil && info.IsDir() {
+				continue // of REUSE: the licences of everything that is not code, too
+			}
 			t, err := os.ReadFile(f)
 			if err != nil {
 				return nil, err
