@@ -65,7 +65,7 @@ var exclusive = [][]string{
 
 // late are keys in the last round alone: they keep a check from getting far, or usher's own
 // document from being sent.
-var late = []string{"health_check.interface", "ca_file", "server_name", "cert_file", "key_file", "alpn", "exec.user", "notify.user", "webhook.body"}
+var late = []string{"health_check.interface", "ca_file", "server_name", "cert_file", "key_file", "alpn", "exec.user", "notify.user", "webhook.body", "webhook.content_type"}
 
 // form has the canary's expression in a valid value of a key: %s. "" is for a key that
 // cannot hold one.
