@@ -83,8 +83,13 @@ func TestReadmeNamesWhatExists(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(suite.Root, "README.md"))
 	labtest.Must(t, err)
 	for _, m := range regexp.MustCompile(`\]\(([^):]+)\)`).FindAllStringSubmatch(string(text), -1) {
-		if _, err := os.Stat(filepath.Join(suite.Root, m[1])); err != nil {
+		name, heading, _ := strings.Cut(m[1], "#")
+		linked, err := os.ReadFile(filepath.Join(suite.Root, name))
+		if err != nil {
 			t.Errorf("link: %v", err)
+		}
+		if !regexp.MustCompile(`(?im)^#+ `+strings.ReplaceAll(regexp.QuoteMeta(heading), "-", "[ -]")).Match(linked) && heading != "" {
+			t.Errorf("link: %s has no heading for #%s", name, heading)
 		}
 	}
 	l := suite.New(t, "")
