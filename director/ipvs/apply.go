@@ -34,7 +34,7 @@ func (k *Kernel) Apply(ops []Op) []error {
 // batches; a single operation is its own, where it can express it.
 func (k *Kernel) apply(ops []Op, errs []error) bool {
 	if len(ops) == 1 && expressible(ops[0]) {
-		errs[0] = k.library.write(ops[0])
+		errs[0] = k.moby.write(ops[0])
 		return errs[0] != nil
 	}
 	first := k.socket.seq + 1

@@ -13,7 +13,7 @@ func (k *Kernel) Timeouts() (Timeouts, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var c *moby.Config
-	err := k.library.do(func(h *moby.Handle) (err error) {
+	err := k.moby.do(func(h *moby.Handle) (err error) {
 		c, err = h.GetConfig()
 		return err
 	})
@@ -30,7 +30,7 @@ func (k *Kernel) SetTimeouts(t Timeouts) error {
 	defer k.mu.Unlock()
 	duration := func(seconds uint32) time.Duration { return time.Duration(seconds) * time.Second }
 	c := &moby.Config{TimeoutTCP: duration(t.TCP), TimeoutTCPFin: duration(t.TCPFin), TimeoutUDP: duration(t.UDP)}
-	if err := k.library.do(func(h *moby.Handle) error { return h.SetConfig(c) }); err != nil {
+	if err := k.moby.do(func(h *moby.Handle) error { return h.SetConfig(c) }); err != nil {
 		return fmt.Errorf("ipvs: set the timeouts: %w", err)
 	}
 	return nil

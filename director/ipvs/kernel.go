@@ -21,10 +21,10 @@ var ErrPermission = errors.New("no permission to use IPVS: it needs root, or the
 // Kernel is the IPVS of the network namespace that it was opened in. Its methods
 // may be called from several goroutines; they take turns.
 type Kernel struct {
-	mu      sync.Mutex
-	library *library
-	socket  *socket // for what the library lacks
-	family  uint16
+	mu     sync.Mutex
+	moby   *library
+	socket *socket // for what the library lacks
+	family uint16
 }
 
 // Open connects to the IPVS of this network namespace. A kernel that has not
@@ -36,11 +36,11 @@ func Open() (*Kernel, error) {
 		return nil, err
 	}
 	k := &Kernel{family: family}
-	if k.library, err = openLibrary(); err != nil {
+	if k.moby, err = openLibrary(); err != nil {
 		return nil, fmt.Errorf("ipvs: %w", err)
 	}
 	if k.socket, err = openSocket(); err != nil {
-		k.library.close()
+		k.moby.close()
 		return nil, err
 	}
 	if _, err := k.Timeouts(); err != nil {
@@ -80,7 +80,7 @@ func load() (uint16, error) {
 func (k *Kernel) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.library.close()
+	k.moby.close()
 	return k.socket.close()
 }
 
