@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+
 	"usher/vrrp/timespan"
 )
 

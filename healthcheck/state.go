@@ -3,6 +3,7 @@ package healthcheck
 import (
 	"fmt"
 	"time"
+
 	"usher/vrrp/timespan"
 )
 

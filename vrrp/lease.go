@@ -3,6 +3,7 @@ package vrrp
 import (
 	"fmt"
 	"time"
+
 	"usher/vrrp/timespan"
 )
 
