@@ -51,9 +51,10 @@ func (h Header) Secrets() []string {
 	return all
 }
 
-// SecretVariable says whether a variable of a program's environment is secret. Others are
-// left in what the program prints, which would be hard to read without them.
+// SecretVariable says whether a variable of a program's environment is secret, as far as
+// its name tells: AWS_ACCESS_KEY_ID and PASSFILE are, too. Others are left in what the
+// program prints, which would be hard to read without them.
 func SecretVariable(name string) bool {
-	name = strings.ToUpper(name)
-	return slices.ContainsFunc([]string{"PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"}, func(word string) bool { return strings.Contains(name, word) })
+	lower := strings.ToLower(name)
+	return SecretName(name) || strings.Contains(lower, "key") || strings.Contains(lower, "pass")
 }
