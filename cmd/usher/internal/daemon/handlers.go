@@ -19,7 +19,7 @@ import (
 
 func (d *Daemon) vrrpEvent(e vrrp.Event) {
 	d.record(events.FromVRRP(e))
-	e.Reason = d.secrets.Text(e.Reason)
+	e.Reason = d.secrets.Text(events.Line(e.Reason))
 	d.alerts.VRRP(e)
 	if e.Kind != vrrp.EventState || e.Instance == "" {
 		return
@@ -38,7 +38,7 @@ func (d *Daemon) vrrpEvent(e vrrp.Event) {
 
 func (d *Daemon) directorEvent(e director.Event) {
 	d.record(events.FromDirector(e))
-	e.Reason = d.secrets.Text(e.Reason)
+	e.Reason = d.secrets.Text(events.Line(e.Reason))
 	d.alerts.Director(e)
 	// A first probe may decide that a quorum will not be there, which is no change of it.
 	if e.Kind == director.EventQuorum || e.Kind == director.EventServer && e.From == string(director.ServerInitial) {

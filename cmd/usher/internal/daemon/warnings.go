@@ -22,7 +22,7 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 	d.mu.Unlock()
 	all := []api.Warning{}
 	add := func(severity events.Severity, kind, subject, text string, since time.Time) {
-		all = append(all, api.Warning{Severity: string(severity), Kind: kind, Subject: subject, Text: text, Since: since})
+		all = append(all, api.Warning{Severity: string(severity), Kind: kind, Subject: subject, Text: events.Line(text), Since: since})
 	}
 	for _, i := range s.Instances {
 		for _, g := range i.Disagreements {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -136,8 +137,13 @@ func (r *Ring) Conceal(hide func(string) string) { r.conceal = hide }
 // exactly.)
 func Numbering(begin time.Time) uint64 { return uint64(max(begin.UnixMicro(), 0)) }
 
+// Line puts a text of several lines, as joined errors are, into one: "a; b".
+func Line(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
+
 // Add numbers an event and remembers it. An event without time or severity gets
-// the present and Info. Its words may have come from outside, a peer or a client of the
+// the present and Info. Its reason becomes one line. Its words may have come from outside, a peer or a client of the
 // API, and are made printable, whoever tells of it.
 func (r *Ring) Add(e Event) Event {
 	if e.Time.IsZero() {
@@ -146,6 +152,7 @@ func (r *Ring) Add(e Event) Event {
 	if e.Severity == "" {
 		e.Severity = Info
 	}
+	e.Reason = Line(e.Reason)
 	for _, s := range []*string{&e.Instance, &e.Group, &e.VirtualServer, &e.RealServer, &e.From, &e.To, &e.Peer, &e.Reason} {
 		if r.conceal != nil {
 			*s = r.conceal(*s)

@@ -164,7 +164,11 @@ func (p *Parent) supervise(ctx context.Context) error {
 			pause = 0
 		}
 		p.o.Log.Error("vrrp: the VRRP process died; its addresses are withdrawn, it is started again", "error", err, "in", pause)
-		p.event(fmt.Sprintf("the VRRP process died (%v) and is started again in %s", err, timespan.Text(pause)))
+		when := "at once"
+		if pause > 0 {
+			when = "in " + timespan.Text(pause)
+		}
+		p.event(fmt.Sprintf("the VRRP process died (%v) and is started again %s", err, when))
 		select {
 		case <-ctx.Done():
 			return nil

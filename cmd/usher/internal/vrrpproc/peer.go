@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -103,6 +104,9 @@ func (c *peer) run(ctx context.Context) error {
 	closed := c.proc.Conn.Close()
 	<-written
 	if stop() || ctx.Err() == nil {
+		if err != nil && errors.Is(read, io.EOF) {
+			return err // how it ended says more than that it says nothing any more
+		}
 		return errors.Join(err, read)
 	}
 	return errors.Join(err, closed)
