@@ -37,7 +37,7 @@ func (s *story) tell(ctx context.Context) error {
 		{"Two directors run usher on conf/examples/" + s.Forward + ".hcl, three real servers run nginx", s.setUp},
 		{"The client sends requests from " + fmt.Sprint(lab.Clients) + " addresses", s.spread},
 		{"A real server dies, and comes back", s.realServer},
-		{"The active director is killed with SIGKILL, both of its processes", s.kill},
+		{"The active director is killed with SIGKILL, all of its processes at once", s.kill},
 		{"The killed director starts again and takes its role back", s.comeBack},
 		{"The active director is stopped as planned, with SIGTERM", s.plannedStop},
 	} {
