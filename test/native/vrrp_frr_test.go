@@ -51,11 +51,15 @@ type family struct {
 	source       string // of FRR's adverts
 	frr          string // within FRR's interface
 	usher        dialect
+	// unheard is how many adverts FRR loses where it takes over: by IPv6 the first one finds
+	// no source address on the macvlan, which has just come up, so that usher hears of it an
+	// interval later.
+	unheard int
 }
 
 var families = []family{
-	{"IPv4", "4", lab.AddrB.String(), " vrrp 51 ip 192.168.60.200\n", dialects[2]},
-	{"IPv6", "6", "fe80::3", " vrrp 51 ipv6 fe80::200\n vrrp 51 ipv6 fd00:60::200\n", dialects[3]},
+	{"IPv4", "4", lab.AddrB.String(), " vrrp 51 ip 192.168.60.200\n", dialects[2], 0},
+	{"IPv6", "6", "fe80::3", " vrrp 51 ipv6 fe80::200\n vrrp 51 ipv6 fd00:60::200\n", dialects[3], 1},
 }
 
 // vrrpd runs FRR's vrrpd with a priority on a node.
@@ -85,8 +89,7 @@ func says(t *testing.T, p *lab.Process, line string, times int) {
 }
 
 // watch looks at both nodes every 10 ms and says how long both had the address, FRR on a
-// macvlan that is not held down. That is a whole interval where FRR takes over by IPv6: its
-// first advert finds no source address on the macvlan, which has just come up.
+// macvlan that is not held down.
 func (f family) watch(t *testing.T, l *lab.Lab) (stop func() time.Duration) {
 	vip := cmp.Or(f.usher.vip, lab.VIP.String())
 	return sampled(t, func() (both bool, err error) {
@@ -123,7 +126,7 @@ func TestInteropFRR(t *testing.T) {
 				return peer, stop
 			}
 			peer, twice := elected()
-			noLonger(t, twice)
+			noLonger(t, 1+f.unheard, twice)
 			within(t, down, "usher's takeover after FRR was killed", func() error {
 				err := syscall.Kill(-peer.PID(), syscall.SIGKILL)
 				labtest.Await(t, l.A, "web", "active")
@@ -131,7 +134,7 @@ func TestInteropFRR(t *testing.T) {
 			})
 			f.usher.holds(t, l.A, true)
 			_, twice = elected()
-			noLonger(t, twice)
+			noLonger(t, 1+f.unheard, twice)
 		})
 	}
 }
@@ -166,7 +169,7 @@ func TestInteropFRR_GivesWay(t *testing.T) {
 				return err
 			})
 			elected(3)
-			noLonger(t, twice)
+			noLonger(t, 1+f.unheard, twice)
 			if log := strings.ToLower(peer.Tail(1000)); strings.Contains(log, "checksum") || strings.Contains(log, "malformed") {
 				t.Errorf("FRR complains:\n%s", log)
 			}

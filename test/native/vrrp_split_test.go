@@ -173,5 +173,6 @@ func TestWitness(t *testing.T) {
 		t.Errorf("b is %s", is)
 	}
 	labtest.Must(t, l.Part(false))
-	labtest.Must(t, told("the witness answers again"))
+	// By the witness's answer or by the active router's advert, whichever is heard first.
+	labtest.Must(t, told("witness end: "))
 }
