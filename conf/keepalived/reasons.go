@@ -107,7 +107,7 @@ func serverReasons() map[string]string {
 	return map[string]string{
 		"ha_suspend": "usher checks servers on both directors, so that the backup knows their state", "omega": "usher does not run notify commands for servers when it stops",
 		"sorry_server_inhibit": "a sorry server is out of the table until it is needed", "snmp_name": snmp, "warmup": "usher spreads probes over the interval by itself",
-		"retry": "only checks have it", "hysteresis": "it needs quorum", "log_all_failures": "usher shows each failure in status, and logs changes of state",
+		"nat_mask": "IPVS since Linux 2.4 has no such mask: it translates for each real server by itself", "retry": "only checks have it", "hysteresis": "it needs quorum", "log_all_failures": "usher shows each failure in status, and logs changes of state",
 	}
 }
 
