@@ -138,3 +138,16 @@ func TestValidateTarget(t *testing.T) {
 		}
 	}
 }
+
+var server = netip.MustParseAddrPort("10.0.0.1:80")
+
+func tcp(a netip.AddrPort) healthcheck.Check {
+	return healthcheck.Check{
+		Type: healthcheck.TypeTCP, Address: a, TCP: &healthcheck.TCP{},
+		Interval: 2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3,
+	}
+}
+
+func one(checks ...healthcheck.Check) healthcheck.Target {
+	return healthcheck.Target{ID: healthcheck.ID{VirtualServer: "web", RealServer: server}, Checks: checks}
+}

@@ -20,7 +20,7 @@ type Options struct {
 	Commands Commands
 }
 
-// Prober carries out every type of check (healthcheck.Prober).
+// Prober carries out every type of check (the Prober of package healthcheck/engine).
 type Prober struct {
 	loop *loop.Loop
 	bfd  *bfd.Engine

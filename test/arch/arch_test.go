@@ -113,7 +113,6 @@ var pure = []string{
 	"vrrp/machine*.go",
 	"healthcheck/state.go",
 	"healthcheck/join.go",
-	"healthcheck/internal/deadline/timeout.go",
 	"director/plan.go",
 	"director/pool*.go",
 }

@@ -9,6 +9,7 @@ import (
 
 	"usher/director"
 	"usher/healthcheck"
+	checkengine "usher/healthcheck/engine"
 	"usher/vrrp"
 	"usher/vrrp/engine"
 	"usher/vrrp/vip"
@@ -33,7 +34,7 @@ type process struct {
 
 	manager  *vip.Manager
 	director *director.Director
-	checks   *healthcheck.Engine
+	checks   *checkengine.Engine
 	stopHold context.CancelFunc
 }
 
@@ -65,8 +66,8 @@ func (m *machine) start() {
 	p.work.Go(func() { _ = p.manager.Run(holdCtx) })
 
 	p.director = director.New(director.Options{Kernel: table{Kernel: m.ipvs, gate: p.gate}, State: m.state})
-	p.checks = healthcheck.New(healthcheck.Options{
-		Prober:  healthcheck.ProberFunc(m.probe),
+	p.checks = checkengine.New(checkengine.Options{
+		Prober:  checkengine.ProberFunc(m.probe),
 		Results: p.director.SetHealth,
 	})
 	p.work.Go(func() { _ = p.director.Run(ctx) })
@@ -114,7 +115,7 @@ func (p *process) confirm(instance string) {
 	})
 }
 
-// run drives the engine as package wire does on real sockets: what was received
+// run drives the engine as package socket does on real sockets: what was received
 // before what has expired.
 func (p *process) run(desired vrrp.Desired) {
 	defer p.loop.Done()

@@ -15,6 +15,7 @@ import (
 	"usher/cmd/usher/internal/terminal"
 	"usher/conf"
 	"usher/healthcheck"
+	checkengine "usher/healthcheck/engine"
 	"usher/healthcheck/files"
 	"usher/healthcheck/probe"
 	"usher/healthcheck/redact"
@@ -108,7 +109,7 @@ func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON, figures bool) er
 	g, ctx := errgroup.WithContext(cmd.Context())
 	verdicts := make(chan healthcheck.Update)
 	told := make(chan healthcheck.Event)
-	engine := healthcheck.New(healthcheck.Options{
+	engine := checkengine.New(checkengine.Options{
 		Log: log, Prober: probe.New(probe.Options{Log: log, Commands: commands.Check}),
 		Results: func(u healthcheck.Update) {
 			select {

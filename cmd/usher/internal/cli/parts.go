@@ -17,7 +17,7 @@ import (
 	"usher/director/ipvs"
 	"usher/director/snat"
 	"usher/director/sysctl"
-	"usher/healthcheck"
+	checkengine "usher/healthcheck/engine"
 	"usher/healthcheck/probe"
 	"usher/vrrp"
 	"usher/vrrp/vip/rtnl"
@@ -36,7 +36,7 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Components {
 		},
 		Checks: func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
 			prober := probe.New(probe.Options{Log: log, Commands: commands.Check})
-			return healthcheck.New(healthcheck.Options{
+			return checkengine.New(checkengine.Options{
 				Log: log, Prober: prober, Results: h.Results, Events: h.Events, Observe: h.Observe,
 			}), prober.BFD()
 		},

@@ -24,6 +24,7 @@ import (
 	"usher/director/ipvs"
 	"usher/director/ipvstest"
 	"usher/healthcheck"
+	checkengine "usher/healthcheck/engine"
 	"usher/vrrp"
 )
 
@@ -75,8 +76,8 @@ func loaded(b *testing.B, services int) (d *daemon.Daemon, dir string, kernel *i
 			VRRP:   func(conf.Global, func(vrrp.Event)) daemon.VRRP { return nil },
 			Alerts: func() daemon.Alerts { return notify.New(notify.Options{}) },
 			Checks: func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
-				return healthcheck.New(healthcheck.Options{Results: h.Results, Events: h.Events, Observe: h.Observe,
-					Prober: healthcheck.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
+				return checkengine.New(checkengine.Options{Results: h.Results, Events: h.Events, Observe: h.Observe,
+					Prober: checkengine.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
 						return healthcheck.Result{Outcome: healthcheck.Pass}
 					})}), nil
 			},

@@ -27,6 +27,7 @@ import (
 	"usher/director"
 	"usher/director/ipvstest"
 	"usher/healthcheck"
+	checkengine "usher/healthcheck/engine"
 	"usher/healthcheck/probe"
 	"usher/vrrp"
 )
@@ -131,7 +132,7 @@ func TestNoCanaryIsShown(t *testing.T) {
 	defer commands.Close()
 	f.parts.Checks = func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
 		p := probe.New(probe.Options{Log: log, Commands: commands.Check})
-		return healthcheck.New(healthcheck.Options{Log: log, Prober: p, Results: h.Results, Events: h.Events, Observe: func(c healthcheck.Type, r healthcheck.Result) {
+		return checkengine.New(checkengine.Options{Log: log, Prober: p, Results: h.Results, Events: h.Events, Observe: func(c healthcheck.Type, r healthcheck.Result) {
 			h.Observe(c, r)
 			probed.Store(c, true)
 			seen := 0

@@ -13,7 +13,7 @@ import (
 	"usher/cmd/usher/internal/page"
 	"usher/director"
 	"usher/director/ipvstest"
-	"usher/healthcheck"
+	checkengine "usher/healthcheck/engine"
 	"usher/healthcheck/probe"
 	"usher/test/browser"
 )
@@ -48,7 +48,7 @@ func TestPageOfARunningDaemon(t *testing.T) {
 	f.parts = f.world.parts()
 	f.parts.Checks = func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
 		p := probe.New(probe.Options{})
-		return healthcheck.New(healthcheck.Options{Prober: p, Results: h.Results, Events: h.Events, Observe: h.Observe}), p.BFD()
+		return checkengine.New(checkengine.Options{Prober: p, Results: h.Results, Events: h.Events, Observe: h.Observe}), p.BFD()
 	}
 	f.parts.Director = func(state string, events func(director.Event)) (daemon.Director, error) {
 		return director.New(director.Options{Kernel: ipvstest.New(), State: state, Events: events}), nil

@@ -26,6 +26,7 @@ import (
 	"usher/director"
 	"usher/director/ipvstest"
 	"usher/healthcheck"
+	checkengine "usher/healthcheck/engine"
 	"usher/healthcheck/probe"
 )
 
@@ -207,7 +208,7 @@ virtual_server %q {
 	defer commands.Close()
 	f.parts.Checks = func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
 		p := probe.New(probe.Options{Log: log, Commands: commands.Check})
-		return healthcheck.New(healthcheck.Options{Log: log, Prober: p, Results: h.Results, Events: h.Events, Observe: h.Observe}), p.BFD()
+		return checkengine.New(checkengine.Options{Log: log, Prober: p, Results: h.Results, Events: h.Events, Observe: h.Observe}), p.BFD()
 	}
 	f.parts.Director = func(state string, events func(director.Event)) (daemon.Director, error) {
 		return director.New(director.Options{Kernel: ipvstest.New(), State: state, Events: events, Log: log}), nil

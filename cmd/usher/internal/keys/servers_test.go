@@ -18,6 +18,7 @@ import (
 	"usher/director/ipvs"
 	"usher/director/ipvstest"
 	"usher/healthcheck"
+	checkengine "usher/healthcheck/engine"
 )
 
 // machine is the director and the checks of a daemon, on a kernel in memory; every
@@ -26,7 +27,7 @@ type machine struct {
 	t      *testing.T
 	kernel *ipvstest.Kernel
 	d      *director.Director
-	checks *healthcheck.Engine
+	checks *checkengine.Engine
 	sysctl *settings
 	rules  *rules
 	mu     sync.Mutex
@@ -36,8 +37,8 @@ type machine struct {
 func newMachine(t *testing.T) *machine {
 	m := &machine{t: t, kernel: ipvstest.New(), sysctl: &settings{values: map[string]string{}}, rules: &rules{}}
 	m.d = director.New(director.Options{Kernel: m.kernel, State: t.TempDir(), Sysctl: m.sysctl, SNAT: m.rules, Events: m.event})
-	m.checks = healthcheck.New(healthcheck.Options{
-		Prober: healthcheck.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
+	m.checks = checkengine.New(checkengine.Options{
+		Prober: checkengine.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
 			return healthcheck.Result{Outcome: healthcheck.Pass, Latency: time.Millisecond}
 		}),
 		Results: m.d.SetHealth,

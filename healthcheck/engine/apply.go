@@ -1,4 +1,4 @@
-package healthcheck
+package engine
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"usher/healthcheck"
 )
 
 // Apply sets the servers and their checks. All or nothing: an invalid target
@@ -13,7 +15,7 @@ import (
 // place in the schedule; one that is new or changed is probed at once, and its
 // first result decides, with what was believed of the server holding until then.
 // The engine keeps targets, which must not be changed afterwards.
-func (e *Engine) Apply(targets []Target) error {
+func (e *Engine) Apply(targets []healthcheck.Target) error {
 	e.applying.Lock()
 	defer e.applying.Unlock()
 	plan, err := e.prepare(targets)
@@ -26,8 +28,8 @@ func (e *Engine) Apply(targets []Target) error {
 	if e.epoch.IsZero() {
 		e.epoch = now
 	}
-	order := make([]ID, len(targets))
-	wanted := make(map[ID]bool, len(targets))
+	order := make([]healthcheck.ID, len(targets))
+	wanted := make(map[healthcheck.ID]bool, len(targets))
 	for i := range targets {
 		order[i] = targets[i].ID
 		wanted[targets[i].ID] = true
@@ -55,9 +57,9 @@ type prepared struct {
 }
 
 // prepare needs no lock to read targets: Apply alone, one at a time, changes them.
-func (e *Engine) prepare(targets []Target) ([]prepared, error) {
+func (e *Engine) prepare(targets []healthcheck.Target) ([]prepared, error) {
 	plan := make([]prepared, len(targets))
-	seen := make(map[ID]bool, len(targets))
+	seen := make(map[healthcheck.ID]bool, len(targets))
 	var errs []error
 	var keys keyer
 	for i := range targets {
@@ -66,7 +68,7 @@ func (e *Engine) prepare(targets []Target) ([]prepared, error) {
 			errs = append(errs, fmt.Errorf("healthcheck: server %s of %q is there twice", t.ID.RealServer, t.ID.VirtualServer))
 		}
 		seen[t.ID] = true
-		if is := e.targets[t.ID]; is != nil && is.config.equal(t) {
+		if is := e.targets[t.ID]; is != nil && equal(&is.config, t) {
 			plan[i].same = true
 			continue
 		}
@@ -85,13 +87,13 @@ func (e *Engine) prepare(targets []Target) ([]prepared, error) {
 }
 
 // equal tells whether two targets are the same in all that they say.
-func (t *Target) equal(o *Target) bool {
-	return t.ID == o.ID && t.Join() == o.Join() && slices.EqualFunc(t.Checks, o.Checks, func(a, b Check) bool {
+func equal(t, o *healthcheck.Target) bool {
+	return t.ID == o.ID && t.Join() == o.Join() && slices.EqualFunc(t.Checks, o.Checks, func(a, b healthcheck.Check) bool {
 		return a == b || reflect.DeepEqual(a, b) // most share their settings
 	})
 }
 
-func (e *Engine) applyTarget(now time.Time, want *Target, keys []probeKey) {
+func (e *Engine) applyTarget(now time.Time, want *healthcheck.Target, keys []probeKey) {
 	t := e.targets[want.ID]
 	if t == nil {
 		t = &target{id: want.ID, since: now}
@@ -102,7 +104,7 @@ func (e *Engine) applyTarget(now time.Time, want *Target, keys []probeKey) {
 	t.config, t.rules, t.members, t.passive = *want, want.Join(), nil, 0
 	for i := range want.Checks {
 		c := &want.Checks[i]
-		if c.Type == TypePassive {
+		if c.Type == healthcheck.TypePassive {
 			if c.Passive != nil {
 				t.passive = c.Passive.Threshold
 			}
@@ -122,7 +124,7 @@ func (e *Engine) applyTarget(now time.Time, want *Target, keys []probeKey) {
 
 // member is the target's check c: the one that it had before, or a new one. Those
 // that are taken over are nil in old afterwards.
-func (e *Engine) member(now time.Time, t *target, c *Check, key probeKey, old []*member) *member {
+func (e *Engine) member(now time.Time, t *target, c *healthcheck.Check, key probeKey, old []*member) *member {
 	for i, m := range old {
 		if m != nil && m.probe.key == key && m.name == c.Name {
 			m.rules = c.Rules()
@@ -136,26 +138,26 @@ func (e *Engine) member(now time.Time, t *target, c *Check, key probeKey, old []
 		m.health.State = t.sent.State
 	}
 	// A probe that others have run already tells at once.
-	if last := m.probe.last; last.Outcome != Inconclusive {
+	if last := m.probe.last; last.Outcome != healthcheck.Inconclusive {
 		m.health = m.health.Step(m.rules, last)
 	}
 	m.probe.members = append(m.probe.members, m)
 	if !m.probe.unable.IsZero() {
-		m.health = m.health.Step(m.rules, Result{CannotRun: true, Reason: m.probe.reason})
+		m.health = m.health.Step(m.rules, healthcheck.Result{CannotRun: true, Reason: m.probe.reason})
 		e.cannot(now, m)
 	}
 	return m
 }
 
 // probe finds the probe that c wants, or makes it, due at once.
-func (e *Engine) probe(now time.Time, c *Check, key probeKey) *probe {
+func (e *Engine) probe(now time.Time, c *healthcheck.Check, key probeKey) *probe {
 	if p := e.byKey[key]; p != nil {
 		return p
 	}
 	e.lastID++
 	p := &probe{id: e.lastID, key: key, check: *c}
 	p.check.Name = ""
-	p.report = func(r Result) { e.report(p, r) }
+	p.report = func(r healthcheck.Result) { e.report(p, r) }
 	p.timer.Value.probe = p
 	n := e.slots[c.Interval]
 	e.slots[c.Interval] = n + 1

@@ -1,4 +1,4 @@
-package healthcheck_test
+package engine_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"usher/healthcheck"
+	"usher/healthcheck/engine"
 )
 
 func (b *bench) want(lines ...string) {
@@ -44,7 +45,7 @@ func TestInitialAndNoChecks(t *testing.T) {
 		free.ID.RealServer = netip.MustParseAddrPort("10.0.0.2:80")
 		w := newWorld()
 		w.set(server, "refused")
-		b := startIn(t, w, healthcheck.ProberFunc(w.probe), trusted, free)
+		b := startIn(t, w, engine.ProberFunc(w.probe), trusted, free)
 		b.wait(time.Second / 2)
 		b.want("0s 10.0.0.1:80 initial up: not probed yet", "0s 10.0.0.2:80 up: no checks", "0s 10.0.0.1:80 down: tcp: refused")
 	})
@@ -54,7 +55,7 @@ func TestTimeoutIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		w.latency = time.Hour
-		b := startIn(t, w, healthcheck.ProberFunc(w.probe), one(tcp(server)))
+		b := startIn(t, w, engine.ProberFunc(w.probe), one(tcp(server)))
 		b.wait(1500 * time.Millisecond)
 		b.want("0s 10.0.0.1:80 initial down: not probed yet", "1s 10.0.0.1:80 down: tcp: no answer within 1s")
 	})
@@ -142,7 +143,7 @@ func TestResultsDoNotBreakBatches(t *testing.T) {
 			targets = append(targets, healthcheck.Target{ID: healthcheck.ID{VirtualServer: "web", RealServer: a}, Checks: []healthcheck.Check{tcp(a)}})
 		}
 		w := newWorld()
-		counter := &batches{Prober: healthcheck.ProberFunc(w.probe)}
+		counter := &batches{Prober: engine.ProberFunc(w.probe)}
 		b := startIn(t, w, counter, targets...)
 		b.wait(5 * time.Second)
 		before := counter.n.Load()
@@ -154,7 +155,7 @@ func TestResultsDoNotBreakBatches(t *testing.T) {
 }
 
 type batches struct {
-	healthcheck.Prober
+	engine.Prober
 	n atomic.Int64
 }
 

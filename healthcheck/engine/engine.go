@@ -1,4 +1,4 @@
-package healthcheck
+package engine
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"usher/healthcheck"
 	"usher/healthcheck/internal/timers"
 )
 
@@ -27,12 +28,12 @@ type Options struct {
 	Prober Prober
 	// Results takes the verdicts, in order, from one goroutine. It may block; the
 	// probes go on meanwhile.
-	Results func(Update)
+	Results func(healthcheck.Update)
 	// Events takes what happened to the checks themselves, from the same goroutine.
-	Events func(Event)
+	Events func(healthcheck.Event)
 	// Observe sees each single result, for metrics. It must be fast, must not call
 	// the engine, and is called from many goroutines, one at a time.
-	Observe func(Type, Result)
+	Observe func(healthcheck.Type, healthcheck.Result)
 }
 
 // Engine runs the checks of many servers: one timer structure for all, no
@@ -46,8 +47,8 @@ type Engine struct {
 	applying sync.Mutex // held over a whole Apply, before mu
 	mu       sync.Mutex
 	queue    timers.Queue[owner]
-	targets  map[ID]*target
-	order    []ID // as applied
+	targets  map[healthcheck.ID]*target
+	order    []healthcheck.ID // as applied
 	probes   map[uint64]*probe
 	byKey    map[probeKey]*probe
 	lastID   uint64
@@ -58,7 +59,7 @@ type Engine struct {
 	armed    time.Time                // when it wakes next
 	forget   []uint64
 	overload overload
-	stats    Stats
+	stats    healthcheck.Stats
 	late     histogram
 	unable   map[checkOf]map[*member]bool // checks that cannot be carried out
 }
@@ -72,7 +73,7 @@ func New(o Options) *Engine {
 		log: o.Log, opts: o,
 		wake:    make(chan struct{}, 1),
 		out:     outbox{ready: make(chan struct{}, 1)},
-		targets: make(map[ID]*target),
+		targets: make(map[healthcheck.ID]*target),
 		probes:  make(map[uint64]*probe),
 		byKey:   make(map[probeKey]*probe),
 		slots:   make(map[time.Duration]uint64),
@@ -112,7 +113,7 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) loop(ctx, proberCtx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var jobs []Job
+	var jobs []healthcheck.Job
 	for {
 		select {
 		case <-ctx.Done():
@@ -135,7 +136,7 @@ func (e *Engine) loop(ctx, proberCtx context.Context) {
 }
 
 // due takes what is due out of the queue, and says how long to sleep after it.
-func (e *Engine) due(now time.Time, jobs []Job) ([]Job, []uint64, time.Duration) {
+func (e *Engine) due(now time.Time, jobs []healthcheck.Job) ([]healthcheck.Job, []uint64, time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for t := e.queue.First(); t != nil && !t.At.After(now); t = e.queue.First() {
@@ -179,7 +180,7 @@ func (e *Engine) rouse() {
 }
 
 // begin starts one probe's run, unless its last is still under way, and arms its next.
-func (e *Engine) begin(now time.Time, p *probe) (Job, bool) {
+func (e *Engine) begin(now time.Time, p *probe) (healthcheck.Job, bool) {
 	late := now.Sub(p.timer.At)
 	if p.check.Type.Continuous() {
 		e.queue.Remove(&p.timer)
@@ -188,7 +189,7 @@ func (e *Engine) begin(now time.Time, p *probe) (Job, bool) {
 	}
 	if p.running {
 		e.stats.Skipped++
-		return Job{}, false
+		return healthcheck.Job{}, false
 	}
 	e.late.add(late)
 	if late > p.check.Interval/2 && !p.check.Type.Continuous() {
@@ -197,18 +198,18 @@ func (e *Engine) begin(now time.Time, p *probe) (Job, bool) {
 	}
 	e.stats.Started++
 	p.running, p.started = true, now
-	return Job{ID: p.id, Check: &p.check, Report: p.report}, true
+	return healthcheck.Job{ID: p.id, Check: &p.check, Report: p.report}, true
 }
 
 // report takes one result in. Verdicts go out in the order of these calls.
-func (e *Engine) report(p *probe, r Result) {
+func (e *Engine) report(p *probe, r healthcheck.Result) {
 	now := time.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.probes[p.id] != p {
 		return // taken out meanwhile
 	}
-	r.Reason = Printable(r.Reason)
+	r.Reason = healthcheck.Printable(r.Reason)
 	if e.opts.Observe != nil {
 		e.opts.Observe(p.check.Type, r)
 	}
@@ -217,10 +218,10 @@ func (e *Engine) report(p *probe, r Result) {
 }
 
 // take counts one result for everybody who wants it.
-func (e *Engine) take(now time.Time, p *probe, r Result) {
+func (e *Engine) take(now time.Time, p *probe, r healthcheck.Result) {
 	p.running = p.check.Type.Continuous()
 	p.last, p.ended = r, now
-	if r.Outcome == Inconclusive {
+	if r.Outcome == healthcheck.Inconclusive {
 		e.stats.Inconclusive++
 	}
 	changing := false
@@ -270,7 +271,7 @@ func (e *Engine) settle(now time.Time, t *target) {
 		t.since = now
 	}
 	t.told, t.sent = true, t.joint.Verdict
-	u := Update{ID: t.id, Verdict: t.sent, At: now}
+	u := healthcheck.Update{ID: t.id, Verdict: t.sent, At: now}
 	t.remember(u)
 	e.out.put(delivery{update: &u})
 }

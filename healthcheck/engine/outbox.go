@@ -1,8 +1,10 @@
-package healthcheck
+package engine
 
 import (
 	"context"
 	"sync"
+
+	"usher/healthcheck"
 )
 
 // outbox hands verdicts and events on, in order, from one goroutine: whoever
@@ -15,8 +17,8 @@ type outbox struct {
 
 // delivery is one of the two.
 type delivery struct {
-	update *Update
-	event  *Event
+	update *healthcheck.Update
+	event  *healthcheck.Event
 }
 
 func (o *outbox) put(d delivery) {

@@ -1,4 +1,4 @@
-package healthcheck_test
+package engine_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"usher/healthcheck"
+	"usher/healthcheck/engine"
 )
 
 // TestCannotRun: checks that cannot be carried out are told of once, keep what was known,
@@ -20,8 +21,8 @@ func TestCannotRun(t *testing.T) {
 		var broken atomic.Bool
 		broken.Store(true)
 		var events []healthcheck.Event
-		e := healthcheck.New(healthcheck.Options{
-			Prober: healthcheck.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
+		e := engine.New(engine.Options{
+			Prober: engine.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
 				if broken.Load() {
 					return healthcheck.Result{CannotRun: true, Reason: gone}
 				}
@@ -92,8 +93,8 @@ func TestCannotRun(t *testing.T) {
 func TestReasonsArePrintable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got healthcheck.Update
-		e := healthcheck.New(healthcheck.Options{
-			Prober: healthcheck.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
+		e := engine.New(engine.Options{
+			Prober: engine.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
 				return healthcheck.Result{Outcome: healthcheck.Fail, Reason: "the certificate is for \x1b[2J\r\nok\u202e"}
 			}),
 			Results: func(u healthcheck.Update) { got = u },

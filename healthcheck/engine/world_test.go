@@ -1,4 +1,4 @@
-package healthcheck_test
+package engine_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"usher/healthcheck"
+	"usher/healthcheck/engine"
 )
 
 // world answers probes in virtual time.
@@ -62,7 +63,7 @@ func (w *world) started(a netip.AddrPort) []time.Time {
 // bench is an engine that runs in a bubble, and what it delivered.
 type bench struct {
 	t       *testing.T
-	engine  *healthcheck.Engine
+	engine  *engine.Engine
 	world   *world
 	mu      sync.Mutex
 	updates []healthcheck.Update
@@ -73,14 +74,14 @@ type bench struct {
 func start(t *testing.T, targets ...healthcheck.Target) *bench {
 	t.Helper()
 	w := newWorld()
-	return startIn(t, w, healthcheck.ProberFunc(w.probe), targets...)
+	return startIn(t, w, engine.ProberFunc(w.probe), targets...)
 }
 
 // startIn is start in a world that is not as good as new.
-func startIn(t *testing.T, w *world, p healthcheck.Prober, targets ...healthcheck.Target) *bench {
+func startIn(t *testing.T, w *world, p engine.Prober, targets ...healthcheck.Target) *bench {
 	t.Helper()
 	b := &bench{t: t, world: w, begun: time.Now()}
-	b.engine = healthcheck.New(healthcheck.Options{
+	b.engine = engine.New(engine.Options{
 		Prober:  p,
 		Results: func(u healthcheck.Update) { b.mu.Lock(); b.updates = append(b.updates, u); b.mu.Unlock() },
 		Events:  func(e healthcheck.Event) { b.mu.Lock(); b.events = append(b.events, e); b.mu.Unlock() },

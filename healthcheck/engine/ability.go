@@ -1,8 +1,10 @@
-package healthcheck
+package engine
 
 import (
 	"fmt"
 	"time"
+
+	"usher/healthcheck"
 )
 
 // checkOf is one check of a virtual server, of all its servers.
@@ -12,7 +14,7 @@ type checkOf struct{ virtualServer, label string }
 // was looked at too late, or was stopped, tells nothing of that either.
 func (e *Engine) ability(now time.Time, p *probe) {
 	switch {
-	case p.last.Outcome == Inconclusive && p.last.CannotRun:
+	case p.last.Outcome == healthcheck.Inconclusive && p.last.CannotRun:
 		p.reason = p.last.Reason
 		if !p.unable.IsZero() {
 			return
@@ -21,11 +23,11 @@ func (e *Engine) ability(now time.Time, p *probe) {
 		for _, m := range p.members {
 			e.cannot(now, m)
 		}
-	case p.last.Outcome != Inconclusive && !p.unable.IsZero():
+	case p.last.Outcome != healthcheck.Inconclusive && !p.unable.IsZero():
 		p.unable, p.reason = time.Time{}, ""
 		for _, m := range p.members {
 			if key, last := e.able(m); last {
-				e.event(Event{Kind: EventCanRun, At: now, ID: ID{VirtualServer: key.virtualServer}, Check: key.label, Message: fmt.Sprintf(
+				e.event(healthcheck.Event{Kind: healthcheck.EventCanRun, At: now, ID: healthcheck.ID{VirtualServer: key.virtualServer}, Check: key.label, Message: fmt.Sprintf(
 					"the %s check of %q can run again", key.label, key.virtualServer)})
 			}
 		}
@@ -38,7 +40,7 @@ func (e *Engine) cannot(now time.Time, m *member) {
 	key := checkOf{m.target.id.VirtualServer, m.label()}
 	if e.unable[key] == nil {
 		e.unable[key] = map[*member]bool{}
-		e.event(Event{Kind: EventCannotRun, At: now, ID: ID{VirtualServer: key.virtualServer}, Check: key.label, Message: fmt.Sprintf(
+		e.event(healthcheck.Event{Kind: healthcheck.EventCannotRun, At: now, ID: healthcheck.ID{VirtualServer: key.virtualServer}, Check: key.label, Message: fmt.Sprintf(
 			"the %s check of %q cannot run: %s", key.label, key.virtualServer, m.probe.reason)})
 	}
 	e.unable[key][m] = true

@@ -1,4 +1,4 @@
-package healthcheck_test
+package engine_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"usher/healthcheck"
+	"usher/healthcheck/engine"
 )
 
 func TestFlappingServerIsHeldAndReleased(t *testing.T) {
@@ -69,7 +70,7 @@ func TestUnansweredConnectionsTriggerAProbe(t *testing.T) {
 func TestOverloadIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// A prober that is stuck makes the engine late, as a starved process is.
-		stuck := &stuckProber{Prober: healthcheck.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
+		stuck := &stuckProber{Prober: engine.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
 			return healthcheck.Result{Outcome: healthcheck.Pass}
 		})}
 		b := startIn(t, newWorld(), stuck, one(tcp(server)))
@@ -94,7 +95,7 @@ func TestOverloadTakesNobodyDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		w.latency = 900 * time.Millisecond // all but the timeout
-		stuck := &stuckProber{Prober: healthcheck.ProberFunc(w.probe), always: true}
+		stuck := &stuckProber{Prober: engine.ProberFunc(w.probe), always: true}
 		stuck.stall.Store(int64(5 * time.Second))
 		dead := netip.MustParseAddrPort("10.0.0.2:80")
 		w.set(dead, "connection refused")
@@ -133,7 +134,7 @@ func TestOverloadTakesNobodyDown(t *testing.T) {
 
 // stuckProber does not get to run for a while before it begins probes: once, or always.
 type stuckProber struct {
-	healthcheck.Prober
+	engine.Prober
 	stall  atomic.Int64
 	always bool
 }
@@ -153,8 +154,8 @@ func TestResultsComeInOrderToASlowTaker(t *testing.T) {
 		c.Rise, c.Fall, c.Interval = 1, 1, 100*time.Millisecond
 		w := newWorld()
 		var got []healthcheck.State
-		e := healthcheck.New(healthcheck.Options{
-			Prober: healthcheck.ProberFunc(w.probe),
+		e := engine.New(engine.Options{
+			Prober: engine.ProberFunc(w.probe),
 			Results: func(u healthcheck.Update) {
 				time.Sleep(time.Second)
 				got = append(got, u.Verdict.State)
@@ -233,7 +234,7 @@ func TestCertificateThatEndsSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ends atomic.Int64
 		ends.Store(time.Now().Add(time.Hour).Unix())
-		prober := healthcheck.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
+		prober := engine.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
 			return healthcheck.Result{Outcome: healthcheck.Pass, Latency: time.Millisecond, Expiry: time.Unix(ends.Load(), 0)}
 		})
 		c := tcp(server)

@@ -1,8 +1,10 @@
-package healthcheck
+package engine
 
 import (
 	"context"
 	"sync"
+
+	"usher/healthcheck"
 )
 
 // Prober carries out probes. The engine says when; how is the prober's.
@@ -17,29 +19,17 @@ type Prober interface {
 	// (Type.Continuous) is reported at each change until it is forgotten. ctx ends no later
 	// than Run's, and the engine starts nothing after that. The slice is the
 	// caller's again on return.
-	Start(ctx context.Context, jobs []Job)
+	Start(ctx context.Context, jobs []healthcheck.Job)
 	// Forget ends a continuous job, by its ID.
 	Forget(id uint64)
 }
 
-// Job is one probe to be carried out.
-type Job struct {
-	ID    uint64 // the probe's own, the same at each of its runs
-	Check *Check // not to be changed
-	// Report hands a result in. It does not block, and any goroutine may call it.
-	Report func(Result)
-}
-
-// Func is one probe: it does what the check says, and ends, with everything that
-// it opened, at ctx's deadline. Every kind of check is one.
-type Func func(ctx context.Context, c *Check) Result
-
 // ProberFunc makes a Prober of one function, run in a goroutine for each probe
 // under way: for tests and simulations, whose function answers from a table.
-func ProberFunc(f Func) Prober { return &funcProber{probe: f} }
+func ProberFunc(f healthcheck.Func) Prober { return &funcProber{probe: f} }
 
 type funcProber struct {
-	probe Func
+	probe healthcheck.Func
 	wg    sync.WaitGroup
 }
 
@@ -49,7 +39,7 @@ func (p *funcProber) Run(ctx context.Context) error {
 	return nil
 }
 
-func (p *funcProber) Start(ctx context.Context, jobs []Job) {
+func (p *funcProber) Start(ctx context.Context, jobs []healthcheck.Job) {
 	for _, j := range jobs {
 		p.wg.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, j.Check.Timeout)

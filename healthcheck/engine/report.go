@@ -1,33 +1,12 @@
-package healthcheck
+package engine
 
 import (
 	"fmt"
 	"slices"
 	"time"
 
+	"usher/healthcheck"
 	"usher/vrrp/timespan"
-)
-
-// Event is something that happened to the checks themselves.
-type Event struct {
-	Kind    EventKind
-	At      time.Time
-	ID      ID     // the server, where it is about one
-	Check   string // its check, likewise
-	Message string
-}
-
-// EventKind says what an Event is about.
-type EventKind string
-
-// The events.
-const (
-	EventOverload EventKind = "check_overload"     // probes start late by more than half their interval
-	EventExpiry   EventKind = "certificate_expiry" // a server's certificate ends soon
-	// EventCannotRun: a check of a virtual server cannot be carried out on this machine,
-	// for one server at least; told once for all.
-	EventCannotRun EventKind = "check_cannot_run"
-	EventCanRun    EventKind = "check_can_run" // for every server again
 )
 
 // overloadEvery is the least time between two overload events.
@@ -45,18 +24,18 @@ func (o *overload) add(late time.Duration) {
 	o.worst = max(o.worst, late)
 }
 
-func (o *overload) report(now time.Time, tell func(Event)) {
+func (o *overload) report(now time.Time, tell func(healthcheck.Event)) {
 	if o.count == 0 || (!o.told.IsZero() && now.Sub(o.told) < overloadEvery) {
 		return
 	}
-	tell(Event{Kind: EventOverload, At: now, Message: fmt.Sprintf(
+	tell(healthcheck.Event{Kind: healthcheck.EventOverload, At: now, Message: fmt.Sprintf(
 		"%d probes started late by more than half their interval, the worst by %s: this machine is too busy, or has more checks than it can run",
 		o.count, timespan.Text(o.worst))})
 	*o = overload{told: now}
 }
 
-func (e *Engine) event(ev Event) {
-	if ev.Kind == EventCanRun {
+func (e *Engine) event(ev healthcheck.Event) {
+	if ev.Kind == healthcheck.EventCanRun {
 		e.log.Info(ev.Message, "event", string(ev.Kind))
 	} else {
 		e.log.Warn(ev.Message, "event", string(ev.Kind))
@@ -73,7 +52,7 @@ func (e *Engine) expiry(now time.Time, p *probe) {
 	}
 	p.warned = p.last.Expiry
 	for _, m := range p.members {
-		e.event(Event{Kind: EventExpiry, At: now, ID: m.target.id, Check: m.label(), Message: fmt.Sprintf(
+		e.event(healthcheck.Event{Kind: healthcheck.EventExpiry, At: now, ID: m.target.id, Check: m.label(), Message: fmt.Sprintf(
 			"the certificate of %s (%s of %q) ends %s", p.check.Address, m.label(), m.target.id.VirtualServer,
 			p.last.Expiry.UTC().Format(time.RFC3339))})
 	}
@@ -84,7 +63,7 @@ const passiveEvery = time.Second
 
 // Unanswered tells of connections to a server that IPVS shows as begun and never
 // answered. When a passive check's threshold is reached the server is probed at once.
-func (e *Engine) Unanswered(id ID, n int) {
+func (e *Engine) Unanswered(id healthcheck.ID, n int) {
 	now := time.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -103,21 +82,21 @@ func (e *Engine) Unanswered(id ID, n int) {
 }
 
 // Status is one server as its checks see it.
-func (e *Engine) Status(id ID) (Status, bool) {
+func (e *Engine) Status(id healthcheck.ID) (healthcheck.Status, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	t := e.targets[id]
 	if t == nil {
-		return Status{}, false
+		return healthcheck.Status{}, false
 	}
 	return t.status(), true
 }
 
 // Statuses are all servers, in the order that they were applied in.
-func (e *Engine) Statuses() []Status {
+func (e *Engine) Statuses() []healthcheck.Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	list := make([]Status, 0, len(e.order))
+	list := make([]healthcheck.Status, 0, len(e.order))
 	for _, id := range e.order {
 		if t := e.targets[id]; t != nil {
 			list = append(list, t.status())
@@ -126,12 +105,12 @@ func (e *Engine) Statuses() []Status {
 	return list
 }
 
-func (t *target) status() Status {
-	s := Status{ID: t.id, Verdict: t.sent, Since: t.since, Checks: make([]CheckStatus, len(t.members))}
+func (t *target) status() healthcheck.Status {
+	s := healthcheck.Status{ID: t.id, Verdict: t.sent, Since: t.since, Checks: make([]healthcheck.CheckStatus, len(t.members))}
 	s.History = slices.Clip(t.history)
 	for i, m := range t.members {
 		p := m.probe
-		c := CheckStatus{
+		c := healthcheck.CheckStatus{
 			Type: p.check.Type, Name: m.name, State: m.health.State, Initial: !m.health.Decided,
 			Outcome: p.last.Outcome, Latency: p.last.Latency, LastRun: p.started, Since: m.since, Expiry: p.last.Expiry,
 		}
@@ -140,7 +119,7 @@ func (t *target) status() Status {
 				c.ExpiringSince = since
 			}
 		}
-		if p.last.Outcome != Pass {
+		if p.last.Outcome != healthcheck.Pass {
 			c.LastError = p.last.Reason
 		}
 		if !p.unable.IsZero() {

@@ -1,4 +1,4 @@
-package healthcheck
+package engine
 
 import (
 	"crypto/sha256"
@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"usher/healthcheck"
 	"usher/healthcheck/internal/timers"
 )
 
@@ -18,13 +19,13 @@ type probe struct {
 	timer   timers.Timer[owner]
 	id      uint64
 	key     probeKey
-	check   Check
-	report  func(Result)
+	check   healthcheck.Check
+	report  func(healthcheck.Result)
 	slot    time.Time // one of its places in the spread; the others are whole intervals away
 	running bool
 	started time.Time
 	ended   time.Time
-	last    Result
+	last    healthcheck.Result
 	warned  time.Time // of this expiry
 	unable  time.Time // since when no probe can be made; zero while one can
 	reason  string    // why not
@@ -36,17 +37,17 @@ type probe struct {
 type probeKey struct {
 	settings [sha256.Size]byte // all but what follows
 	address  netip.AddrPort
-	via      Via
+	via      healthcheck.Via
 }
 
 // keyer makes keys. Servers of one pool share their settings, which are looked at
 // once for all of them.
 type keyer struct {
-	check    Check
+	check    healthcheck.Check
 	settings [sha256.Size]byte
 }
 
-func (k *keyer) of(c Check) (probeKey, error) {
+func (k *keyer) of(c healthcheck.Check) (probeKey, error) {
 	key := probeKey{address: c.Address}
 	if c.Via != nil {
 		key.via = *c.Via
@@ -102,8 +103,8 @@ type member struct {
 	target *target
 	probe  *probe
 	name   string
-	rules  Rules
-	health Health
+	rules  healthcheck.Rules
+	health healthcheck.Health
 	since  time.Time
 }
 
@@ -121,28 +122,28 @@ func (p *probe) drop(m *member) {
 // target is one server.
 type target struct {
 	hold    timers.Timer[owner] // until flapping is over
-	id      ID
-	config  Target // as applied
-	rules   Join
+	id      healthcheck.ID
+	config  healthcheck.Target // as applied
+	rules   healthcheck.Join
 	passive int // unanswered connections that trigger its probes; 0 for never
 	members []*member
-	joint   Joint
+	joint   healthcheck.Joint
 	told    bool // sent has gone out
-	sent    Verdict
+	sent    healthcheck.Verdict
 	since   time.Time
-	history []Update
+	history []healthcheck.Update
 }
 
-func (t *target) healths() []Named {
-	list := make([]Named, len(t.members))
+func (t *target) healths() []healthcheck.Named {
+	list := make([]healthcheck.Named, len(t.members))
 	for i, m := range t.members {
-		list[i] = Named{Label: m.label(), Health: m.health}
+		list[i] = healthcheck.Named{Label: m.label(), Health: m.health}
 	}
 	return list
 }
 
-func (t *target) remember(u Update) {
-	if len(t.history) == HistoryLength {
+func (t *target) remember(u healthcheck.Update) {
+	if len(t.history) == healthcheck.HistoryLength {
 		t.history = t.history[1:]
 	}
 	t.history = append(t.history, u) // what is there is never changed: status gives it away
