@@ -93,6 +93,7 @@ func effects() map[string]func(a, b Config) Effect {
 		"no_virtual_addresses": always(Anew),
 		"advert_interval":      when(Parts, version2), // RFC 3768 section 7.1, likewise
 		"password":             always(Parts),
+		"hmac":                 hmacEffect,
 		"source4":              when(Parts, unicast), // peers know each other by it
 		"source6":              when(Parts, unicast),
 		"priority":             always(Weighs),

@@ -61,6 +61,7 @@ type Config struct {
 	Unicast *Unicast   `json:"unicast,omitempty"`
 
 	Password string   `json:"password,omitempty"` // version 2 simple text authentication, 1..8 bytes (RFC 2338 section 5.3.6); "" for none
+	HMAC     *HMAC    `json:"hmac,omitempty"`
 	Announce Announce `json:"announce"`
 	Track    []Track  `json:"track,omitempty"`
 	Witness  *Witness `json:"witness,omitempty"`

@@ -21,10 +21,19 @@ const (
 	DiscardOwnSource    Discard = "own_source"
 	DiscardUnknownPeer  Discard = "unknown_peer"
 	DiscardPeerTTL      Discard = "peer_ttl_error"
+
+	// Of the trailer of an HMAC, in the order of receipt, before the checksum is looked at.
+	DiscardHMACMissing    Discard = "hmac_missing"     // there is none, and it is enforced
+	DiscardHMACMalformed  Discard = "hmac_malformed"   // of another scheme, or with bits that are reserved
+	DiscardHMACStale      Discard = "hmac_stale"       // its time is further from this clock than the window
+	DiscardHMACUnknownKey Discard = "hmac_unknown_key" // no key has its identifier
+	DiscardHMACBad        Discard = "hmac_bad"         // the hash is another one
+	DiscardHMACReplay     Discard = "hmac_replay"      // not after the last one of its sender
 )
 
 // Discards are all reasons, for metrics that show zeros too.
 var Discards = [...]Discard{
 	DiscardTTL, DiscardVersion, DiscardLength, DiscardChecksum, DiscardVRID, DiscardType, DiscardAuthType, DiscardAuthMismatch,
 	DiscardAuthFailure, DiscardInterval, DiscardOwnSource, DiscardUnknownPeer, DiscardPeerTTL,
+	DiscardHMACMissing, DiscardHMACMalformed, DiscardHMACStale, DiscardHMACUnknownKey, DiscardHMACBad, DiscardHMACReplay,
 }

@@ -17,6 +17,7 @@ const (
 	maxV2       = 255 * time.Second
 	maxAddrs4   = 255 // Count is one byte (RFC 9568 section 5.2.5)
 	maxAddrs6   = 90  // what fits a packet of 1500 bytes; adverts are not fragmented
+	maxSigned6  = 89  // the same beside a trailer of TrailerLen, even where none is sent yet
 	maxPassword = 8   // RFC 2338 section 5.3.6
 )
 
@@ -36,6 +37,7 @@ func (c Config) Validate() []error {
 	c.checkDelays(f)
 	c.checkSending(f)
 	c.checkAuthentication(f)
+	c.checkHMAC(f)
 	c.checkAnnounce(f)
 	c.checkTracks(f)
 	c.checkRoutes(f)

@@ -52,8 +52,12 @@ func (c Config) checkAddresses(f *faults) {
 	if len(v4) > maxAddrs4 {
 		f.add(key, "exclude some from the advertisement", "%d IPv4 addresses are more than the %d that an advertisement carries", len(v4), maxAddrs4)
 	}
-	if len(v6) > maxAddrs6 {
-		f.add(key, "exclude some from the advertisement", "%d IPv6 addresses are more than the %d that an advertisement carries", len(v6), maxAddrs6)
+	most := maxAddrs6
+	if c.HMAC != nil {
+		most = maxSigned6
+	}
+	if len(v6) > most {
+		f.add(key, "exclude some from the advertisement", "%d IPv6 addresses are more than the %d that an advertisement carries", len(v6), most)
 	}
 }
 

@@ -87,47 +87,75 @@ func Append(b []byte, a Advert, src, dst netip.Addr, form Form) []byte {
 	return b
 }
 
+// Split takes a received message apart: the message itself, as long as its version and
+// count of addresses say, and the trailer with its hash, nil where there is none. Nothing
+// but the length announces that.
+func Split(b []byte, v6 bool) (msg, trailer []byte, reason vrrp.Discard) {
+	if len(b) < headerLen {
+		return nil, nil, vrrp.DiscardLength
+	}
+	version := b[0] >> 4
+	if version != 3 && (version != 2 || v6) {
+		return nil, nil, vrrp.DiscardVersion
+	}
+	n := headerLen + int(b[3])*addressLen(v6)
+	if version == 2 {
+		n += authLen
+	}
+	switch len(b) {
+	case n:
+		return b, nil, vrrp.DiscardNone
+	case n + vrrp.TrailerLen:
+		return b[:n], b[n:], vrrp.DiscardNone
+	}
+	return nil, nil, vrrp.DiscardLength
+}
+
+func addressLen(v6 bool) int {
+	if v6 {
+		return 16
+	}
+	return 4
+}
+
 // Parse reads a received message. It makes the checks of RFC 9568 section 7.1
 // that need the message alone, with the erratum 8301 (interval zero); that of erratum
 // 8299 (no address) is the receiver's to make, which may be without addresses itself.
 // The reason is vrrp.DiscardNone when all passed. A first IPv6 address that is not
 // link-local, which erratum 8300 discards, is let pass: keepalived sends such lists, and
-// a director that did not hear it would be active beside it. What was read before a
-// check failed is in the advert, so that a failure can be laid at the door of a VRID.
+// a director that did not hear it would be active beside it. A trailer is passed over:
+// its checks come before these, see Split. What was read before a check failed is in the
+// advert, so that a failure can be laid at the door of a VRID.
 func Parse(b []byte, src, dst netip.Addr) (Advert, Form, vrrp.Discard) {
 	var a Advert
-	if len(b) < headerLen {
-		return a, 0, vrrp.DiscardLength
+	msg, _, reason := Split(b, dst.Is6())
+	if len(b) >= headerLen {
+		a.Version, a.VRID, a.Priority = b[0]>>4, b[1], b[2]
 	}
-	a.Version, a.VRID, a.Priority = b[0]>>4, b[1], b[2]
-	if a.Version != 3 && (a.Version != 2 || dst.Is6()) {
-		return a, 0, vrrp.DiscardVersion
-	}
-	if b[0]&0xf != typeAdvert {
+	switch {
+	case reason == vrrp.DiscardVersion:
+		return a, 0, reason
+	case len(b) >= headerLen && b[0]&0xf != typeAdvert:
 		return a, 0, vrrp.DiscardType
+	case reason != vrrp.DiscardNone:
+		return a, 0, reason
 	}
-	size, tail := 4, 0
+	covered := msg
 	if dst.Is6() {
-		size = 16
+		covered = b // RFC 8200 section 8.1 covers the whole payload
 	}
-	if a.Version == 2 {
-		tail = authLen
-	}
-	count := int(b[3])
-	if len(b) != headerLen+count*size+tail {
-		return a, 0, vrrp.DiscardLength
-	}
-	form, ok := verify(a.Version, b, src, dst)
+	form, ok := verify(a.Version, covered, src, dst)
 	if !ok {
 		return a, 0, vrrp.DiscardChecksum
 	}
-	if reason := a.readInterval(b); reason != vrrp.DiscardNone {
+	if reason := a.readInterval(msg); reason != vrrp.DiscardNone {
 		return a, form, reason
 	}
-	a.Addresses = make([]netip.Addr, count)
+	a.Addresses = make([]netip.Addr, msg[3])
+	size := addressLen(dst.Is6())
 	for i := range a.Addresses {
 		at := headerLen + i*size
-		a.Addresses[i], _ = netip.AddrFromSlice(b[at : at+size])
+		a.Addresses[i], _ = netip.AddrFromSlice(msg[at : at+size])
 	}
 	return a, form, vrrp.DiscardNone
 }
