@@ -70,6 +70,8 @@ type Status struct {
 	SplitBrain        *SplitBrain    `json:"split_brain,omitempty"`
 	Tracks            []TrackState   `json:"tracks,omitempty"`
 	Disagreements     []Disagreement `json:"disagreements,omitempty"`
+	Peers             []PeerStatus   `json:"peers,omitempty"` // that were heard, by address
+	HMAC              *HMACStatus    `json:"hmac,omitempty"`  // nil where none is configured
 	Stats             Stats          `json:"stats"`
 }
 
@@ -87,6 +89,37 @@ type Disagreement struct {
 	Reason Discard    `json:"reason"`
 	Text   string     `json:"text"` // who, what differs, and what to change
 	Since  time.Time  `json:"since"`
+}
+
+// PeerStatus is another router of the virtual router that was heard. Only active ones
+// are: a backup router sends nothing.
+type PeerStatus struct {
+	Address netip.Addr `json:"address"`
+	Key     uint8      `json:"key"` // that signed the last advert; 0 for none
+	// When the last advert with a good trailer was heard, and the last one without a
+	// trailer, whether it was accepted or not; zero for never.
+	SignedAt   time.Time `json:"signed_at"`
+	UnsignedAt time.Time `json:"unsigned_at"`
+	// ClockOffset is by how many whole seconds its clock is ahead of this router's, by the
+	// last signed advert.
+	ClockOffset time.Duration `json:"clock_offset"`
+}
+
+// HeardAt is when it was heard the last time.
+func (p PeerStatus) HeardAt() time.Time {
+	if p.SignedAt.After(p.UnsignedAt) {
+		return p.SignedAt
+	}
+	return p.UnsignedAt
+}
+
+// HMACStatus is how an instance authenticates its adverts, without the keys' secrets.
+type HMACStatus struct {
+	Mode       HMACMode      `json:"mode"`
+	ActiveKey  uint8         `json:"active_key"`
+	Keys       []uint8       `json:"keys"`
+	AntiReplay AntiReplay    `json:"anti_replay"`
+	Window     time.Duration `json:"window"`
 }
 
 // TrackState is the present say of one track.
@@ -108,6 +141,8 @@ type Stats struct {
 	AddressMismatches    uint64             `json:"address_mismatches"`  // counted, never a reason to discard
 	IntervalMismatches   uint64             `json:"interval_mismatches"` // adverts with another interval than ours; in version 2 they are discarded as well
 	LastDiscard          *DiscardRecord     `json:"last_discard,omitempty"`
+	HMACVerified         uint64             `json:"hmac_verified"` // adverts with a good trailer; not of RFC 8347
+	HMACUnsigned         uint64             `json:"hmac_unsigned"` // accepted without one, in a mode that allows it
 	// Repairs is how often something was put right that somebody else had done to what the
 	// instance holds, by its kind; not of RFC 8347.
 	Repairs map[ObjectKind]uint64 `json:"repairs,omitempty"`
@@ -172,6 +207,7 @@ const (
 	EventDiscard         EventKind = "discard"          // a packet was discarded (at most once a minute per sender and reason)
 	EventDisagreement    EventKind = "disagreement"     // adverts of this virtual router are discarded: another router is configured otherwise
 	EventDisagreementEnd EventKind = "disagreement_end" // and none have been for a while
+	EventAuthentication  EventKind = "authentication"   // a peer began to sign, signs with another key, or does not sign any more
 	EventMismatch        EventKind = "address_mismatch" // a peer advertises other addresses
 	EventLate            EventKind = "late"             // the process was stalled past its own deadline
 	EventSend            EventKind = "send_failed"      // an advertisement could not be sent (at most once a minute per destination)

@@ -3,6 +3,7 @@ package engine
 import (
 	"net"
 	"net/netip"
+	"time"
 
 	"usher/vrrp"
 )
@@ -32,6 +33,11 @@ type Options struct {
 	// with none where the instance gives its addresses up, and must not block. What it is
 	// given is its own. Nil where nobody is there to do it.
 	Will func(instance string, resignation []Outgoing)
+	// Clock gives the time that stamps are taken of and compared with; nil for that which
+	// the engine is told. It may be set while the other goes on evenly.
+	Clock func(now time.Time) time.Time
+	// Stamps outlive this process; nil for none that do.
+	Stamps Stamps
 }
 
 // Outgoing is one advertisement to one destination. Its family is that of Destination.
@@ -43,6 +49,9 @@ type Outgoing struct {
 	MAC         net.HardwareAddr // the virtual router's, to send with; nil for the device's own
 	TTL         uint8
 	Payload     []byte
+	// Signing is set where the payload is still to be signed, which only a resignation for
+	// Options.Will is.
+	Signing *Signing `json:",omitempty"`
 }
 
 // Incoming is one received VRRP message with what its IP header said. Its family is

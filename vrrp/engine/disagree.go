@@ -29,6 +29,9 @@ type disagreement struct {
 func (e *Engine) disagree(now time.Time, in *instance, msg Incoming, a packet.Advert, reason vrrp.Discard) {
 	text := in.differs(msg, a, reason)
 	if text == "" {
+		text = e.hmacDiffers(now, in, msg, reason)
+	}
+	if text == "" {
 		return
 	}
 	for _, d := range in.disagreements {
@@ -91,6 +94,9 @@ func (in *instance) differs(msg Incoming, a packet.Advert, reason vrrp.Discard) 
 	case vrrp.DiscardVersion:
 		return fmt.Sprintf("%v sends version %d, this router version %d: give both the same version", who, msg.Payload[0]>>4, cfg.Version)
 	case vrrp.DiscardAuthMismatch, vrrp.DiscardAuthType:
+		if _, rest, _ := packet.Split(msg.Payload, msg.Destination.Is6()); rest != nil {
+			return fmt.Sprintf("%v signs its advertisements, this router has no authentication of type hmac: give it the keys, with mode = \"receive-only\" before others sign", who)
+		}
 		if cfg.Password != "" {
 			return fmt.Sprintf("%v sends no simple password, this router does: give both the same authentication, or neither", who)
 		}

@@ -19,13 +19,15 @@ type Engine struct {
 	unheld      map[string]string  // by instance: what it should hold and cannot
 	told        map[placed]telling // source addresses that were announced, and with which MAC address
 	limits      limiter
+	wall        func(time.Time) time.Time
+	stamps      Stamps
 	maintenance bool
 	closed      bool
 }
 
 // New gives an engine without instances.
 func New(o Options) *Engine {
-	return &Engine{ports: o.Ports, will: o.Will, links: map[string]Link{}, deaf: map[unheard]string{}, unheld: map[string]string{}, limits: limiter{last: map[limit]time.Time{}}}
+	return &Engine{ports: o.Ports, will: o.Will, wall: o.Clock, stamps: o.Stamps, links: map[string]Link{}, deaf: map[unheard]string{}, unheld: map[string]string{}, limits: limiter{last: map[limit]time.Time{}}}
 }
 
 // since is the machines' time: monotonic, from the first call on.
@@ -34,6 +36,14 @@ func (e *Engine) since(now time.Time) time.Duration {
 		e.origin = now
 	}
 	return now.Sub(e.origin)
+}
+
+// clock is the time of day.
+func (e *Engine) clock(now time.Time) time.Time {
+	if e.wall == nil {
+		return now
+	}
+	return e.wall(now)
 }
 
 func (e *Engine) instance(name string) *instance {
@@ -56,7 +66,10 @@ func (e *Engine) Apply(now time.Time, d vrrp.Desired) {
 	for _, cfg := range d.Instances {
 		in := e.instance(cfg.Name)
 		if in == nil || !vrrp.SameRouter(in.cfg, cfg) {
-			in = newInstance(cfg)
+			was := in
+			if in = newInstance(cfg); was != nil {
+				in.auth = was.auth // what was sent before must not be taken anew
+			}
 		}
 		kept = append(kept, in)
 	}

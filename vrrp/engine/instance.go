@@ -40,6 +40,9 @@ type instance struct {
 	activeInterval time.Duration        // likewise
 	claim          vrrp.NewActiveReason // for which the machine is made active
 
+	auth    authentication
+	heardOf map[netip.Addr]vrrp.PeerStatus
+
 	disagreements []*disagreement
 
 	split     *contest
@@ -89,6 +92,7 @@ func newInstance(cfg vrrp.Config) *instance {
 func (e *Engine) reconfigure(now time.Time, in *instance, cfg vrrp.Config) {
 	old := in.cfg
 	in.cfg = cfg
+	in.auth.configure(cfg.HMAC)
 	if cfg.Checksum != old.Checksum {
 		in.form = packet.FormPseudoHeader
 		if cfg.Checksum == vrrp.ChecksumRFC9568 {

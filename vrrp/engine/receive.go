@@ -25,14 +25,19 @@ func (e *Engine) Receive(now time.Time, msg Incoming) {
 	}
 	var a packet.Advert
 	var form packet.Form
+	var p proof
 	if reason == vrrp.DiscardNone {
-		a, form, reason = in.check(f, msg)
+		a, form, p, reason = e.check(now, in, f, msg)
+	}
+	if reason == vrrp.DiscardHMACMissing {
+		e.hear(now, in, msg.Source, p)
 	}
 	if reason != vrrp.DiscardNone {
 		e.discard(now, in, msg, reason)
 		e.disagree(now, in, msg, a, reason)
 		return
 	}
+	e.authenticated(now, in, msg.Source, p)
 	e.accept(now, in, f, msg, a, form)
 }
 
@@ -104,22 +109,24 @@ func (f *family) peer(source netip.Addr) *vrrp.Peer {
 }
 
 // check makes the receipt checks on a message that is for this instance.
-func (in *instance) check(f *family, msg Incoming) (packet.Advert, packet.Form, vrrp.Discard) {
-	var a packet.Advert
+func (e *Engine) check(now time.Time, in *instance, f *family, msg Incoming) (a packet.Advert, form packet.Form, shown proof, reason vrrp.Discard) {
 	if p := f.peer(msg.Source); p != nil {
 		if msg.TTL < p.MinTTL || (p.MaxTTL != 0 && msg.TTL > p.MaxTTL) {
-			return a, 0, vrrp.DiscardPeerTTL
+			return a, 0, shown, vrrp.DiscardPeerTTL
 		}
 	} else if msg.TTL != multicastTTL {
-		return a, 0, vrrp.DiscardTTL
+		return a, 0, shown, vrrp.DiscardTTL
 	}
 	if msg.Source == f.source {
-		return a, 0, vrrp.DiscardOwnSource
+		return a, 0, shown, vrrp.DiscardOwnSource
 	}
 	if len(msg.Payload) > 0 && msg.Payload[0]>>4 != in.cfg.Version {
-		return a, 0, vrrp.DiscardVersion
+		return a, 0, shown, vrrp.DiscardVersion
 	}
-	a, form, reason := packet.Parse(msg.Payload, msg.Source, msg.Destination)
+	if shown, reason = e.prove(now, in, msg); reason != vrrp.DiscardNone {
+		return a, 0, shown, reason
+	}
+	a, form, reason = packet.Parse(msg.Payload, msg.Source, msg.Destination)
 	switch {
 	case reason != vrrp.DiscardNone:
 	case in.cfg.Version == 2:
@@ -127,7 +134,7 @@ func (in *instance) check(f *family, msg Incoming) (packet.Advert, packet.Form, 
 	case len(a.Addresses) == 0 && !in.cfg.NoAddresses:
 		reason = vrrp.DiscardLength // RFC 9568 section 7.1, erratum 8299
 	}
-	return a, form, reason
+	return a, form, shown, reason
 }
 
 // checkVersion2 makes the checks that version 3 dropped: authentication, equal

@@ -15,14 +15,26 @@ const multicastTTL = 255
 
 // send puts one advert of each family on the wire, priority 0 for a resignation.
 func (e *Engine) send(now time.Time, in *instance, priority uint8) {
+	var stamp vrrp.Sequence
+	if in.auth.signer != nil {
+		stamp = e.stamp(now, in)
+	}
 	for i := range in.families {
 		f := &in.families[i]
 		if !f.source.IsValid() {
 			continue
 		}
-		for _, to := range f.to {
+		var trailer packet.Trailer
+		for j, to := range f.to {
 			var out Outgoing
 			out, in.buf = in.advert(f, priority, to, in.buf)
+			if in.auth.signer != nil {
+				if j == 0 { // it is the same for all peers
+					trailer = in.auth.signer.Sign(in.buf, f.source, stamp)
+				}
+				in.buf = packet.AppendTrailer(in.buf, 0, &trailer, f.source, to)
+				out.Payload = in.buf
+			}
 			err := e.ports.Send(in.cfg.Name, out)
 			if err != nil && e.limits.allow(now, limit{in.cfg.Name, to, "send"}) {
 				e.event(now, in, vrrp.EventSend, fmt.Sprintf("advertisement not sent: %v", err))

@@ -49,6 +49,13 @@ func (in *instance) status(now time.Time) vrrp.Status {
 		split := in.split.SplitBrain
 		s.SplitBrain = &split
 	}
+	s.Peers = in.peers()
+	if h := in.cfg.HMAC; h != nil {
+		s.HMAC = &vrrp.HMACStatus{Mode: h.Mode, ActiveKey: h.ActiveKey, AntiReplay: h.AntiReplay, Window: h.Window}
+		for _, k := range h.Keys {
+			s.HMAC.Keys = append(s.HMAC.Keys, k.ID)
+		}
+	}
 	for _, t := range in.cfg.Track {
 		s.Tracks = append(s.Tracks, vrrp.TrackState{Key: t.Key(), Adjustment: in.adjustments[t.Key()]})
 	}

@@ -53,6 +53,10 @@ func (e *Engine) bequeath(in *instance) {
 		}
 		for _, to := range f.to {
 			out, _ := in.advert(f, 0, to, nil)
+			if h := in.cfg.HMAC; h.Signs() {
+				key, _ := h.Key(h.ActiveKey)
+				out.Signing = &Signing{Key: key, AntiReplay: h.AntiReplay, Window: h.Window}
+			}
 			all = append(all, out)
 		}
 	}

@@ -48,6 +48,8 @@ type Options struct {
 	// Alive is called whenever the loop is at work, which it is in each interval of an
 	// active instance; it must not block. Nil for nobody.
 	Alive func()
+	// Stamps keep what was sent last, as in engine.Options.
+	Stamps engine.Stamps
 	// Ours says whether usher put an address on the interface of that index, where the
 	// kernel does not; nil for nobody who knows.
 	Ours func(index int, p netip.Prefix) bool
@@ -87,7 +89,7 @@ var errEnded = errors.New("vrrp: the loop has ended")
 // New gives a loop that does nothing until Run.
 func New(o Options) *Loop {
 	l := &Loop{log: o.Log, holder: o.Holder, alive: o.Alive, rt: o.Realtime, sender: newSender(), wakeFD: -1}
-	l.engine = engine.New(engine.Options{Ports: ports{l.sender, o}, Will: o.Will})
+	l.engine = engine.New(engine.Options{Ports: ports{l.sender, o}, Will: o.Will, Stamps: o.Stamps})
 	l.links = newWatcher(o.Log, l.Do)
 	l.links.ours = o.Ours
 	return l
