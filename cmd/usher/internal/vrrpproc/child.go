@@ -87,7 +87,7 @@ func Child(ctx context.Context, in Inheritance, log *slog.Logger, state string) 
 		Log: log, Kernel: kernel, Bells: []vip.Wakeup{bells[0], bells[1]}, Guard: in.Guard,
 		Recover: func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(state)) },
 		Loop: func(m *vip.Manager, events func(vrrp.Event), will func(string, []engine.Outgoing)) Loop {
-			return socket.New(socket.Options{Log: log, Holder: m, Events: events, Will: will, Alive: in.sign.give, Ours: kernel.Added, Realtime: true})
+			return socket.New(socket.Options{Log: log, Holder: m, Events: events, Will: will, Alive: in.sign.give, Stamps: in.sign, Ours: kernel.Added, Realtime: true})
 		},
 	})
 	return errors.Join(err, bells[0].Close(), bells[1].Close(), kernel.Close())

@@ -40,6 +40,8 @@ type GuardOptions struct {
 	Rest func()
 	// Idle is how long ago the child's loop was last at work; nil where nobody knows.
 	Idle func() time.Duration
+	// Stamps are the child's, after which signed resignations go on; nil for none.
+	Stamps engine.Stamps
 	// Watch begins to watch over the child of that process id, and gives what kills it.
 	Watch func(pid int) (kill func())
 }
@@ -219,7 +221,7 @@ func (g *guard) execute() bool {
 	for name, w := range g.last {
 		names = append(names, name)
 		for _, out := range w.Resign {
-			errs = append(errs, g.o.Send(out))
+			errs = append(errs, g.o.Send(engine.Sign(out, g.o.Stamps, time.Now())))
 		}
 	}
 	for _, w := range g.last {

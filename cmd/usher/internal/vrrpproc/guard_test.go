@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"usher/vrrp"
 	"usher/vrrp/engine"
 	"usher/vrrp/vip"
 )
@@ -21,19 +22,28 @@ type watched struct {
 	did           []string
 	killed        bool
 	idle          atomic.Int64 // of the child's loop, in nanoseconds
+	sent          []engine.Outgoing
+	stamps        map[uint8]vrrp.Sequence
 	ended         chan bool
 }
 
+// Last implements engine.Stamps.
+func (w *watched) Last(vrid uint8) vrrp.Sequence { return w.stamps[vrid] }
+
+// Keep implements engine.Stamps.
+func (w *watched) Keep(vrid uint8, s vrrp.Sequence) { w.stamps[vrid] = s }
+
 func newWatched(t *testing.T) *watched {
 	t.Helper()
-	w := &watched{ended: make(chan bool, 1)}
+	w := &watched{ended: make(chan bool, 1), stamps: map[uint8]vrrp.Sequence{}}
 	child, childEnd := net.Pipe()
 	parent, parentEnd := net.Pipe()
 	w.child, w.parent = child, parent
 	go func() {
 		w.ended <- RunGuard(GuardOptions{
-			Log: slog.New(slog.DiscardHandler), Child: childEnd, Parent: parentEnd,
+			Log: slog.New(slog.DiscardHandler), Child: childEnd, Parent: parentEnd, Stamps: w,
 			Send: func(out engine.Outgoing) error {
+				w.sent = append(w.sent, out)
 				w.did = append(w.did, "resign from "+out.Source.String())
 				return nil
 			},

@@ -87,7 +87,7 @@ func serveGuard(log *slog.Logger, state string) error {
 	defer func() { _ = kernel.Close() }()
 	socket.Realtime(log)
 	abandoned := RunGuard(GuardOptions{
-		Log: log, Child: child, Parent: parent, Watch: watchProcess, Rest: shrink, Idle: sign.age,
+		Log: log, Child: child, Parent: parent, Watch: watchProcess, Rest: shrink, Idle: sign.age, Stamps: sign,
 		Send:   func(out engine.Outgoing) error { return sender.Send(out) },
 		Remove: func(o vip.Object) error { return kernel.Remove(o) },
 	})

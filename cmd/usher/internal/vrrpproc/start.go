@@ -21,6 +21,7 @@ const (
 
 // command starts the child as a process of its own, and the guard as another one.
 func command(o Options) Starter {
+	var sent [256]uint64 // of the children before
 	return func(lock *Lock) (Process, error) {
 		conn, theirs, err := socketPair("vrrp child")
 		if err != nil {
@@ -39,6 +40,7 @@ func command(o Options) Starter {
 			_ = guarded.Close()
 			return Process{}, err
 		}
+		sign.resume(sent)
 		args := o.Args
 		if len(args) == 0 {
 			args = []string{ChildCommand}
@@ -59,6 +61,7 @@ func command(o Options) Starter {
 		release := o.guard(guarded, shared, lock)
 		p.Release = func() {
 			release()
+			sent = sign.sequences()
 			_ = shared.Close()
 			sign.close()
 		}
