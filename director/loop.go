@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"usher/director/ipvs"
-	"usher/director/statefile"
+	"usher/vrrp/statefile"
 )
 
 // How soon Run looks again.

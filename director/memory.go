@@ -1,6 +1,7 @@
 package director
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,10 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"usher/director/ipvs"
-	"usher/director/statefile"
+	"usher/vrrp/statefile"
+	"usher/vrrp/sysctl"
 )
 
 // memory is what is remembered across restarts: what usher owns in the kernel,
@@ -175,13 +176,9 @@ func (m *memory) save(path string) error {
 
 // bootID names this boot and network namespace as far as the machine tells.
 func bootID() string {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		boot = []byte("unknown")
-	}
 	space, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		space = "unknown"
 	}
-	return strings.TrimSpace(string(boot)) + " " + space
+	return cmp.Or(sysctl.Boot(), "unknown") + " " + space
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
-	"usher/director/sysctl"
+	"usher/vrrp/sysctl"
 )
 
 // LocalAddresses gives every address of this machine's devices, loopback's apart.
@@ -59,7 +59,7 @@ const absent = "not there"
 func look(s Step) (done bool, found string, err error) {
 	switch s.Kind {
 	case Sysctl:
-		found, err = sysctl.System{}.Get(s.Name)
+		found, err = sysctl.Get(s.Name)
 		return err == nil && found == s.Value, found, err
 	case Link:
 		link, err := netlink.LinkByName(s.Device)
@@ -118,7 +118,7 @@ func family(s Step) int {
 func do(s Step) error {
 	switch s.Kind {
 	case Sysctl:
-		return sysctl.System{}.Set(s.Name, s.Value)
+		return sysctl.Set(s.Name, s.Value)
 	case Link:
 		link, err := netlink.LinkByName(s.Device)
 		if missing(err) {
@@ -153,7 +153,7 @@ func do(s Step) error {
 func undo(s Step, found string) error {
 	switch s.Kind {
 	case Sysctl:
-		return sysctl.System{}.Set(s.Name, found)
+		return sysctl.Set(s.Name, found)
 	case Port:
 		return netlink.FouDel(netlink.Fou{Family: family(s), Port: int(s.Port)})
 	}

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"usher/director/statefile"
+	"usher/vrrp/statefile"
 )
 
 // Item is how one step stands.

@@ -13,6 +13,9 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"usher/vrrp/statefile"
+	"usher/vrrp/sysctl"
 )
 
 // added remembers which addresses without a lease usher put there, on a kernel that keeps
@@ -80,7 +83,7 @@ func (a *added) read() error {
 	}
 	defer func() { _ = f.Close() }()
 	lines := bufio.NewScanner(io.LimitReader(f, addedMost))
-	if !lines.Scan() || lines.Text() != boot() {
+	if !lines.Scan() || lines.Text() != sysctl.Boot() {
 		return lines.Err()
 	}
 	for lines.Scan() {
@@ -104,18 +107,13 @@ func (a *added) read() error {
 // begin writes the file anew, with what holds.
 func (a *added) begin() error {
 	var b strings.Builder
-	fmt.Fprintln(&b, boot())
+	fmt.Fprintln(&b, sysctl.Boot())
 	for at := range a.all {
 		fmt.Fprintln(&b, "+", at.index, at.prefix)
 	}
-	next := a.path + ".new"
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
-	if err == nil {
-		_, err = f.WriteString(b.String())
-		err = errors.Join(err, os.Rename(next, a.path))
-	}
+	statefile.Clear(a.path)
+	f, err := statefile.Begin(a.path, []byte(b.String()))
 	if err != nil {
-		_ = f.Close()
 		return fmt.Errorf("vrrp: addresses that are added: %w", err)
 	}
 	a.file = f

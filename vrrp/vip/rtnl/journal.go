@@ -12,6 +12,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"usher/vrrp/statefile"
+	"usher/vrrp/sysctl"
 )
 
 // journal keeps in a file what each kernel setting was before it was changed, for
@@ -61,15 +64,11 @@ func (j *journal) write() error {
 		}
 		return nil
 	}
-	b, err := json.Marshal(content{boot(), j.entries})
+	b, err := json.Marshal(content{sysctl.Boot(), j.entries})
 	if err != nil {
 		return err
 	}
-	next := j.path + ".new"
-	if err := os.WriteFile(next, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, j.path)
+	return statefile.Replace(j.path, b)
 }
 
 // Recover puts back the settings that a process which is gone had changed, by the
@@ -92,7 +91,7 @@ func Recover(path string) (restored []string, err error) {
 	var errs []error
 	for key, e := range c.Settings {
 		key, there := present(key, e.Index)
-		if !there || c.Boot != boot() {
+		if !there || c.Boot != sysctl.Boot() {
 			continue
 		}
 		now, err := read(key)
@@ -113,6 +112,7 @@ func Recover(path string) (restored []string, err error) {
 // It is to be called before the first change. What the file holds of a process
 // before this one has to be recovered first.
 func (k *Kernel) Remember(path string) {
+	statefile.Clear(path)
 	k.settings.journal = &journal{path: path, entries: map[string]entry{}}
 }
 
@@ -153,13 +153,4 @@ func present(key string, index int) (now string, there bool) {
 func ofInterface(key string) (part []string, ok bool) {
 	part = strings.Split(key, "/")
 	return part, len(part) == 5 && part[2] == "conf" && part[3] != "all" && part[3] != "default"
-}
-
-// boot tells one run of the machine from another.
-func boot() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/vrrp"
+	"usher/vrrp/sysctl"
 	"usher/vrrp/vip"
 )
 
@@ -225,7 +226,7 @@ func TestRecoverNothing(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return os.WriteFile(path, bytes.Replace(b, []byte(boot()), []byte("earlier"), 1), 0o600)
+			return os.WriteFile(path, bytes.Replace(b, []byte(sysctl.Boot()), []byte("earlier"), 1), 0o600)
 		},
 		"cut file": func(_ *testing.T, _ *Kernel, path string) error { return os.Truncate(path, 10) },
 	} {

@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"usher/vrrp/sysctl"
 	"usher/vrrp/vip"
 )
 
@@ -99,31 +98,15 @@ func (s *settings) putBack(o vip.Sysctl) error {
 	return errors.Join(err, s.journal.remove(o.Key))
 }
 
-const sysctls = "/proc/sys/"
-
 // hasIPv6 says whether the kernel has IPv6 at all.
-func hasIPv6() bool {
-	_, err := os.Stat(sysctls + "net/ipv6/conf")
-	return err == nil
-}
+func hasIPv6() bool { return sysctl.Has("net/ipv6/conf") }
 
 func read(key string) (string, error) {
-	b, err := os.ReadFile(sysctls + key)
-	if err != nil {
-		return "", noInterface(key, err)
-	}
-	return strings.TrimSpace(string(b)), nil
+	value, err := sysctl.Get(key)
+	return value, noInterface(key, err)
 }
 
-func write(key, value string) error {
-	// The file is there or is not: to create one is never meant.
-	f, err := os.OpenFile(sysctls+key, os.O_WRONLY, 0)
-	if err != nil {
-		return noInterface(key, err)
-	}
-	_, err = f.WriteString(value)
-	return errors.Join(err, f.Close())
-}
+func write(key, value string) error { return noInterface(key, sysctl.Set(key, value)) }
 
 // noInterface says what a setting that is not there means: its interface is gone.
 func noInterface(key string, err error) error {

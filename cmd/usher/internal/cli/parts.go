@@ -16,10 +16,10 @@ import (
 	"usher/director"
 	"usher/director/ipvs"
 	"usher/director/snat"
-	"usher/director/sysctl"
 	checkengine "usher/healthcheck/engine"
 	"usher/healthcheck/probe"
 	"usher/vrrp"
+	"usher/vrrp/sysctl"
 	"usher/vrrp/vip/rtnl"
 )
 

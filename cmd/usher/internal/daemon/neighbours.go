@@ -5,12 +5,11 @@ import (
 	"math/bits"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
-	"strings"
 
 	"usher/conf"
 	"usher/director"
+	"usher/vrrp/sysctl"
 )
 
 // networks are those that this machine reaches without a router.
@@ -39,11 +38,11 @@ func neighbourSysctl(six bool) string {
 
 // neighbourLimit reads it. In a network namespace other than the first it is not there.
 func neighbourLimit(six bool) (int, error) {
-	text, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(neighbourSysctl(six), ".", "/"))
+	text, err := sysctl.Get(neighbourSysctl(six))
 	if err != nil {
 		return 0, err
 	}
-	return strconv.Atoi(strings.TrimSpace(string(text)))
+	return strconv.Atoi(text)
 }
 
 // neighbours counts the servers of c that are in the given networks, IPv4 and IPv6:

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/conf"
-	"usher/director/statefile"
 	"usher/healthcheck/files"
+	"usher/vrrp/statefile"
 )
 
 // The daemon's own files in the state folder; the director keeps its beside them.

@@ -8,15 +8,21 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"usher/director/statefile"
+	"usher/vrrp/statefile"
 )
 
 func TestWrite(t *testing.T) {
+	t.Run("Write", func(t *testing.T) { replaces(t, statefile.Write) })
+	t.Run("Replace", func(t *testing.T) { replaces(t, statefile.Replace) })
+}
+
+// replaces tests one of the two ways.
+func replaces(t *testing.T, write func(string, []byte) error) {
 	path := filepath.Join(t.TempDir(), "state.json")
 	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := statefile.Write(path, []byte("new")); err != nil {
+	if err := write(path, []byte("new")); err != nil {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(path)
@@ -29,8 +35,37 @@ func TestWrite(t *testing.T) {
 	if got := list(t, filepath.Dir(path)); !slices.Equal(got, []string{"state.json"}) {
 		t.Errorf("%v are there", got)
 	}
-	if err := statefile.Write(filepath.Join(path, "below a file"), nil); err == nil {
+	if err := write(filepath.Join(path, "below a file"), nil); err == nil {
 		t.Error("no error where nothing can be written")
+	}
+	// A folder in the file's place cannot be replaced, and nothing is left beside it.
+	taken := filepath.Join(t.TempDir(), "state.json")
+	if err := os.MkdirAll(filepath.Join(taken, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(taken, []byte("new")); err == nil {
+		t.Error("no error where a folder is")
+	}
+	if got := list(t, filepath.Dir(taken)); !slices.Equal(got, []string{"state.json"}) {
+		t.Errorf("%v are there", got)
+	}
+}
+
+// TestBegin: what is written behind the content is in the file of that name.
+func TestBegin(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "list")
+	f, err := statefile.Begin(path, []byte("first\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("second\n"); err != nil {
+		t.Error(err)
+	}
+	if content, err := os.ReadFile(path); err != nil || string(content) != "first\nsecond\n" {
+		t.Errorf("%q, %v", content, err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
