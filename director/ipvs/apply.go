@@ -92,7 +92,7 @@ func (k *Kernel) retryModules(ops []Op, errs []error) []error {
 		missing := missingModule(op.Service)
 		why, tried := modules[missing.Module]
 		if !tried {
-			why = modprobe(missing.Module)
+			why = Modprobe(missing.Module)
 			modules[missing.Module] = why
 		}
 		missing.Why = why

@@ -58,7 +58,7 @@ func Open() (*Kernel, error) {
 func load() (uint16, error) {
 	family, err := netlink.GenlFamilyGet("IPVS")
 	if errors.Is(err, unix.ENOENT) {
-		why := modprobe("ip_vs")
+		why := Modprobe("ip_vs")
 		if family, err = netlink.GenlFamilyGet("IPVS"); errors.Is(err, unix.ENOENT) {
 			err = fmt.Errorf("ipvs: %w (module ip_vs)", ErrNoIPVS)
 			if errors.Is(why, exec.ErrNotFound) { // as in a container
@@ -84,8 +84,8 @@ func (k *Kernel) Close() error {
 	return k.socket.close()
 }
 
-// modprobe loads a kernel module; the error says what modprobe said.
-func modprobe(module string) error {
+// Modprobe loads a kernel module by modprobe(8); the error says what that said.
+func Modprobe(module string) error {
 	out, err := exec.Command("modprobe", module).CombinedOutput()
 	if err == nil {
 		return nil

@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os/exec"
 	"slices"
-	"strings"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"usher/director/ipvs"
+	"usher/vrrp/dump"
 	"usher/vrrp/sysctl"
 )
 
@@ -32,23 +32,9 @@ func LocalAddresses() ([]netip.Addr, error) {
 	return out, nil
 }
 
-// maxDumps is how often a list is read that changes while it is being read: addresses
-// come and go beside us, as IPv6 gives interfaces theirs.
-const maxDumps = 20
-
 // addresses gives the addresses of a device, or of all where it is nil.
 func addresses(link netlink.Link) ([]netlink.Addr, error) {
-	return dump(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_ALL) })
-}
-
-// dump reads a list until it did not change meanwhile.
-func dump[T any](list func() ([]T, error)) (all []T, err error) {
-	for range maxDumps {
-		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
-	return all, err
+	return dump.Read(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_ALL) })
 }
 
 // absent is what look finds where there is nothing.
@@ -122,7 +108,7 @@ func do(s Step) error {
 	case Link:
 		link, err := netlink.LinkByName(s.Device)
 		if missing(err) {
-			if err := modprobe(s.Module); err != nil {
+			if err := ipvs.Modprobe(s.Module); err != nil {
 				return err
 			}
 			if s.Local.IsValid() {
@@ -137,7 +123,7 @@ func do(s Step) error {
 		}
 		return netlink.LinkSetUp(link)
 	case Port:
-		if err := modprobe(s.Module); err != nil {
+		if err := ipvs.Modprobe(s.Module); err != nil {
 			return err
 		}
 		return addGUE(s)
@@ -220,12 +206,4 @@ func addGUE(s Step) error {
 	req.AddRawData(body)
 	_, err = req.Execute(unix.NETLINK_GENERIC, 0)
 	return err
-}
-
-func modprobe(module string) error {
-	out, err := exec.Command("modprobe", module).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("load the kernel module %s: %w: %s", module, err, strings.TrimSpace(string(out)))
-	}
-	return nil
 }
