@@ -59,9 +59,9 @@ func (vs *VirtualServer) onFailure(rs *RealServer) OnFailure {
 	return vs.OnFailure
 }
 
-// services gives the keys of everything that the virtual server has in the kernel:
+// Services gives the keys of everything that the virtual server has in the kernel:
 // its own services and the private ones of its servers' probes.
-func (vs *VirtualServer) services() []ipvs.ServiceKey {
+func (vs *VirtualServer) Services() []ipvs.ServiceKey {
 	keys := slices.Clip(vs.Keys)
 	vs.servers(func(rs *RealServer) {
 		if key, ok := vs.probe(rs); ok {
@@ -103,4 +103,17 @@ type RealServer struct {
 	// ProbeMark is the firewall mark of probes that go to this server through IPVS;
 	// a private service of that mark hands them to it alone. 0 for none.
 	ProbeMark uint32
+}
+
+// Canonical gives servers with keys in the one form that tables have.
+func Canonical(servers []VirtualServer) []VirtualServer {
+	out := make([]VirtualServer, len(servers))
+	for i, vs := range servers {
+		vs.Keys = append([]ipvs.ServiceKey(nil), vs.Keys...)
+		for j, key := range vs.Keys {
+			vs.Keys[j] = key.Canonical()
+		}
+		out[i] = vs
+	}
+	return out
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
-
-	"usher/director/ipvs"
 )
 
 // Override is what an operator said of one server; it holds until lifted, or until it ends.
@@ -49,77 +47,15 @@ type Effect struct {
 	Unsaved error
 }
 
-// Override sets what an operator says of a server, OverrideNone lifts it. It is
-// remembered before it takes effect, if the state folder can be written.
-func (d *Director) Override(vs string, rs netip.AddrPort, o Override) (Effect, error) {
+// Validate gives what is wrong with an override of a server; nil for nothing. Since is set.
+func (o Override) Validate(rs netip.AddrPort) error {
 	if o.Mode == OverrideWeight && (o.Weight < 0 || o.Weight > 65535) {
-		return Effect{}, fmt.Errorf("director: weight %d of %s: it must be 0 to 65535", o.Weight, rs)
-	}
-	if o.Mode == OverrideNone {
-		o.Until = time.Time{}
-	}
-	counters := d.count()
-	now := time.Now()
-	if o.Since.IsZero() {
-		o.Since = now
+		return fmt.Errorf("director: weight %d of %s: it must be 0 to 65535", o.Weight, rs)
 	}
 	if !o.Until.IsZero() && !o.Until.After(o.Since) {
-		return Effect{}, fmt.Errorf("director: the override of %s ends at %s, before it begins", rs, o.Until.UTC().Format(time.RFC3339))
+		return fmt.Errorf("director: the override of %s ends at %s, before it begins", rs, o.Until.UTC().Format(time.RFC3339))
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	p := d.pools[vs]
-	if p == nil {
-		return Effect{}, fmt.Errorf("director: no virtual server %q", vs)
-	}
-	if p.find(rs) == nil {
-		return Effect{}, fmt.Errorf("director: virtual server %q has no real server %s", vs, rs)
-	}
-	effect := p.effect(rs, o, counters, now)
-	effect.Lifted = d.memory.override(vs, rs)
-	d.memory.setOverride(vs, rs, o)
-	d.terms.set(vs, rs.String(), o, now, d.uptime(now))
-	d.persist()
-	effect.Unsaved = d.unsaved
-	p.SetOverride(rs, o, now)
-	d.dirty[vs] = true
-	d.queued = append(d.queued, Event{
-		Time: now, Kind: EventOverride, VirtualServer: vs, RealServer: rs,
-		From: string(effect.Lifted.Mode), To: string(o.Mode), Reason: o.Text(),
-	})
-	d.wake()
-	return effect, nil
-}
-
-// effect foretells what an override does. It changes nothing.
-func (p *Pool) effect(rs netip.AddrPort, o Override, counters ipvs.CounterTable, now time.Time) Effect {
-	var e Effect
-	weight := func(p *Pool) (int, *member) {
-		p.Evaluate(now)
-		m := p.find(rs)
-		w, in := p.weight(m, now)
-		if !in {
-			w = 0
-		}
-		return int(w), m
-	}
-	before, after := p.Clone(), p.Clone()
-	e.Before, _ = weight(before)
-	after.SetOverride(rs, o, now)
-	var m *member
-	e.After, m = weight(after)
-	e.State, e.Reason = m.state, m.reason
-	if m.drain.on && !m.drain.gone {
-		e.Deadline = m.drain.deadline
-	}
-	for _, key := range p.config.Keys {
-		c := counters[key].Destinations[destinationKey(key, m.config)]
-		e.Connections += c.Active
-		if !established(key.Protocol) {
-			e.Connections += c.Inactive
-		}
-	}
-	return e
+	return nil
 }
 
 // Text says what was said, by whom, until when and why: "drained by root until
@@ -139,4 +75,26 @@ func (o Override) Text() string {
 		text += ": " + o.Reason
 	}
 	return text
+}
+
+// clockStep is by how much the clock has to be off from the uptime for it to have been
+// set: more than the two drift apart by, less than matters to a person.
+const clockStep = 2 * time.Second
+
+// Left is how long an override is still in force by the clock, negative where it is over.
+// A clock that was set back makes it no longer than was asked for.
+func (o Override) Left(now time.Time) time.Duration {
+	until := o.Until.Round(0) // the clock's reading alone
+	return min(until.Sub(now.Round(0)), until.Sub(o.Since.Round(0)))
+}
+
+// Moved gives an override with its times by a clock that was set since they were
+// written, and whether it was. end is the uptime at which the override is over.
+func (o Override) Moved(end time.Duration, now time.Time, uptime time.Duration) (Override, bool) {
+	step := now.Add(end - uptime).Round(0).Sub(o.Until.Round(0))
+	if step.Abs() < clockStep {
+		return o, false
+	}
+	o.Until, o.Since = o.Until.Round(0).Add(step), o.Since.Round(0).Add(step)
+	return o, true
 }

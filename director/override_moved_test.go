@@ -21,7 +21,7 @@ func TestClockIsSet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			passed := 30 * time.Minute
-			got, set := o.moved(2*time.Hour, given.Add(passed+tc.step), passed)
+			got, set := o.Moved(2*time.Hour, given.Add(passed+tc.step), passed)
 			if want := given.Add(tc.until); !got.Until.Equal(want) || set != (tc.until != 2*time.Hour) {
 				t.Errorf("until %v, set %t; want %v", got.Until, set, want)
 			}

@@ -107,13 +107,6 @@ func ApplyOp(t ipvs.Table, op Op) {
 	}
 }
 
-// copied gives the entry under key with a destination map of its own.
-func copied(t ipvs.Table, key ipvs.ServiceKey) (ipvs.Entry, bool) {
-	e, there := t[key]
-	e.Destinations = maps.Clone(e.Destinations)
-	return e, there
-}
-
 // destinationOp turns what have has of a destination into what want has.
 func destinationOp(key ipvs.ServiceKey, dest ipvs.DestinationKey, want, have map[ipvs.DestinationKey]ipvs.Destination) (op Op, differs bool) {
 	w, wanted := want[dest]

@@ -218,6 +218,22 @@ func (p *Pool) find(rs netip.AddrPort) *member {
 	return nil
 }
 
+// Config gives the virtual server as it is configured, which stays the pool's.
+func (p *Pool) Config() *VirtualServer { return &p.config }
+
+// Has tells whether the pool has a server, real or sorry.
+func (p *Pool) Has(rs netip.AddrPort) bool { return p.find(rs) != nil }
+
+// ServerAt gives the configured address of the server that a destination is, which may have
+// the service's port.
+func (p *Pool) ServerAt(dest ipvs.DestinationKey) (rs netip.AddrPort, ok bool) {
+	m := p.at(dest)
+	if m == nil {
+		return rs, false
+	}
+	return m.config.Address, true
+}
+
 // at gives the server that a destination is, which may have the service's port.
 func (p *Pool) at(dest ipvs.DestinationKey) *member {
 	if m := p.find(netip.AddrPortFrom(dest.Address, dest.Port)); m != nil {

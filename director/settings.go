@@ -1,6 +1,8 @@
 package director
 
 import (
+	"iter"
+	"strconv"
 	"time"
 
 	"usher/director/ipvs"
@@ -27,8 +29,92 @@ type Settings struct {
 }
 
 // Sync is the connection synchronisation daemon: master while the instance is
-// active, backup otherwise. Director.SetActive says which.
+// active, backup otherwise. SetActive of the engine says which.
 type Sync struct {
 	Instance string          // name of the VRRP instance
 	Daemon   ipvs.SyncDaemon // Role is not used
+}
+
+// SettingStatus is one kernel setting that the director looks after.
+type SettingStatus struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Wanted string `json:"wanted"`
+	Before string `json:"before,omitempty"` // what Stop puts back; "" where usher did not change it
+}
+
+// Sysctls gives, by the kernel's names and values, what the settings ask for and what
+// servers cannot work without.
+func (s *Settings) Sysctls(servers iter.Seq[*VirtualServer]) map[string]string {
+	want := map[string]string{}
+	for name, value := range map[string]*bool{
+		"expire_nodest_conn":        s.ExpireNodestConn,
+		"expire_quiescent_template": s.ExpireQuiescentTemplate,
+		"conntrack":                 s.Conntrack,
+		"sloppy_tcp":                s.SloppyTCP,
+	} {
+		if value != nil {
+			want["net.ipv4.vs."+name] = map[bool]string{true: "1", false: "0"}[*value]
+		}
+	}
+	if s.ConnReuseMode != nil {
+		want["net.ipv4.vs.conn_reuse_mode"] = strconv.Itoa(*s.ConnReuseMode)
+	}
+	var n needs
+	for vs := range servers {
+		n.add(vs)
+	}
+	n.want(want)
+	return want
+}
+
+// needs are the kernel settings that virtual servers cannot work without.
+type needs struct{ conntrack, acceptLocal, forward4, forward6 bool }
+
+// add takes a virtual server along.
+func (n *needs) add(vs *VirtualServer) {
+	vs.servers(func(rs *RealServer) {
+		n.conntrack = n.conntrack || rs.Forward == FullNAT
+		if key, ok := vs.probe(rs); ok && !key.IPv6 && (rs.Forward == DR || rs.Forward == Tun) {
+			// The answer to a probe comes from the VIP, which is a local address while
+			// this director is active.
+			n.acceptLocal = true
+		}
+		switch {
+		case rs.Forward == DR:
+		case rs.Address.Addr().Unmap().Is4():
+			n.forward4 = true
+		default:
+			n.forward6 = true
+		}
+	})
+}
+
+// want adds the settings by the kernel's names and values.
+func (n needs) want(sysctls map[string]string) {
+	for name, need := range map[string]bool{
+		"net.ipv4.vs.conntrack":          n.conntrack,
+		"net.ipv4.conf.all.accept_local": n.acceptLocal,
+		"net.ipv4.ip_forward":            n.forward4,
+		"net.ipv6.conf.all.forwarding":   n.forward6,
+	} {
+		if need {
+			sysctls[name] = "1"
+		}
+	}
+}
+
+func seconds(t time.Duration) uint32 { return uint32((t + time.Second - 1) / time.Second) }
+
+// Timeouts gives have with those that the settings give.
+func (s *Settings) Timeouts(have ipvs.Timeouts) ipvs.Timeouts {
+	for _, one := range []struct {
+		to   *uint32
+		from time.Duration
+	}{{&have.TCP, s.TCPTimeout}, {&have.TCPFin, s.TCPFinTimeout}, {&have.UDP, s.UDPTimeout}} {
+		if one.from != 0 {
+			*one.to = seconds(one.from)
+		}
+	}
+	return have
 }

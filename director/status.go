@@ -84,3 +84,16 @@ type Warning struct {
 	Text          string // what is so, and what to do
 	Since         time.Time
 }
+
+// Stats count what an engine did since it was made.
+type Stats struct {
+	Ops          map[ipvs.OpKind]uint64 // operations that the kernel took
+	Errors       uint64                 // operations that it refused
+	DriftRepairs uint64
+	Passes       uint64 // comparisons of the whole table
+	LastPass     time.Time
+	LastError    string // "" when the last pass succeeded
+	// Busy is when Run began what it is doing, a part of a pass that takes but moments
+	// where the kernel answers; zero while it waits for something to do.
+	Busy time.Time
+}

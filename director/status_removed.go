@@ -11,11 +11,11 @@ import (
 
 // removedStatus gives the servers that the configuration no longer has and that are still
 // in the kernel, for the connections that they have.
-func (p *Pool) removedStatus(shadow ipvs.Table, counters ipvs.CounterTable) []RealServerStatus {
+func (p *Pool) removedStatus(table ipvs.Table, counters ipvs.CounterTable) []RealServerStatus {
 	var list removedServers
 	for _, key := range p.config.Keys {
 		for dest, l := range p.leaving[key] {
-			if d, there := shadow[key].Destinations[dest]; there {
+			if d, there := table[key].Destinations[dest]; there {
 				list.add(key, dest, l, d, p.config.Forward, counters)
 			}
 		}
@@ -23,12 +23,12 @@ func (p *Pool) removedStatus(shadow ipvs.Table, counters ipvs.CounterTable) []Re
 	return list.sorted()
 }
 
-// removedServices gives the virtual servers that the configuration no longer has, while
-// their servers drain. Caller holds mu.
-func (d *Director) removedServices(counters ipvs.CounterTable) []VirtualServerStatus {
-	keys := make([]ipvs.ServiceKey, 0, len(d.retired))
-	for key := range d.retired {
-		if _, there := d.shadow[key]; there {
+// RemovedStatus gives the virtual servers that the configuration no longer has, while their
+// servers drain. taken tells whether it has one of a name.
+func RemovedStatus(retired map[ipvs.ServiceKey]*Retired, table ipvs.Table, counters ipvs.CounterTable, taken func(name string) bool) []VirtualServerStatus {
+	keys := make([]ipvs.ServiceKey, 0, len(retired))
+	for key := range retired {
+		if _, there := table[key]; there {
 			keys = append(keys, key)
 		}
 	}
@@ -36,8 +36,8 @@ func (d *Director) removedServices(counters ipvs.CounterTable) []VirtualServerSt
 	var out []VirtualServerStatus
 	lists := map[string]*removedServers{}
 	for _, key := range keys {
-		r := d.retired[key]
-		name := d.removedName(r.name, key)
+		r := retired[key]
+		name := r.removedName(key, taken)
 		i := slices.IndexFunc(out, func(s VirtualServerStatus) bool { return s.Name == name })
 		if i < 0 {
 			i = len(out)
@@ -53,7 +53,7 @@ func (d *Director) removedServices(counters ipvs.CounterTable) []VirtualServerSt
 		}
 		out[i].Counters = out[i].Counters.Plus(counters[key].Service)
 		for dest, l := range r.leaving {
-			if is, there := d.shadow[key].Destinations[dest]; there {
+			if is, there := table[key].Destinations[dest]; there {
 				lists[name].add(key, dest, l, is, r.forward, counters)
 			}
 		}
@@ -67,14 +67,14 @@ func (d *Director) removedServices(counters ipvs.CounterTable) []VirtualServerSt
 }
 
 // removedName gives a name that no virtual server of the configuration has.
-func (d *Director) removedName(name string, key ipvs.ServiceKey) string {
+func (r *Retired) removedName(key ipvs.ServiceKey, taken func(string) bool) string {
 	switch {
-	case name == "":
+	case r.name == "":
 		return key.String() + " (removed)"
-	case d.pools[name] != nil:
-		return name + " (removed)"
+	case taken(r.name):
+		return r.name + " (removed)"
 	}
-	return name
+	return r.name
 }
 
 // removedServers are those of some services, by address.

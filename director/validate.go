@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"usher/director/internal/parallel"
 	"usher/director/ipvs"
 )
 
@@ -26,7 +27,7 @@ func (vs VirtualServer) Validate() []error {
 // and services.
 func ValidateSet(servers []VirtualServer) []error {
 	own := make([][]error, len(servers)) // of each
-	inParts(len(servers), func(from, to int) {
+	parallel.Parts(len(servers), func(from, to int) {
 		c := checker{}
 		for i := from; i < to; i++ {
 			c.check(&servers[i])
@@ -43,7 +44,7 @@ func ValidateSet(servers []VirtualServer) []error {
 			errs = append(errs, &FieldError{Name: vs.Name, Key: "name", Problem: "there is another virtual server of this name"})
 		}
 		names[vs.Name] = true
-		for _, key := range vs.services() {
+		for _, key := range vs.Services() {
 			key = key.Canonical()
 			if other, taken := owner[key]; taken {
 				problem := fmt.Sprintf("the service %s is that of virtual server %q, too", key, other)

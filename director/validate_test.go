@@ -5,10 +5,26 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/director"
 	"usher/director/ipvs"
 )
+
+// pool is a virtual server "web" of n checked servers of weight 1.
+func pool(n int) director.VirtualServer {
+	vs := director.VirtualServer{
+		Name: "web", Keys: []ipvs.ServiceKey{testKey(0)}, Address: "192.0.2.1:80",
+		Service: ipvs.Service{Scheduler: "rr"}, Forward: director.NAT, Quorum: 1,
+		OnFailure: director.Remove, DrainTimeout: time.Minute,
+	}
+	for i := range n {
+		vs.Real = append(vs.Real, director.RealServer{Address: server(i), Weight: 1, Forward: director.NAT, Checked: true})
+	}
+	return vs
+}
+
+func server(n int) netip.AddrPort { return netip.AddrPortFrom(testDest(n).Address, 80) }
 
 func TestValidate(t *testing.T) {
 	if errs := pool(2).Validate(); len(errs) != 0 {

@@ -183,3 +183,14 @@ func (c Counters) Plus(o Counters) Counters {
 	c.ByteRateOut += o.ByteRateOut
 	return c
 }
+
+// Subset gives the entries of t whose keys are in keys.
+func (t Table) Subset(keys map[ServiceKey]bool) Table {
+	out := Table{}
+	for key, e := range t {
+		if keys[key] {
+			out[key] = e
+		}
+	}
+	return out
+}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"usher/director"
+	"usher/director/engine"
 	"usher/test/lab"
 	"usher/test/lab/labtest"
 )
@@ -30,7 +30,7 @@ func TestDirectorFullNAT(t *testing.T) {
 		}
 	}
 	// The kernel tells: nobody waits for the comparison of the whole table.
-	soon, cancel := context.WithTimeout(t.Context(), director.DefaultResync/2)
+	soon, cancel := context.WithTimeout(t.Context(), engine.DefaultResync/2)
 	defer cancel()
 	labtest.Run(t, s.A, "nft", "delete", "table", "inet", "usher_fullnat")
 	labtest.Must(t, lab.Until(soon, "the rules are back", func() error {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"usher/director"
+	"usher/director/engine"
 	"usher/test/lab"
 	"usher/test/lab/labtest"
 )
@@ -122,7 +122,7 @@ func TestDirectorOperators(t *testing.T) {
 	said("enabled,")
 
 	// The kernel says that there is no such service.
-	soon, cancel := context.WithTimeout(t.Context(), director.DefaultResync/2)
+	soon, cancel := context.WithTimeout(t.Context(), engine.DefaultResync/2)
 	defer cancel()
 	labtest.Run(t, l.A, "ipvsadm", "-C")
 	usher("weight", "web", one, "30")

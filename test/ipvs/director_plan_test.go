@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"usher/director/ipvstest"
+	"usher/director/engine/enginetest"
 	"usher/test/lab"
 	"usher/test/lab/labtest"
 )
@@ -18,7 +18,7 @@ import (
 func TestDirectorPlansOnTheKernel(t *testing.T) {
 	l := suite.New(t, "")
 	for seed := range uint64(5) {
-		ipvstest.Plans(t, open(t, l.A), seed, 12)
+		enginetest.Plans(t, open(t, l.A), seed, 12)
 	}
 }
 

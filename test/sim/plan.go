@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"usher/director"
+	"usher/director/engine"
 	"usher/director/ipvs"
 	"usher/healthcheck"
 	"usher/vrrp"
@@ -46,7 +47,7 @@ func (p Plan) bound() Bound {
 		Split: p.Interval + lost + slack,
 		None:  down + lost + slack,
 		Group: p.Interval + slack,
-		Rest:  director.DefaultResync + 15*time.Second + 2*(down+lost),
+		Rest:  engine.DefaultResync + 15*time.Second + 2*(down+lost),
 	}
 	if p.Groups {
 		// One member may hear what the other does not: the group settles an interval later.

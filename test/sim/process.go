@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"usher/director"
+	ipvsengine "usher/director/engine"
 	"usher/healthcheck"
 	checkengine "usher/healthcheck/engine"
 	"usher/vrrp"
@@ -33,7 +33,7 @@ type process struct {
 	lacks  *lacks
 
 	manager  *vip.Manager
-	director *director.Director
+	director *ipvsengine.Engine
 	checks   *checkengine.Engine
 	stopHold context.CancelFunc
 }
@@ -65,7 +65,7 @@ func (m *machine) start() {
 	}
 	p.work.Go(func() { _ = p.manager.Run(holdCtx) })
 
-	p.director = director.New(director.Options{Kernel: table{Kernel: m.ipvs, gate: p.gate}, State: m.state})
+	p.director = ipvsengine.New(ipvsengine.Options{Kernel: table{Kernel: m.ipvs, gate: p.gate}, State: m.state})
 	p.checks = checkengine.New(checkengine.Options{
 		Prober:  checkengine.ProberFunc(m.probe),
 		Results: p.director.SetHealth,

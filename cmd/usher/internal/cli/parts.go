@@ -14,6 +14,7 @@ import (
 	"usher/cmd/usher/internal/vrrpproc"
 	"usher/conf"
 	"usher/director"
+	ipvsengine "usher/director/engine"
 	"usher/director/ipvs"
 	"usher/director/snat"
 	checkengine "usher/healthcheck/engine"
@@ -54,13 +55,13 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Components {
 // openDirector opens the kernel's IPVS and makes a director of it. Package moby/ipvs
 // would write to standard error where it cannot load the module, as wherever there is
 // no modprobe or it may not be used, also if the module is there: ipvs.Open knows.
-func openDirector(log *slog.Logger, state string, events func(director.Event)) (*director.Director, error) {
+func openDirector(log *slog.Logger, state string, events func(director.Event)) (*ipvsengine.Engine, error) {
 	logrus.SetOutput(io.Discard)
 	kernel, err := ipvs.Open()
 	if err != nil {
 		return nil, err
 	}
-	return director.New(director.Options{
+	return ipvsengine.New(ipvsengine.Options{
 		Kernel: kernel, Log: log, Events: events, State: state, Sysctl: sysctl.System{}, SNAT: snat.New(),
 	}), nil
 }

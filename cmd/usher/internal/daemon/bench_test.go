@@ -21,6 +21,7 @@ import (
 	"usher/cmd/usher/internal/sdnotify"
 	"usher/conf"
 	"usher/director"
+	"usher/director/engine"
 	"usher/director/ipvs"
 	"usher/director/ipvstest"
 	"usher/healthcheck"
@@ -82,7 +83,7 @@ func loaded(b *testing.B, services int) (d *daemon.Daemon, dir string, kernel *i
 					})}), nil
 			},
 			Director: func(state string, events func(director.Event)) (daemon.Director, error) {
-				return director.New(director.Options{Kernel: kernel, Log: slog.New(slog.DiscardHandler), Events: events, State: state}), nil
+				return engine.New(engine.Options{Kernel: kernel, Log: slog.New(slog.DiscardHandler), Events: events, State: state}), nil
 			},
 		},
 	})

@@ -25,6 +25,7 @@ import (
 	"usher/cmd/usher/internal/page"
 	"usher/cmd/usher/internal/sdnotify"
 	"usher/director"
+	"usher/director/engine"
 	"usher/director/ipvstest"
 	"usher/healthcheck"
 	checkengine "usher/healthcheck/engine"
@@ -143,7 +144,7 @@ func TestNoCanaryIsShown(t *testing.T) {
 		}}), p.BFD()
 	}
 	f.parts.Director = func(state string, events func(director.Event)) (daemon.Director, error) {
-		return director.New(director.Options{Kernel: ipvstest.New(), State: state, Events: events, Log: log}), nil
+		return engine.New(engine.Options{Kernel: ipvstest.New(), State: state, Events: events, Log: log}), nil
 	}
 	f.parts.Alerts = func() daemon.Alerts { return notify.New(notify.Options{Log: log, Run: commands.Notify}) }
 	f.logger, f.control = log, control

@@ -12,6 +12,7 @@ import (
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/page"
 	"usher/director"
+	"usher/director/engine"
 	"usher/director/ipvstest"
 	checkengine "usher/healthcheck/engine"
 	"usher/healthcheck/probe"
@@ -51,7 +52,7 @@ func TestPageOfARunningDaemon(t *testing.T) {
 		return checkengine.New(checkengine.Options{Prober: p, Results: h.Results, Events: h.Events, Observe: h.Observe}), p.BFD()
 	}
 	f.parts.Director = func(state string, events func(director.Event)) (daemon.Director, error) {
-		return director.New(director.Options{Kernel: ipvstest.New(), State: state, Events: events}), nil
+		return engine.New(engine.Options{Kernel: ipvstest.New(), State: state, Events: events}), nil
 	}
 	f.pages = map[string]http.Handler{"GET /{$}": page.Handler()}
 	one, _ := webServer(t, "127.0.0.1:0")

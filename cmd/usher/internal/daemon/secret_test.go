@@ -24,6 +24,7 @@ import (
 	"usher/cmd/usher/internal/logging"
 	"usher/cmd/usher/internal/notify"
 	"usher/director"
+	"usher/director/engine"
 	"usher/director/ipvstest"
 	"usher/healthcheck"
 	checkengine "usher/healthcheck/engine"
@@ -211,7 +212,7 @@ virtual_server %q {
 		return checkengine.New(checkengine.Options{Log: log, Prober: p, Results: h.Results, Events: h.Events, Observe: h.Observe}), p.BFD()
 	}
 	f.parts.Director = func(state string, events func(director.Event)) (daemon.Director, error) {
-		return director.New(director.Options{Kernel: ipvstest.New(), State: state, Events: events, Log: log}), nil
+		return engine.New(engine.Options{Kernel: ipvstest.New(), State: state, Events: events, Log: log}), nil
 	}
 	f.parts.Alerts = func() daemon.Alerts { return notify.New(notify.Options{Log: log}) }
 	d, stop := f.start()

@@ -13,6 +13,7 @@ import (
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/plan"
 	"usher/director"
+	"usher/director/engine"
 	"usher/director/ipvstest"
 	"usher/healthcheck"
 	"usher/healthcheck/bfd"
@@ -228,7 +229,7 @@ func TestPlanOfTheFirstVirtualServer(t *testing.T) {
 	kernel := ipvstest.New()
 	f.parts = f.world.parts()
 	f.parts.Director = func(state string, events func(director.Event)) (daemon.Director, error) {
-		return director.New(director.Options{Kernel: kernel, State: state, Events: events}), nil
+		return engine.New(engine.Options{Kernel: kernel, State: state, Events: events}), nil
 	}
 	router := strings.Replace(instanceOn("eth0"), `  track_virtual_server "web" { weight = -20 }`, "", 1)
 	f.write(f.global("") + router)

@@ -15,6 +15,7 @@ import (
 	"usher/cmd/usher/internal/plan"
 	"usher/conf"
 	"usher/director"
+	ipvsengine "usher/director/engine"
 	"usher/director/ipvs"
 	"usher/director/ipvstest"
 	"usher/healthcheck"
@@ -26,7 +27,7 @@ import (
 type machine struct {
 	t      *testing.T
 	kernel *ipvstest.Kernel
-	d      *director.Director
+	d      *ipvsengine.Engine
 	checks *checkengine.Engine
 	sysctl *settings
 	rules  *rules
@@ -36,7 +37,7 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	m := &machine{t: t, kernel: ipvstest.New(), sysctl: &settings{values: map[string]string{}}, rules: &rules{}}
-	m.d = director.New(director.Options{Kernel: m.kernel, State: t.TempDir(), Sysctl: m.sysctl, SNAT: m.rules, Events: m.event})
+	m.d = ipvsengine.New(ipvsengine.Options{Kernel: m.kernel, State: t.TempDir(), Sysctl: m.sysctl, SNAT: m.rules, Events: m.event})
 	m.checks = checkengine.New(checkengine.Options{
 		Prober: checkengine.ProberFunc(func(context.Context, *healthcheck.Check) healthcheck.Result {
 			return healthcheck.Result{Outcome: healthcheck.Pass, Latency: time.Millisecond}

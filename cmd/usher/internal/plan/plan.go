@@ -124,7 +124,7 @@ func (c Change) String() string {
 	return text
 }
 
-// Planner says what the kernel would see of a configuration: a *director.Director.
+// Planner says what the kernel would see of a configuration: the director's engine.
 type Planner interface {
 	Plan(ctx context.Context, servers []director.VirtualServer) (director.PlanReport, error)
 	PlanSettings(servers []director.VirtualServer, s director.Settings) ([]director.Change, error)

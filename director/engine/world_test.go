@@ -1,0 +1,127 @@
+package engine_test
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"usher/director"
+	"usher/director/engine"
+	"usher/director/ipvs"
+	"usher/director/ipvstest"
+	"usher/healthcheck"
+)
+
+// world is a director on a kernel in memory, in a bubble of virtual time.
+type world struct {
+	t      *testing.T
+	k      *ipvstest.Kernel
+	d      *engine.Engine
+	state  string
+	cancel context.CancelFunc
+	ended  chan error
+
+	mu     sync.Mutex
+	events []director.Event
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, k: ipvstest.New(), state: t.TempDir()}
+	w.start()
+	return w
+}
+
+// start runs a new director on the same kernel and state folder.
+func (w *world) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel, w.ended = cancel, make(chan error, 1)
+	w.d = engine.New(engine.Options{Kernel: w.k, State: w.state, Events: func(e director.Event) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.events = append(w.events, e)
+	}})
+	d, ended := w.d, w.ended
+	go func() { ended <- d.Run(ctx) }()
+}
+
+// halt ends Run as kill -9 would: nothing is cleaned.
+func (w *world) halt() {
+	w.t.Helper()
+	w.cancel()
+	if err := <-w.ended; err != nil {
+		w.t.Errorf("Run: %v", err)
+	}
+}
+
+func (w *world) apply(servers ...director.VirtualServer) {
+	w.t.Helper()
+	if err := w.d.Apply(context.Background(), servers); err != nil {
+		w.t.Errorf("Apply: %v", err)
+	}
+}
+
+// health reports a server up or down and lets the director act.
+func (w *world) health(vs string, n int, state healthcheck.State) {
+	w.d.SetHealth(healthcheck.Update{
+		ID:      healthcheck.ID{VirtualServer: vs, RealServer: server(n)},
+		Verdict: healthcheck.Verdict{State: state, Percent: 100, Reason: "test"},
+	})
+	synctest.Wait()
+}
+
+// weights asserts the servers of the kernel's first service by their number.
+func (w *world) weights(want map[int]uint32) {
+	w.t.Helper()
+	synctest.Wait()
+	have := map[int]uint32{}
+	for dest, d := range w.k.Table()[testKey(0)].Destinations {
+		have[int(dest.Address.As4()[3])-1] = d.Weight
+	}
+	if len(have) != len(want) {
+		w.t.Errorf("servers %v, want %v", have, want)
+		return
+	}
+	for n, weight := range want {
+		if got, ok := have[n]; !ok || got != weight {
+			w.t.Errorf("servers %v, want %v", have, want)
+			return
+		}
+	}
+}
+
+func (w *world) count(kind director.EventKind) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, e := range w.events {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func server(n int) netip.AddrPort { return netip.AddrPortFrom(testDest(n).Address, 80) }
+
+func testKey(n int) ipvs.ServiceKey {
+	if n == 3 {
+		return ipvs.MarkKey(7, false)
+	}
+	return ipvs.AddressKey(ipvs.TCP, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n + 1)}), 80))
+}
+
+func testDest(n int) ipvs.DestinationKey {
+	return ipvs.DestinationKey{Address: netip.AddrFrom4([4]byte{10, 0, 0, byte(n + 1)}), Port: 80}
+}
+
+// serving tells whether a service has a server that takes new connections.
+func serving(t ipvs.Table, key ipvs.ServiceKey) bool {
+	for _, d := range t[key].Destinations {
+		if d.Weight > 0 {
+			return true
+		}
+	}
+	return false
+}
