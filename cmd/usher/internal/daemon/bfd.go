@@ -5,7 +5,6 @@ import (
 
 	"usher/conf"
 	"usher/healthcheck/bfd"
-	"usher/vrrp"
 )
 
 // BFD runs sessions of RFC 5880 that instances track. There is one engine in the
@@ -95,32 +94,4 @@ func (s *sessions) state(name string) (up bool, reason string, told bool) {
 		return false, "", false
 	}
 	return one.change.State == bfd.Up, one.change.Reason, true
-}
-
-// track tells VRRP the state of everything tracked that this process knows,
-// virtual servers and BFD peers, whether it changed or not.
-func (d *Daemon) track() {
-	d.mu.Lock()
-	c, dir, process := d.config, d.director, d.vrrp
-	d.mu.Unlock()
-	if c == nil || process == nil {
-		return
-	}
-	for _, i := range c.Instances {
-		for _, t := range i.Track {
-			switch t.Kind {
-			case vrrp.TrackVirtualServer:
-				if dir == nil {
-					continue
-				}
-				if up, reason, known := dir.Quorum(t.Name); known {
-					process.Track(i.Name, t.Key(), adjustment(t, up, reason))
-				}
-			case vrrp.TrackBFD:
-				if up, reason, told := d.sessions.state(t.Name); told {
-					process.Track(i.Name, t.Key(), adjustment(t, up, reason))
-				}
-			}
-		}
-	}
 }

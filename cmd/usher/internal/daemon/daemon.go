@@ -7,10 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/events"
 	"usher/cmd/usher/internal/logging"
 	"usher/cmd/usher/internal/metrics"
@@ -45,66 +44,51 @@ type Options struct {
 	Started func() // called when the start is over
 }
 
-// Daemon is a running usher.
+// Daemon is a running usher: how its parts start, follow a new configuration, hand over
+// and stop, and what operators ask for. What it says of itself is the reporter's.
 type Daemon struct {
+	*reporter
+	*current
+	relay *relay
+
 	opts    Options
 	log     *slog.Logger
-	ring    *events.Ring
 	metrics *metrics.Metrics
 	secrets redact.Live // that nothing shows, of the configurations so far
-	started time.Time
-	failed  chan error    // a part that ended though nobody asked it to
-	quorum  chan struct{} // kicked when virtual servers may have changed
-	ready   atomic.Bool   // started and not stopping
-	keep    bool          // IPVS outlives this process, whatever on_stop says
+	failed  chan error  // a part that ended though nobody asked it to
+	keep    bool        // IPVS outlives this process, whatever on_stop says
 
 	reading  turn          // one reload at a time, from the reading of its files on
 	changing turn          // one change of what runs at a time
 	ending   chan struct{} // closed when the stop begins
 	idle     Director      // opened, and not run before a reload needs it; nil before
 
-	verdicts sync.Mutex // one verdict on its way to the director, or all of them, at a time
+	retiring *retiring // nil where no way into maintenance is under way; under current's lock
+	resigned bool      // VRRP has stopped, or is about to, and does not start again; likewise
 
-	mu          sync.Mutex // the fields below
-	config      *conf.Config
-	passive     bool            // a check of config counts unanswered connections
-	neighbours  [2]int          // servers of config in this machine's own networks, IPv4 and IPv6
-	active      map[string]bool // instances that are active
-	onStop      string          // of config, or of the one that is being started
-	vrrp        VRRP
-	checks      Checks
-	director    Director
-	maintenance bool
-	maintained  time.Time // since when it is on, or off
-	unkept      error     // why the state folder does not have maintenance as it is; nil where it does
-	retiring    *retiring // nil where no way into maintenance is under way
-	reload      reloadOutcome
-	begun       time.Time // when a reload began that still reads; zero for none
-	resigned    bool      // VRRP has stopped, or is about to, and does not start again
-	history     *history
-
-	alerts   Alerts
-	bfd      BFD
-	sessions sessions
-
+	alerts  Alerts
+	bfd     BFD
 	state   *stateFolder
+	events  *eventStore
 	servers *servers
 	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, journal, watcher, hangups, standing, socket *task }
-}
-
-type reloadOutcome struct {
-	at  time.Time // zero before the first
-	err error
 }
 
 // New makes a Daemon. Nothing runs before Run.
 func New(o Options) *Daemon {
 	d := &Daemon{
-		opts: o, log: o.Log, ring: events.NewRing(0, events.Numbering(time.Now())), metrics: metrics.New(o.Version),
-		failed: make(chan error, 4), quorum: make(chan struct{}, 1), history: newHistory(),
-		active: map[string]bool{}, alerts: o.Components.Alerts(),
-		reading: newTurn(), changing: newTurn(), ending: make(chan struct{}),
+		opts: o, log: o.Log, metrics: metrics.New(o.Version), alerts: o.Components.Alerts(),
+		failed: make(chan error, 4), reading: newTurn(), changing: newTurn(), ending: make(chan struct{}),
+		current: &current{snapshot: snapshot{active: map[string]bool{}}},
 	}
+	d.reporter = &reporter{
+		version: o.Version, variables: o.Variables, machine: o.Machine, current: d.current, secrets: &d.secrets,
+		ring: events.NewRing(0, events.Numbering(time.Now())), history: newHistory(), silenced: d.alerts.Warnings,
+	}
+	d.relay = &relay{current: d.current, log: o.Log, history: d.history, quorum: make(chan struct{}, 1)}
+	d.servers = &servers{log: o.Log, names: d.names, handler: func(steer bool) http.Handler {
+		return api.Handler(d, d.metrics.Handler(d.reporter), steer, o.Pages)
+	}}
 	d.hide()
 	return d
 }
@@ -139,8 +123,10 @@ func (d *Daemon) lead(ctx context.Context) (err error) {
 	if err := d.open(c); err != nil {
 		return err
 	}
+	d.mu.Lock()
 	d.started = time.Now()
-	crash, stopped := d.recall()
+	d.mu.Unlock()
+	crash, stopped := d.events.recall()
 	defer func() { err = errors.Join(err, d.stop()) }()
 	if err := d.opts.LogControl.Set(c.Global.Log.Level, c.Global.Log.Format); err != nil {
 		return err
@@ -194,13 +180,13 @@ func (d *Daemon) first(ctx context.Context) (*conf.Config, error) {
 // open takes what only one process can have: the control socket, the state folder
 // and the address of the page.
 func (d *Daemon) open(c *conf.Config) (err error) {
-	if d.servers, err = openServers(d, c.Global); err != nil {
+	if err := d.servers.open(c.Global); err != nil {
 		return err
 	}
 	if d.state, err = openState(c.Global.State); err != nil {
-		d.servers.close()
-		return err
+		return errors.Join(err, d.servers.close())
 	}
+	d.events = &eventStore{state: d.state, ring: d.ring, log: d.log}
 	if err := leaveNotice(d.opts.Home, c.Global.State); err != nil {
 		return errors.Join(err, d.state.close(), d.servers.close())
 	}
@@ -209,15 +195,15 @@ func (d *Daemon) open(c *conf.Config) (err error) {
 
 func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) error {
 	d.mu.Lock()
-	d.checks, d.bfd = d.opts.Components.Checks(ChecksHandlers{Results: d.health, Events: d.checkEvent, Observe: d.metrics.Observe})
+	d.checks, d.bfd = d.opts.Components.Checks(ChecksHandlers{Results: d.relay.health, Events: d.checkEvent, Observe: d.metrics.Observe})
 	d.maintenance, d.maintained = d.state.maintenance()
 	d.onStop = c.Global.OnStop
 	d.mu.Unlock()
 
 	d.parts.alerts = d.run(ctx, "alerts", d.alerts.Run)
-	d.parts.helpers = d.run(ctx, "helpers", d.helpers)
+	d.parts.helpers = d.run(ctx, "helpers", d.relay.run)
 	d.parts.keeper = d.run(ctx, "state folder", d.keepLastGood)
-	d.parts.journal = d.run(ctx, "events", d.keepEvents)
+	d.parts.journal = d.run(ctx, "events", d.events.keep)
 	d.parts.checks = d.run(ctx, "health checks", d.checks.Run)
 	if director != nil {
 		d.direct(ctx, director)
@@ -225,7 +211,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) e
 	if err := d.apply(ctx, c); err != nil {
 		return err
 	}
-	d.servers.serve(d)
+	d.servers.serve()
 	d.ready.Store(true)
 	if d.opts.Started != nil {
 		d.opts.Started()
@@ -324,7 +310,7 @@ func (d *Daemon) stop() error {
 	d.parts.alerts.stop() // last: it tells of the stop, too
 	d.ring.Add(events.Event{Kind: "stop", Reason: "usher " + d.opts.Version})
 	d.parts.journal.stop()
-	if saveErr := d.saveEvents(false); saveErr != nil {
+	if saveErr := d.events.save(false); saveErr != nil {
 		d.log.Warn("events are not kept for the next start", "error", saveErr)
 	}
 	err = errors.Join(err, d.servers.close(), d.state.close())
@@ -343,9 +329,7 @@ func (d *Daemon) notKept(err error) {
 }
 
 func (d *Daemon) onStopKeep() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.keep || d.onStop == "keep"
+	return d.keep || d.now().onStop == "keep"
 }
 
 // route runs a VRRP process from now on: a configuration without instances has
@@ -386,4 +370,17 @@ func (d *Daemon) tell(err error) {
 	if err != nil {
 		d.log.Warn("service manager", "error", err)
 	}
+}
+
+// names are those by which a browser may call the status page, beside its address.
+func (d *Daemon) names() []string {
+	c := d.running()
+	if c == nil {
+		return nil
+	}
+	names := append([]string{c.Global.RouterID}, c.Global.HTTPHosts...)
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	return names
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -30,10 +31,17 @@ type eventLog struct {
 	Events  []events.Event `json:"events"`
 }
 
+// eventStore keeps the latest events in the state folder.
+type eventStore struct {
+	state *stateFolder
+	ring  *events.Ring
+	log   *slog.Logger
+}
+
 // recall takes up the events of the daemon before this one, and gives what is to be said
 // of its end, and whether it is known to have stopped as it should.
-func (d *Daemon) recall() (crash string, stopped bool) {
-	path := filepath.Join(d.state.path, eventsFile)
+func (s *eventStore) recall() (crash string, stopped bool) {
+	path := filepath.Join(s.state.path, eventsFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", false
@@ -46,27 +54,27 @@ func (d *Daemon) recall() (crash string, stopped bool) {
 		err = json.Unmarshal(text, &log)
 	}
 	if err != nil {
-		d.log.Warn("the events before this start are lost", "file", path, "error", err)
+		s.log.Warn("the events before this start are lost", "file", path, "error", err)
 		return "", false
 	}
-	d.ring.Restore(log.Events)
+	s.ring.Restore(log.Events)
 	if !log.Running {
 		return "", true
 	}
 	return fmt.Sprintf("the usher before this one did not stop: it was killed, crashed, or went down with the machine, after %s", log.Saved.Local().Format(time.DateTime)), false
 }
 
-// keepEvents writes the latest events soon after they happened.
-func (d *Daemon) keepEvents(ctx context.Context) error {
+// keep writes the latest events soon after they happened.
+func (s *eventStore) keep(ctx context.Context) error {
 	failed := ""
 	for {
-		_, _, more := d.ring.List(events.Filter{Limit: 1})
-		switch err := d.saveEvents(true); {
+		_, _, more := s.ring.List(events.Filter{Limit: 1})
+		switch err := s.save(true); {
 		case err == nil:
 			failed = ""
 		case err.Error() != failed: // told once; there is a worse word for a disk that is full
 			failed = err.Error()
-			d.log.Warn("events are not kept for a restart", "error", err)
+			s.log.Warn("events are not kept for a restart", "error", err)
 		}
 		select {
 		case <-more:
@@ -83,11 +91,11 @@ func (d *Daemon) keepEvents(ctx context.Context) error {
 	}
 }
 
-func (d *Daemon) saveEvents(running bool) error {
-	list, _, _ := d.ring.List(events.Filter{Limit: keptEvents})
+func (s *eventStore) save(running bool) error {
+	list, _, _ := s.ring.List(events.Filter{Limit: keptEvents})
 	text, err := json.Marshal(eventLog{Running: running, Saved: time.Now(), Events: list})
 	if err != nil {
 		return err
 	}
-	return d.state.write(eventsFile, text)
+	return s.state.write(eventsFile, text)
 }

@@ -31,9 +31,7 @@ func (d *Daemon) Failover(ctx context.Context, n api.Name, by string) (string, e
 	if !slices.ContainsFunc(c.Instances, func(i conf.Instance) bool { return i.Name == n.Instance }) {
 		return "", unknown("instance", n.Instance, names(c.Instances, func(i conf.Instance) string { return i.Name }))
 	}
-	d.mu.Lock()
-	process := d.vrrp
-	d.mu.Unlock()
+	process := d.now().vrrp
 	if err := process.Failover(n.Instance); err != nil {
 		return "", &refusedError{err.Error()}
 	}
@@ -109,7 +107,7 @@ func (d *Daemon) outcomes(ctx context.Context, process VRRP, all []string) (gone
 				leaving = true
 			case s.State == vrrp.Active:
 				stayed = append(stayed, s)
-			case s.State == vrrp.Backup, s.State == vrrp.Initialize && d.inMaintenance():
+			case s.State == vrrp.Backup, s.State == vrrp.Initialize && d.now().maintenance:
 				gone = append(gone, s)
 			default:
 				return nil, nil, fmt.Errorf("%s is in state %s: %s", s.Name, s.State, s.Reason)
@@ -127,12 +125,6 @@ func (d *Daemon) outcomes(ctx context.Context, process VRRP, all []string) (gone
 			return nil, nil, fmt.Errorf("the handover of %s has no outcome after %s", strings.Join(all, ", "), timespan.Text(limit))
 		}
 	}
-}
-
-func (d *Daemon) inMaintenance() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.maintenance
 }
 
 // retiring is a way into maintenance that is not at its end.
@@ -201,9 +193,7 @@ func (d *Daemon) stopRetiring() {
 
 // retire hands over what is active, and begins maintenance when nothing is any more.
 func (d *Daemon) retire(ctx context.Context, force bool, by string) (string, error) {
-	d.mu.Lock()
-	process := d.vrrp
-	d.mu.Unlock()
+	process := d.now().vrrp
 	if process == nil {
 		return d.setMaintenance(true, by, "maintenance on")
 	}

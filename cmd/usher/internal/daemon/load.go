@@ -71,16 +71,6 @@ func (d *Daemon) read(ctx context.Context) (*conf.Config, conf.Diagnostics) {
 	return d.load(ctx)
 }
 
-// hangs is when a reload began that has been reading for too long; zero for none.
-func (d *Daemon) hangs() time.Time {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.begun.IsZero() || time.Since(d.begun) < hangsAfter {
-		return time.Time{}
-	}
-	return d.begun
-}
-
 // untilEnding is ctx, which ends when the stop begins, too.
 func (d *Daemon) untilEnding(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)

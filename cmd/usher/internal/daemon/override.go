@@ -52,9 +52,7 @@ func (d *Daemon) Steer(_ context.Context, s api.Steer) (string, error) {
 	if !slices.ContainsFunc(servers, func(r director.RealServer) bool { return r.Address == address }) {
 		return "", unknown("real server of "+s.VirtualServer, s.RealServer, names(servers, func(r director.RealServer) string { return r.Address.String() }))
 	}
-	d.mu.Lock()
-	dir := d.director
-	d.mu.Unlock()
+	dir := d.now().director
 	if effect := dir.Empties(s.VirtualServer, address, o); effect != "" && !s.Force {
 		return "", &refusedError{fmt.Sprintf("%s would be left without a real server that takes new connections, %s is the last: %s; nothing was changed (usher %s --force does it all the same, \"force\": true in the API)",
 			s.VirtualServer, address, effect, s.Mode)}

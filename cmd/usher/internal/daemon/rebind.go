@@ -3,6 +3,7 @@ package daemon
 import (
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"syscall"
 
 	"usher/conf"
@@ -11,7 +12,7 @@ import (
 // rebind moves the page and remote steering to where the new configuration has
 // them, and reads the certificates of remote steering again, for they are renewed. On
 // an error everything is where it was.
-func (s *servers) rebind(d *Daemon, was, now conf.Global) error {
+func (s *servers) rebind(was, now conf.Global) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var renewed *tls.Config
@@ -22,23 +23,23 @@ func (s *servers) rebind(d *Daemon, was, now conf.Global) error {
 			return err
 		}
 	} else if was.Remote != nil || now.Remote != nil {
-		open := func(g conf.Global) (*server, error) { return d.openRemote(g.Remote) }
+		open := func(g conf.Global) (*server, error) { return s.openRemote(g.Remote) }
 		moves = append(moves, &move{server: &s.remote, open: open})
 	}
 	if was.HTTP != now.HTTP {
-		open := func(g conf.Global) (*server, error) { return d.openPage(g.HTTP) }
+		open := func(g conf.Global) (*server, error) { return s.openPage(g.HTTP) }
 		moves = append(moves, &move{server: &s.page, open: open})
 	}
 	for i, m := range moves {
-		if err := m.begin(d, now); err != nil {
+		if err := m.begin(s.log, now); err != nil {
 			for _, begun := range moves[:i+1] {
-				begun.back(d, was)
+				begun.back(s.log, was)
 			}
 			return err
 		}
 	}
 	for _, m := range moves {
-		m.finish(d)
+		m.finish(s.log)
 	}
 	if renewed != nil {
 		s.remote.credentials.Store(renewed)
@@ -56,45 +57,45 @@ type move struct {
 }
 
 // begin opens the listener at its new address.
-func (m *move) begin(d *Daemon, now conf.Global) (err error) {
+func (m *move) begin(log *slog.Logger, now conf.Global) (err error) {
 	m.next, err = m.open(now)
 	if *m.server == nil || !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
 	// Perhaps it is the one before that has the address: 127.0.0.1:9765 is a part of
 	// 0.0.0.0:9765.
-	m.leave(d)
+	m.leave(log)
 	m.gone = true
 	m.next, err = m.open(now)
 	return err
 }
 
 // back undoes begin.
-func (m *move) back(d *Daemon, was conf.Global) {
+func (m *move) back(log *slog.Logger, was conf.Global) {
 	if err := m.next.close(); err != nil {
-		d.log.Warn("a new listener did not close well", "error", err)
+		log.Warn("a new listener did not close well", "error", err)
 	}
 	if !m.gone {
 		return
 	}
 	var err error
 	if *m.server, err = m.open(was); err != nil {
-		d.log.Error("a listener could not be put back", "error", err)
+		log.Error("a listener could not be put back", "error", err)
 	}
-	(*m.server).serve(d)
+	(*m.server).serve(log)
 }
 
 // finish serves at the new address instead of the one before.
-func (m *move) finish(d *Daemon) {
+func (m *move) finish(log *slog.Logger) {
 	if !m.gone {
-		m.leave(d)
+		m.leave(log)
 	}
 	*m.server = m.next
-	m.next.serve(d)
+	m.next.serve(log)
 }
 
-func (m *move) leave(d *Daemon) {
+func (m *move) leave(log *slog.Logger) {
 	if err := (*m.server).close(); err != nil {
-		d.log.Warn("an old listener did not close well", "error", err)
+		log.Warn("an old listener did not close well", "error", err)
 	}
 }

@@ -85,9 +85,7 @@ func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
 	if c.Blank { // nobody wants that, and so is a file that somebody is writing anew
 		return nil, &refusedError{"there is nothing in the configuration; nothing was changed: stop usher to take everything out"}
 	}
-	d.mu.Lock()
-	running := d.config
-	d.mu.Unlock()
+	running := d.running()
 	if err := errors.Join(fixed(c.Global, running.Global), preflight(d.opts.Machine, c, running, d.opts.Strict)); err != nil {
 		return nil, &refusedError{strings.ReplaceAll(err.Error(), "\n", "; ") + "; nothing was changed"}
 	}
@@ -98,12 +96,12 @@ func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
 		}
 		d.direct(ctx, director)
 	}
-	if err := d.servers.rebind(d, running.Global, c.Global); err != nil {
+	if err := d.servers.rebind(running.Global, c.Global); err != nil {
 		return nil, &refusedError{err.Error() + "; nothing was changed"}
 	}
 	if err := d.apply(ctx, c); err != nil {
-		back := errors.Join(d.apply(ctx, running), d.servers.rebind(d, c.Global, running.Global))
-		d.remind()
+		back := errors.Join(d.apply(ctx, running), d.servers.rebind(c.Global, running.Global))
+		d.relay.remind()
 		if back != nil {
 			return nil, fmt.Errorf("%w; and the configuration before it could not be put back: %w", err, back)
 		}
@@ -142,9 +140,8 @@ func fixed(c, running conf.Global) error {
 // apply makes the parts follow c: room for the traffic is made before VRRP may
 // bring it.
 func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
-	d.mu.Lock()
-	dir, checks, process, maintenance := d.director, d.checks, d.vrrp, d.maintenance
-	d.mu.Unlock()
+	now := d.now()
+	dir, process := now.director, now.vrrp
 	if err := d.opts.LogControl.Set(c.Global.Log.Level, c.Global.Log.Format); err != nil {
 		return err
 	}
@@ -159,7 +156,7 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 			return err
 		}
 	}
-	if err := checks.Apply(c.Targets()); err != nil {
+	if err := now.checks.Apply(c.Targets()); err != nil {
 		return err
 	}
 	d.mu.Lock()
@@ -167,7 +164,7 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 	d.mu.Unlock()
 	if process == nil && len(c.Instances) > 0 {
 		process = d.route(ctx, c)
-		if maintenance {
+		if now.maintenance {
 			if err := process.Maintenance(true); err != nil && !errors.Is(err, vrrpproc.ErrNoChild) {
 				return err
 			}
@@ -178,10 +175,10 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 			return err
 		}
 	}
-	d.sessions.apply(d.bfd, c, d.kick)
+	d.relay.sessions.apply(d.bfd, c, d.relay.kick)
 	d.forget(c)
 	d.countNeighbours(c)
-	d.kick()
+	d.relay.kick()
 	if d.ready.Load() {
 		d.state.saveSoon(c)
 	} else if err := d.state.saveLastGood(c); err != nil {

@@ -53,8 +53,8 @@ type recollection struct {
 
 // remembered gives the warnings that come from events, while their cause is there and
 // their subject is configured.
-func (d *Daemon) remembered(s *api.Status) (list []api.Warning) {
-	all, _, _ := d.ring.List(events.Filter{})
+func (r *reporter) remembered(s *api.Status) (list []api.Warning) {
+	all, _, _ := r.ring.List(events.Filter{})
 	return recall(all, time.Now(), s)
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"usher/conf"
-	"usher/healthcheck/redact"
 )
 
 // hide keeps secrets out of events and the log by their values. What the API answers with,
@@ -34,10 +33,6 @@ func (d *Daemon) know(ctx context.Context, c *conf.Config) {
 	}
 	d.secrets.Know(all)
 }
-
-// Secrets are the values that nothing shows: those of the configuration that runs, of one
-// that was read, and of those before.
-func (d *Daemon) Secrets() *redact.Set { return d.secrets.Set() }
 
 // told is a configuration for alerts, which tell the router's name to others.
 func (d *Daemon) told(c *conf.Config) *conf.Config {

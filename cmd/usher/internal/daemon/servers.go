@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +32,10 @@ const (
 // remote steering where it is configured. Each is opened before anything is
 // changed and serves once the start is over.
 type servers struct {
+	log     *slog.Logger
+	handler func(steer bool) http.Handler
+	names   func() []string // by which a browser may call the status page, beside its address
+
 	mu      sync.Mutex
 	control *server
 	socket  *control.Listener // which control listens at
@@ -50,24 +53,24 @@ type server struct {
 	credentials *atomic.Pointer[tls.Config]
 }
 
-func openServers(d *Daemon, g conf.Global) (*servers, error) {
-	s := &servers{}
+// open opens the listeners of a configuration.
+func (s *servers) open(g conf.Global) error {
 	l, err := control.Listen(g.Control)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.socket = l
-	s.control = d.server(l, true, &api.Guard{Answers: maxAnswers, Streams: maxStreams})
-	if s.page, err = d.openPage(g.HTTP); err != nil {
-		return nil, errors.Join(err, s.close())
+	s.control = s.server(l, true, &api.Guard{Answers: maxAnswers, Streams: maxStreams})
+	if s.page, err = s.openPage(g.HTTP); err != nil {
+		return errors.Join(err, s.close())
 	}
-	if s.remote, err = d.openRemote(g.Remote); err != nil {
-		return nil, errors.Join(err, s.close())
+	if s.remote, err = s.openRemote(g.Remote); err != nil {
+		return errors.Join(err, s.close())
 	}
-	return s, nil
+	return nil
 }
 
-func (d *Daemon) openPage(address string) (*server, error) {
+func (s *servers) openPage(address string) (*server, error) {
 	if address == "" {
 		return nil, nil
 	}
@@ -75,12 +78,12 @@ func (d *Daemon) openPage(address string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("global.http: %w", err)
 	}
-	return d.server(bounded(l, refusal), false, &api.Guard{Names: d.names, Answers: maxAnswers, Streams: maxStreams}), nil
+	return s.server(bounded(l, refusal), false, &api.Guard{Names: s.names, Answers: maxAnswers, Streams: maxStreams}), nil
 }
 
 // openRemote opens remote steering: TLS, and nobody without a certificate of the
 // given authority.
-func (d *Daemon) openRemote(r *conf.Remote) (*server, error) {
+func (s *servers) openRemote(r *conf.Remote) (*server, error) {
 	if r == nil {
 		return nil, nil
 	}
@@ -95,11 +98,11 @@ func (d *Daemon) openRemote(r *conf.Remote) (*server, error) {
 	present := &atomic.Pointer[tls.Config]{}
 	present.Store(secrets)
 	trusted := func(s *tls.ConnectionState) error { return verify(s, present.Load().ClientCAs) }
-	s := d.server(tls.NewListener(bounded(l, ""), &tls.Config{
+	remote := s.server(tls.NewListener(bounded(l, ""), &tls.Config{
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return present.Load(), nil },
 	}), true, &api.Guard{Trusted: trusted, Answers: maxAnswers, Streams: maxStreams})
-	s.credentials = present
-	return s, nil
+	remote.credentials = present
+	return remote, nil
 }
 
 // credentials reads the certificate, its key and who is let in.
@@ -139,38 +142,26 @@ func verify(s *tls.ConnectionState, authorities *x509.CertPool) error {
 	return err
 }
 
-// names are those by which a browser may call the status page, beside its address.
-func (d *Daemon) names() []string {
-	c := d.running()
-	if c == nil {
-		return nil
-	}
-	names := append([]string{c.Global.RouterID}, c.Global.HTTPHosts...)
-	if host, err := os.Hostname(); err == nil {
-		names = append(names, host)
-	}
-	return names
-}
-
-func (d *Daemon) server(l net.Listener, steer bool, guard *api.Guard) *server {
+func (s *servers) server(l net.Listener, steer bool, guard *api.Guard) *server {
 	return &server{listener: l, guard: guard, http: &http.Server{
-		Handler:           guard.Wrap(api.Handler(d, d.metrics.Handler(d), steer, d.opts.Pages)),
+		Handler:           guard.Wrap(s.handler(steer)),
 		MaxHeaderBytes:    maxHeader,
 		ConnContext:       control.WithPeer,
 		ReadHeaderTimeout: headerLimit, ReadTimeout: writeLimit, WriteTimeout: writeLimit, IdleTimeout: idleLimit,
-		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}}
 }
 
-func (s *servers) serve(d *Daemon) {
+// serve begins to answer.
+func (s *servers) serve() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range []*server{s.control, s.page, s.remote} {
-		one.serve(d)
+		one.serve(s.log)
 	}
 }
 
-func (s *server) serve(d *Daemon) {
+func (s *server) serve(log *slog.Logger) {
 	if s == nil {
 		return
 	}
@@ -178,7 +169,7 @@ func (s *server) serve(d *Daemon) {
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(s.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			d.log.Error("the API stopped", "address", s.listener.Addr(), "error", err)
+			log.Error("the API stopped", "address", s.listener.Addr(), "error", err)
 		}
 	}()
 }

@@ -27,7 +27,7 @@ func (d *Daemon) standing(ctx context.Context) error {
 		case <-time.After(standingRest):
 		}
 		_, _, more := d.ring.List(events.Filter{Limit: 1})
-		if now := d.secrets.Text(d.Status().Verdict.Text); now != told {
+		if now := d.secrets.Text(d.reporter.Status().Verdict.Text); now != told {
 			told = now
 			d.tell(d.opts.Notifier.Status(now))
 		}

@@ -11,53 +11,45 @@ import (
 )
 
 // Status is the whole daemon as it stands.
-func (d *Daemon) Status() api.Status {
-	d.mu.Lock()
-	c, dir, process, checks := d.config, d.director, d.vrrp, d.checks
-	near := d.neighbours
-	s := api.Status{Version: d.opts.Version, Maintenance: d.maintenance, Started: d.started}
-	if !d.reload.at.IsZero() {
-		s.Reload = &api.Reload{At: d.reload.at, OK: d.reload.err == nil}
-		if d.reload.err != nil {
-			s.Reload.Error = d.reload.err.Error()
+func (r *reporter) Status() api.Status {
+	now := r.current.now()
+	s := api.Status{Version: r.version, Maintenance: now.maintenance, Started: now.started}
+	if !now.reload.at.IsZero() {
+		s.Reload = &api.Reload{At: now.reload.at, OK: now.reload.err == nil}
+		if now.reload.err != nil {
+			s.Reload.Error = now.reload.err.Error()
 		}
 	}
-	d.mu.Unlock()
 	s.Instances, s.VirtualServers = []api.Instance{}, []api.VirtualServer{}
-	if c != nil {
-		s.RouterID = c.Global.RouterID
+	if now.config != nil {
+		s.RouterID = now.config.Global.RouterID
 	}
-	if process != nil {
-		for _, i := range process.Status() {
+	if now.vrrp != nil {
+		for _, i := range now.vrrp.Status() {
 			s.Instances = append(s.Instances, instance(i))
 		}
 	}
 	var known map[healthcheck.ID]healthcheck.Status
-	if dir != nil {
-		all := checks.Statuses()
+	if dir := now.director; dir != nil {
+		all := now.checks.Statuses()
 		known = make(map[healthcheck.ID]healthcheck.Status, len(all))
 		for _, h := range all {
 			known[h.ID] = h
 		}
 		pools := dir.Status()
-		d.history.saw(time.Now(), pools)
+		r.history.saw(time.Now(), pools)
 		s.VirtualServers = make([]api.VirtualServer, 0, len(pools))
 		for _, v := range pools {
-			s.VirtualServers = append(s.VirtualServers, d.virtualServer(v, known))
+			s.VirtualServers = append(s.VirtualServers, virtualServer(v, known, r.history.of(v.Name)))
 		}
-	}
-	if dir != nil {
 		for _, k := range dir.Settings() {
 			s.Settings = append(s.Settings, api.Setting{Name: k.Name, Value: k.Value, Was: k.Before})
 		}
 	}
-	s.Warnings = d.warnings(&s, c, known, near)
+	s.Warnings = r.warnings(&s, now, known)
 	s.Verdict = api.Judge(s)
 	return s
 }
-
-// Histories are the active connections of real servers over the last ten minutes.
-func (d *Daemon) Histories() map[string]map[string][]uint32 { return d.history.active() }
 
 func instance(i vrrp.Status) api.Instance {
 	out := api.Instance{
@@ -105,11 +97,11 @@ func instance(i vrrp.Status) api.Instance {
 	return out
 }
 
-func (d *Daemon) virtualServer(v director.VirtualServerStatus, checks map[healthcheck.ID]healthcheck.Status) api.VirtualServer {
+func virtualServer(v director.VirtualServerStatus, checks map[healthcheck.ID]healthcheck.Status, history []uint64) api.VirtualServer {
 	out := api.VirtualServer{
 		Name: v.Name, Address: v.Address, Protocol: v.Protocol, Scheduler: v.Scheduler, ForwardMethod: string(v.Forward),
 		Up: v.Up, Quorum: v.Quorum, RealServers: make([]api.RealServer, 0, len(v.Real)),
-		Sorry: v.Sorry, Reason: v.Reason, Since: v.Since, History: d.history.of(v.Name), Removed: v.Removed,
+		Sorry: v.Sorry, Reason: v.Reason, Since: v.Since, History: history, Removed: v.Removed,
 		Counters: counters(v.Counters),
 	}
 	for _, r := range v.Real {

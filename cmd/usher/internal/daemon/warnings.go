@@ -10,16 +10,12 @@ import (
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/events"
 	"usher/conf"
-	"usher/director"
 	"usher/healthcheck"
 	"usher/vrrp"
 )
 
 // warnings is what needs a person, errors first, then the newest.
-func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck.ID]healthcheck.Status, near [2]int) []api.Warning {
-	d.mu.Lock()
-	since, unkept := d.maintained, d.unkept
-	d.mu.Unlock()
+func (r *reporter) warnings(s *api.Status, now snapshot, servers map[healthcheck.ID]healthcheck.Status) []api.Warning {
 	all := []api.Warning{}
 	add := func(severity events.Severity, kind, subject, text string, since time.Time) {
 		all = append(all, api.Warning{Severity: string(severity), Kind: kind, Subject: subject, Text: events.Line(text), Since: since})
@@ -51,10 +47,10 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 		}
 	}
 	if s.Maintenance && len(s.Instances) > 0 {
-		add(events.Warning, "maintenance", "", "maintenance is on: no instance becomes active here until usher maintenance off", since)
+		add(events.Warning, "maintenance", "", "maintenance is on: no instance becomes active here until usher maintenance off", now.maintained)
 	}
-	if unkept != nil {
-		add(events.Warning, "state", "", "maintenance: "+forgotten(s.Maintenance, unkept), since)
+	if now.unkept != nil {
+		add(events.Warning, "state", "", "maintenance: "+forgotten(s.Maintenance, now.unkept), now.maintained)
 	}
 	all = append(all, splitGroups(s.Instances)...)
 	for _, v := range s.VirtualServers {
@@ -71,13 +67,15 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 		}
 	}
 	all = append(all, cannotRun(servers)...)
-	for _, w := range d.directorWarnings() {
-		add(events.Warning, w.Kind, w.VirtualServer, w.Text, w.Since)
+	if now.director != nil {
+		for _, w := range now.director.Warnings() {
+			add(events.Warning, w.Kind, w.VirtualServer, w.Text, w.Since)
+		}
 	}
-	for _, w := range d.alerts.Warnings() {
+	for _, w := range r.silenced() {
 		add(events.Warning, w.Kind, "", w.Text, w.Since)
 	}
-	if c != nil {
+	if c := now.config; c != nil {
 		for _, i := range c.Instances {
 			if text := i.LongLease(); text != "" {
 				add(events.Warning, "lease", i.Name, text, s.Started)
@@ -88,17 +86,17 @@ func (d *Daemon) warnings(s *api.Status, c *conf.Config, servers map[healthcheck
 		}
 	}
 	for _, six := range []bool{false, true} {
-		if text := crowded(d.opts.Machine, six, near[family(six)]); text != "" {
+		if text := crowded(r.machine, six, now.neighbours[family(six)]); text != "" {
 			add(events.Warning, "neighbours", neighbourSysctl(six), text, s.Started)
 		}
 	}
 	if s.Reload != nil && !s.Reload.OK {
 		add(events.Error, "reload", "", "the last reload failed, the configuration before it runs: "+s.Reload.Error, s.Reload.At)
 	}
-	for _, problem := range d.Health().Problems {
+	for _, problem := range r.Health().Problems {
 		add(events.Error, "health", "", problem, time.Now())
 	}
-	all = append(all, d.remembered(s)...)
+	all = append(all, r.remembered(s)...)
 	slices.SortStableFunc(all, func(a, b api.Warning) int {
 		if a.Severity != b.Severity { // "error" sorts before "warning"
 			if a.Severity < b.Severity {
@@ -142,17 +140,6 @@ func cannotRun(servers map[healthcheck.ID]healthcheck.Status) (all []api.Warning
 			Text: fmt.Sprintf("the %s check of %s cannot run: %s; a failure of theirs would go unnoticed", of.check, servers, of.reason)})
 	}
 	return all
-}
-
-// directorWarnings are what the director says of itself.
-func (d *Daemon) directorWarnings() []director.Warning {
-	d.mu.Lock()
-	dir := d.director
-	d.mu.Unlock()
-	if dir == nil {
-		return nil
-	}
-	return dir.Warnings()
 }
 
 // nobodyActive is the kind of the worst that there is: addresses that nobody holds.
