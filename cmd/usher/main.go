@@ -23,7 +23,7 @@ func main() {
 // environment: an interrupt or SIGTERM ends what is under way in good order.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == vrrpproc.GuardCommand {
-		return vrrpproc.Guard(args[1:], stderr, guardLog(stderr)) // as little as can be before it
+		return vrrpproc.Guard(args[1:], stdout, stderr, guardLog(stderr)) // as little as can be before it
 	}
 	if len(args) > 0 && args[0] == command.Word {
 		return command.Launcher(args[1:], stderr)

@@ -238,12 +238,12 @@ func (d *Director) start(ctx context.Context) error {
 // running says whether its usher runs.
 func (d *Director) running() bool { return d.run != nil && !ended(d.run) }
 
-// family is usher's parent and what it has started.
+// family is usher's parent, what it has started, and the guard.
 func (d *Director) family() []int {
 	if !d.running() {
 		return nil
 	}
-	return append([]int{d.run.PID()}, lab.Descendants(d.run.PID())...)
+	return append([]int{d.run.PID()}, lab.Family(d.run.PID())...)
 }
 
 // child is the process that holds the VRRP instances; 0 while there is none.

@@ -102,6 +102,7 @@ func (l *Lab) Close() error {
 		inodes[n.inode] = true
 	}
 	errs := []error{empty(inodes)}
+	buryGuards()
 	for _, n := range l.nodes {
 		if n.net != nil {
 			n.net.Close()

@@ -46,6 +46,52 @@ func bury(pids []int) {
 	}
 }
 
+// guardName is how usher's guard names itself. It is nobody's child.
+const guardName = "usher-guard"
+
+// Guards lists usher's guards in the network namespace of a process that runs.
+func Guards(pid int) []int {
+	var here unix.Stat_t
+	if err := unix.Stat(fmt.Sprintf("/proc/%d/ns/net", pid), &here); err != nil {
+		return nil
+	}
+	return named(guardName, func(dir string) bool {
+		var st unix.Stat_t
+		return unix.Stat(dir+"/ns/net", &st) == nil && st.Dev == here.Dev && st.Ino == here.Ino
+	})
+}
+
+// Family lists what a process started, and the guards beside it.
+func Family(pid int) []int { return append(Descendants(pid), Guards(pid)...) }
+
+// buryGuards waits for guards that have ended as children of this process.
+func buryGuards() {
+	for _, pid := range named(guardName, func(dir string) bool {
+		_, err := os.Stat(dir + "/ns/net")
+		return err != nil // a zombie has none
+	}) {
+		var ws syscall.WaitStatus
+		syscall.Wait4(pid, &ws, syscall.WNOHANG, nil) // where it is another's child, nothing comes of it
+	}
+}
+
+// named lists the processes of a name whose folder in /proc passes.
+func named(name string, passes func(dir string) bool) (pids []int) {
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil
+	}
+	for _, dir := range dirs {
+		if comm, err := os.ReadFile(dir + "/comm"); err != nil || strings.TrimSpace(string(comm)) != name || !passes(dir) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
 // Descendants lists a process's children and theirs.
 func Descendants(pid int) []int {
 	var all []int

@@ -73,7 +73,7 @@ func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s
 // Kill ends the process at once with SIGKILL and waits for its end. What it
 // started is left alone.
 func (p *Process) Kill() error {
-	p.lab.adopt(Descendants(p.PID()))
+	p.lab.adopt(Family(p.PID()))
 	if err := p.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
@@ -135,7 +135,7 @@ func (p *Process) Reap() {
 	p.reaped.Do(func() {
 		var family []int
 		if !p.ended() {
-			family = Descendants(p.PID())
+			family = Family(p.PID())
 		}
 		for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
 			syscall.Kill(-p.PID(), signal) // its process group

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -36,10 +38,24 @@ const (
 // guardGC is how much garbage may gather in a guard, in percent of what lives.
 const guardGC = 20
 
+// detached is the first of the guard's words once it is nobody's child.
+const detached = "detached"
+
 // Guard is the guard's process: the words after GuardCommand are its flags. It returns
 // the exit status, where it does not become `usher withdraw` when it is the last of three.
-func Guard(args []string, stderr io.Writer, logger func(level, format string) (*slog.Logger, error)) int {
+// The first process of that name starts the guard, says its process id on stdout and ends,
+// so that the guard is not among the children of the parent: what kills a daemon and all
+// its children, as service managers and people do, leaves it.
+func Guard(args []string, stdout, stderr io.Writer, logger func(level, format string) (*slog.Logger, error)) int {
 	IgnoreSignals() // it ends when the others have
+	if len(args) == 0 || args[0] != detached {
+		if err := detach(args, stdout, stderr); err != nil {
+			fmt.Fprintf(stderr, "usher: guard: %v\n", err)
+			return 1
+		}
+		return 0
+	}
+	args = args[1:]
 	debug.SetGCPercent(guardGC)
 	_ = os.WriteFile("/proc/self/comm", []byte(guardName), 0)
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0) // with CAP_SYS_RESOURCE
@@ -60,6 +76,24 @@ func Guard(args []string, stderr io.Writer, logger func(level, format string) (*
 		return 1
 	}
 	return 0
+}
+
+// detach starts this program again as the guard, with the files that this process has.
+func detach(args []string, stdout, stderr io.Writer) error {
+	cmd := exec.Command("/proc/self/exe", slices.Concat([]string{GuardCommand, detached}, args)...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Stderr = stderr
+	for fd := guardParentFD; fd <= guardLockFD; fd++ {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
+			break // there is no lock; a descriptor there is the runtime's own
+		}
+		cmd.ExtraFiles = append(cmd.ExtraFiles, os.NewFile(uintptr(fd), "inherited"))
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(stdout, cmd.Process.Pid)
+	return err
 }
 
 func serveGuard(log *slog.Logger, state string) error {

@@ -1,10 +1,15 @@
 package vrrpproc
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -125,29 +130,38 @@ func (o Options) guardOnce(child, sign *os.File, lock *Lock, quit <-chan struct{
 	if err != nil {
 		return err
 	}
+	defer func() { _ = conn.Close() }()
 	cmd := o.self(o.GuardArgs)
 	cmd.ExtraFiles = lock.hand(theirs, child, sign)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	// A session of its own: nothing that is for the others reaches it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Start()
+	said, err := cmd.Output() // the guard itself goes on: see Guard
 	_ = theirs.Close()
 	if err != nil {
-		_ = conn.Close()
 		return err
 	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(said)))
+	if err != nil {
+		return fmt.Errorf("start of the guard: no process id: %w", err)
+	}
+	kill := watchProcess(pid)
+	if kill == nil {
+		kill = func() { _ = unix.Kill(pid, unix.SIGKILL) } // a kernel without pidfd_open
+	}
+	kill = sync.OnceFunc(kill)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		err = cmd.Wait()
+		_, _ = io.Copy(io.Discard, conn) // it says nothing: this is its end
 	}()
 	select {
 	case <-ended:
-		_ = conn.Close()
 	case <-quit:
-		endGuard(conn, ended, func() { _ = cmd.Process.Kill() })
+		endGuard(conn, ended, kill)
 	}
-	return err
+	kill() // frees what watches it; a process that has ended is not affected
+	return errors.New("its connection ended")
 }
 
 // files is a socket pair.
