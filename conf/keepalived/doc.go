@@ -6,4 +6,6 @@
 // carried over or gives a Warning with file, line and reason; comments stay where
 // they stand. What comes out always loads: where a translation turns out not to be
 // valid for usher, the least part of it is left out, with a warning too.
+//
+//	hcl, warnings, err := keepalived.Import("/etc/keepalived/keepalived.conf", keepalived.Options{})
 package keepalived

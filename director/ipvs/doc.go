@@ -31,4 +31,8 @@
 // Nor does mdlayher/netlink carry it instead of socket.go: it does not tell in how many
 // parts a dump came, by which one that others disturbed is known, nor which request an
 // empty dump answers, so that an answer which comes late would be the next one's.
+//
+//	kernel, err := ipvs.Open()
+//	table, err := kernel.Read()
+//	errs := kernel.Apply(ops) // one for each operation, nil for those that were done
 package ipvs

@@ -1,5 +1,9 @@
 // Package ipvstest has a double of the kernel's IPVS for tests, and the contract
 // that it and the real one both fulfil.
+//
+//	kernel := ipvstest.New()
+//	kernel.Apply(ops)
+//	table, err := kernel.Read()
 package ipvstest
 
 import (

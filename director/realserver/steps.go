@@ -1,6 +1,9 @@
 // Package realserver prepares a machine to be a real server of dr and tun
 // services: it accepts packets for the VIP, but does not answer for it on the
 // network, and takes tunnelled packets out of their wrapping.
+//
+//	needs := realserver.Needs(servers, local)
+//	items, err := realserver.Prepare(state, needs) // Check looks only, Undo takes it back
 package realserver
 
 import (

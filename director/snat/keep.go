@@ -1,6 +1,9 @@
 // Package snat keeps the source NAT of fullnat services in an nftables table of
 // usher's own: IPVS rewrites the destination, the packet filter the source, so
 // that answers come back through the director from anywhere.
+//
+//	keeper := snat.New()
+//	changed, err := keeper.Keep(rules) // level-triggered: what differs is written
 package snat
 
 import (

@@ -4,4 +4,8 @@
 //
 // Session is the protocol without sockets or clock. Engine runs many of them; a
 // health check is one user, tracking for VRRP another.
+//
+//	sessions := bfd.New(log)
+//	sessions.Watch(1, bfd.Peer{Address: neighbour, Config: bfd.Config{MinTX: interval, MinRX: interval, Multiplier: 3}}, changed)
+//	err := sessions.Run(ctx)
 package bfd

@@ -2,6 +2,8 @@
 // without an end, or on a file system that does not answer. A read takes a regular file
 // up to a size, waits no longer than its context, and leaves at most one thread of the
 // process behind for each path that hangs.
+//
+//	text, err := files.Read(ctx, "/etc/usher/token", files.Secret)
 package files
 
 import (

@@ -4,6 +4,9 @@
 // the thousand, run on an event loop instead (package loop); the words of their
 // answers are the same.
 //
-// A timeout counts the time in which this process gets to run (package fair): neither
+// A timeout counts the time in which this process gets to run (package deadline): neither
 // an event loop nor a context that sleeps through it takes a server down.
+//
+//	prober := probe.New(probe.Options{Log: log, Commands: program})
+//	checks := engine.New(engine.Options{Prober: prober, Results: changed}) // package healthcheck/engine runs it
 package probe

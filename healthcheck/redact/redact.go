@@ -1,6 +1,10 @@
 // Package redact keeps secret values out of texts for people and programs. It looks for
 // the values themselves, wherever they turn up, not for the places that they should be
 // in: a server sends back what it was told, a password stands where an interface belongs.
+//
+//	var secrets redact.Live
+//	secrets.Know(config.Secrets())
+//	fmt.Println(secrets.Text(answer)) // "(hidden)" in the place of each
 package redact
 
 import (

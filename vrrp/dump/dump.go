@@ -1,4 +1,7 @@
-// Package dump reads lists from the kernel by netlink.
+// Package dump reads lists from the kernel by netlink, which may change while they are
+// being read. Every part of the program may import it.
+//
+//	links, err := dump.Read(netlink.LinkList)
 package dump
 
 import (

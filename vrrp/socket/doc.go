@@ -9,4 +9,8 @@
 // The loop wakes a little early for a takeover and spins to the deadline, and
 // it empties its sockets before it believes any timer, so that an advertisement
 // which waits in a queue beats a timer that expired while the process slept.
+//
+//	loop := socket.New(socket.Options{Log: log, Holder: manager, Events: took, Realtime: true})
+//	go loop.Run(ctx)
+//	err := loop.Apply(ctx, desired) // again at each change of the configuration
 package socket

@@ -2,6 +2,8 @@
 // import it, so that events, status, the page and logs all say "3.4 s" for what Go prints
 // as 3.4140625s. What quotes a setting keeps the notation of the configuration, and JSON
 // its numbers.
+//
+//	timespan.Text(3414062500 * time.Nanosecond) // "3.4 s"
 package timespan
 
 import (

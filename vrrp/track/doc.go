@@ -5,4 +5,8 @@
 //
 // What several instances track in the same way is watched once. A change of
 // configuration leaves alone whatever it does not touch.
+//
+//	t := track.New(track.Options{Log: log, Report: adjust, Witness: answers, Run: program})
+//	t.Apply(instances) // again at each change of the configuration
+//	err := t.Run(ctx)
 package track

@@ -26,4 +26,10 @@
 //
 // The system itself is behind Kernel: package rtnl is the real one, package
 // viptest the double that behaves like it, and the suite that proves so.
+//
+//	kernel, err := rtnl.Open()
+//	manager := vip.New(vip.Options{Kernel: kernel, Log: log})
+//	go manager.Run(ctx)
+//	err = manager.Configure(config) // of one instance
+//	manager.Set("web", true)        // returns at once; Held says when it is done
 package vip

@@ -1,5 +1,7 @@
 // Package enginetest has the tests of the director's engine that run on the double of the
 // kernel and on the real one.
+//
+//	enginetest.Plans(t, ipvstest.New(), seed, 1000)
 package enginetest
 
 import (

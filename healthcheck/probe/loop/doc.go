@@ -8,4 +8,8 @@
 // acknowledgement off (tcp(7), TCP_QUICKACK): the kernel holds back the last
 // segment of the handshake, and the reset goes out in its place, so that the
 // server's accept(2) never returns.
+//
+//	l := loop.New()
+//	go l.Run(ctx)
+//	l.Start([]loop.Dial{{To: server, Timeout: time.Second, Exchange: e}}) // e is told what came of it
 package loop

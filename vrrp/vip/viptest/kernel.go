@@ -1,5 +1,9 @@
 // Package viptest has the in-memory double of vip.Kernel, and the suite that
 // holds the double and the real kernel to the same behaviour.
+//
+//	func TestKernel(t *testing.T) { viptest.Contract(t, inKernel) } // a viptest.Run that opens the real one
+//
+//	manager := vip.New(vip.Options{Kernel: kernel}) // kernel is a *viptest.Kernel, in virtual time
 package viptest
 
 import (
