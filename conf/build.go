@@ -21,9 +21,12 @@ import (
 type builder struct {
 	diags hcl.Diagnostics
 	read  []string // files that secrets were read from
-	how   loading
-	bad   map[string]bool // places that conf itself complained of
-	told  map[string]bool // complaints of the domains, with their places
+	// texts are those of small files that the function file read; keyTexts those of keys.
+	texts    map[string]string
+	keyTexts []string
+	how      loading
+	bad      map[string]bool // places that conf itself complained of
+	told     map[string]bool // complaints of the domains, with their places
 
 	instances map[string]*node
 	servers   map[string]*node
@@ -149,6 +152,7 @@ func (b *builder) config(root *node, ready []VirtualServer) *Config {
 		c.Groups = append(c.Groups, b.group(n))
 		all["group "+n.label()] = &places{node: n}
 	}
+	c.Sensitive = append(c.Sensitive, b.keyTexts...)
 	b.sync(root.one("global"))
 	b.sets(c, all)
 	b.families(c)

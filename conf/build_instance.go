@@ -36,7 +36,7 @@ func (b *builder) instance(n *node) (Instance, *places) {
 	c.Addresses, c.NoAddresses = b.addresses(n, p), n.flag("no_virtual_addresses")
 	c.Routes, c.Rules = b.routes(n), rules(n)
 	c.Unicast = b.unicast(n, &c, p)
-	c.Password = b.authentication(n, p)
+	c.Password, c.HMAC = b.authentication(n, c.Interval, p)
 	c.Announce = announce(n)
 	if w := n.one("witness"); w != nil {
 		c.Witness = &vrrp.Witness{Ping: w.ips("ping"), Interval: w.duration("interval"), Timeout: w.duration("timeout")}
@@ -147,23 +147,6 @@ func (b *builder) unicast(n *node, c *vrrp.Config, p *places) *vrrp.Unicast {
 		p.alias[name] = "unicast.source"
 	}
 	return out
-}
-
-func (b *builder) authentication(n *node, p *places) string {
-	a := n.one("authentication")
-	if a == nil {
-		return ""
-	}
-	password := b.secret(a, "password")
-	if a.given("password_file") {
-		p.alias["password"] = "authentication.password_file"
-	}
-	if password == "" && !a.given("password") && !a.given("password_file") {
-		b.complain(a.header, "No password", "Give password or password_file.")
-	} else if a.given("password") && password == "" && !a.values["password"].bad {
-		b.complain(a.at("password"), "Empty password", "A password has 1 to 8 bytes.")
-	}
-	return password
 }
 
 func announce(n *node) vrrp.Announce {

@@ -24,6 +24,11 @@ func (c *Config) Secrets() []string {
 	s.alerts(c.Global.Alerts)
 	for _, i := range c.Instances {
 		s.add(i.Password)
+		if i.HMAC != nil {
+			for _, k := range i.HMAC.Keys {
+				s.add(string(k.Secret))
+			}
+		}
 		for _, t := range i.Track {
 			s.command(t.Command)
 		}
@@ -263,10 +268,10 @@ func (c *Config) names() map[string]bool {
 
 // keep has the configuration remember what its expressions came across.
 func (c *Config) keep(h hiding) {
-	if len(h.values)+len(h.lines) == 0 {
+	if len(h.values)+len(h.lines)+len(c.Sensitive) == 0 {
 		return
 	}
-	c.Sensitive = slices.Concat(h.values, slices.DeleteFunc(slices.Clone(h.lines), func(l string) bool { return l == c.Global.RouterID }))
+	c.Sensitive = slices.Concat(c.Sensitive, h.values, slices.DeleteFunc(slices.Clone(h.lines), func(l string) bool { return l == c.Global.RouterID }))
 	c.Sensitive = slices.DeleteFunc(c.Sensitive, func(v string) bool { return !redact.Worth(v) })
 	slices.Sort(c.Sensitive)
 	c.Sensitive = slices.Compact(c.Sensitive)

@@ -50,6 +50,7 @@ func insteadInInstances() map[string]string {
 		"mcast_src_ip": "Write source4 or source6.", "mcast_dst_ip": "Write multicast_group4 or multicast_group6.",
 		"garp_master_delay": garp(`delay = "5s"`), "garp_master_repeat": garp("repeat = 5"), "garp_master_refresh": garp(`refresh = "60s"`), "garp_interval": garp(`pace = "10ms"`),
 		"notify_master": notify("active"), "notify_backup": notify("backup"), "notify_fault": notify("fault"), "notify_stop": notify("stop"),
+		"auth_hmac":  `Write authentication { ... } with type = "hmac".`,
 		"smtp_alert": "Write email { ... }.", "strict_mode": "Leave it out: usher keeps to RFC 9568.",
 	}
 }
@@ -86,7 +87,8 @@ func insteadOfChecks(block string) map[string]string {
 // anywhere are words that stand in one place alone.
 func insteadAnywhere() map[string]string {
 	return map[string]string{
-		"auth_type": `Write type = "pass".`, "auth_pass": "Write password.",
+		"time_window": `Write window = "5s".`,
+		"auth_type":   `Write type = "pass".`, "auth_pass": "Write password.",
 		"script": `Write command = ["PROGRAM", "ARGUMENT"].`, "misc_path": `Write command = ["PROGRAM", "ARGUMENT"].`, "misc_timeout": "Write timeout.",
 		"connect_ip": "Write address.", "connect_port": "Write port.", "bindto": "Write bind_address.", "helo_name": "Write helo.",
 		"url": `Write path = "/".`, "status_code": `Write expect_status = ["200"].`, "regex": "Write expect_body_regex.", "digest": "Write expect_body_md5.",

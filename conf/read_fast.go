@@ -119,7 +119,7 @@ func quick(texts []text, vars map[string]string, known pools, how loading) (*Con
 		return nil, nil // a name stands twice
 	}
 	b := newBuilder(nil)
-	b.how = how
+	b.how, b.texts = how, scope.texts
 	c := b.config(root, ready)
 	if len(b.diags) > 0 || meter.over() != nil {
 		return nil, nil

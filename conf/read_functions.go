@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
 	"github.com/zclconf/go-cty/cty"
@@ -20,18 +21,19 @@ import (
 // folder; read is told each file read, before it is and with its text.
 func functions(m *meter, folder string, read func(path, text string)) map[string]function.Function {
 	all := maps.Clone(map[string]function.Function{
-		"env":      envFunc(),
-		"file":     fileFunc(m, folder, read),
-		"hostname": hostnameFunc(),
-		"cidrhost": cidrhostFunc(),
-		"try":      tryfunc.TryFunc,
-		"can":      tryfunc.CanFunc,
-		"tostring": convertFunc(cty.String),
-		"tonumber": convertFunc(cty.Number),
-		"tobool":   convertFunc(cty.Bool),
-		"tolist":   convertFunc(cty.List(cty.DynamicPseudoType)),
-		"toset":    convertFunc(cty.Set(cty.DynamicPseudoType)),
-		"tomap":    convertFunc(cty.Map(cty.DynamicPseudoType)),
+		"credential": credentialFunc(m, read),
+		"env":        envFunc(),
+		"file":       fileFunc(m, folder, read),
+		"hostname":   hostnameFunc(),
+		"cidrhost":   cidrhostFunc(),
+		"try":        tryfunc.TryFunc,
+		"can":        tryfunc.CanFunc,
+		"tostring":   convertFunc(cty.String),
+		"tonumber":   convertFunc(cty.Number),
+		"tobool":     convertFunc(cty.Bool),
+		"tolist":     convertFunc(cty.List(cty.DynamicPseudoType)),
+		"toset":      convertFunc(cty.Set(cty.DynamicPseudoType)),
+		"tomap":      convertFunc(cty.Map(cty.DynamicPseudoType)),
 	})
 	maps.Copy(all, standard())
 	for name, f := range all {
@@ -96,6 +98,37 @@ func fileFunc(m *meter, folder string, read func(path, text string)) function.Fu
 			text, err := files.Read(m.ctx, path, MaxSize)
 			if err != nil {
 				return cty.UnknownVal(cty.String), function.NewArgError(0, err)
+			}
+			read(path, string(text))
+			return cty.StringVal(string(text)), nil
+		},
+	})
+}
+
+// credentialMost is how many bytes systemd lets a credential have (systemd.exec(5)).
+const credentialMost = 1 << 20
+
+// credentialFunc gives what the service manager has put ready for this service by
+// LoadCredential= or SetCredential=.
+func credentialFunc(m *meter, read func(path, text string)) function.Function {
+	return function.New(&function.Spec{
+		Description: "credential(name): the text of a credential of systemd, a file of $CREDENTIALS_DIRECTORY.",
+		Params:      []function.Parameter{{Name: "name", Type: cty.String}},
+		Type:        function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			none, name := cty.UnknownVal(cty.String), args[0].AsString()
+			folder := os.Getenv("CREDENTIALS_DIRECTORY")
+			switch {
+			case name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00"):
+				return none, function.NewArgErrorf(0, "%q is not the name of a credential", name)
+			case folder == "":
+				return none, function.NewArgErrorf(0, "there is no CREDENTIALS_DIRECTORY: give usher's unit LoadCredential=%s:PATH; outside of it, set CREDENTIALS_DIRECTORY=/run/credentials/usher.service", name)
+			}
+			path := filepath.Join(folder, name)
+			read(path, "")
+			text, err := files.Read(m.ctx, path, credentialMost)
+			if err != nil {
+				return none, function.NewArgError(0, err)
 			}
 			read(path, string(text))
 			return cty.StringVal(string(text)), nil

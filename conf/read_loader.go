@@ -148,7 +148,7 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 		return nil, found
 	}
 	b := newBuilder(r.diags)
-	b.how = how
+	b.how, b.texts = how, scope.texts
 	c := b.config(root, nil)
 	if how.look && !diags.HasErrors() && !b.diags.HasErrors() {
 		b.unclaimed(c) // of addresses that are wrong it would only confuse

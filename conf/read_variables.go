@@ -37,7 +37,8 @@ type scope struct {
 	vars   map[string]cty.Value
 	locals map[string]cty.Value
 	meter  *meter
-	read   []string // files that the function file read
+	read   []string          // files that the function file read
+	texts  map[string]string // of those, the small ones
 	hidden hiding
 	calls  map[string]*hcl.EvalContext
 }
@@ -53,7 +54,12 @@ func (s *scope) context(file string) *hcl.EvalContext {
 			if !slices.Contains(s.read, path) {
 				s.read = append(s.read, path)
 			}
-			s.hidden.line(text)
+			if s.hidden.line(text); len(text) <= longestHidden {
+				if s.texts == nil {
+					s.texts = map[string]string{}
+				}
+				s.texts[path] = text
+			}
 		}),
 	}
 	s.calls[file] = c

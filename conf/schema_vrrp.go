@@ -79,11 +79,7 @@ func addressBlocks() []*block {
 				{name: "max_ttl", kind: kindNumber, value: 255, bounds: bounds{0, 255}, doc: "More is discarded."},
 			}},
 		}},
-		{name: "authentication", doc: "Simple text authentication of version 2 (RFC 2338). It is no protection: anybody on the network can read it.", keys: []key{
-			{name: "type", kind: kindText, required: true, oneOf: []string{"pass"}, doc: "The one kind that is left."},
-			{name: "password", kind: kindText, secret: true, doc: "1 to 8 bytes."},
-			{name: "password_file", kind: kindText, doc: "File that holds the password, read when the configuration is loaded."},
-		}},
+		authenticationBlock(),
 		{name: "garp", doc: "Gratuitous ARP and unsolicited neighbour advertisements.", keys: []key{
 			{name: "repeat", kind: kindNumber, value: 5, bounds: bounds{1, 100}, doc: "Announcements of each address after a takeover."},
 			{name: "delay", kind: kindDuration, value: 5 * time.Second, bounds: span(0, time.Hour), doc: "They come again after it; `\"0s\"` for never."},
@@ -96,6 +92,23 @@ func addressBlocks() []*block {
 			{name: "timeout", kind: kindDuration, value: time.Second, bounds: span(10*time.Millisecond, time.Minute), doc: "Wait for an answer."},
 		}},
 	}
+}
+
+func authenticationBlock() *block {
+	return &block{name: "authentication", doc: "What shows that an advertisement comes from a router of the group. `hmac` is the trailer of keepalived 2.4.2 and later, for versions 2 and 3: a hash under a key that all routers share, over the message, its sender and its time. `pass` is the simple text of version 2 (RFC 2338), which is no protection: anybody on the network can read it.", keys: []key{
+		{name: "type", kind: kindText, required: true, oneOf: []string{"hmac", "pass"}, doc: "Which of the two; the keys of the other have no place beside it."},
+		{name: "password", kind: kindText, secret: true, doc: "Of `pass`: 1 to 8 bytes."},
+		{name: "password_file", kind: kindText, doc: "File that holds the password, read when the configuration is loaded."},
+		{name: "active_key", kind: kindNumber, bounds: bounds{1, 255}, doc: "Of `hmac`, which requires it: the `key` that signs; all others are accepted as well."},
+		{name: "mode", kind: kindText, value: string(vrrp.HMACEnforce), oneOf: []string{"receive-only", "permissive", "enforce"}, doc: "Step of a roll-out: `receive-only` sends no trailer and accepts advertisements without, `permissive` sends one and accepts without, `enforce` sends one and requires one. A trailer that is there has to be good in all three. Routers without this block discard every signed advertisement: have all of them in `receive-only` before one signs."},
+		{name: "anti_replay", kind: kindText, value: string(vrrp.AntiReplayTime), oneOf: []string{"time", "monotonic"}, doc: "How a recorded advertisement is told from a new one. In both, each one of a sender has to be later than the one before. `time` refuses also what is further than `window` from this machine's clock, so that clocks have to be set (NTP); `monotonic` does not look at the clock, and after a start takes the first that comes for new."},
+		{name: "window", kind: kindDuration, bounds: span(time.Second, vrrp.MaxHMACWindow), step: time.Second, doc: "How far clocks may be apart, in whole seconds; three times `advert_interval` in whole seconds where not given, and at least 5s, at most 300s, as in keepalived."},
+	}, blocks: []*block{
+		{name: "key", labels: []string{"id"}, many: true, doc: "A key of `hmac`; its label is a number from 1 to 255, the same on all routers.", keys: []key{
+			{name: "secret", kind: kindText, secret: true, doc: "32 to 64 bytes: printable ASCII, or `hex:` and digits. Best `file(\"...\")` or `credential(\"...\")`; a file that others than its owner and group may read is refused."},
+			{name: "secret_file", kind: kindText, doc: "File that holds the secret, read when the configuration is loaded."},
+		}},
+	}}
 }
 
 func trackBlocks() []*block {

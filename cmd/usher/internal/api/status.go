@@ -42,7 +42,43 @@ type Instance struct {
 	NobodyActiveSince *time.Time     `json:"nobody_active_since,omitempty"`
 	Disagreements     []Disagreement `json:"disagreements,omitempty"` // other routers of it whose adverts are discarded
 	Tracks            []Track        `json:"tracks,omitempty"`
+	HMAC              *HMAC          `json:"hmac,omitempty"`  // absent where none is configured
+	Peers             []Peer         `json:"peers,omitempty"` // other routers of it that were heard, which only active ones are
 	Statistics        Statistics     `json:"statistics"`
+}
+
+// HMAC is how an instance authenticates its advertisements.
+type HMAC struct {
+	Mode       string  `json:"mode" enum:"receive-only,permissive,enforce"` // receive-only, permissive or enforce
+	ActiveKey  int     `json:"active_key"`                                  // that signs
+	Keys       []int   `json:"keys"`                                        // that are accepted, by their identifiers
+	AntiReplay string  `json:"anti_replay" enum:"time,monotonic"`           // time or monotonic
+	Window     float64 `json:"window_seconds"`
+}
+
+// Peer is another router of the same virtual router, as it was heard.
+type Peer struct {
+	Address    string     `json:"address"`
+	Key        int        `json:"key"`                   // that signed the last advertisement; 0 for none
+	SignedAt   *time.Time `json:"signed_at,omitempty"`   // when the last one with a good trailer came
+	UnsignedAt *time.Time `json:"unsigned_at,omitempty"` // when the last one without came, accepted or not
+	// ClockOffset is by how much its clock is ahead of this machine's, by the last signed one.
+	ClockOffset float64 `json:"clock_offset_seconds"`
+}
+
+// Lately is for how long what was heard of a peer is taken for what it does.
+const Lately = time.Minute
+
+// HeardUnsigned says whether the last that was heard of a peer had no trailer, and was not
+// long ago.
+func (p Peer) HeardUnsigned(now time.Time) bool {
+	return p.UnsignedAt != nil && now.Sub(*p.UnsignedAt) < Lately && (p.SignedAt == nil || p.SignedAt.Before(*p.UnsignedAt))
+}
+
+// HeardSigned says whether the last that was heard of a peer had a good trailer, and was
+// not long ago.
+func (p Peer) HeardSigned(now time.Time) bool {
+	return p.SignedAt != nil && now.Sub(*p.SignedAt) < Lately && (p.UnsignedAt == nil || p.UnsignedAt.Before(*p.SignedAt))
 }
 
 // Disagreement is another router of the same virtual router whose adverts are
@@ -81,6 +117,8 @@ type Statistics struct {
 	IntervalMismatches   uint64            `json:"interval_mismatches"`
 	Discarded            map[string]uint64 `json:"discarded,omitempty"` // by reason
 	LastDiscard          *Discard          `json:"last_discard,omitempty"`
+	HMACVerified         uint64            `json:"hmac_verified"`     // received with a good trailer
+	HMACUnsigned         uint64            `json:"hmac_unsigned"`     // accepted without one, in a mode that allows it
 	Repairs              map[string]uint64 `json:"repairs,omitempty"` // of what somebody else did to addresses and the like, by kind
 }
 
@@ -179,7 +217,7 @@ type Reload struct {
 // Warning is something that needs a person.
 type Warning struct {
 	Severity string    `json:"severity" enum:"error,warning"` // error or warning
-	Kind     string    `json:"kind"`                          // split_brain, disagreement, quorum, instance_fault, reload, drift, overload, certificate, kernel, state, lease, unclaimed, neighbours, notify
+	Kind     string    `json:"kind"`                          // split_brain, disagreement, hmac_unsigned, clock, quorum, instance_fault, reload, drift, overload, certificate, kernel, state, lease, unclaimed, neighbours, notify
 	Subject  string    `json:"subject"`                       // the instance, virtual server or real server
 	Text     string    `json:"text"`
 	Since    time.Time `json:"since"`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -107,6 +108,13 @@ func (a *app) planFor(ctx context.Context, c *conf.Config, socket string) (plan.
 		return p, err
 	}
 	p.AddProblems(c, here)
+	var now api.Status
+	if running != nil {
+		if err := client.Get(ctx, "/api/v1/status", &now); err != nil {
+			return p, err
+		}
+		p.AddPeers(c, now, time.Now())
+	}
 	if len(c.VirtualServers) == 0 && (running == nil || len(running.VirtualServers) == 0) {
 		return p, nil
 	}
@@ -115,10 +123,6 @@ func (a *app) planFor(ctx context.Context, c *conf.Config, socket string) (plan.
 		return p, err
 	}
 	if running != nil {
-		var now api.Status
-		if err := client.Get(ctx, "/api/v1/status", &now); err != nil {
-			return p, err
-		}
 		d.SetOther(running.Pools())
 		for _, u := range plan.Health(now, c.Pools()) {
 			d.SetHealth(u)

@@ -96,9 +96,14 @@ func (r *rows) add(why string, cells ...string) {
 	r.n++
 	r.table.Row(cells...)
 	if why != "" {
-		indent := r.table.Indent + "  "
-		r.below[r.n] = indent + wrapped(why, indent+"  ", max(r.width-len(indent), 0))
+		r.more(why)
 	}
+}
+
+// more adds a line below the last row.
+func (r *rows) more(text string) {
+	indent := r.table.Indent + "  "
+	r.below[r.n] += indent + wrapped(text, indent+"  ", max(r.width-len(indent), 0))
 }
 
 func (r *rows) String() string {
@@ -124,6 +129,9 @@ func instanceTable(s api.Status, now time.Time, style terminal.Style, width int)
 		}
 		t.add(why, i.Name, style.State(s.StateWord(i)), priority, fmt.Sprint(i.VirtualRouterID), dash(i.Interface),
 			dash(i.ActiveRouter), terminal.Ago(now, i.Since), addresses(i.Addresses))
+		if text := signing(i, now); text != "" {
+			t.more(style.Dim(text))
+		}
 	}
 	return t.String()
 }

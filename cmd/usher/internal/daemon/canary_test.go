@@ -108,6 +108,12 @@ func (n *nest) value(k conf.SchemaKey, round int) string {
 			return ""
 		}
 	}
+	if k.Name == "secret" && block == "key" || k.Name == "secret_file" && block == "key" {
+		return n.key(k, where)
+	}
+	if signs := round == rounds-1; slices.Contains(k.Blocks, "authentication") && signs {
+		return map[string]string{"active_key": "1"}[k.Name]
+	}
 	switch as, special := find(form); {
 	case special && as == "", len(k.Values) > 0:
 		return ""
@@ -147,6 +153,19 @@ func (n *nest) value(k conf.SchemaKey, round int) string {
 	return ""
 }
 
+// key is what an HMAC's key has: in whole and in each part of it a canary.
+func (n *nest) key(k conf.SchemaKey, where string) string {
+	secret := n.next(where) + n.next(where) + n.next(where) + n.next(where)
+	if k.Secret {
+		return strconv.Quote(secret)
+	}
+	path := filepath.Join(n.dir, fmt.Sprintf("file%d", len(n.where)))
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+	return strconv.Quote(path)
+}
+
 // labels of the blocks that have one; those of whole configurations get the round.
 func (n *nest) label(block string, round int) string {
 	switch block {
@@ -158,6 +177,8 @@ func (n *nest) label(block string, round int) string {
 		return fmt.Sprintf(" \"127.0.0.1:%d\"", 1000+round)
 	case "track_script", "track_process", "track_interface":
 		return ` "ok"`
+	case "key":
+		return ` "1"`
 	case "track_file":
 		return ` "/nowhere"`
 	}
@@ -177,6 +198,8 @@ func needed(path []string, round int) string {
 	switch block := path[len(path)-1]; {
 	case block == "vrrp_instance":
 		return fmt.Sprintf("  virtual_router_id = %d\n  version = 2\n  virtual_addresses = [\"192.0.2.%d/32\"]\n", 51+round, 201+round)
+	case block == "authentication" && round == rounds-1:
+		return "  type = \"hmac\"\n"
 	case block == "authentication":
 		return "  type = \"pass\"\n"
 	case block == "vrrp_sync_group":
@@ -200,8 +223,8 @@ func needed(path []string, round int) string {
 
 // write writes a block of a path of blocks, and all that are within it.
 func (n *nest) write(path []string, round int) {
-	if passed(path) {
-		return
+	if passed(path) || path[len(path)-1] == "key" && round < rounds-1 {
+		return // beside a password there is none
 	}
 	kind, variant, typed := strings.Cut(path[len(path)-1], " ")
 	label := n.label(kind, round)

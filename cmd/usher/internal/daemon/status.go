@@ -61,6 +61,7 @@ func instance(i vrrp.Status) api.Instance {
 			PriorityZeroSent: i.Stats.PriorityZeroSent, PriorityZeroReceived: i.Stats.PriorityZeroReceived,
 			BecameActive: i.Stats.BecameActive, AddressMismatches: i.Stats.AddressMismatches,
 			NewActiveReason: string(i.Stats.NewActiveReason), IntervalMismatches: i.Stats.IntervalMismatches,
+			HMACVerified: i.Stats.HMACVerified, HMACUnsigned: i.Stats.HMACUnsigned,
 		},
 	}
 	if out.Addresses == nil {
@@ -79,6 +80,7 @@ func instance(i vrrp.Status) api.Instance {
 	for _, t := range i.Tracks {
 		out.Tracks = append(out.Tracks, api.Track{Name: t.Key, Fault: t.Adjustment.Fault, Weight: t.Adjustment.Weight, Reason: t.Adjustment.Reason})
 	}
+	authentication(&out, i)
 	for reason, n := range i.Stats.Discarded {
 		if out.Statistics.Discarded == nil {
 			out.Statistics.Discarded = map[string]uint64{}

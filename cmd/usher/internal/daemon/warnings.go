@@ -20,6 +20,7 @@ func (r *reporter) warnings(s *api.Status, now snapshot, servers map[healthcheck
 	add := func(severity events.Severity, kind, subject, text string, since time.Time) {
 		all = append(all, api.Warning{Severity: string(severity), Kind: kind, Subject: subject, Text: events.Line(text), Since: since})
 	}
+	all = append(all, unsigned(s.Instances, time.Now())...)
 	for _, i := range s.Instances {
 		for _, g := range i.Disagreements {
 			add(events.Error, "disagreement", i.Name, g.Text, g.Since)

@@ -126,6 +126,19 @@ vrrp_instance "old" {
   }
 }
 
+vrrp_instance "signed" {
+  interface         = "eth0"
+  virtual_router_id = 55
+  priority          = %d
+  virtual_addresses = ["192.0.2.240/32"]
+  authentication {
+    type       = "hmac"
+    active_key = 1
+    key "1" { secret = "the first of two long secrets ---" }
+    key "2" { secret = "the other of two long secrets ---" }
+  }
+}
+
 vrrp_instance "routed" {
   virtual_router_id = 54
   priority          = %d
@@ -135,7 +148,7 @@ vrrp_instance "routed" {
     peers  = [%q]
   }
 }
-`, priority, r.own("192.0.2"), r.other("192.0.2"), priority, priority, r.own("192.0.2"), r.other("192.0.2"))
+`, priority, r.own("192.0.2"), r.other("192.0.2"), priority, priority, priority, r.own("192.0.2"), r.other("192.0.2"))
 	for i, name := range []string{"one", "two", "three"} {
 		fmt.Fprintf(b, `
 vrrp_instance %q {
@@ -230,7 +243,7 @@ func load(t *testing.T, dir, text string) (*conf.Config, conf.Diagnostics) {
 // furnish makes the files that configurations name.
 func furnish(t *testing.T, dir string) {
 	t.Helper()
-	for name, text := range map[string]string{"secret": "hush", "old": "before", "a.pem": "", "b.pem": "", "a.key": "", "b.key": ""} {
+	for name, text := range map[string]string{"secret": "hush", "old": "before", "key": "a secret in a file of thirty-three", "other-key": "another one in a file, of many bytes", "a.pem": "", "b.pem": "", "a.key": "", "b.key": ""} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

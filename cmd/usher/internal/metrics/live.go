@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"slices"
+	"strconv"
 
 	"usher/cmd/usher/internal/api"
 	"usher/director"
@@ -61,7 +62,7 @@ func (t *text) instances(all []api.Instance) {
 	each(func(i api.Instance) float64 { return float64(i.Statistics.AdvertsSent) })
 	t.counter("vrrp_adverts_received_total", "Valid advertisements received.")
 	each(func(i api.Instance) float64 { return float64(i.Statistics.AdvertsReceived) })
-	t.counter("vrrp_adverts_discarded_total", "Advertisements discarded, by the reasons of RFC 8347.")
+	t.counter("vrrp_adverts_discarded_total", "Advertisements discarded, by the reasons of RFC 8347, and those of an HMAC.")
 	for _, i := range all {
 		for _, reason := range vrrp.Discards {
 			t.sample(t.labels("instance", i.Name, "reason", string(reason)), float64(i.Statistics.Discarded[string(reason)]))
@@ -81,6 +82,8 @@ func (t *text) instances(all []api.Instance) {
 		{"vrrp_priority_zero_received_total", "Resignations received: advertisements of priority 0.", func(s api.Statistics) uint64 { return s.PriorityZeroReceived }},
 		{"vrrp_became_active_total", "Times that the instance became active.", func(s api.Statistics) uint64 { return s.BecameActive }},
 		{"vrrp_address_mismatches_total", "Advertisements of other addresses than those configured here.", func(s api.Statistics) uint64 { return s.AddressMismatches }},
+		{"vrrp_hmac_verified_total", "Advertisements received with a good HMAC.", func(s api.Statistics) uint64 { return s.HMACVerified }},
+		{"vrrp_hmac_unsigned_total", "Advertisements accepted without an HMAC, in a mode that allows it.", func(s api.Statistics) uint64 { return s.HMACUnsigned }},
 		{"vrrp_interval_mismatches_total", "Advertisements of another interval than the one configured here.", func(s api.Statistics) uint64 { return s.IntervalMismatches }},
 	} {
 		t.counter(c.name, c.help)
@@ -90,6 +93,15 @@ func (t *text) instances(all []api.Instance) {
 	for _, i := range all {
 		for _, reason := range vrrp.NewActiveReasons {
 			t.sample(t.labels("instance", i.Name, "reason", string(reason)), truth(i.Statistics.NewActiveReason == string(reason)))
+		}
+	}
+	t.gauge("vrrp_peer_signed", "1 where the last advertisement of a peer that was heard had a good HMAC, with the key that signed it; 0 where it had none, with key 0.")
+	for _, i := range all {
+		if i.HMAC == nil {
+			continue
+		}
+		for _, p := range i.Peers {
+			t.sample(t.labels("instance", i.Name, "key", strconv.Itoa(p.Key), "peer", p.Address), truth(p.Key != 0))
 		}
 	}
 	t.gauge("vrrp_nobody_active", "1 while no director is known to hold the instance's addresses: this one is not active, and none is heard.")

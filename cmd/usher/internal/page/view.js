@@ -90,6 +90,7 @@ function instanceCard(name) {
     fact("Sync group", i.group || "");
     fact("Tracking", (i.tracks || []).filter(t => t.fault || t.weight).map(t => t.reason || t.name).join("; "));
     fact("Adverts", `${amount(i.statistics.adverts_sent)} sent, ${amount(i.statistics.adverts_received)} received`);
+    fact("HMAC", i.hmac ? [`${i.hmac.mode}, key ${i.hmac.active_key}`, ...(i.peers || []).map(p => `${p.address} ${p.key ? `signs with key ${p.key}` : "does not sign"}`)].join("; ") : "");
     fact("Discarded", Object.entries(i.statistics.discarded || {}).map(([r, n]) => `${n} ${r}`).join(", "));
     fact("Transitions", String(i.transitions));
   } };

@@ -23,6 +23,8 @@ type Plan struct {
 	Addresses []Change            `json:"addresses"`
 	// Problems are what would keep an instance from becoming active on this machine.
 	Problems []Problem `json:"problems"`
+	// Warnings are what would part this director from its peers.
+	Warnings []Warning `json:"warnings,omitempty"`
 }
 
 // Change is one line about an instance, a sync group or an address.
@@ -71,6 +73,12 @@ func (p Plan) String() string {
 	}
 	for _, c := range p.Problems {
 		b.WriteString("  " + c.String() + "\n")
+	}
+	if len(p.Warnings) > 0 {
+		b.WriteString("Warnings\n")
+	}
+	for _, w := range p.Warnings {
+		b.WriteString("  " + w.String() + "\n")
 	}
 	if p.Empty() {
 		return b.String() + "No change.\n"
