@@ -20,4 +20,15 @@ vrrp_instance "web" {
     source = var.self
     peers  = [var.peer]
   }
+
+  # Adverts that leave the link can be forged by anybody on their way. Both directors
+  # have the same key, made once and copied by a safe way:
+  #   (umask 077; echo "hex:$(openssl rand -hex 32)" > /etc/usher/vrrp.key)
+  # A pair that runs already gets it in three steps: see "Signed adverts" in the README.
+  authentication {
+    type       = "hmac"
+    active_key = 1
+    mode       = "enforce"
+    key "1" { secret_file = "/etc/usher/vrrp.key" }
+  }
 }

@@ -61,7 +61,7 @@ func (t *translator) finish(root *directive) ([]byte, []Warning, error) {
 	tree := t.translate(root)
 	for {
 		text, owner := write(tree)
-		_, diags := conf.LoadText("usher.hcl", text, nil)
+		_, diags := conf.CheckText("usher.hcl", text)
 		if !diags.HasErrors() {
 			t.missing(root, tree)
 			return text, t.sorted(), nil

@@ -150,6 +150,8 @@ func (t *translator) instancePart(c *directive, b *out, s instanceState) {
 		t.each(c, b, func(r *directive) { t.rule(r, b) })
 	case "authentication":
 		t.authentication(c, b, s)
+	case "auth_hmac":
+		t.hmac(c, b, s)
 	case "unicast_src_ip", "mcast_src_ip":
 		t.source(c, b, s)
 	case "unicast_peer":
@@ -300,6 +302,8 @@ func (t *translator) peers(c *directive, b *out) {
 func (t *translator) authentication(c *directive, b *out, s instanceState) {
 	kind, pass := find(c, "auth_type"), find(c, "auth_pass")
 	switch {
+	case find(s.d, "auth_hmac") != nil:
+		t.warn(c, "there is auth_hmac, beside which keepalived drops it, too")
 	case s.version != 2:
 		t.warn(c, "version 3 has no authentication; keepalived drops it, too")
 	case t.isStrict(s.d):

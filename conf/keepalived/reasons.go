@@ -84,7 +84,6 @@ func globalReasons() map[string]string {
 func instanceReasons() map[string]string {
 	return map[string]string{
 		"promote_secondaries": "usher puts an address that the kernel removed back by itself",
-		"auth_hmac":           "usher does not have keepalived's HMAC trailer: peers with it will not hear each other",
 		"track_src_ip":        "an instance without a source address is in fault by itself", "unicast_fault_no_peer": "unicast without peers is an error in usher",
 		"check_unicast_src": always, "old_unicast_checksum": "usher does not speak the checksum of keepalived before 1.3.7",
 		"skip_check_adv_addr": "usher never discards for a differing address list", "strict_mode": "usher keeps to RFC 9568 by itself",
