@@ -90,6 +90,7 @@ endif
 test-ipvs:
 	CGO_ENABLED=0 $(GO) test -count=1 -parallel=4 -timeout=40m ./test/ipvs/...
 	CGO_ENABLED=0 $(GO) test -count=1 -parallel=1 -timeout=20m ./test/demo/...
+	CGO_ENABLED=0 $(GO) test -count=1 -timeout=20m ./test/chaos/pool
 
 # The environment of all these, for a shell: eval "$$(make env)"
 env:
