@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,8 +18,10 @@ type SchemaKey struct {
 	// Values are some that the schema alone finds valid, as expressions of HCL; none for
 	// texts and addresses, of which it knows nothing. Another key may forbid each of them.
 	Values []string
-	Type   string // in the words of the reference: "string", "list of strings", "duration"
-	Secret bool   // holds nothing but a secret, or may
+	// Default is the value of a key that is not given, as an expression of HCL; "" for none.
+	Default string
+	Type    string // in the words of the reference: "string", "list of strings", "duration"
+	Secret  bool   // holds nothing but a secret, or may
 }
 
 // String is the key as in "virtual_server health_check tcp.send".
@@ -45,12 +48,26 @@ func (b *block) walk(all []SchemaKey, above []string) []SchemaKey {
 func (b *block) walkAs(name string, all []SchemaKey, above []string) []SchemaKey {
 	path := append(slices.Clip(above), name)
 	for _, k := range b.keys {
-		all = append(all, SchemaKey{Blocks: path, Name: k.name, Values: k.examples(), Type: k.kind.String(), Secret: k.secret})
+		all = append(all, SchemaKey{Blocks: path, Name: k.name, Values: k.examples(), Default: k.literal(), Type: k.kind.String(), Secret: k.secret})
 	}
 	for _, c := range b.blocks {
 		all = c.walk(all, path)
 	}
 	return all
+}
+
+// literal is the default as an expression of HCL; "" for none.
+func (k key) literal() string {
+	switch v := k.value.(type) {
+	case string:
+		return strconv.Quote(v)
+	case time.Duration:
+		return strconv.Quote(v.String())
+	case nil:
+		return ""
+	default:
+		return fmt.Sprint(v)
+	}
 }
 
 // examples are values of a key, those near its default first.

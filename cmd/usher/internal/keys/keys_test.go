@@ -11,7 +11,14 @@ import (
 
 	"usher/cmd/usher/internal/plan"
 	"usher/conf"
+	"usher/conf/conftest"
 	"usher/vrrp"
+)
+
+// The directors of a pair.
+const (
+	active = conftest.Active
+	backup = conftest.Backup
 )
 
 // handover is how long nobody has an address that is handed over: Skew_Time of the
@@ -21,13 +28,13 @@ const handover = 620 * time.Millisecond
 // TestVRRP: a change of each key that VRRP has a part in, on the active director and on
 // the backup.
 func TestVRRP(t *testing.T) {
-	for _, c := range changes(t, func(blocks []string) bool { return blocks[0] != "virtual_server" }) {
+	for _, c := range conftest.Changes(t, func(blocks []string) bool { return blocks[0] != "virtual_server" }) {
 		worst, moved := vrrp.Quiet, false
-		for _, on := range []role{active, backup} {
-			if reflect.DeepEqual(c.before[on].VRRP(), c.after[on].VRRP()) {
+		for _, on := range []conftest.Role{active, backup} {
+			if reflect.DeepEqual(c.Before[on].VRRP(), c.After[on].VRRP()) {
 				continue // nothing that the VRRP process would hear of
 			}
-			t.Run(c.key+" on the "+on.String(), func(t *testing.T) {
+			t.Run(c.Key+" on the "+on.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					effect, m := moves(t, c, on)
 					worst, moved = max(worst, effect), moved || m
@@ -35,21 +42,21 @@ func TestVRRP(t *testing.T) {
 			})
 		}
 		if worst > vrrp.Weighs && !moved {
-			t.Errorf("%s: a plan says that %s, and nothing moved on either", c.key, worst)
+			t.Errorf("%s: a plan says that %s, and nothing moved on either", c.Key, worst)
 		}
 	}
 }
 
 // moves changes a key on one director of a pair and compares what the addresses and the
 // adverts do with what the plan said. It gives that, and whether anything moved.
-func moves(t *testing.T, c change, on role) (said vrrp.Effect, moved bool) {
+func moves(t *testing.T, c conftest.Change, on conftest.Role) (said vrrp.Effect, moved bool) {
 	p := newPair(t)
-	p.routers[active].apply(c.before[active].VRRP())
+	p.routers[active].apply(c.Before[active].VRRP())
 	p.let(8 * time.Second)
-	p.routers[backup].apply(c.before[backup].VRRP())
+	p.routers[backup].apply(c.Before[backup].VRRP())
 	p.let(8 * time.Second)
-	forecast := plan.Compare(c.after[on], c.before[on])
-	p.measure(kept(c.before[on], c.after[on]))
+	forecast := plan.Compare(c.After[on], c.Before[on])
+	p.measure(kept(c.Before[on], c.After[on]))
 	if len(p.watched) < 5 {
 		t.Fatalf("%d addresses are watched", len(p.watched))
 	}
@@ -58,7 +65,7 @@ func moves(t *testing.T, c change, on role) (said vrrp.Effect, moved bool) {
 	if len(p.none)+len(p.several)+len(p.said) > 0 {
 		t.Fatalf("not at rest before the change: none %v, several %v, %v", p.none, p.several, p.said)
 	}
-	p.routers[on].apply(c.after[on].VRRP())
+	p.routers[on].apply(c.After[on].VRRP())
 	p.let(30 * time.Second)
 
 	if forecast.Empty() {
@@ -89,10 +96,10 @@ func moves(t *testing.T, c change, on role) (said vrrp.Effect, moved bool) {
 		}
 	}
 	if said <= vrrp.Weighs {
-		p.steady(c.before[on], c.after[on], begin)
+		p.steady(c.Before[on], c.After[on], begin)
 	}
 	if said == vrrp.Quiet {
-		p.whole(c.after, on)
+		p.whole(c.After, on)
 	}
 	return said, moved
 }
@@ -135,7 +142,7 @@ func (p *pair) steady(before, after *conf.Config, since time.Time) {
 
 // whole asserts that the active director has all addresses of the configuration that it
 // has now, and no others, and the backup none.
-func (p *pair) whole(after [2]*conf.Config, on role) {
+func (p *pair) whole(after [2]*conf.Config, on conftest.Role) {
 	p.t.Helper()
 	want := map[netip.Addr]bool{}
 	if on == active {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"usher/conf/conftest"
 	"usher/vrrp"
 	"usher/vrrp/engine"
 	"usher/vrrp/vip"
@@ -40,7 +41,7 @@ type pair struct {
 // router is one of them, as a child process runs it.
 type router struct {
 	p      *pair
-	role   role
+	role   conftest.Role
 	kernel *viptest.Kernel
 	hold   *vip.Manager
 	queue  chan func(now time.Time, e *engine.Engine)
@@ -53,7 +54,7 @@ func newPair(t *testing.T) *pair {
 	p := &pair{t: t, last: time.Now()}
 	p.measure(nil)
 	for i := range p.routers {
-		r := &router{p: p, role: role(i), kernel: &viptest.Kernel{}, queue: make(chan func(time.Time, *engine.Engine), 1000), links: map[string]bool{}}
+		r := &router{p: p, role: conftest.Role(i), kernel: &viptest.Kernel{}, queue: make(chan func(time.Time, *engine.Engine), 1000), links: map[string]bool{}}
 		for _, name := range devices {
 			r.kernel.AddLink(name)
 		}
@@ -105,7 +106,7 @@ var devices = []string{"eth0", "eth1", "blue"}
 func (r *router) link(i int) engine.Link {
 	n := []string{"192.0.2", "198.51.100", "203.0.113"}[i]
 	l := engine.Link{Name: devices[i], Index: i + 2, Up: true, MAC: net.HardwareAddr{2, 0, 0, 0, byte(i), byte(r.role) + 1}}
-	l.Addresses = []netip.Addr{netip.MustParseAddr(r.role.own(n)), netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 14: byte(i), 15: byte(r.role) + 1})}
+	l.Addresses = []netip.Addr{netip.MustParseAddr(r.role.Own(n)), netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 14: byte(i), 15: byte(r.role) + 1})}
 	if i == 0 { // those that a key may be changed to
 		l.Addresses = append(l.Addresses, netip.MustParseAddr("192.0.2.99"), netip.MustParseAddr("fe80::99"))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"usher/cmd/usher/internal/plan"
 	"usher/conf"
+	"usher/conf/conftest"
 	"usher/director"
 	ipvsengine "usher/director/engine"
 	"usher/director/ipvs"
@@ -106,23 +107,23 @@ func inOnePlace(blocks []string) bool {
 // active director and on the backup: the kernel's table has to change as the plan said,
 // and as little.
 func TestServers(t *testing.T) {
-	for _, c := range changes(t, func(blocks []string) bool {
+	for _, c := range conftest.Changes(t, func(blocks []string) bool {
 		return (blocks[0] == "virtual_server" || blocks[0] == "global") && inOnePlace(blocks)
 	}) {
-		for _, on := range []role{active, backup} {
-			t.Run(c.key+" on the "+on.String(), func(t *testing.T) {
+		for _, on := range []conftest.Role{active, backup} {
+			t.Run(c.Key+" on the "+on.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { serves(t, c, on) })
 			})
 		}
 	}
 }
 
-func serves(t *testing.T, c change, on role) {
+func serves(t *testing.T, c conftest.Change, on conftest.Role) {
 	m := newMachine(t)
-	for _, i := range c.before[on].Instances {
+	for _, i := range c.Before[on].Instances {
 		m.d.SetActive(i.Name, on == active)
 	}
-	m.apply(c.before[on])
+	m.apply(c.Before[on])
 	time.Sleep(time.Minute)
 	clients := map[string]bool{}
 	for key, e := range m.kernel.Table() {
@@ -134,12 +135,12 @@ func serves(t *testing.T, c change, on role) {
 	if len(clients) < 8 {
 		t.Fatalf("%d servers are in", len(clients))
 	}
-	said := plan.Compare(c.after[on], c.before[on])
-	if err := said.AddIPVS(t.Context(), m.d, c.after[on]); err != nil {
+	said := plan.Compare(c.After[on], c.Before[on])
+	if err := said.AddIPVS(t.Context(), m.d, c.After[on]); err != nil {
 		t.Fatal(err)
 	}
 	done, before := len(m.kernel.History()), m.settings()
-	m.apply(c.after[on])
+	m.apply(c.After[on])
 	time.Sleep(time.Second)
 	synctest.Wait()
 	ops := m.kernel.History()[done:]

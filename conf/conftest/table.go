@@ -1,4 +1,4 @@
-package keys_test
+package conftest
 
 import (
 	"cmp"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
 
 	"usher/conf"
 )
@@ -98,19 +100,23 @@ func others() map[string]another {
 	}
 }
 
-// change is a configuration of each director of a pair, before and after one key of it
+// Change is a configuration of each director of a pair, before and after one key of it
 // has another value.
-type change struct {
-	key           string
-	before, after [2]*conf.Config // by role
+type Change struct {
+	Key           string          // as in "vrrp_instance.priority", with " = VALUE" where several are tried
+	Value         string          // the other one, as an expression of HCL
+	Before, After [2]*conf.Config // by Role
 }
 
-// changes makes one of every key of the schema. Where there is no other valid value of a
-// key, the test fails.
-func changes(t *testing.T, of func(blocks []string) bool) (all []change) {
+// Changes makes one of every key of the schema that is in one of these blocks. Where the
+// table knows no other valid value of a key, the test fails: a new key needs an entry. Only
+// the configurations of these directors are made, where some are given.
+func Changes(t *testing.T, of func(blocks []string) bool, roles ...Role) (all []Change) {
 	t.Helper()
-	dir := t.TempDir()
-	furnish(t, dir)
+	if len(roles) == 0 {
+		roles = []Role{Active, Backup}
+	}
+	dir := newFolder(t)
 	table := others()
 	for _, k := range conf.SchemaKeys() {
 		if !of(k.Blocks) {
@@ -118,28 +124,22 @@ func changes(t *testing.T, of func(blocks []string) bool) (all []change) {
 		}
 		name := k.String()
 		last := k.Blocks[len(k.Blocks)-1]
-		var o another
-		for _, at := range []string{name, last + "." + k.Name, strings.Fields(last)[0] + "." + k.Name, k.Name} {
-			if found, ok := table[at]; ok {
-				o = found
-				break
-			}
-		}
+		o := entry(table, k)
 		o.given = needs(last, k.Name) + o.given
 		values := k.Values
 		if o.value != "" {
 			values = []string{o.value}
 		}
 		for _, value := range o.more {
-			c, why := changeOf(t, dir, k, o, []string{value})
+			c, why := changeOf(t, dir, k, o, []string{value}, roles)
 			if c == nil {
 				t.Errorf("%s = %s: %s", name, value, why)
 				continue
 			}
-			c.key += " = " + value
+			c.Key += " = " + value
 			all = append(all, *c)
 		}
-		c, why := changeOf(t, dir, k, o, values)
+		c, why := changeOf(t, dir, k, o, values, roles)
 		if o.one && c != nil {
 			t.Errorf("%s: the table says that there is no other valid value", name)
 		}
@@ -155,72 +155,104 @@ func changes(t *testing.T, of func(blocks []string) bool) (all []change) {
 	return all
 }
 
-// TestTable: each entry of the table is one of a key of the schema.
-func TestTable(t *testing.T) {
-	known := map[string]bool{}
-	for _, k := range conf.SchemaKeys() {
-		last := k.Blocks[len(k.Blocks)-1]
-		for _, at := range []string{k.String(), last + "." + k.Name, strings.Fields(last)[0] + "." + k.Name, k.Name} {
-			known[at] = true
-		}
-	}
-	// A health check has the same keys wherever it stands, and is changed in one place.
-	for at := range known {
-		rest, is := strings.CutPrefix(at, "virtual_server health_check ")
-		if is && !(known["virtual_server real_server health_check "+rest] && known["virtual_server sorry_server health_check "+rest]) {
-			t.Errorf("%s is not a key of servers", at)
-		}
-		for _, of := range []string{"real_server", "sorry_server"} {
-			if rest, ok := strings.CutPrefix(at, "virtual_server "+of+" health_check "); ok && !known["virtual_server health_check "+rest] {
-				t.Errorf("%s is not a key of virtual servers", at)
-			}
-		}
-	}
-	for at := range others() {
-		if !known[at] {
-			t.Errorf("the table has %s, which is no key of the schema", at)
-		}
-	}
-}
-
 // changeOf tries values until one makes a valid configuration that differs.
-func changeOf(t *testing.T, dir string, k conf.SchemaKey, o another, values []string) (_ *change, why string) {
+func changeOf(t *testing.T, dir *folder, k conf.SchemaKey, o another, values []string, roles []Role) (_ *Change, why string) {
 	t.Helper()
-	c := &change{key: k.String()}
+	c := &Change{Key: k.String()}
 	var edits [2]*edit
-	for r := range edits {
-		edits[r] = newEdit(t, base(role(r), dir, k.Blocks))
+	for _, r := range roles {
+		edits[r] = newEdit(t, base(r, dir.path, k.Blocks))
 		body := edits[r].body(k.Blocks, o.in)
 		if body == nil {
 			return nil, ""
 		}
-		for _, pair := range strings.Split(o.given, ";") {
-			if key, value, ok := strings.Cut(pair, "="); ok {
-				set(body, strings.TrimSpace(key), strings.TrimSpace(value))
-			}
-		}
+		give(body, o.given)
 		var diags conf.Diagnostics
-		if c.before[r], diags = load(t, dir, edits[r].text()); diags.HasErrors() {
+		if c.Before[r], diags = dir.load(edits[r].text()); diags.HasErrors() {
 			return nil, diags.Text(false)
 		}
 	}
 	for _, value := range values {
 		good := true
-		for r := range edits {
-			set(edits[r].body(k.Blocks, o.in), k.Name, strings.ReplaceAll(value, "PEER", role(r).other("192.0.2")))
+		for _, r := range roles {
+			set(edits[r].body(k.Blocks, o.in), k.Name, strings.ReplaceAll(value, "PEER", r.Other("192.0.2")))
 			if o.drop != "" {
 				set(edits[r].body(k.Blocks, o.in), o.drop, "")
 			}
-			after, diags := load(t, dir, edits[r].text())
-			if diags.HasErrors() || reflect.DeepEqual(after, c.before[r]) {
+			after, diags := dir.load(edits[r].text())
+			if diags.HasErrors() || reflect.DeepEqual(after, c.Before[r]) {
 				good, why = false, cmp.Or(diags.Text(false), "it says the same")
 				break
 			}
-			c.after[r] = after
+			c.After[r] = after
 		}
 		if good {
+			c.Value = value
 			return c, ""
 		}
 	}
 	return nil, why
+}
+
+// Defaults are, for every key of the schema that has a default, a configuration that does
+// not give it, Before, and one that gives its default, After: both should say the same.
+// They are the active director's, of the keys in blocks that of wants. Keys that cannot be
+// given where the configuration has their block are left out.
+func Defaults(t *testing.T, of func(blocks []string) bool) (all []Change) {
+	t.Helper()
+	dir := newFolder(t)
+	table := others()
+	for _, k := range conf.SchemaKeys() {
+		if k.Default == "" || !of(k.Blocks) {
+			continue
+		}
+		o := entry(table, k)
+		for _, given := range []string{needs(k.Blocks[len(k.Blocks)-1], k.Name), needs(k.Blocks[len(k.Blocks)-1], k.Name) + o.given} {
+			if c := defaultOf(t, dir, k, o.in, given); c != nil {
+				all = append(all, *c)
+				break
+			}
+		}
+	}
+	return all
+}
+
+// entry is what the table has of a key.
+func entry(table map[string]another, k conf.SchemaKey) another {
+	last := k.Blocks[len(k.Blocks)-1]
+	for _, at := range []string{k.String(), last + "." + k.Name, strings.Fields(last)[0] + "." + k.Name, k.Name} {
+		if found, ok := table[at]; ok {
+			return found
+		}
+	}
+	return another{}
+}
+
+// give sets other keys of a block, as in "key = value; key = value".
+func give(body *hclwrite.Body, pairs string) {
+	for _, pair := range strings.Split(pairs, ";") {
+		if key, value, ok := strings.Cut(pair, "="); ok {
+			set(body, strings.TrimSpace(key), strings.TrimSpace(value))
+		}
+	}
+}
+
+// defaultOf is one of Defaults; nil where one of the two is not valid.
+func defaultOf(t *testing.T, dir *folder, k conf.SchemaKey, in, given string) *Change {
+	t.Helper()
+	c := &Change{Key: k.String(), Value: k.Default}
+	for value, to := range map[string]**conf.Config{"": &c.Before[Active], k.Default: &c.After[Active]} {
+		e := newEdit(t, base(Active, dir.path, k.Blocks))
+		body := e.body(k.Blocks, in)
+		if body == nil {
+			return nil
+		}
+		give(body, given)
+		set(body, k.Name, value)
+		var diags conf.Diagnostics
+		if *to, diags = dir.load(e.text()); diags.HasErrors() {
+			return nil
+		}
+	}
+	return c
 }

@@ -1,4 +1,4 @@
-package keys_test
+package conftest
 
 import (
 	"fmt"
@@ -10,24 +10,28 @@ import (
 	"usher/conf"
 )
 
-// role is which director of a pair.
-type role int
+// Role is which director of a pair.
+type Role int
 
+// The two directors.
 const (
-	active role = iota
-	backup
+	Active Role = iota
+	Backup
 )
 
-func (r role) String() string { return [...]string{"active", "backup"}[r] }
+// String gives the word.
+func (r Role) String() string { return [...]string{"active", "backup"}[r] }
 
-// own is this director's address, other the one of its peer; net is the interface's.
-func (r role) own(net string) string   { return net + "." + fmt.Sprint(11+int(r)) }
-func (r role) other(net string) string { return (1 - r).own(net) }
+// Own is this director's address in a network of IPv4, whose first three numbers are given.
+func (r Role) Own(network string) string { return network + "." + fmt.Sprint(11+int(r)) }
+
+// Other is its peer's.
+func (r Role) Other(network string) string { return (1 - r).Own(network) }
 
 // base is the configuration before a change of a key of the innermost of blocks. It has
 // every kind of block, of health checks those of one type: a key is changed where its
 // block stands first.
-func base(r role, dir string, blocks []string) string {
+func base(r Role, dir string, blocks []string) string {
 	alerts := `
   notify { command = ["/bin/true"] }
   webhook "https://alerts.example.org/usher" {}
@@ -72,7 +76,7 @@ const withSync = `
   }
 `
 
-func instances(b *strings.Builder, r role, alerts string) {
+func instances(b *strings.Builder, r Role, alerts string) {
 	priority := []int{150, 100}[r]
 	fmt.Fprintf(b, `
 bfd "router" { address = "192.0.2.1" }
@@ -148,7 +152,7 @@ vrrp_instance "routed" {
     peers  = [%q]
   }
 }
-`, priority, r.own("192.0.2"), r.other("192.0.2"), priority, priority, priority, r.own("192.0.2"), r.other("192.0.2"))
+`, priority, r.Own("192.0.2"), r.Other("192.0.2"), priority, priority, priority, r.Own("192.0.2"), r.Other("192.0.2"))
 	for i, name := range []string{"one", "two", "three"} {
 		fmt.Fprintf(b, `
 vrrp_instance %q {
@@ -230,22 +234,37 @@ func check(in string, blocks []string) string {
 	}[kind])
 }
 
-// load reads a configuration; what the text names by itself is in the same folder.
-func load(t *testing.T, dir, text string) (*conf.Config, conf.Diagnostics) {
-	t.Helper()
-	file := filepath.Join(dir, "usher.hcl")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return conf.Load([]string{file}, nil)
+// folder is where configurations are, with the files that they name.
+type folder struct {
+	t    *testing.T
+	path string
+	good map[string]*conf.Config // by their texts: most keys are changed from the same one
 }
 
-// furnish makes the files that configurations name.
-func furnish(t *testing.T, dir string) {
+// load reads a configuration; what the text names by itself is in the same folder.
+func (f *folder) load(text string) (*conf.Config, conf.Diagnostics) {
+	f.t.Helper()
+	if c := f.good[text]; c != nil {
+		return c, nil
+	}
+	file := filepath.Join(f.path, "usher.hcl")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	c, diags := conf.Load([]string{file}, nil)
+	if !diags.HasErrors() {
+		f.good[text] = c
+	}
+	return c, diags
+}
+
+func newFolder(t *testing.T) *folder {
 	t.Helper()
+	dir := t.TempDir()
 	for name, text := range map[string]string{"secret": "hush", "old": "before", "key": "a secret in a file of thirty-three", "other-key": "another one in a file, of many bytes", "a.pem": "", "b.pem": "", "a.key": "", "b.key": ""} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return &folder{t: t, path: dir, good: map[string]*conf.Config{}}
 }
