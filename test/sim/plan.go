@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"time"
@@ -18,6 +19,7 @@ type Plan struct {
 	Groups    bool // two instances, on two networks, in a sync group
 	IPv6      bool // addresses of both families
 	Preempt   bool
+	HMAC      bool // adverts are signed, and clocks a second apart from one to the next
 	Stubborn  bool // a router of another make is there that is inferior, and never gives way
 	Interval  time.Duration
 	Weather   Weather
@@ -79,6 +81,12 @@ func (w *world) desired(id int) vrrp.Desired {
 			Addresses: []vrrp.Address{
 				{Prefix: netip.MustParsePrefix(fmt.Sprintf("10.%d.0.200/32", i+1))},
 			},
+		}
+		if w.plan.HMAC {
+			c.HMAC = &vrrp.HMAC{
+				Keys: []vrrp.HMACKey{{ID: 1, Secret: bytes.Repeat([]byte{1}, vrrp.MinHMACKey)}}, ActiveKey: 1,
+				AntiReplay: vrrp.AntiReplayTime, Window: vrrp.DefaultHMACWindow(c.Interval), Mode: vrrp.HMACEnforce,
+			}
 		}
 		if w.plan.IPv6 {
 			c.Addresses = append(c.Addresses,

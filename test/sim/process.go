@@ -119,7 +119,11 @@ func (p *process) confirm(instance string) {
 // before what has expired.
 func (p *process) run(desired vrrp.Desired) {
 	defer p.loop.Done()
-	e := engine.New(engine.Options{Ports: ports{p}})
+	wrong := time.Duration(0)
+	if p.machine.world.plan.HMAC {
+		wrong = time.Duration(p.machine.id) * time.Second
+	}
+	e := engine.New(engine.Options{Ports: ports{p}, Clock: func(now time.Time) time.Time { return now.Add(wrong) }})
 	now := time.Now()
 	for _, l := range p.machine.links() {
 		e.Link(now, l)

@@ -41,11 +41,12 @@ func TestDay(t *testing.T) {
 
 // TestThousandSeeds lives through as many short and bad times of five routers:
 // with sync groups, tracking, IPv4 and IPv6, with and without preemption, on a
-// network that loses, delays and doubles packets and has one-way links.
+// network that loses, delays and doubles packets and has one-way links, with and without
+// an HMAC by clocks that differ.
 func TestThousandSeeds(t *testing.T) {
 	each(t, *count, func(seed uint64) Plan {
 		return Plan{
-			Directors: 5, Groups: seed%2 == 0, IPv6: seed%3 == 0, Preempt: seed%5 != 0,
+			Directors: 5, Groups: seed%2 == 0, IPv6: seed%3 == 0, Preempt: seed%5 != 0, HMAC: seed%4 >= 2,
 			Interval: time.Second, For: 4 * time.Minute, Every: 20 * time.Second,
 			Weather: Weather{Loss: 0.02, Duplicate: 0.02, Delay: 50 * time.Millisecond},
 			Accidents: []Accident{
@@ -61,7 +62,7 @@ func TestThousandSeeds(t *testing.T) {
 func TestStalls(t *testing.T) {
 	each(t, 20, func(seed uint64) Plan {
 		return Plan{
-			Directors: 3, Groups: seed%2 == 0, Preempt: true, Interval: time.Second, For: 20 * time.Minute, Every: 40 * time.Second,
+			Directors: 3, Groups: seed%2 == 0, Preempt: true, HMAC: seed%3 == 0, Interval: time.Second, For: 20 * time.Minute, Every: 40 * time.Second,
 			Accidents: []Accident{Stall, Stall, Stall, Server},
 		}
 	})
@@ -86,7 +87,7 @@ func TestStubborn(t *testing.T) {
 func TestFastAdverts(t *testing.T) {
 	each(t, 20, func(seed uint64) Plan {
 		return Plan{
-			Directors: 3, Preempt: true, Interval: 10 * time.Millisecond, For: 30 * time.Second, Every: 5 * time.Second,
+			Directors: 3, Preempt: true, HMAC: seed%2 == 0, Interval: 10 * time.Millisecond, For: 30 * time.Second, Every: 5 * time.Second,
 			Accidents: []Accident{Restart, Upgrade, Unplug, Isolate, Handover, Degrade, Breakdown},
 		}
 	})
