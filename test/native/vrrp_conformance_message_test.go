@@ -17,6 +17,9 @@ func (m message) frame() []byte {
 		dst = netip.MustParseAddr("ff02::12")
 	}
 	msg := m.body(src, dst)
+	if m.tail != nil {
+		msg = append(msg, m.tail(msg, src)...)
+	}
 	eth := []byte{0x01, 0x00, 0x5e, 0x00, 0x00, dst.AsSlice()[len(dst.AsSlice())-1]}
 	if dst.Is6() {
 		eth = append([]byte{0x33, 0x33}, dst.AsSlice()[12:]...)

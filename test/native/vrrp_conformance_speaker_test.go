@@ -59,6 +59,8 @@ type message struct {
 	badSum   bool
 	rfc9568  bool // checksum over the message alone
 	mac      net.HardwareAddr
+	// tail is what follows the message, beyond the checksum over IPv4.
+	tail func(msg []byte, src netip.Addr) []byte
 }
 
 const peerAddress = "192.168.60.77"
