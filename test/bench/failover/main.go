@@ -32,11 +32,12 @@ type options struct {
 	kinds     []string
 	load      bool
 	realtime  bool
+	hmac      bool
 	soak      time.Duration
 }
 
 // programs are what is measured, side by side.
-func (o options) programs() []program { return []program{usher{}, keepalived{o.realtime}} }
+func (o options) programs() []program { return []program{usher{o.hmac}, keepalived{o.realtime}} }
 
 func parse() (o options, err error) {
 	runs := flag.Int("runs", 40, "failovers of each kind, interval and program")
@@ -44,9 +45,10 @@ func parse() (o options, err error) {
 	kinds := flag.String("kinds", "kill,stop,cut", "what happens to the active router")
 	load := flag.Bool("load", false, "both cores busy and 5,000 health checks a second on the backup router's machine")
 	realtime := flag.Bool("realtime", false, "give keepalived a real-time schedule, which it does not have unless it is told to")
+	hmac := flag.Bool("hmac", false, "usher signs and verifies its adverts; keepalived, which cannot before 2.4, goes without")
 	soak := flag.Duration("soak", 0, "instead of failing over, run undisturbed for so long and count false takeovers")
 	flag.Parse()
-	o = options{runs: *runs, kinds: strings.Split(*kinds, ","), load: *load, realtime: *realtime, soak: *soak}
+	o = options{runs: *runs, kinds: strings.Split(*kinds, ","), load: *load, realtime: *realtime, hmac: *hmac, soak: *soak}
 	for s := range strings.SplitSeq(*intervals, ",") {
 		d, err := time.ParseDuration(s)
 		if err != nil {
@@ -175,7 +177,7 @@ func measureInterval(ctx context.Context, base, binary string, interval time.Dur
 			fmt.Printf("%-11s %-9v %-6s %5d  %-17s %-17s %-17s\n", name, interval, kind, len(results[name]),
 				quantiles(results[name], result.ofAdvert), quantiles(results[name], result.ofGARP), quantiles(results[name], result.ofTCP))
 		}
-		all.judge(fmt.Sprintf("%v %s", interval, kind), results[usher{}.name()], results[keepalived{}.name()])
+		all.judge(fmt.Sprintf("%v %s", interval, kind), results[usher{o.hmac}.name()], results[keepalived{}.name()])
 	}
 	return nil
 }

@@ -16,11 +16,20 @@ type program interface {
 	start(n *lab.Node, priority int, interval time.Duration) (*lab.Process, error)
 }
 
-type usher struct{}
+// usher runs as it comes, or with signed adverts.
+type usher struct{ hmac bool }
 
 func (usher) name() string { return "usher" }
 
-func (usher) start(n *lab.Node, priority int, interval time.Duration) (*lab.Process, error) {
+func (u usher) start(n *lab.Node, priority int, interval time.Duration) (*lab.Process, error) {
+	authentication := ""
+	if u.hmac {
+		authentication = `authentication {
+    type       = "hmac"
+    active_key = 1
+    key "1" { secret = "a secret that only the bench knows" }
+  }`
+	}
 	file, err := n.WriteFile("bench.hcl", fmt.Sprintf(`
 vrrp_instance "web" {
   interface         = "eth0"
@@ -28,8 +37,9 @@ vrrp_instance "web" {
   priority          = %d
   advert_interval   = "%v"
   virtual_addresses = ["%v/32"]
+  %s
 }
-`, priority, interval, lab.VIP))
+`, priority, interval, lab.VIP, authentication))
 	if err != nil {
 		return nil, err
 	}
