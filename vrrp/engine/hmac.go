@@ -185,10 +185,13 @@ func (e *Engine) hear(now time.Time, in *instance, from netip.Addr, p proof) {
 	}
 }
 
+// forgetOldest makes room for another router. One that signs is real, and stays while there
+// are others.
 func (in *instance) forgetOldest() {
 	var oldest vrrp.PeerStatus
 	for _, p := range in.heardOf {
-		if !oldest.Address.IsValid() || p.HeardAt().Before(oldest.HeardAt()) {
+		signs, signed := !p.SignedAt.IsZero(), !oldest.SignedAt.IsZero()
+		if !oldest.Address.IsValid() || signed && !signs || signed == signs && p.HeardAt().Before(oldest.HeardAt()) {
 			oldest = p
 		}
 	}

@@ -50,9 +50,10 @@ func full() api.Status {
 	return api.Status{
 		Reload: &api.Reload{OK: false},
 		Instances: []api.Instance{{Name: "edge", State: "active", EffectivePriority: 80, Transitions: 3, SplitBrain: &api.SplitBrain{},
+			HMAC: &api.HMAC{Mode: "permissive"}, Peers: []api.Peer{{Address: "192.0.2.3", Key: 2}, {Address: "192.0.2.4"}},
 			Statistics: api.Statistics{
 				AdvertsSent: 10, AdvertsReceived: 11, Repairs: map[string]uint64{"route": 17}, Discarded: map[string]uint64{"ip_ttl_error": 7},
-				PriorityZeroSent: 12, PriorityZeroReceived: 13, BecameActive: 14, NewActiveReason: "preempted", AddressMismatches: 15, IntervalMismatches: 16,
+				PriorityZeroSent: 12, PriorityZeroReceived: 13, BecameActive: 14, NewActiveReason: "preempted", AddressMismatches: 15, IntervalMismatches: 16, HMACVerified: 18, HMACUnsigned: 19,
 			}}},
 		VirtualServers: []api.VirtualServer{{Name: "web", Up: true, Counters: api.Counters{Connections: 1 << 40, BytesIn: 5, BytesOut: 6},
 			RealServers: []api.RealServer{
@@ -88,6 +89,11 @@ func TestNames(t *testing.T) {
 		`usher_vrrp_new_active_reason{instance="edge",reason="no_response"} 0`,
 		`usher_vrrp_address_mismatches_total{instance="edge"} 15`,
 		`usher_vrrp_interval_mismatches_total{instance="edge"} 16`,
+		`usher_vrrp_adverts_discarded_total{instance="edge",reason="hmac_replay"} 0`,
+		`usher_vrrp_hmac_verified_total{instance="edge"} 18`,
+		`usher_vrrp_hmac_unsigned_total{instance="edge"} 19`,
+		`usher_vrrp_peer_signed{instance="edge",key="2",peer="192.0.2.3"} 1`,
+		`usher_vrrp_peer_signed{instance="edge",key="0",peer="192.0.2.4"} 0`,
 		`usher_real_server_up{real_server="10.0.0.1:80",virtual_server="web"} 1`,
 		`usher_real_server_up{real_server="10.0.0.2:80",virtual_server="web"} 0`,
 		`usher_real_server_weight{real_server="10.0.0.1:80",virtual_server="web"} 5`,
