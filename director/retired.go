@@ -1,6 +1,7 @@
 package director
 
 import (
+	"maps"
 	"time"
 
 	"usher/director/ipvs"
@@ -63,4 +64,11 @@ func (r *Retired) Observe(key ipvs.ServiceKey, counters ipvs.CounterTable, now t
 		l.drain.observe(key.Protocol, c, now)
 		r.leaving[dest] = l
 	}
+}
+
+// Clone gives a copy that can be changed without harm to the original.
+func (r *Retired) Clone() *Retired {
+	c := *r
+	c.leaving = maps.Clone(r.leaving)
+	return &c
 }

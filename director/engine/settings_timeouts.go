@@ -9,42 +9,49 @@ import (
 
 // keepTimeouts sets the timeouts that the settings give, and puts back those that
 // they no longer give. It gives how those stand that usher looks after.
-func (d *Engine) keepTimeouts(s *director.Settings, events *[]director.Event) ([]director.SettingStatus, error) {
-	d.mu.Lock()
-	before := d.memory.Timeouts
-	d.mu.Unlock()
-	if before == nil && s.Timeouts(ipvs.Timeouts{}) == (ipvs.Timeouts{}) {
+func (s *settings) keepTimeouts() ([]director.SettingStatus, error) {
+	before := s.memory.Timeouts
+	if before == nil && s.wanted.Timeouts(ipvs.Timeouts{}) == (ipvs.Timeouts{}) {
 		return nil, nil
 	}
-	have, err := d.options.Kernel.Timeouts()
+	have, err := s.kernel.Timeouts()
 	if err != nil {
 		return nil, fmt.Errorf("director: read the IPVS timeouts: %w", err)
 	}
-	want := s.Timeouts(have)
+	want := s.wanted.Timeouts(have)
 	if before != nil {
-		want = s.Timeouts(*before)
+		want = s.wanted.Timeouts(*before)
 	}
 	if want != have {
-		d.mu.Lock()
-		if d.memory.Timeouts == nil {
+		if before == nil {
 			was := have
-			before, d.memory.Timeouts = &was, &was
-			d.persist()
+			before, s.memory.Timeouts = &was, &was
+			s.memory.keep()
 		}
-		d.mu.Unlock()
-		if err = d.options.Kernel.SetTimeouts(want); err != nil {
+		if err = s.kernel.SetTimeouts(want); err != nil {
 			err = fmt.Errorf("director: set the IPVS timeouts: %w", err)
 		} else {
 			for _, n := range timeoutNames {
 				if found, to := n.of(have), n.of(want); found != to {
-					d.repaired(n.name, inSeconds(found), inSeconds(to), events)
+					s.repaired(n.name, inSeconds(found), inSeconds(to))
 				}
 			}
 			have = want
 		}
 	}
-	d.loop.timeouts = have
+	s.timeouts = have
 	return timeoutStatus(have, want, before), err
+}
+
+func (s *settings) restoreTimeouts() error {
+	if s.memory.Timeouts == nil {
+		return nil
+	}
+	if err := s.kernel.SetTimeouts(*s.memory.Timeouts); err != nil {
+		return fmt.Errorf("director: put the IPVS timeouts back: %w", err)
+	}
+	s.memory.Timeouts = nil
+	return nil
 }
 
 // timeoutNames are the timeouts by the configuration's names.

@@ -114,13 +114,12 @@ var pure = []string{
 	"vrrp/machine*.go",
 	"healthcheck/state.go",
 	"healthcheck/join.go",
-	"director/plan.go",
-	"director/pool*.go",
+	"director/*.go",
 }
 
 var pureImports = []string{
-	"cmp", "errors", "fmt", "maps", "math", "net/netip", "slices", "sort", "strconv", "strings", "time",
-	"usher/director/ipvs", "usher/healthcheck", "usher/vrrp/timespan",
+	"cmp", "errors", "fmt", "iter", "maps", "math", "net/netip", "slices", "sort", "strconv", "strings", "time",
+	"usher/director/internal/parallel", "usher/director/ipvs", "usher/healthcheck", "usher/vrrp/timespan",
 }
 
 func pureFiles(t *testing.T) []string {
