@@ -144,6 +144,16 @@ func TestSignedPair(t *testing.T) {
 		labtest.Must(t, json.Unmarshal(body, &v))
 		return v
 	}
+	with := func(priority int, block string) string {
+		return strings.Replace(fmt.Sprintf(router, priority), "virtual_addresses", block+"  virtual_addresses", 1)
+	}
+	warns := func(block, want string) { // by what b has heard of a
+		t.Helper()
+		out, err := l.B.Usher(t.Context(), "plan", "-c", labtest.File(t, l.B, "planned.hcl", with(100, block)))
+		if err == nil || !strings.Contains(out, "Warnings\n  ! instance web: "+want) {
+			t.Errorf("the plan does not say %q:\n%s", want, out)
+		}
+	}
 	before := [2]int{see(l.A).Instances[0].Transitions, see(l.B).Instances[0].Transitions}
 	for i, step := range []struct {
 		block string
@@ -158,8 +168,7 @@ func TestSignedPair(t *testing.T) {
 		}
 		for _, n := range order {
 			priority := map[*lab.Node]int{l.A: 150, l.B: 100}[n]
-			text := strings.Replace(fmt.Sprintf(router, priority), "virtual_addresses", step.block+"  virtual_addresses", 1)
-			labtest.File(t, n, "usher.hcl", text)
+			labtest.File(t, n, "usher.hcl", with(priority, step.block))
 			_, err := n.Usher(t.Context(), "reload")
 			labtest.Must(t, err)
 		}
@@ -169,6 +178,13 @@ func TestSignedPair(t *testing.T) {
 			}
 			return nil
 		}))
+		switch i {
+		case 0:
+			warns(signing("enforce", 1, 1), "192.168.60.2 was heard without an HMAC ")
+		case 5:
+			warns("", "192.168.60.2 signs its advertisements")
+			warns(signing("enforce", 1, 1), "192.168.60.2 signs with key 2, which would not be known any more")
+		}
 	}
 	for i, n := range []*lab.Node{l.A, l.B} {
 		if v := see(n).Instances[0]; v.Transitions != before[i] || len(v.Statistics.Discarded) > 0 {
