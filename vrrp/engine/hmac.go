@@ -80,7 +80,7 @@ func (a *authentication) key(id uint8) *packet.Key {
 
 // stamp is the sequence number of the advert that is sent now.
 func (e *Engine) stamp(now time.Time, in *instance) vrrp.Sequence {
-	a := &in.auth
+	a := in.auth
 	if a.last == 0 && e.stamps != nil {
 		a.last = e.stamps.Last(in.cfg.VRID) // of a process before this one
 	}
@@ -98,10 +98,9 @@ type proof struct {
 	sequence vrrp.Sequence
 }
 
-// prove makes the checks of the trailer, in keepalived's order, but for two things: the
-// mark of the sender is raised by accept, after the checks of the message, so that a
-// damaged copy does not make a replay of the true advert; and all is done before the
-// checksum, which is no part of it.
+// prove makes the checks of the trailer, in keepalived's order, which has the checksum
+// after them. But the mark of the sender is raised after all checks of the message, so
+// that a damaged copy does not make a replay of the true advert.
 func (e *Engine) prove(now time.Time, in *instance, msg Incoming) (p proof, reason vrrp.Discard) {
 	body, rest, reason := packet.Split(msg.Payload, msg.Destination.Is6())
 	h := in.cfg.HMAC

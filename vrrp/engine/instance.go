@@ -40,7 +40,7 @@ type instance struct {
 	activeInterval time.Duration        // likewise
 	claim          vrrp.NewActiveReason // for which the machine is made active
 
-	auth    authentication
+	auth    *authentication // of this one and of those of its name before it
 	heardOf map[netip.Addr]vrrp.PeerStatus
 
 	disagreements []*disagreement
@@ -76,7 +76,7 @@ type family struct {
 func newInstance(cfg vrrp.Config) *instance {
 	in := &instance{
 		adjustments: map[string]vrrp.Adjustment{}, pending: map[string]bool{}, linkStates: map[string]linkState{},
-		counted: tally{base: cfg.Priority}, m: vrrp.NewMachine(cfg.Parameters()),
+		counted: tally{base: cfg.Priority}, m: vrrp.NewMachine(cfg.Parameters()), auth: &authentication{},
 	}
 	in.stats.Discarded = map[vrrp.Discard]uint64{}
 	in.form = packet.FormPseudoHeader
