@@ -105,13 +105,18 @@ func lastKey(path string) string {
 
 // parts takes an error of a domain package apart.
 func parts(err error) (problem, mend string) {
-	switch e := err.(type) {
-	case *director.FieldError:
-		return e.Problem, e.Hint
-	case *healthcheck.FieldError:
-		return e.Problem, e.Hint
-	case *vrrp.FieldError:
-		return e.Problem, e.Hint
+	var (
+		pool  *director.FieldError
+		check *healthcheck.FieldError
+		vr    *vrrp.FieldError
+	)
+	switch {
+	case errors.As(err, &pool):
+		return pool.Problem, pool.Hint
+	case errors.As(err, &check):
+		return check.Problem, check.Hint
+	case errors.As(err, &vr):
+		return vr.Problem, vr.Hint
 	}
 	return err.Error(), ""
 }

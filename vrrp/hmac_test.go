@@ -83,7 +83,7 @@ func TestValidate_HMAC(t *testing.T) {
 		c.spoil(&cfg)
 		var keys []string
 		for _, err := range cfg.Validate() {
-			keys = append(keys, err.(*FieldError).Key)
+			keys = append(keys, fieldError(t, err).Key)
 		}
 		if got := strings.Join(keys, " "); got != c.key {
 			t.Errorf("%s: complains of %q, want %q", c.name, got, c.key)

@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -134,7 +135,7 @@ func TestValidate(t *testing.T) {
 			c.change(&cfg)
 			errs := cfg.Validate()
 			if !slices.ContainsFunc(errs, func(err error) bool {
-				fe := err.(*FieldError)
+				fe := fieldError(t, err)
 				return fe.Field() == c.key && fe.Instance() == "web" && strings.Contains(err.Error(), c.text)
 			}) {
 				t.Errorf("want an error at %s with %q, have %v", c.key, c.text, errs)
@@ -161,7 +162,7 @@ func TestValidateSet(t *testing.T) {
 	check := func(name, instance, key string, d Desired) {
 		t.Helper()
 		for _, err := range ValidateSet(d) {
-			if fe := err.(*FieldError); fe.Instance() == instance && fe.Field() == key {
+			if fe := fieldError(t, err); fe.Instance() == instance && fe.Field() == key {
 				return
 			}
 		}
@@ -200,4 +201,14 @@ func TestValidateSet(t *testing.T) {
 		t.Errorf("on two interfaces: %v", errs)
 	}
 	check("empty group", "g", "instances", Desired{Groups: []Group{{Name: "g"}}})
+}
+
+// fieldError is what every error of Validate is.
+func fieldError(t *testing.T, err error) *FieldError {
+	t.Helper()
+	var e *FieldError
+	if !errors.As(err, &e) {
+		t.Fatalf("%v is no FieldError", err)
+	}
+	return e
 }

@@ -2,6 +2,7 @@ package ipvstest
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/bits"
 	"net"
 	"net/netip"
@@ -96,7 +97,7 @@ func testWrittenByLibrary(t *testing.T, k director.Kernel, h *moby.Handle) {
 		s := serviceForLibrary(key, e.Service)
 		if err := h.NewService(s); err != nil {
 			delete(want, key)
-			if err != unix.ENOENT || e.Service.Scheduler != "twos" && e.Service.Scheduler != "mh" {
+			if !errors.Is(err, unix.ENOENT) || e.Service.Scheduler != "twos" && e.Service.Scheduler != "mh" {
 				t.Errorf("add %s: %v", key, err)
 			}
 		}

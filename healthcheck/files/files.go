@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -66,7 +67,7 @@ func Folder(ctx context.Context, path string) ([]fs.DirEntry, error) {
 func read(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		if p, ok := err.(*fs.PathError); ok {
+		if p := (*fs.PathError)(nil); errors.As(err, &p) {
 			p.Op = "open" // what was wanted
 		}
 		return nil, err

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"syscall"
@@ -64,7 +65,7 @@ func TestAllowed(t *testing.T) {
 					t.Errorf("at first: %v, %v, %v", ctx.Err(), child.Err(), child.Value(key{}))
 				}
 				took := time.Second
-				if want == context.Canceled {
+				if errors.Is(want, context.Canceled) {
 					took /= 2
 					time.Sleep(took)
 					if name == "stopped" {
@@ -78,7 +79,7 @@ func TestAllowed(t *testing.T) {
 					t.Errorf("ended after %s, want %s", since, took)
 				}
 				for _, c := range []context.Context{ctx, child} {
-					if c.Err() != want || context.Cause(c) != want {
+					if !errors.Is(c.Err(), want) || !errors.Is(context.Cause(c), want) {
 						t.Errorf("ended with %v, %v; want %v", c.Err(), context.Cause(c), want)
 					}
 				}

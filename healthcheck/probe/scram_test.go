@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/pbkdf2"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -27,7 +28,7 @@ func TestSaltedPassword(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := saltedPassword(ctx, "secret", []byte("any salt"), math.MaxInt); err != context.Canceled {
+	if _, err := saltedPassword(ctx, "secret", []byte("any salt"), math.MaxInt); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the end: %v", err)
 	}
 }

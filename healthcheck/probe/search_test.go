@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ func TestSearch(t *testing.T) {
 		if got, err := searchWhole(t.Context(), pattern, []byte(text)); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: at %v, %v; want %v", p, got, err, want)
 		}
-		if got, err := searchWhole(ended, pattern, []byte(text)); err != context.Canceled {
+		if got, err := searchWhole(ended, pattern, []byte(text)); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s after the end: at %v, %v", p, got, err)
 		}
 	}

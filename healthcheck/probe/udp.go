@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 
 	"usher/healthcheck"
 )
@@ -29,7 +30,7 @@ func udp(ctx context.Context, c *healthcheck.Check) healthcheck.Result {
 			return failedBy(c, "judging the reply", err)
 		}
 		return pass()
-	case isTimeout(err) && !u.RequireReply && context.Cause(ctx) != context.Canceled:
+	case isTimeout(err) && !u.RequireReply && !errors.Is(context.Cause(ctx), context.Canceled):
 		return pass()
 	}
 	return failedBy(c, "waiting for the reply", err)

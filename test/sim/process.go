@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"math"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -240,5 +239,5 @@ func (p ports) Event(e vrrp.Event) { p.machine.record(e) }
 // probe answers a health check as the server's true state and the machine's cable
 // to it say.
 func (m *machine) probe(_ context.Context, c *healthcheck.Check) healthcheck.Result {
-	return m.world.answer(m.id, netip.AddrPort(c.Address))
+	return m.world.answer(m.id, c.Address)
 }

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,12 +49,11 @@ func (l *Loop) launch(d *Dial) {
 			return
 		}
 	}
-	switch err := c.to.connect(c.fd, d.To); err {
-	case nil, unix.EINPROGRESS:
-		l.fresh = append(l.fresh, c)
-	default:
+	if err := c.to.connect(c.fd, d.To); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		l.end(c, during("connect", err))
+		return
 	}
+	l.fresh = append(l.fresh, c)
 }
 
 // socket finds a descriptor at rest, or makes one.
@@ -270,8 +270,8 @@ func (l *Loop) send(c *conn) {
 	for len(c.out) > 0 {
 		n, err := send(c.fd, c.out)
 		switch {
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
 			l.watch(c)
 			return
 		case err != nil:
@@ -292,9 +292,9 @@ func (l *Loop) receive(c *conn) {
 	for range receiveMost {
 		n, err := read(c.fd, l.buffer)
 		switch {
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
 			return
 		case err != nil:
 			l.end(c, during("read", err))

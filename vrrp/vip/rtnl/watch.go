@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -30,7 +31,7 @@ func (k *Kernel) Watch(ctx context.Context, report func(vip.Change)) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err == unix.ENOBUFS:
+		case errors.Is(err, unix.ENOBUFS):
 			if seen, err = k.review(report); err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -18,7 +19,7 @@ func TestInit(t *testing.T) {
 		n=0; while ps -o stat= --ppid 1 | grep -q Z; do n=$((n+1)); test $n -lt 200 || { ps -ef; exit 9; }; sleep 0.05; done
 		trap "exit 7" TERM; kill -TERM 1; while :; do sleep 0.05; done`
 	out, err := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", os.Args[0], "first", script).CombinedOutput()
-	if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != 7 {
+	if e := (*exec.ExitError)(nil); !errors.As(err, &e) || e.ExitCode() != 7 {
 		t.Errorf("%v; want exit status 7\n%s", err, strings.TrimSpace(string(out)))
 	}
 }

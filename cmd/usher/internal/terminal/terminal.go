@@ -70,7 +70,7 @@ func (s Style) Bold(text string) string { return s.paint(bold, text) }
 // Dim is for what matters less.
 func (s Style) Dim(text string) string { return s.paint(dim, text) }
 
-// Good, Warn, Bad and Note colour by meaning.
+// Good is for what is as it should be.
 func (s Style) Good(text string) string { return s.paint(green, text) }
 
 // Warn is for what asks for a look.
