@@ -106,6 +106,7 @@ func TestHMAC_Refused(t *testing.T) {
 		{`key "1" { secret = file("short") }`, "a key of 31 bytes; it has to have 32 to 64"},
 		{`key "1" { secret = file("binary") }`, "no printable ASCII"},
 		{`key "1" { secret = file("missing") }`, "no such file"},
+		{`key "1" { secret = file([for x in ["missing"] : "${x}-2"][0]) }`, "missing-2: no such file"},
 		{`key "1" { secret = file(".") }`, "not a regular file"},
 		{`key "1" { secret = credential("vrrp") }`, "LoadCredential=vrrp:PATH"},
 		{`key "1" { secret = credential("a/b") }`, "is not the name of a credential"},

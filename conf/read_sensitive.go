@@ -100,7 +100,7 @@ func marked(v cty.Value) []string {
 }
 
 // written are the strings that files give to keys that are secret by their names, well
-// spelt or nearly.
+// spelt or nearly. The name of a file or a credential is none.
 func written(sources []*source) []string {
 	var all []string
 	secret := secretKeys(schema())
@@ -109,8 +109,19 @@ func written(sources []*source) []string {
 			continue
 		}
 		eachSecret(secret, "", s.body, func(expr hclsyntax.Expression) {
+			name := map[*hclsyntax.LiteralValueExpr]bool{}
 			_ = hclsyntax.VisitAll(expr, func(n hclsyntax.Node) hcl.Diagnostics {
-				if l, ok := n.(*hclsyntax.LiteralValueExpr); ok && l.Val.Type() == cty.String && !l.Val.IsNull() {
+				if call, ok := n.(*hclsyntax.FunctionCallExpr); ok && (call.Name == "file" || call.Name == "credential") {
+					for _, arg := range call.Args {
+						_ = hclsyntax.VisitAll(arg, func(n hclsyntax.Node) hcl.Diagnostics {
+							if l, ok := n.(*hclsyntax.LiteralValueExpr); ok {
+								name[l] = true
+							}
+							return nil
+						})
+					}
+				}
+				if l, ok := n.(*hclsyntax.LiteralValueExpr); ok && !name[l] && l.Val.Type() == cty.String && !l.Val.IsNull() {
 					all = append(all, l.Val.AsString())
 				}
 				return nil

@@ -88,6 +88,7 @@ func TestNoCanaryIsShown(t *testing.T) {
 	}
 	f.write(n.config())
 	password = n.of("global email.password")
+	n.of("vrrp_instance authentication key.secret") // is there
 	others = password + " " + n.of("vrrp_instance.interface") + " " + n.of("virtual_server health_check agent.send")
 	if len(n.where) < 300 {
 		t.Fatalf("%d canaries are too few", len(n.where))
