@@ -5,8 +5,8 @@ import "usher/director/ipvs"
 // Op is one change of the kernel's IPVS table.
 type Op = ipvs.Op
 
-// Kernel is what the director asks of the kernel's IPVS. Package ipvs has the
-// real one (ipvs.Open), package ipvstest the double; both pass ipvstest.Contract.
+// Kernel is what the director asks of the kernel's IPVS. Package genl has the
+// real one (genl.Open), package ipvstest the double; both pass ipvstest.Contract.
 // All methods may be called from several goroutines at once.
 //
 // Errors carry the kernel's errno: unix.EEXIST (add of what is there),

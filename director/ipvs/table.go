@@ -1,10 +1,6 @@
 package ipvs
 
-import (
-	"net/netip"
-
-	moby "github.com/moby/ipvs"
-)
+import "net/netip"
 
 // Protocol is an IP protocol number that IPVS balances.
 type Protocol uint8
@@ -69,12 +65,12 @@ type Destination struct {
 // Forward is how a packet reaches a real server.
 type Forward uint8
 
-// The kernel's forward methods. NAT is the zero value, as it is the kernel's.
+// The kernel's forward methods, as linux/ip_vs.h numbers them (IP_VS_CONN_F_MASQ and so on).
 const (
-	NAT   Forward = moby.ConnFwdMasq // masquerading
-	Local Forward = moby.ConnFwdLocalNode
-	Tun   Forward = moby.ConnFwdTunnel
-	DR    Forward = moby.ConnFwdDirectRoute
+	NAT   Forward = 0 // masquerading
+	Local Forward = 1
+	Tun   Forward = 2
+	DR    Forward = 3
 )
 
 // TunnelType is the encapsulation of Tun.
@@ -99,6 +95,13 @@ const (
 	TunnelCsum    uint16 = 0x1
 	TunnelRemCsum uint16 = 0x2
 )
+
+// Route is the way of a connection: which service it came for and which real
+// server it was given to.
+type Route struct {
+	Service ServiceKey // protocol, address and port; also for services of a mark
+	Dest    DestinationKey
+}
 
 // Entry is one service with its destinations.
 type Entry struct {

@@ -81,9 +81,9 @@ func (k *Kernel) refuseService(op ipvs.Op) error {
 	s := op.Service
 	switch {
 	case !slices.Contains(known, s.Scheduler):
-		return &ipvs.ModuleError{Kind: "scheduler", Name: s.Scheduler, Module: "ip_vs_" + s.Scheduler}
+		return &ipvs.ModuleError{Kind: "scheduler", Name: s.Scheduler, Module: "ip_vs_" + s.Scheduler, Errno: unix.ENOENT}
 	case s.Engine != "" && s.Engine != "sip":
-		return &ipvs.ModuleError{Kind: "persistence engine", Name: s.Engine, Module: "ip_vs_pe_" + s.Engine}
+		return &ipvs.ModuleError{Kind: "persistence engine", Name: s.Engine, Module: "ip_vs_pe_" + s.Engine, Errno: unix.ENOENT}
 	case op.Key.Is6() && (s.Netmask < 1 || s.Netmask > 128):
 		return unix.EINVAL
 	}

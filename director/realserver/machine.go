@@ -12,7 +12,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
-	"usher/director/ipvs"
+	"usher/director/ipvs/genl"
 	"usher/vrrp/dump"
 	"usher/vrrp/sysctl"
 )
@@ -108,7 +108,7 @@ func do(s Step) error {
 	case Link:
 		link, err := netlink.LinkByName(s.Device)
 		if missing(err) {
-			if err := ipvs.Modprobe(s.Module); err != nil {
+			if err := genl.Modprobe(s.Module); err != nil {
 				return err
 			}
 			if s.Local.IsValid() {
@@ -123,7 +123,7 @@ func do(s Step) error {
 		}
 		return netlink.LinkSetUp(link)
 	case Port:
-		if err := ipvs.Modprobe(s.Module); err != nil {
+		if err := genl.Modprobe(s.Module); err != nil {
 			return err
 		}
 		return addGUE(s)

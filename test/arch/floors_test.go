@@ -23,6 +23,11 @@ type floors struct {
 }
 
 var domains = map[string]floors{
+	"director": {
+		roots:   []string{"director", "director/ipvs", "director/internal/parallel"},
+		engines: []string{"director/engine", "director/engine/enginetest"},
+		leaves:  []string{"director/ipvs/genl", "director/ipvstest", "director/snat", "director/realserver"},
+	},
 	"healthcheck": {
 		roots:   []string{"healthcheck", "healthcheck/redact", "healthcheck/internal/deadline", "healthcheck/internal/timers"},
 		engines: []string{"healthcheck/engine"},

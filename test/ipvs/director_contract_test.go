@@ -11,6 +11,7 @@ import (
 
 	"usher/director"
 	"usher/director/ipvs"
+	"usher/director/ipvs/genl"
 	"usher/director/ipvstest"
 	"usher/test/lab"
 )
@@ -34,11 +35,11 @@ func TestKernelContract(t *testing.T) {
 }
 
 // open opens the kernel's table of a node.
-func open(t *testing.T, n *lab.Node) *ipvs.Kernel {
+func open(t *testing.T, n *lab.Node) *genl.Kernel {
 	t.Helper()
-	var k *ipvs.Kernel
+	var k *genl.Kernel
 	err := n.Do(func() (err error) {
-		k, err = ipvs.Open()
+		k, err = genl.Open()
 		return err
 	})
 	if err != nil {

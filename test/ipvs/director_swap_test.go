@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"usher/director/ipvs"
+	"usher/director/ipvs/genl"
 	"usher/test/lab"
 	"usher/test/lab/labtest"
 )
@@ -69,9 +70,9 @@ type pools struct {
 
 func watchPool(t *testing.T, n *lab.Node, vip string) *pools {
 	t.Helper()
-	var k *ipvs.Kernel
+	var k *genl.Kernel
 	labtest.Must(t, n.Do(func() (err error) {
-		k, err = ipvs.Open()
+		k, err = genl.Open()
 		return err
 	}))
 	p := &pools{}

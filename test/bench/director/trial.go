@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/director/ipvs"
+	"usher/director/ipvs/genl"
 	"usher/test/lab"
 )
 
@@ -26,7 +27,7 @@ const patience = 3 * time.Minute
 type place struct {
 	lab    *lab.Lab
 	node   *lab.Node
-	kernel *ipvs.Kernel
+	kernel *genl.Kernel
 	web    net.Listener
 }
 
@@ -67,7 +68,7 @@ func (b *place) prepare(ctx context.Context) error {
 		return err
 	}
 	return b.node.Do(func() (err error) {
-		if b.kernel, err = ipvs.Open(); err != nil {
+		if b.kernel, err = genl.Open(); err != nil {
 			return err
 		}
 		b.web, err = net.Listen("tcp4", "0.0.0.0:80")

@@ -15,7 +15,7 @@ import (
 	"usher/conf"
 	"usher/director"
 	ipvsengine "usher/director/engine"
-	"usher/director/ipvs"
+	"usher/director/ipvs/genl"
 	"usher/director/snat"
 	checkengine "usher/healthcheck/engine"
 	"usher/healthcheck/probe"
@@ -54,10 +54,10 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Components {
 
 // openDirector opens the kernel's IPVS and makes a director of it. Package moby/ipvs
 // would write to standard error where it cannot load the module, as wherever there is
-// no modprobe or it may not be used, also if the module is there: ipvs.Open knows.
+// no modprobe or it may not be used, also if the module is there: genl.Open knows.
 func openDirector(log *slog.Logger, state string, events func(director.Event)) (*ipvsengine.Engine, error) {
 	logrus.SetOutput(io.Discard)
-	kernel, err := ipvs.Open()
+	kernel, err := genl.Open()
 	if err != nil {
 		return nil, err
 	}

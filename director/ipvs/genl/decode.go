@@ -1,4 +1,4 @@
-package ipvs
+package genl
 
 import (
 	"bytes"
@@ -11,20 +11,22 @@ import (
 
 	moby "github.com/moby/ipvs"
 	"golang.org/x/sys/unix"
+
+	"usher/director/ipvs"
 )
 
 // serviceRecord is one service as a dump gives it.
 type serviceRecord struct {
-	key      ServiceKey
-	service  Service
-	counters Counters
+	key      ipvs.ServiceKey
+	service  ipvs.Service
+	counters ipvs.Counters
 }
 
 // destRecord is one destination as a dump gives it.
 type destRecord struct {
-	key         DestinationKey
-	destination Destination
-	counters    Counters
+	key         ipvs.DestinationKey
+	destination ipvs.Destination
+	counters    ipvs.Counters
 }
 
 // attributes hands on each netlink attribute in b. Values are parts of b.
@@ -79,7 +81,7 @@ func parseService(payload []byte) (r serviceRecord, err error) {
 		case svcFamily:
 			fam = hostUint16(v)
 		case svcProtocol:
-			r.key.Protocol = Protocol(hostUint16(v))
+			r.key.Protocol = ipvs.Protocol(hostUint16(v))
 		case svcAddress:
 			addr = v
 		case svcPort:
@@ -89,7 +91,7 @@ func parseService(payload []byte) (r serviceRecord, err error) {
 		case svcScheduler:
 			r.service.Scheduler = text(v)
 		case svcFlags:
-			r.service.Flags = Flags(hostUint32(v)) &^ flagHashed
+			r.service.Flags = ipvs.Flags(hostUint32(v)) &^ flagHashed
 		case svcTimeout:
 			r.service.Persistence = hostUint32(v)
 		case svcNetmask:
@@ -97,7 +99,7 @@ func parseService(payload []byte) (r serviceRecord, err error) {
 		case svcEngine:
 			r.service.Engine = text(v)
 		case svcStats, svcStats64:
-			failure = errors.Join(failure, r.counters.decode(v))
+			failure = errors.Join(failure, decodeCounters(&r.counters, v))
 		}
 	})
 	if err := errors.Join(err, failure); err != nil {
@@ -120,7 +122,7 @@ func parseService(payload []byte) (r serviceRecord, err error) {
 }
 
 // decodeDest takes statistics, too, where they are counted: they are half of the work.
-func decodeDest(payload []byte, service ServiceKey, counted bool) (destRecord, error) {
+func decodeDest(payload []byte, service ipvs.ServiceKey, counted bool) (destRecord, error) {
 	r, err := parseDest(payload, service, counted)
 	if err != nil {
 		err = fmt.Errorf("ipvs: decode a destination: %w", err)
@@ -128,7 +130,7 @@ func decodeDest(payload []byte, service ServiceKey, counted bool) (destRecord, e
 	return r, err
 }
 
-func parseDest(payload []byte, service ServiceKey, counted bool) (r destRecord, err error) {
+func parseDest(payload []byte, service ipvs.ServiceKey, counted bool) (r destRecord, err error) {
 	b, err := inner(payload, attrDest)
 	if err != nil {
 		return r, err
@@ -145,7 +147,7 @@ func parseDest(payload []byte, service ServiceKey, counted bool) (r destRecord, 
 		case dstPort:
 			r.key.Port = beUint16(v)
 		case dstForward:
-			r.destination.Forward = Forward(hostUint32(v) & moby.ConnFwdMask)
+			r.destination.Forward = ipvs.Forward(hostUint32(v) & moby.ConnFwdMask)
 		case dstWeight:
 			r.destination.Weight = hostUint32(v)
 		case dstUpper:
@@ -160,7 +162,7 @@ func parseDest(payload []byte, service ServiceKey, counted bool) (r destRecord, 
 			r.counters.Persistent = hostUint32(v)
 		case dstTunType:
 			if len(v) > 0 {
-				r.destination.Tunnel.Type = TunnelType(v[0])
+				r.destination.Tunnel.Type = ipvs.TunnelType(v[0])
 			}
 		case dstTunPort:
 			r.destination.Tunnel.Port = beUint16(v)
@@ -168,7 +170,7 @@ func parseDest(payload []byte, service ServiceKey, counted bool) (r destRecord, 
 			r.destination.Tunnel.Flags = hostUint16(v)
 		case dstStats, dstStats64:
 			if counted {
-				failure = errors.Join(failure, r.counters.decode(v))
+				failure = errors.Join(failure, decodeCounters(&r.counters, v))
 			}
 		}
 	})
@@ -178,15 +180,15 @@ func parseDest(payload []byte, service ServiceKey, counted bool) (r destRecord, 
 	if r.key.Address, err = decodeAddress(fam, addr); err != nil {
 		return r, err
 	}
-	if r.destination.Forward != Tun {
-		r.destination.Tunnel = Tunnel{}
+	if r.destination.Forward != ipvs.Tun {
+		r.destination.Tunnel = ipvs.Tunnel{}
 	}
 	return r, nil
 }
 
-// decode takes statistics of either width. The kernel sends the 32-bit ones
+// decodeCounters takes statistics of either width. The kernel sends the 32-bit ones
 // first, so the 64-bit ones, where it has them, remain.
-func (c *Counters) decode(stats []byte) error {
+func decodeCounters(c *ipvs.Counters, stats []byte) error {
 	return attributes(stats, func(typ uint16, b []byte) {
 		var v uint64
 		switch len(b) {
@@ -222,14 +224,14 @@ func (c *Counters) decode(stats []byte) error {
 	})
 }
 
-func decodeDaemon(payload []byte) (SyncDaemon, error) {
-	var d SyncDaemon
+func decodeDaemon(payload []byte) (ipvs.SyncDaemon, error) {
+	var d ipvs.SyncDaemon
 	b, err := inner(payload, attrDaemon)
 	if err == nil {
 		err = attributes(b, func(typ uint16, v []byte) {
 			switch typ {
 			case daemonState:
-				d.Role = SyncRole(hostUint32(v))
+				d.Role = ipvs.SyncRole(hostUint32(v))
 			case daemonInterface:
 				d.Interface = text(v)
 			case daemonID:

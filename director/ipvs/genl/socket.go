@@ -1,4 +1,4 @@
-package ipvs
+package genl
 
 import (
 	"encoding/binary"

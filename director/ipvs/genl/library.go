@@ -1,4 +1,4 @@
-package ipvs
+package genl
 
 import (
 	"encoding/binary"
@@ -11,6 +11,8 @@ import (
 
 	moby "github.com/moby/ipvs"
 	"golang.org/x/sys/unix"
+
+	"usher/director/ipvs"
 )
 
 // library is a handle of github.com/moby/ipvs with what that lacks: an end of the
@@ -78,32 +80,32 @@ func (l *library) close() {
 
 // expressible tells whether the library has words for all of an operation: it sends
 // neither the address family of a destination nor the options of a tunnel.
-func expressible(o Op) bool {
+func expressible(o ipvs.Op) bool {
 	switch o.Kind {
-	case AddService, EditService, DelService:
+	case ipvs.AddService, ipvs.EditService, ipvs.DelService:
 		return true
-	case AddDestination, EditDestination, DelDestination:
-		return o.Dest.Address.Unmap().Is6() == o.Key.Is6() && o.Destination.Tunnel == Tunnel{}
+	case ipvs.AddDestination, ipvs.EditDestination, ipvs.DelDestination:
+		return o.Dest.Address.Unmap().Is6() == o.Key.Is6() && o.Destination.Tunnel == ipvs.Tunnel{}
 	}
 	return false
 }
 
 // write does one operation that is expressible.
-func (l *library) write(o Op) error {
+func (l *library) write(o ipvs.Op) error {
 	s, d := libraryService(o.Key, o.Service), libraryDestination(o.Dest, o.Destination)
 	return l.do(func(h *moby.Handle) error {
 		switch o.Kind {
-		case AddService:
+		case ipvs.AddService:
 			return h.NewService(s)
-		case EditService:
+		case ipvs.EditService:
 			return h.UpdateService(s)
-		case DelService:
+		case ipvs.DelService:
 			return h.DelService(s)
-		case AddDestination:
+		case ipvs.AddDestination:
 			return h.NewDestination(s, d)
-		case EditDestination:
+		case ipvs.EditDestination:
 			return h.UpdateDestination(s, d)
-		case DelDestination:
+		case ipvs.DelDestination:
 			return h.DelDestination(s, d)
 		}
 		return unix.EOPNOTSUPP
@@ -112,7 +114,7 @@ func (l *library) write(o Op) error {
 
 // libraryService gives a service in the library's words. Its Netmask is what lies in
 // the message: a mask in network order for IPv4, a prefix length for IPv6.
-func libraryService(k ServiceKey, s Service) *moby.Service {
+func libraryService(k ipvs.ServiceKey, s ipvs.Service) *moby.Service {
 	out := &moby.Service{
 		AddressFamily: family(k.Is6()), FWMark: k.Mark, Protocol: uint16(k.Protocol), Port: k.Port,
 		SchedName: s.Scheduler, Flags: uint32(s.Flags), Timeout: s.Persistence, PEName: s.Engine,
@@ -127,7 +129,7 @@ func libraryService(k ServiceKey, s Service) *moby.Service {
 	return out
 }
 
-func libraryDestination(k DestinationKey, d Destination) *moby.Destination {
+func libraryDestination(k ipvs.DestinationKey, d ipvs.Destination) *moby.Destination {
 	return &moby.Destination{
 		Address: net.IP(k.Address.Unmap().AsSlice()), Port: k.Port, Weight: int(d.Weight),
 		ConnectionFlags: uint32(d.Forward), UpperThreshold: d.Upper, LowerThreshold: d.Lower,

@@ -1,10 +1,12 @@
-package ipvs
+package genl
 
 import (
 	"encoding/binary"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"usher/director/ipvs"
 )
 
 // message is a netlink message that grows at its end.
@@ -87,7 +89,7 @@ func family(six bool) uint16 {
 	return unix.AF_INET
 }
 
-func (m *message) key(k ServiceKey) {
+func (m *message) key(k ipvs.ServiceKey) {
 	m.u16(svcFamily, family(k.Is6()))
 	if k.Mark != 0 {
 		m.u32(svcMark, k.Mark)
@@ -98,7 +100,7 @@ func (m *message) key(k ServiceKey) {
 	m.port(svcPort, k.Port)
 }
 
-func (m *message) service(k ServiceKey, s Service) {
+func (m *message) service(k ipvs.ServiceKey, s ipvs.Service) {
 	m.key(k)
 	m.str(svcScheduler, s.Scheduler)
 	if s.Engine != "" {
@@ -112,7 +114,7 @@ func (m *message) service(k ServiceKey, s Service) {
 }
 
 // netmask appends a mask in network order for IPv4, a prefix length for IPv6.
-func (m *message) netmask(k ServiceKey, bits uint8) {
+func (m *message) netmask(k ipvs.ServiceKey, bits uint8) {
 	if k.Is6() {
 		m.u32(svcNetmask, uint32(bits))
 		return
@@ -121,26 +123,26 @@ func (m *message) netmask(k ServiceKey, bits uint8) {
 	m.bytes(svcNetmask, binary.BigEndian.AppendUint32(nil, mask))
 }
 
-func (m *message) destKey(d DestinationKey) {
+func (m *message) destKey(d ipvs.DestinationKey) {
 	m.address(dstAddress, d.Address)
 	m.port(dstPort, d.Port)
 	m.u16(dstFamily, family(d.Address.Unmap().Is6()))
 }
 
-func (m *message) destination(k DestinationKey, d Destination) {
+func (m *message) destination(k ipvs.DestinationKey, d ipvs.Destination) {
 	m.destKey(k)
 	m.u32(dstForward, uint32(d.Forward))
 	m.u32(dstWeight, d.Weight)
 	m.u32(dstUpper, d.Upper)
 	m.u32(dstLower, d.Lower)
-	if d.Forward == Tun {
+	if d.Forward == ipvs.Tun {
 		m.u8(dstTunType, uint8(d.Tunnel.Type))
 		m.port(dstTunPort, d.Tunnel.Port)
 		m.u16(dstTunFlags, d.Tunnel.Flags)
 	}
 }
 
-func (m *message) daemon(d SyncDaemon) {
+func (m *message) daemon(d ipvs.SyncDaemon) {
 	m.u32(daemonState, uint32(d.Role))
 	m.str(daemonInterface, d.Interface)
 	m.u32(daemonID, uint32(d.ID))
@@ -161,38 +163,38 @@ func (m *message) daemon(d SyncDaemon) {
 }
 
 // command gives the netlink command of an Op.
-func (o Op) command() uint8 {
+func command(o ipvs.Op) uint8 {
 	switch o.Kind {
-	case AddService:
+	case ipvs.AddService:
 		return cmdNewService
-	case EditService:
+	case ipvs.EditService:
 		return cmdSetService
-	case DelService:
+	case ipvs.DelService:
 		return cmdDelService
-	case AddDestination:
+	case ipvs.AddDestination:
 		return cmdNewDest
-	case EditDestination:
+	case ipvs.EditDestination:
 		return cmdSetDest
-	case DelDestination:
+	case ipvs.DelDestination:
 		return cmdDelDest
 	}
 	return 0
 }
 
 // appendOp appends the whole message of an Op to b.
-func appendOp(b []byte, family, flags uint16, seq uint32, o Op) []byte {
-	m, at := begin(b, family, flags, seq, o.command())
+func appendOp(b []byte, family, flags uint16, seq uint32, o ipvs.Op) []byte {
+	m, at := begin(b, family, flags, seq, command(o))
 	m.nest(attrService, func() {
-		if o.Kind == AddService || o.Kind == EditService {
+		if o.Kind == ipvs.AddService || o.Kind == ipvs.EditService {
 			m.service(o.Key, o.Service)
 		} else {
 			m.key(o.Key)
 		}
 	})
 	switch o.Kind {
-	case AddDestination, EditDestination:
+	case ipvs.AddDestination, ipvs.EditDestination:
 		m.nest(attrDest, func() { m.destination(o.Dest, o.Destination) })
-	case DelDestination:
+	case ipvs.DelDestination:
 		m.nest(attrDest, func() { m.destKey(o.Dest) })
 	}
 	return m.end(at)

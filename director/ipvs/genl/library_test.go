@@ -1,4 +1,4 @@
-package ipvs
+package genl
 
 import (
 	"errors"
@@ -14,6 +14,8 @@ import (
 	moby "github.com/moby/ipvs"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
+
+	"usher/director/ipvs"
 )
 
 // An answer that never comes ends in an error, not in a daemon that stands still, and
@@ -82,22 +84,24 @@ func deafen(t *testing.T) {
 
 // What the library has no words for goes another way.
 func TestExpressible(t *testing.T) {
-	four, six := AddressKey(TCP, netip.MustParseAddrPort("192.0.2.1:80")), MarkKey(7, true)
-	to := func(a string) DestinationKey { return DestinationKey{Address: netip.MustParseAddr(a), Port: 80} }
-	gue := Destination{Forward: Tun, Tunnel: Tunnel{Type: GUE, Port: 6080}}
+	four, six := ipvs.AddressKey(ipvs.TCP, netip.MustParseAddrPort("192.0.2.1:80")), ipvs.MarkKey(7, true)
+	to := func(a string) ipvs.DestinationKey {
+		return ipvs.DestinationKey{Address: netip.MustParseAddr(a), Port: 80}
+	}
+	gue := ipvs.Destination{Forward: ipvs.Tun, Tunnel: ipvs.Tunnel{Type: ipvs.GUE, Port: 6080}}
 	for _, c := range []struct {
 		name string
-		op   Op
+		op   ipvs.Op
 		want bool
 	}{
-		{"service", Op{Kind: AddService, Key: four}, true},
-		{"nat", Op{Kind: AddDestination, Key: four, Dest: to("10.0.0.1")}, true},
-		{"ipip", Op{Kind: EditDestination, Key: four, Dest: to("10.0.0.1"), Destination: Destination{Forward: Tun}}, true},
-		{"gue", Op{Kind: EditDestination, Key: four, Dest: to("10.0.0.1"), Destination: gue}, false},
-		{"IPv4 in IPv6", Op{Kind: AddDestination, Key: six, Dest: to("10.0.0.1"), Destination: Destination{Forward: Tun}}, false},
-		{"IPv6 in IPv4", Op{Kind: DelDestination, Key: four, Dest: to("2001:db8::1")}, false},
-		{"IPv6", Op{Kind: DelDestination, Key: six, Dest: to("2001:db8::1")}, true},
-		{"none", Op{Key: four}, false},
+		{"service", ipvs.Op{Kind: ipvs.AddService, Key: four}, true},
+		{"nat", ipvs.Op{Kind: ipvs.AddDestination, Key: four, Dest: to("10.0.0.1")}, true},
+		{"ipip", ipvs.Op{Kind: ipvs.EditDestination, Key: four, Dest: to("10.0.0.1"), Destination: ipvs.Destination{Forward: ipvs.Tun}}, true},
+		{"gue", ipvs.Op{Kind: ipvs.EditDestination, Key: four, Dest: to("10.0.0.1"), Destination: gue}, false},
+		{"IPv4 in IPv6", ipvs.Op{Kind: ipvs.AddDestination, Key: six, Dest: to("10.0.0.1"), Destination: ipvs.Destination{Forward: ipvs.Tun}}, false},
+		{"IPv6 in IPv4", ipvs.Op{Kind: ipvs.DelDestination, Key: four, Dest: to("2001:db8::1")}, false},
+		{"IPv6", ipvs.Op{Kind: ipvs.DelDestination, Key: six, Dest: to("2001:db8::1")}, true},
+		{"none", ipvs.Op{Key: four}, false},
 	} {
 		if got := expressible(c.op); got != c.want {
 			t.Errorf("%s: %t, want %t", c.name, got, c.want)
@@ -130,6 +134,17 @@ func TestLibraryHasNotGrown(t *testing.T) {
 	} {
 		if c.have != c.want {
 			t.Errorf("%s: moby/ipvs has %s, had %s: see what can go", c.what, c.have, c.want)
+		}
+	}
+}
+
+// TestForwardMethods: the values have the kernel's own numbers.
+func TestForwardMethods(t *testing.T) {
+	for is, want := range map[ipvs.Forward]uint32{
+		ipvs.NAT: moby.ConnFwdMasq, ipvs.Local: moby.ConnFwdLocalNode, ipvs.Tun: moby.ConnFwdTunnel, ipvs.DR: moby.ConnFwdDirectRoute,
+	} {
+		if uint32(is) != want {
+			t.Errorf("%s is %d, the kernel has %d", is, is, want)
 		}
 	}
 }

@@ -1,10 +1,12 @@
-package ipvs
+package genl
 
 import (
 	"maps"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"usher/director/ipvs"
 )
 
 func TestCountHalfOpen(t *testing.T) {
@@ -19,14 +21,14 @@ TCP 2001:0db8:0000:0000:0000:0000:0000:0001 A2C4 2001:0db8:0000:0000:0000:0000:0
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := func(s string) ServiceKey { return AddressKey(TCP, netip.MustParseAddrPort(s)) }
-	dest := func(s string) DestinationKey {
+	key := func(s string) ipvs.ServiceKey { return ipvs.AddressKey(ipvs.TCP, netip.MustParseAddrPort(s)) }
+	dest := func(s string) ipvs.DestinationKey {
 		a := netip.MustParseAddrPort(s)
-		return DestinationKey{Address: a.Addr(), Port: a.Port()}
+		return ipvs.DestinationKey{Address: a.Addr(), Port: a.Port()}
 	}
-	want := map[Route]int{
-		{key("192.168.60.200:9376"), dest("10.1.2.3:80")}:      2,
-		{key("[2001:db8::80]:80"), dest("[2001:db8:1::1]:80")}: 1,
+	want := map[ipvs.Route]int{
+		{Service: key("192.168.60.200:9376"), Dest: dest("10.1.2.3:80")}:      2,
+		{Service: key("[2001:db8::80]:80"), Dest: dest("[2001:db8:1::1]:80")}: 1,
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)

@@ -1,4 +1,4 @@
-package ipvs
+package genl
 
 import (
 	"bufio"
@@ -11,14 +11,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
-)
 
-// Route is the way of a connection: which service it came for and which real
-// server it was given to.
-type Route struct {
-	Service ServiceKey // protocol, address and port; also for services of a mark
-	Dest    DestinationKey
-}
+	"usher/director/ipvs"
+)
 
 // connections is the kernel's connection table of this network namespace.
 const connections = "/proc/net/ip_vs_conn"
@@ -26,7 +21,7 @@ const connections = "/proc/net/ip_vs_conn"
 // HalfOpen counts the TCP connections that a real server has not answered yet, as
 // far as the director sees answers: the client's SYN is through and nothing after
 // it. A machine whose table cannot be read because IPVS is not there has none.
-func (k *Kernel) HalfOpen() (map[Route]int, error) {
+func (k *Kernel) HalfOpen() (map[ipvs.Route]int, error) {
 	f, err := os.Open(connections)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -39,8 +34,8 @@ func (k *Kernel) HalfOpen() (map[Route]int, error) {
 }
 
 // countHalfOpen reads the columns Pro FromIP FPrt ToIP TPrt DestIP DPrt State.
-func countHalfOpen(r io.Reader) (map[Route]int, error) {
-	out := map[Route]int{}
+func countHalfOpen(r io.Reader) (map[ipvs.Route]int, error) {
+	out := map[ipvs.Route]int{}
 	scan := bufio.NewScanner(r)
 	for scan.Scan() {
 		line := scan.Text()
@@ -59,7 +54,7 @@ func countHalfOpen(r io.Reader) (map[Route]int, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ipvs: read the connection %q: %w", line, err)
 		}
-		out[Route{Service: AddressKey(TCP, vip), Dest: DestinationKey{Address: rip.Addr(), Port: rip.Port()}}]++
+		out[ipvs.Route{Service: ipvs.AddressKey(ipvs.TCP, vip), Dest: ipvs.DestinationKey{Address: rip.Addr(), Port: rip.Port()}}]++
 	}
 	if err := scan.Err(); err != nil {
 		return nil, fmt.Errorf("ipvs: read the connections: %w", err)

@@ -1,4 +1,6 @@
-package ipvs
+package genl
+
+import "usher/director/ipvs"
 
 // Generic netlink commands of the family "IPVS" (linux/ip_vs.h).
 const (
@@ -85,4 +87,4 @@ const (
 )
 
 // flagHashed is set by the kernel in every service that it has.
-const flagHashed Flags = 0x2
+const flagHashed ipvs.Flags = 0x2

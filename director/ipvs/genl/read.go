@@ -1,4 +1,4 @@
-package ipvs
+package genl
 
 import (
 	"errors"
@@ -6,23 +6,25 @@ import (
 	"maps"
 
 	"golang.org/x/sys/unix"
+
+	"usher/director/ipvs"
 )
 
 // Read gives the whole table, also what others put there.
-func (k *Kernel) Read() (Table, error) {
+func (k *Kernel) Read() (ipvs.Table, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	services, err := k.services()
 	if err != nil {
 		return nil, err
 	}
-	table := make(Table, len(services))
-	keys := make([]ServiceKey, len(services))
+	table := make(ipvs.Table, len(services))
+	keys := make([]ipvs.ServiceKey, len(services))
 	for i, s := range services {
 		keys[i] = s.key
-		table[s.key] = Entry{Service: s.service}
+		table[s.key] = ipvs.Entry{Service: s.service}
 	}
-	err = k.destinations(keys, false, func(key ServiceKey, found []destRecord) {
+	err = k.destinations(keys, false, func(key ipvs.ServiceKey, found []destRecord) {
 		e := table[key]
 		e.Destinations = settingsOf(found)
 		table[key] = e
@@ -34,23 +36,23 @@ func (k *Kernel) Read() (Table, error) {
 }
 
 // Entry gives one service with its destinations; false where it is not there.
-func (k *Kernel) Entry(key ServiceKey) (Entry, bool, error) {
+func (k *Kernel) Entry(key ipvs.ServiceKey) (ipvs.Entry, bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	found, err := k.named([]ServiceKey{key})
+	found, err := k.named([]ipvs.ServiceKey{key})
 	if err != nil || len(found) == 0 {
-		return Entry{}, false, err
+		return ipvs.Entry{}, false, err
 	}
-	e := Entry{Service: found[0].service}
-	err = k.destinations([]ServiceKey{key}, false, func(_ ServiceKey, dests []destRecord) {
+	e := ipvs.Entry{Service: found[0].service}
+	err = k.destinations([]ipvs.ServiceKey{key}, false, func(_ ipvs.ServiceKey, dests []destRecord) {
 		e.Destinations = settingsOf(dests)
 	})
 	return e, err == nil, err
 }
 
 // settingsOf gives destinations by their keys.
-func settingsOf(dests []destRecord) map[DestinationKey]Destination {
-	out := make(map[DestinationKey]Destination, len(dests))
+func settingsOf(dests []destRecord) map[ipvs.DestinationKey]ipvs.Destination {
+	out := make(map[ipvs.DestinationKey]ipvs.Destination, len(dests))
 	for _, d := range dests {
 		out[d.key] = d.destination
 	}
@@ -59,22 +61,22 @@ func settingsOf(dests []destRecord) map[DestinationKey]Destination {
 
 // Counters gives the counters of the services named, of all without any. A
 // service that is not there is left out.
-func (k *Kernel) Counters(keys ...ServiceKey) (CounterTable, error) {
+func (k *Kernel) Counters(keys ...ipvs.ServiceKey) (ipvs.CounterTable, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	services, err := k.named(keys)
 	if err != nil {
 		return nil, err
 	}
-	table := make(CounterTable, len(services))
-	found := make([]ServiceKey, len(services))
+	table := make(ipvs.CounterTable, len(services))
+	found := make([]ipvs.ServiceKey, len(services))
 	for i, s := range services {
 		found[i] = s.key
-		table[s.key] = ServiceCounters{Service: s.counters}
+		table[s.key] = ipvs.ServiceCounters{Service: s.counters}
 	}
-	err = k.destinations(found, true, func(key ServiceKey, dests []destRecord) {
+	err = k.destinations(found, true, func(key ipvs.ServiceKey, dests []destRecord) {
 		c := table[key]
-		c.Destinations = make(map[DestinationKey]Counters, len(dests))
+		c.Destinations = make(map[ipvs.DestinationKey]ipvs.Counters, len(dests))
 		for _, d := range dests {
 			c.Destinations[d.key] = d.counters
 		}
@@ -88,14 +90,14 @@ func (k *Kernel) Counters(keys ...ServiceKey) (CounterTable, error) {
 
 // Totals gives the counters of every service. Its destinations are not looked at,
 // which makes it one dump however many services there are.
-func (k *Kernel) Totals() (map[ServiceKey]Counters, error) {
+func (k *Kernel) Totals() (map[ipvs.ServiceKey]ipvs.Counters, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	services, err := k.services()
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[ServiceKey]Counters, len(services))
+	out := make(map[ipvs.ServiceKey]ipvs.Counters, len(services))
 	for _, s := range services {
 		out[s.key] = s.counters
 	}
@@ -107,7 +109,7 @@ func (k *Kernel) Totals() (map[ServiceKey]Counters, error) {
 const few = 16
 
 // named gives the services that keys name, all without any.
-func (k *Kernel) named(keys []ServiceKey) ([]serviceRecord, error) {
+func (k *Kernel) named(keys []ipvs.ServiceKey) ([]serviceRecord, error) {
 	if len(keys) == 0 {
 		return k.services()
 	}
@@ -127,7 +129,7 @@ func (k *Kernel) named(keys []ServiceKey) ([]serviceRecord, error) {
 		}
 		return out, nil
 	}
-	wanted := make(map[ServiceKey]bool, len(keys))
+	wanted := make(map[ipvs.ServiceKey]bool, len(keys))
 	for _, key := range keys {
 		wanted[key] = true
 	}
@@ -151,14 +153,14 @@ const agreed = 3
 // of a dump, that dump leaves some out or repeats them. A dump in parts is believed
 // once the next two have the same services: two in a row may leave out the same one.
 func (k *Kernel) services() ([]serviceRecord, error) {
-	var before map[ServiceKey]bool
+	var before map[ipvs.ServiceKey]bool
 	same := 0
 	for range rereads {
 		all, parts, err := k.dumpServices()
 		if err != nil {
 			return nil, err
 		}
-		keys := make(map[ServiceKey]bool, len(all))
+		keys := make(map[ipvs.ServiceKey]bool, len(all))
 		for _, s := range all {
 			keys[s.key] = true
 		}
@@ -190,7 +192,7 @@ func (k *Kernel) dumpServices() (out []serviceRecord, parts int, err error) {
 // are wanted. The kernel ends a dump only with the answer after the last, so a socket
 // can have one at a time: asking for many in one send gets EBUSY for all but the first.
 // What each is given is only good meanwhile.
-func (k *Kernel) destinations(keys []ServiceKey, counted bool, each func(ServiceKey, []destRecord)) error {
+func (k *Kernel) destinations(keys []ipvs.ServiceKey, counted bool, each func(ipvs.ServiceKey, []destRecord)) error {
 	var found []destRecord
 	for _, key := range keys {
 		found = found[:0]

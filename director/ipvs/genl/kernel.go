@@ -1,4 +1,4 @@
-package ipvs
+package genl
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"usher/director/ipvs"
 )
 
 // ErrNoIPVS is the error of a kernel without IPVS.
@@ -96,33 +98,12 @@ func Modprobe(module string) error {
 	return fmt.Errorf("modprobe %s: %w", module, err)
 }
 
-// ModuleError is a scheduler or persistence engine that the kernel lacks. It
-// unwraps to unix.ENOENT.
-type ModuleError struct {
-	Kind   string // "scheduler" or "persistence engine"
-	Name   string
-	Module string // the kernel module that has it
-	Why    error  // what modprobe said; nil if it was content
-}
-
-// Error names the module.
-func (e *ModuleError) Error() string {
-	s := fmt.Sprintf("this kernel has no %s %q: its module %s is not loaded", e.Kind, e.Name, e.Module)
-	if e.Why != nil {
-		s += ": " + e.Why.Error()
-	}
-	return s
-}
-
-// Unwrap gives unix.ENOENT, which is what the kernel said.
-func (e *ModuleError) Unwrap() error { return unix.ENOENT }
-
 // missingModule tells which module the kernel meant when it said ENOENT about a
 // service with these settings.
-func missingModule(s Service) *ModuleError {
-	e := &ModuleError{Kind: "scheduler", Name: s.Scheduler, Module: "ip_vs_" + s.Scheduler}
+func missingModule(s ipvs.Service) *ipvs.ModuleError {
+	e := &ipvs.ModuleError{Kind: "scheduler", Name: s.Scheduler, Module: "ip_vs_" + s.Scheduler, Errno: unix.ENOENT}
 	if s.Engine != "" && hasModule(e.Module) {
-		e = &ModuleError{Kind: "persistence engine", Name: s.Engine, Module: "ip_vs_pe_" + s.Engine}
+		e = &ipvs.ModuleError{Kind: "persistence engine", Name: s.Engine, Module: "ip_vs_pe_" + s.Engine, Errno: unix.ENOENT}
 	}
 	return e
 }

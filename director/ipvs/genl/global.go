@@ -1,4 +1,4 @@
-package ipvs
+package genl
 
 import (
 	"fmt"
@@ -6,10 +6,12 @@ import (
 
 	moby "github.com/moby/ipvs"
 	"golang.org/x/sys/unix"
+
+	"usher/director/ipvs"
 )
 
 // Timeouts gives the idle times of connections.
-func (k *Kernel) Timeouts() (Timeouts, error) {
+func (k *Kernel) Timeouts() (ipvs.Timeouts, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var c *moby.Config
@@ -18,14 +20,14 @@ func (k *Kernel) Timeouts() (Timeouts, error) {
 		return err
 	})
 	if err != nil {
-		return Timeouts{}, fmt.Errorf("ipvs: read the timeouts: %w", err)
+		return ipvs.Timeouts{}, fmt.Errorf("ipvs: read the timeouts: %w", err)
 	}
 	seconds := func(d time.Duration) uint32 { return uint32(d / time.Second) }
-	return Timeouts{TCP: seconds(c.TimeoutTCP), TCPFin: seconds(c.TimeoutTCPFin), UDP: seconds(c.TimeoutUDP)}, nil
+	return ipvs.Timeouts{TCP: seconds(c.TimeoutTCP), TCPFin: seconds(c.TimeoutTCPFin), UDP: seconds(c.TimeoutUDP)}, nil
 }
 
 // SetTimeouts sets the idle times that are not zero.
-func (k *Kernel) SetTimeouts(t Timeouts) error {
+func (k *Kernel) SetTimeouts(t ipvs.Timeouts) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	duration := func(seconds uint32) time.Duration { return time.Duration(seconds) * time.Second }
@@ -37,10 +39,10 @@ func (k *Kernel) SetTimeouts(t Timeouts) error {
 }
 
 // SyncDaemons gives the connection synchronisation daemons that run.
-func (k *Kernel) SyncDaemons() ([]SyncDaemon, error) {
+func (k *Kernel) SyncDaemons() ([]ipvs.SyncDaemon, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var out []SyncDaemon
+	var out []ipvs.SyncDaemon
 	err := k.socket.dump(k.family, cmdGetDaemon, nil, func(payload []byte) error {
 		d, err := decodeDaemon(payload)
 		out = append(out, d)
@@ -53,7 +55,7 @@ func (k *Kernel) SyncDaemons() ([]SyncDaemon, error) {
 }
 
 // StartSync starts a daemon; unix.EEXIST if one of its role runs already.
-func (k *Kernel) StartSync(d SyncDaemon) error {
+func (k *Kernel) StartSync(d ipvs.SyncDaemon) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	err := k.socket.do(k.family, cmdNewDaemon, func(m *message) { m.nest(attrDaemon, func() { m.daemon(d) }) }, nil)
@@ -64,7 +66,7 @@ func (k *Kernel) StartSync(d SyncDaemon) error {
 }
 
 // StopSync stops the daemon of d's role; unix.ESRCH if none runs.
-func (k *Kernel) StopSync(d SyncDaemon) error {
+func (k *Kernel) StopSync(d ipvs.SyncDaemon) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.stopSync(d); err != nil {
@@ -76,7 +78,7 @@ func (k *Kernel) StopSync(d SyncDaemon) error {
 // stopSync sends a second, harmless request along, since the first may go without
 // an answer: a daemon that is stopped before its thread ever ran ends with EINTR,
 // which netlink takes for a request that it must not acknowledge.
-func (k *Kernel) stopSync(d SyncDaemon) error {
+func (k *Kernel) stopSync(d ipvs.SyncDaemon) error {
 	stop, barrier := k.socket.next(), k.socket.next()
 	m, at := begin(nil, k.family, unix.NLM_F_REQUEST|unix.NLM_F_ACK, stop, cmdDelDaemon)
 	m.nest(attrDaemon, func() { m.daemon(d) })

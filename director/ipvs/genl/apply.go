@@ -1,10 +1,12 @@
-package ipvs
+package genl
 
 import (
 	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"usher/director/ipvs"
 )
 
 // batch is how many operations go into one send. The kernel does them all within
@@ -15,7 +17,7 @@ const batch = 200
 // all succeeded, else as many errors as ops, nil where one succeeded. After a
 // broken conversation what became of an operation may be unknown; its error then
 // is not one of the kernel's answers, and reading the table tells.
-func (k *Kernel) Apply(ops []Op) []error {
+func (k *Kernel) Apply(ops []ipvs.Op) []error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	errs := make([]error, len(ops))
@@ -32,7 +34,7 @@ func (k *Kernel) Apply(ops []Op) []error {
 
 // apply does one batch and tells whether anything in it failed. The library has no
 // batches; a single operation is its own, where it can express it.
-func (k *Kernel) apply(ops []Op, errs []error) bool {
+func (k *Kernel) apply(ops []ipvs.Op, errs []error) bool {
 	if len(ops) == 1 && expressible(ops[0]) {
 		errs[0] = k.moby.write(ops[0])
 		return errs[0] != nil
@@ -82,11 +84,11 @@ func fail(errs []error, err error) bool {
 // retryModules loads the modules that services asked for and that were missing,
 // and where that worked tries the failed operations of those services again. It
 // returns nil if no error is left.
-func (k *Kernel) retryModules(ops []Op, errs []error) []error {
+func (k *Kernel) retryModules(ops []ipvs.Op, errs []error) []error {
 	modules := map[string]error{} // what became of loading them
-	again := map[ServiceKey]bool{}
+	again := map[ipvs.ServiceKey]bool{}
 	for i, op := range ops {
-		if !errors.Is(errs[i], unix.ENOENT) || op.Kind != AddService && op.Kind != EditService {
+		if !errors.Is(errs[i], unix.ENOENT) || op.Kind != ipvs.AddService && op.Kind != ipvs.EditService {
 			continue
 		}
 		missing := missingModule(op.Service)
