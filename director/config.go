@@ -49,6 +49,9 @@ type VirtualServer struct {
 	SNAT  []netip.Prefix // local addresses of fullnat; none for masquerading
 	Sorry []RealServer   // in order of preference
 	Real  []RealServer
+	// Discovered says that servers come from elsewhere, too: what can never be reached with
+	// those that are here may be with them.
+	Discovered bool
 }
 
 // onFailure is what becomes of a server when it fails.
@@ -100,6 +103,9 @@ type RealServer struct {
 	OnFailure OnFailure
 	Checked   bool // has health checks; a server without is always up
 	Trusted   bool // counts as up until a check has decided
+	// Priority is that of SRV records (RFC 2782) as a rank, 0 first: the server gets new
+	// connections only while no server of a lesser rank is up.
+	Priority int
 	// ProbeMark is the firewall mark of probes that go to this server through IPVS;
 	// a private service of that mark hands them to it alone. 0 for none.
 	ProbeMark uint32

@@ -43,6 +43,7 @@ type member struct {
 
 	good    bool // was up when the pool was last healthy enough
 	kept    bool // down, but kept as part of the last good set
+	standby bool // servers of a priority before its own are up
 	serving bool // gets new connections
 	left    bool // was found out of service since: it comes back slowly
 	drain   drain

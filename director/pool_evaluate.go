@@ -2,6 +2,7 @@ package director
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -32,6 +33,7 @@ func (p *Pool) Evaluate(now time.Time) []Event {
 		}
 		m.state, m.reason = state, reason
 	}
+	p.choosePriority()
 	p.dismiss(now)
 	p.judgeQuorum(now, &events)
 	p.ramp(now)
@@ -97,6 +99,25 @@ func (m *member) judge() (ServerState, string) {
 		return ServerDraining, m.verdict.Reason
 	}
 	return ServerUp, m.verdict.Reason
+}
+
+// choosePriority finds the first group of servers, by their priority, that has one which
+// is fit for new connections. Those of later groups stand by.
+func (p *Pool) choosePriority() {
+	first := math.MaxInt
+	for _, m := range p.members {
+		if m.standby = false; !m.sorry && m.counts() && m.target() > 0 {
+			first = min(first, m.config.Priority)
+		}
+	}
+	for _, m := range p.members {
+		if !m.sorry && m.config.Priority > first {
+			m.standby = true
+			if m.state == ServerUp {
+				m.reason = "stands by: servers of a priority before its own are up"
+			}
+		}
+	}
 }
 
 // judgeQuorum gains the quorum at Quorum+Hysteresis and loses it below
@@ -166,7 +187,7 @@ func (p *Pool) tally(sum int) string {
 func (p *Pool) healthy() int {
 	sum := 0
 	for _, m := range p.members {
-		if !m.sorry && m.counts() {
+		if !m.sorry && !m.standby && m.counts() {
 			sum += m.target()
 		}
 	}
@@ -277,7 +298,7 @@ func (p *Pool) ramp(now time.Time) {
 		}
 	}
 	for _, m := range p.members {
-		serving := m.counts() && m.target() > 0 && (m == p.sorry || !m.sorry && p.sorry == nil)
+		serving := m.counts() && !m.standby && m.target() > 0 && (m == p.sorry || !m.sorry && p.sorry == nil)
 		switch {
 		case !serving || p.config.SlowStart <= 0 || m.sorry:
 			m.ramp = time.Time{}

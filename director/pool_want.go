@@ -67,6 +67,8 @@ func (p *Pool) weight(m *member, now time.Time) (weight uint32, in bool) {
 	switch {
 	case m.sorry && m != p.sorry:
 		return 0, m.drain.on && !m.drain.gone
+	case m.standby:
+		return 0, true // like a server that drains: the connections that it has live on
 	case p.sorry != nil && !m.sorry:
 		return 0, true // the sorry server has new clients; those that it serves stay
 	}

@@ -12,7 +12,10 @@ import (
 // removedStatus gives the servers that the configuration no longer has and that are still
 // in the kernel, for the connections that they have.
 func (p *Pool) removedStatus(table ipvs.Table, counters ipvs.CounterTable) []RealServerStatus {
-	var list removedServers
+	list := removedServers{why: "removed by a reload"}
+	if p.config.Discovered {
+		list.why = "no longer listed, or removed by a reload"
+	}
 	for _, key := range p.config.Keys {
 		for dest, l := range p.leaving[key] {
 			if d, there := table[key].Destinations[dest]; there {
@@ -49,7 +52,7 @@ func RemovedStatus(retired map[ipvs.ServiceKey]*Retired, table ipvs.Table, count
 			if key.Mark == 0 {
 				s.Address, s.Protocol = netip.AddrPortFrom(key.Address, key.Port).String(), key.Protocol.String()
 			}
-			out, lists[name] = append(out, s), &removedServers{}
+			out, lists[name] = append(out, s), &removedServers{why: "removed by a reload"}
 		}
 		out[i].Counters = out[i].Counters.Plus(counters[key].Service)
 		for dest, l := range r.leaving {
@@ -78,7 +81,10 @@ func (r *Retired) removedName(key ipvs.ServiceKey, taken func(string) bool) stri
 }
 
 // removedServers are those of some services, by address.
-type removedServers struct{ all []RealServerStatus }
+type removedServers struct {
+	all []RealServerStatus
+	why string
+}
 
 // add takes what one service has of a server, d.
 func (r *removedServers) add(key ipvs.ServiceKey, dest ipvs.DestinationKey, l leaving, d ipvs.Destination, forward Forward, counters ipvs.CounterTable) {
@@ -87,11 +93,11 @@ func (r *removedServers) add(key ipvs.ServiceKey, dest ipvs.DestinationKey, l le
 	if i < 0 {
 		i = len(r.all)
 		r.all = append(r.all, RealServerStatus{Address: address, Forward: forwardOf(d.Forward, forward), State: ServerDraining, Removed: true,
-			Reason: "removed by a reload; it serves until another can", Since: l.since})
+			Reason: r.why + "; it serves until another can", Since: l.since})
 	}
 	s := &r.all[i]
 	if l.drain.on {
-		s.Reason = fmt.Sprintf("removed by a reload, %s", l.drain)
+		s.Reason = fmt.Sprintf("%s, %s", r.why, l.drain)
 	}
 	s.EffectiveWeight = max(s.EffectiveWeight, int(d.Weight))
 	s.Counters = s.Counters.Plus(counters[key].Destinations[dest])

@@ -180,11 +180,11 @@ func (c *checker) pool() {
 	switch {
 	case vs.Quorum < 1:
 		c.add("quorum", fmt.Sprintf("%d is below 1", vs.Quorum), "")
-	case len(vs.Real) > 0 && vs.Quorum > max(total, 1):
+	case len(vs.Real) > 0 && vs.Quorum > max(total, 1) && !vs.Discovered:
 		c.add("quorum", fmt.Sprintf("%d can never be reached: all weights together are %d", vs.Quorum, total), "")
 	case vs.Hysteresis < 0 || vs.Hysteresis >= vs.Quorum && vs.Hysteresis > 0:
 		c.add("hysteresis", fmt.Sprintf("%d is outside 0 to quorum-1, which is %d", vs.Hysteresis, vs.Quorum-1), "")
-	case vs.Hysteresis > 0 && vs.Quorum+vs.Hysteresis > total:
+	case vs.Hysteresis > 0 && vs.Quorum+vs.Hysteresis > total && !vs.Discovered:
 		c.add("hysteresis", fmt.Sprintf("quorum and hysteresis, %d, can never be reached: all weights together are %d", vs.Quorum+vs.Hysteresis, total), "")
 	}
 	if vs.MinHealthy < 0 || vs.MinHealthy > 1 {

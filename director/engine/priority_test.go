@@ -1,0 +1,89 @@
+package engine_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"usher/director"
+	"usher/director/ipvs"
+	"usher/healthcheck"
+)
+
+// other is a second pool, of one server without checks, that nothing is to touch.
+func other() director.VirtualServer {
+	vs := pool(1)
+	vs.Name, vs.Keys, vs.Real[0].Checked = "other", []ipvs.ServiceKey{testKey(1)}, false
+	return vs
+}
+
+// What an operator said of a server holds while it is away, over a restart as well.
+func TestOverrideHoldsOverAbsence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		w.apply(pool(2), other())
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		for i, o := range []director.Override{{Mode: director.OverrideWeight, Weight: 7}, {Mode: director.OverrideDisable}} {
+			if _, err := w.d.Override("web", server(i), o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		w.weights(map[int]uint32{0: 7})
+		all, none := pool(3), pool(3)
+		none.Real = none.Real[2:]
+		update := func(vs director.VirtualServer) {
+			t.Helper()
+			if err := w.d.ApplyOne(t.Context(), vs); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		update(none)
+		w.weights(map[int]uint32{0: 7}) // until somebody can take its place
+		w.health("web", 2, healthcheck.Up)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		w.weights(map[int]uint32{2: 1})
+		update(all)
+		w.health("web", 0, healthcheck.Up)
+		w.health("web", 1, healthcheck.Up)
+		w.weights(map[int]uint32{0: 7, 2: 1})
+	})
+}
+
+// Servers of the second priority get connections only while none of the first is up, and
+// those that they then have live on when the first is back.
+func TestPriorities(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		vs := pool(4)
+		vs.Real[2].Priority, vs.Real[3].Priority = 1, 2
+		w.apply(vs)
+		for i := range 4 {
+			w.health("web", i, healthcheck.Up)
+		}
+		w.weights(map[int]uint32{0: 1, 1: 1, 2: 0, 3: 0})
+		if reason := w.d.Status()[0].Real[2].Reason; reason != "stands by: servers of a priority before its own are up" {
+			t.Errorf("reason %q", reason)
+		}
+		w.health("web", 0, healthcheck.Down)
+		w.weights(map[int]uint32{1: 1, 2: 0, 3: 0})
+		if _, err := w.d.Override("web", server(1), director.Override{Mode: director.OverrideDisable}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		w.weights(map[int]uint32{2: 1, 3: 0})
+		w.health("web", 2, healthcheck.Down)
+		w.weights(map[int]uint32{3: 1})
+		w.health("web", 0, healthcheck.Up)
+		w.weights(map[int]uint32{0: 1, 3: 0})
+		if s := w.d.Status()[0]; !s.Up || slices.ContainsFunc(s.Real, func(r director.RealServerStatus) bool { return r.EffectiveWeight > 0 && r.Address != server(0) }) {
+			t.Errorf("%+v", s)
+		}
+	})
+}
