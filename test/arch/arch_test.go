@@ -115,10 +115,12 @@ var pure = []string{
 	"healthcheck/state.go",
 	"healthcheck/join.go",
 	"director/*.go",
+	"director/discover/*.go",
 }
 
 var pureImports = []string{
 	"cmp", "errors", "fmt", "iter", "maps", "math", "net/netip", "slices", "sort", "strconv", "strings", "time",
+	"crypto/sha256", "encoding/hex", "net/url", "path", "usher/director", // of director/discover
 	"usher/director/internal/parallel", "usher/director/ipvs", "usher/healthcheck", "usher/vrrp/timespan",
 }
 
