@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"usher/director"
+	"usher/director/discover"
 	"usher/healthcheck"
 	"usher/healthcheck/files"
 	"usher/vrrp"
@@ -109,6 +110,7 @@ func parts(err error) (problem, mend string) {
 		pool  *director.FieldError
 		check *healthcheck.FieldError
 		vr    *vrrp.FieldError
+		found *discover.FieldError
 	)
 	switch {
 	case errors.As(err, &pool):
@@ -117,6 +119,8 @@ func parts(err error) (problem, mend string) {
 		return check.Problem, check.Hint
 	case errors.As(err, &vr):
 		return vr.Problem, vr.Hint
+	case errors.As(err, &found):
+		return found.Problem, found.Hint
 	}
 	return err.Error(), ""
 }
@@ -144,6 +148,13 @@ func (b *builder) config(root *node, ready []VirtualServer) *Config {
 		c.VirtualServers = append(c.VirtualServers, b.virtualServer(n))
 	}
 	distinctMarks(c.VirtualServers)
+	for i := range c.VirtualServers {
+		if v := &c.VirtualServers[i]; v.Template != nil && c.Global.IPVS.Sync != nil {
+			alike := *v.Template // which configurations share
+			alike.Alike = true
+			v.Template = &alike
+		}
+	}
 	all := map[string]*places{}
 	if c.Global.ManageSysctls && len(c.VirtualServers) > 0 {
 		c.Global.IPVS.setDefaults()

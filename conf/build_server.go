@@ -50,8 +50,9 @@ func (b *builder) virtualServer(n *node) VirtualServer {
 		s.server(r, "sorry_server", &v.Sorry, nil, &out.Targets)
 	}
 	p.lists = map[string][]spot{"real_server": s.spots[:good], "sorry_server": s.spots[good:]}
-	if len(real) == 0 {
-		b.complain(n.header, "Virtual server without real servers", "%q has no real_server.", n.label())
+	s.discover(&out)
+	if len(real)+len(out.Discover) == 0 {
+		b.complain(n.header, "Virtual server without real servers", "%q has no real_server, and no discover that would find one.", n.label())
 	}
 	out.VirtualServer = v // validated with all others, by sets
 	out.Alerts = b.alerts(n, serverWords)

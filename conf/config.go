@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"usher/director"
+	"usher/director/discover"
 	"usher/healthcheck"
 	"usher/vrrp"
 )
@@ -104,6 +105,9 @@ type VirtualServer struct {
 	director.VirtualServer
 	// Targets are the servers that have checks, real and sorry ones.
 	Targets []healthcheck.Target
+	// Discover are where more servers are listed, and Template what those have.
+	Discover []discover.Source `json:",omitempty"`
+	Template *Template         `json:",omitempty"`
 	Alerts
 }
 

@@ -39,9 +39,14 @@ func (c *Config) Secrets() []string {
 	}
 	for _, v := range c.VirtualServers {
 		s.alerts(v.Alerts)
-		for _, t := range v.Targets {
+		for _, t := range v.EveryTarget() {
 			for i := range t.Checks {
 				s.check(&t.Checks[i])
+			}
+		}
+		for _, d := range v.Discover {
+			if d.HTTP != nil {
+				s.login(d.HTTP.URL)
 			}
 		}
 	}
@@ -57,7 +62,7 @@ func (c *Config) Credentials(ctx context.Context) []string {
 	known := map[healthcheck.Credential]bool{}
 	var all []string
 	for _, v := range c.VirtualServers {
-		for _, t := range v.Targets {
+		for _, t := range v.EveryTarget() {
 			for i := range t.Checks {
 				k := credentialOf(&t.Checks[i])
 				if k == nil || known[*k] || ctx.Err() != nil {
@@ -76,7 +81,37 @@ func (c *Config) Credentials(ctx context.Context) []string {
 			}
 		}
 	}
+	for _, v := range c.VirtualServers {
+		for _, d := range v.Discover {
+			if d.HTTP == nil || d.HTTP.TokenFile == "" || ctx.Err() != nil {
+				continue
+			}
+			if text, err := files.Read(ctx, d.HTTP.TokenFile, files.Secret); err == nil {
+				all = append(all, strings.TrimSpace(string(text)))
+			}
+		}
+	}
 	return unusual(all)
+}
+
+// EveryTarget gives the targets of a virtual server, and what those of its discovered
+// servers are made of, without addresses.
+func (v *VirtualServer) EveryTarget() []healthcheck.Target {
+	if v.Template == nil {
+		return v.Targets
+	}
+	return append(slices.Clip(v.Targets), v.Template.Target)
+}
+
+// login adds what is secret in a URL that is asked for: a password, and what its query
+// gives to the name of a secret.
+func (s *secrets) login(text string) {
+	if u, err := url.Parse(text); err == nil {
+		if password, ok := u.User.Password(); ok {
+			s.add(password)
+		}
+		s.text(u.RawQuery)
+	}
 }
 
 func credentialOf(c *healthcheck.Check) *healthcheck.Credential {

@@ -15,7 +15,7 @@ import (
 func (b *builder) hashed(c *Config) {
 	for _, v := range c.VirtualServers {
 		s := v.Service
-		if s.Scheduler != "sh" && s.Scheduler != "mh" || s.Flags&ipvs.Sched1 != 0 || len(v.Real) < 2 || !weightless(v.VirtualServer) {
+		if s.Scheduler != "sh" && s.Scheduler != "mh" || s.Flags&ipvs.Sched1 != 0 || len(v.Real) < 2 && len(v.Discover) == 0 || !weightless(v.VirtualServer) {
 			continue
 		}
 		b.warn(b.servers[v.Name].at("scheduler"), "Hashing without fallback", fmt.Sprintf(

@@ -69,6 +69,8 @@ type block struct {
 	blocks []*block
 	// variants, where there are any, are the block's schema by its first label.
 	variants []*block
+	// common are the keys that each of the variants begins with.
+	common []key
 
 	index map[string]*key // of keys, where they are many
 	body  *hcl.BodySchema // HCL's view

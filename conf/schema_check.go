@@ -8,7 +8,7 @@ import (
 )
 
 func checkBlock() *block {
-	b := &block{name: "health_check", labels: []string{"type"}, many: true,
+	b := &block{name: "health_check", labels: []string{"type"}, many: true, common: commonKeys(),
 		doc: "A check of every server (in `virtual_server`) or of one. One in `real_server` of the same type, and `name` where there is one, overrides the keys that it gives; another adds a check."}
 	add := func(t healthcheck.Type, doc string, own ...key) {
 		b.variants = append(b.variants, &block{name: b.name, labels: []string{string(t)}, many: true, doc: doc, keys: slices.Concat(commonKeys(), own)})

@@ -83,10 +83,10 @@ func writeBlock(b *strings.Builder, c *block, path string, depth int, variant bo
 	}
 	fmt.Fprintf(b, "%s %s%s\n\n%s\n\n", strings.Repeat("#", depth), title, where, c.doc)
 	if c.variants != nil {
-		writeKeys(b, commonKeys(), "Keys of every type:\n\n")
+		writeKeys(b, c.common, "Keys of every type:\n\n")
 		for _, v := range c.variants {
 			own := *v
-			own.keys = v.keys[len(commonKeys()):]
+			own.keys = v.keys[len(c.common):]
 			writeBlock(b, &own, path, min(depth+1, 5), true)
 		}
 		return

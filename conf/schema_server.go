@@ -42,7 +42,7 @@ func virtualServerBlock() *block {
 			{name: "flap_window", kind: kindDuration, value: time.Minute, bounds: span(time.Second, 24*time.Hour), doc: "Time over which they are counted."},
 			{name: "flap_hold", kind: kindDuration, value: time.Minute, bounds: span(time.Second, 24*time.Hour), doc: "Time that it is held."},
 		},
-		blocks: append([]*block{tunnelBlock(), realServerBlock(), sorryServerBlock(), checkBlock()}, alertBlocks(serverWords...)...),
+		blocks: append([]*block{tunnelBlock(), realServerBlock(), discoverBlock(), sorryServerBlock(), checkBlock()}, alertBlocks(serverWords...)...),
 	}
 }
 

@@ -171,7 +171,7 @@ func servers(b *strings.Builder, alerts string, blocks []string) {
 virtual_server "web" {
   address        = "192.0.2.200:80"
   forward_method = "nat"
-%s%s  real_server "10.0.0.1:80" {
+%s%s%s  real_server "10.0.0.1:80" {
 %s  }
   real_server "10.0.0.2:80" {}
   sorry_server "10.0.0.9:80" {
@@ -214,7 +214,7 @@ virtual_server "full" {
   real_server "10.0.3.1:443" {}
   real_server "10.0.3.2:443" {}
 }
-`, alerts, check("virtual_server", blocks), check("real_server", blocks), check("sorry_server", blocks))
+`, alerts, check("virtual_server", blocks), source(blocks), check("real_server", blocks), check("sorry_server", blocks))
 }
 
 // check is the health check whose key is changed, if that is in a block of this kind.
@@ -231,6 +231,17 @@ func check(in string, blocks []string) string {
 	return fmt.Sprintf("  health_check %q {\n%s\n}\n", kind, map[string]string{
 		"udp": "port = 9", "dns": "port = 53", "smtp": "port = 25", "exec": `command = ["/bin/true"]`, "agent": "port = 8888",
 		"file": `path = "/etc/usher/weight"`,
+	}[kind])
+}
+
+// source is the discover block whose key is changed, if that is in one.
+func source(blocks []string) string {
+	kind, ok := strings.CutPrefix(blocks[len(blocks)-1], "discover ")
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("  discover %q {\n    %s\n  }\n", kind, map[string]string{
+		"dns": `name = "web.example"`, "file": `paths = ["/etc/usher/web.json"]`, "http": `url = "https://cmdb.example/targets"`,
 	}[kind])
 }
 

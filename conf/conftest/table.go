@@ -78,6 +78,10 @@ func others() map[string]another {
 		"persistence_netmask": {value: `"255.255.255.0"`, given: `persistence = "60s"`}, "persistence_engine": {in: "tunnel", given: `persistence = "60s"`},
 		"snat_addresses": {value: `["192.0.2.33/32"]`, in: "full"},
 
+		"discover.servers": {value: `["192.0.2.53"]`}, "discover.paths": {value: `["/etc/usher/other*.yml"]`}, "url": {value: `"https://cmdb.example/other"`},
+		"token_file": {value: `"secret"`}, "discover.cert_file": {value: `"b.pem"`, given: `key_file = "a.key"; cert_file = "a.pem"`},
+		"discover.key_file": {value: `"b.key"`, given: `key_file = "a.key"; cert_file = "a.pem"`},
+
 		"name": {value: `"other"`}, "address": {value: `"10.0.0.77"`}, "bind_address": {value: `"10.0.0.78"`}, "health_check.interface": {value: `"eth1"`},
 		"health_check.cert_file": {value: `"b.pem"`, given: `key_file = "a.key"; cert_file = "a.pem"`}, "health_check.key_file": {value: `"b.key"`, given: `key_file = "a.key"; cert_file = "a.pem"`},
 		"health_check https.alpn": {value: `["http/1.1"]`}, "health_check.via": {value: `"service"`, given: "port ="}, "health_check ping.via": {one: true}, "health_check agent.via": {one: true}, "health_check bfd.via": {one: true},

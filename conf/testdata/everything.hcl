@@ -132,6 +132,30 @@ vrrp_sync_group "all" {
 }
 
 virtual_server "range" {
+  discover "dns" {
+    name           = "web.service.example"
+    type           = "A"
+    servers        = ["192.0.2.53", "[2001:db8::53]:5353"]
+    port           = 8080
+    weight         = 3
+    forward_method = "nat"
+    interval       = "20s"
+    min_interval   = "2s"
+    timeout        = "3s"
+    allow_empty    = true
+    max_servers    = 50
+    max_leave      = 0.25
+  }
+  discover "file" { paths = ["/etc/usher/targets/web*.json", "/etc/usher/targets/web.yml"] }
+  discover "http" {
+    url         = "https://cmdb.example/targets?svc=web"
+    token_file  = "/etc/usher/token"
+    ca_file     = "/etc/usher/ca.pem"
+    cert_file   = "/etc/usher/client.pem"
+    key_file    = "/etc/usher/client.key"
+    server_name = "cmdb"
+    insecure    = false
+  }
   address             = "192.168.60.10-12:8000-8001"
   protocol            = "udp"
   scheduler           = "mh"

@@ -145,6 +145,8 @@ type VirtualServer struct {
 	Reason   string    `json:"reason"`
 	Since    time.Time `json:"since"`
 	Counters Counters  `json:"counters"`
+	// Discover are the sources of its real servers, beside the configuration.
+	Discover []Discovery `json:"discover,omitempty"`
 	// History is the rate of new connections per second, oldest first, one value
 	// every HistoryInterval.
 	History []uint64 `json:"history,omitempty"`
@@ -162,11 +164,39 @@ type RealServer struct {
 	InactiveConnections uint32  `json:"inactive_connections"`
 	Checks              []Check `json:"checks"`
 
+	Source   string    `json:"source,omitempty"` // that lists it, by its name in discover; "" for one that is written down
 	Sorry    bool      `json:"sorry"`
-	Removed  bool      `json:"removed,omitempty"` // by a reload; it drains
+	Removed  bool      `json:"removed,omitempty"` // by a reload or its source; it drains
 	Since    time.Time `json:"since"`
 	Override *Override `json:"override,omitempty"`
 	Counters Counters  `json:"counters"`
+}
+
+// Discovery is one source of real servers.
+type Discovery struct {
+	Type    string `json:"type" enum:"dns,file,http"` // dns, file or http
+	Name    string `json:"name"`
+	Servers int    `json:"servers"` // of the virtual server, that it lists
+	// Confirmed is when it last gave a good answer, and AgeSeconds how long ago; absent
+	// before the first.
+	Confirmed  *time.Time `json:"confirmed,omitempty"`
+	AgeSeconds *float64   `json:"age_seconds,omitempty"`
+	Changed    *time.Time `json:"changed,omitempty"` // when an answer last changed its servers
+	// Reason and Error say why the latest answer is none, in a word and for people; FailingSince
+	// since when all are none. Absent while it answers.
+	Reason       string            `json:"reason,omitempty"`
+	Error        string            `json:"error,omitempty"`
+	FailingSince *time.Time        `json:"failing_since,omitempty"`
+	Errors       map[string]uint64 `json:"errors,omitempty"`   // answers that were none, by reason
+	Held         int               `json:"held,omitempty"`     // servers that it no longer lists and that stay until its next answer
+	Borrowed     bool              `json:"borrowed,omitempty"` // its servers are those of a source before it, until it answers
+	LeftOut      []LeftOut         `json:"left_out,omitempty"`
+}
+
+// LeftOut is an entry of a source that is no server of the pool.
+type LeftOut struct {
+	Entry string `json:"entry"`
+	Why   string `json:"why"`
 }
 
 // Override is what an operator said of a server.
@@ -217,7 +247,7 @@ type Reload struct {
 // Warning is something that needs a person.
 type Warning struct {
 	Severity string    `json:"severity" enum:"error,warning"` // error or warning
-	Kind     string    `json:"kind"`                          // split_brain, disagreement, hmac_unsigned, clock, quorum, instance_fault, reload, drift, overload, certificate, kernel, state, lease, unclaimed, neighbours, notify
+	Kind     string    `json:"kind"`                          // split_brain, disagreement, hmac_unsigned, clock, quorum, instance_fault, reload, drift, overload, certificate, kernel, state, lease, unclaimed, neighbours, notify, discovery
 	Subject  string    `json:"subject"`                       // the instance, virtual server or real server
 	Text     string    `json:"text"`
 	Since    time.Time `json:"since"`

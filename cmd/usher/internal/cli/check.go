@@ -109,6 +109,12 @@ func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON, figures bool) er
 	g, ctx := errgroup.WithContext(cmd.Context())
 	verdicts := make(chan healthcheck.Update)
 	told := make(chan healthcheck.Event)
+	tell := func(e healthcheck.Event) {
+		select {
+		case told <- e:
+		case <-ctx.Done():
+		}
+	}
 	engine := checkengine.New(checkengine.Options{
 		Log: log, Prober: probe.New(probe.Options{Log: log, Commands: commands.Check}),
 		Results: func(u healthcheck.Update) {
@@ -117,17 +123,15 @@ func (a *app) probe(cmd *cobra.Command, c *conf.Config, asJSON, figures bool) er
 			case <-ctx.Done():
 			}
 		},
-		Events: func(e healthcheck.Event) {
-			select {
-			case told <- e:
-			case <-ctx.Done():
-			}
-		},
+		Events: tell,
 	})
 	if err := engine.Apply(c.Targets()); err != nil {
 		return err
 	}
 	g.Go(func() error { return engine.Run(ctx) })
+	if len(c.Sources()) > 0 {
+		checkDiscovered(ctx, g, c, engine, log, tell)
+	}
 	g.Go(func() error {
 		minute := time.NewTicker(time.Minute)
 		defer minute.Stop()

@@ -10,6 +10,7 @@ import (
 
 	"usher/cmd/usher/internal/command"
 	"usher/cmd/usher/internal/daemon"
+	"usher/cmd/usher/internal/discovery"
 	"usher/cmd/usher/internal/notify"
 	"usher/cmd/usher/internal/vrrpproc"
 	"usher/conf"
@@ -42,6 +43,10 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Components {
 			}), prober.BFD()
 		},
 		Alerts: func() daemon.Alerts { return notify.New(notify.Options{Log: log, Run: commands.Notify}) },
+		Discovery: func(state string, h daemon.DiscoveryHandlers) daemon.Discovery {
+			return discovery.New(discovery.Options{Log: log, Changed: h.Changed, Events: h.Events, State: state})
+		},
+		Look: discovery.Look,
 		Director: func(state string, events func(director.Event)) (daemon.Director, error) {
 			return openDirector(log, state, events)
 		},

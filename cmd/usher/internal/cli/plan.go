@@ -13,6 +13,7 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/daemon"
+	"usher/cmd/usher/internal/discovery"
 	"usher/cmd/usher/internal/plan"
 	"usher/conf"
 	"usher/vrrp/vip/rtnl"
@@ -30,7 +31,8 @@ and VRRP, and which changes drop connections. IPVS is compared with what the ker
 holds now; instances, addresses and the health of servers with what the daemon at the
 configuration's control socket runs, or at another one (--control), if one does. That
 daemon's variables (its --var and USHER_VAR_name) are those of the plan as well; what
-you give by hand wins. It needs no daemon, and root only where virtual servers are configured; one that runs
+you give by hand wins. Sources of real servers (discover) are asked once; what one
+listed before counts where it gives no answer. It needs no daemon, and root only where virtual servers are configured; one that runs
 must be open to you, as for the other commands.
 
 Exit status: 0 no change, 2 changes, 1 error.`,
@@ -114,6 +116,11 @@ func (a *app) planFor(ctx context.Context, c *conf.Config, socket string) (plan.
 			return p, err
 		}
 		p.AddPeers(c, now, time.Now())
+	}
+	if sources := c.Sources(); len(sources) > 0 {
+		found := discovery.Look(ctx, sources, cmp.Or(state, c.Global.State))
+		p.AddDiscovered(found)
+		c = c.Discovered(found.Servers)
 	}
 	if len(c.VirtualServers) == 0 && (running == nil || len(running.VirtualServers) == 0) {
 		return p, nil

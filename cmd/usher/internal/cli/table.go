@@ -182,11 +182,21 @@ func virtualServerTable(v api.VirtualServer, now time.Time, style terminal.Style
 	if !v.Up && v.Reason != "" {
 		head += "  " + wrapped(style.Bad(v.Reason), "    ", max(width-2, 0))
 	}
+	for _, s := range v.Discover {
+		head += "  " + wrapped(discovered(s, now, style), "    ", max(width-2, 0))
+	}
 	t := newRows("  ", width, heads(style, "REAL SERVER", "STATE", "WEIGHT", "ACTIVE", "INACTIVE", "CONNS", "METHOD", "SINCE", "CHECKS")...)
 	for _, r := range v.RealServers {
 		name := r.Address
 		if r.Sorry {
 			name += " (sorry)"
+		}
+		if r.Source != "" {
+			kind, _, _ := strings.Cut(r.Source, " ")
+			if len(v.Discover) > 1 {
+				kind = r.Source
+			}
+			name += " (" + kind + ")"
 		}
 		weight := fmt.Sprint(r.EffectiveWeight)
 		if r.EffectiveWeight != r.Weight {
@@ -196,6 +206,38 @@ func virtualServerTable(v api.VirtualServer, now time.Time, style terminal.Style
 			terminal.Amount(r.Counters.Connections), r.ForwardMethod, terminal.Ago(now, r.Since), checks(r.Checks, style))
 	}
 	return head + t.String()
+}
+
+// discovered is the line of a source of real servers.
+func discovered(s api.Discovery, now time.Time, style terminal.Style) string {
+	text := fmt.Sprintf("discovered by %s: %d servers", s.Name, s.Servers)
+	if s.Servers == 1 {
+		text = fmt.Sprintf("discovered by %s: 1 server", s.Name)
+	}
+	if s.Confirmed != nil {
+		text += ", " + terminal.Ago(now, *s.Confirmed) + " ago"
+	}
+	var doubts []string
+	if s.Error != "" {
+		doubts = append(doubts, s.Error)
+	}
+	if s.Held > 0 {
+		doubts = append(doubts, fmt.Sprintf("%d stay until the next answer (max_leave)", s.Held))
+	}
+	if s.Borrowed {
+		doubts = append(doubts, "those of a source before it, until it answers")
+	}
+	for i, l := range s.LeftOut {
+		if i == 3 {
+			doubts = append(doubts, fmt.Sprintf("%d more left out", len(s.LeftOut)-i))
+			break
+		}
+		doubts = append(doubts, fmt.Sprintf("%s is left out: %s", l.Entry, l.Why))
+	}
+	if len(doubts) > 0 {
+		text += "; " + style.Warn(strings.Join(doubts, "; "))
+	}
+	return text
 }
 
 func checks(list []api.Check, style terminal.Style) string {

@@ -45,8 +45,8 @@ Exit status: 0 valid (warnings apart), 1 invalid, 2 the command could not run.`,
 			} else {
 				fmt.Fprint(a.Stderr, diags.Text(terminal.Colours(a.Stderr, a.Getenv)))
 				if valid {
-					_, err = fmt.Fprintf(a.Stdout, "%s %s, %s, %s\n", a.style.Good("valid:"),
-						count(len(c.Instances), "instance"), count(len(c.VirtualServers), "virtual server"), count(realServers(c), "real server"))
+					_, err = fmt.Fprintf(a.Stdout, "%s %s, %s, %s%s\n", a.style.Good("valid:"),
+						count(len(c.Instances), "instance"), count(len(c.VirtualServers), "virtual server"), count(realServers(c), "real server"), andSources(c))
 				}
 			}
 			if err != nil {
@@ -69,6 +69,18 @@ func realServers(c *conf.Config) int {
 		n += len(v.Real)
 	}
 	return n
+}
+
+// andSources tells of sources of more real servers, where there are any.
+func andSources(c *conf.Config) string {
+	n := 0
+	for _, v := range c.VirtualServers {
+		n += len(v.Discover)
+	}
+	if n == 0 {
+		return ""
+	}
+	return ", " + count(n, "source") + " of more"
 }
 
 func count(n int, what string) string {

@@ -76,6 +76,7 @@ var form = map[string]string{
 	"virtual_address.label": "", // begins with the interface
 	"expect_status":         "", "expect_body_sha256": "", "expect_body_md5": "", "expect_hex": "",
 	"path": `"/x/${%s}"`, "question": `"${%s}.example.org"`, "ca_file": `"/nowhere/${%s}"`, "cert_file": `"/nowhere/${%s}"`, "key_file": `"/nowhere/${%s}"`,
+	"discover dns.servers": "", "discover file.paths": `["/x/${%s}.json"]`,
 	"virtual_route.interface": "", "virtual_rule.interface": "", // their instance's
 }
 
@@ -123,7 +124,7 @@ func (n *nest) value(k conf.SchemaKey, round int) string {
 		return fmt.Sprintf("{ TOKEN = %q, MODE = %s }", n.next(where), n.sensitive(n.next(where)))
 	case k.Secret:
 		return strconv.Quote(n.next(where))
-	case strings.HasSuffix(k.Name, "_file") && slices.Contains([]string{"secret_file", "password_file", "auth_file"}, k.Name):
+	case strings.HasSuffix(k.Name, "_file") && slices.Contains([]string{"secret_file", "password_file", "auth_file", "token_file"}, k.Name):
 		path := filepath.Join(n.dir, fmt.Sprintf("file%d", len(n.where)))
 		if err := os.WriteFile(path, []byte(n.next(where)+"\n"), 0o600); err != nil {
 			n.t.Fatal(err)
@@ -135,7 +136,9 @@ func (n *nest) value(k conf.SchemaKey, round int) string {
 		return strconv.Quote(name)
 	case k.Name == "payload_hex":
 		return n.sensitive(hex.EncodeToString([]byte(n.next(where))))
-	case k.Name == "paths":
+	case k.Name == "url":
+		return fmt.Sprintf(`"https://usher:%s@127.0.0.1:1/x?token=%s&b=${%s}"`, n.next(where), n.next(where), n.sensitive(n.next(where)))
+	case k.Name == "paths" && !special:
 		return fmt.Sprintf(`["/x?token=%s&a=b", "/y/${%s}"]`, n.next(where), n.sensitive(n.next(where)))
 	case k.Name == "command":
 		return fmt.Sprintf("[%q, \"--token=%s\", %s]", filepath.Join(n.dir, "script"), n.next(where), n.sensitive(n.next(where)))

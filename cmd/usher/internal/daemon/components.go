@@ -7,6 +7,8 @@ import (
 	"usher/cmd/usher/internal/plan"
 	"usher/conf"
 	"usher/director"
+	"usher/director/discover"
+	"usher/director/discover/engine"
 	"usher/healthcheck"
 	"usher/vrrp"
 )
@@ -29,6 +31,8 @@ type VRRP interface {
 type Checks interface {
 	Run(ctx context.Context) error
 	Apply([]healthcheck.Target) error
+	// ApplyPool gives one virtual server other servers, or others of their checks.
+	ApplyPool(virtualServer string, targets []healthcheck.Target) error
 	Statuses() []healthcheck.Status
 	Unanswered(id healthcheck.ID, n int)
 	Stats() healthcheck.Stats
@@ -39,6 +43,8 @@ type Director interface {
 	Run(ctx context.Context) error
 	Configure(ctx context.Context, s director.Settings) error
 	Apply(ctx context.Context, servers []director.VirtualServer) error
+	// ApplyOne gives one of the virtual servers other real servers, say.
+	ApplyOne(ctx context.Context, vs director.VirtualServer) error
 	SetHealth(healthcheck.Update)
 	SetActive(instance string, active bool)
 	Override(virtualServer string, realServer netip.AddrPort, o director.Override) (director.Effect, error)
@@ -72,6 +78,10 @@ type Components struct {
 	VRRP   func(g conf.Global, events func(vrrp.Event)) VRRP
 	Checks func(ChecksHandlers) (Checks, BFD)
 	Alerts func() Alerts
+	// Discovery asks sources of real servers, and keeps what they said in the state folder.
+	Discovery func(state string, h DiscoveryHandlers) Discovery
+	// Look asks each source of pools once, on top of what a state folder has of them.
+	Look func(ctx context.Context, pools []discover.Config, state string) *engine.Once
 	// Director opens the kernel's IPVS; an error says that it is not there or not
 	// for us, and nothing was changed.
 	Director func(state string, events func(director.Event)) (Director, error)

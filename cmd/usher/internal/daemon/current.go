@@ -21,12 +21,14 @@ type current struct {
 type snapshot struct {
 	started     time.Time
 	config      *conf.Config
+	serving     *conf.Config    // config with its discovered servers
 	passive     bool            // a check of config counts unanswered connections
 	neighbours  [2]int          // servers of config in this machine's own networks, IPv4 and IPv6
 	active      map[string]bool // instances that are active; to be read under the lock
 	onStop      string          // of config, or of the one that is being started
 	vrrp        VRRP            // nil without instances so far
 	checks      Checks          // nil before the start
+	discovery   Discovery       // likewise
 	director    Director        // nil without virtual servers so far
 	maintenance bool
 	maintained  time.Time // since when it is on, or off

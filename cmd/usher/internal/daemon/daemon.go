@@ -62,6 +62,7 @@ type Daemon struct {
 	changing turn          // one change of what runs at a time
 	ending   chan struct{} // closed when the stop begins
 	idle     Director      // opened, and not run before a reload needs it; nil before
+	found    discovered
 
 	retiring *retiring // nil where no way into maintenance is under way; under current's lock
 	resigned bool      // VRRP has stopped, or is about to, and does not start again; likewise
@@ -71,14 +72,14 @@ type Daemon struct {
 	state   *stateFolder
 	events  *eventStore
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers, alerts, keeper, journal, watcher, hangups, standing, socket *task }
+	parts   struct{ vrrp, checks, director, helpers, alerts, discovery, discovered, keeper, journal, watcher, hangups, standing, socket *task }
 }
 
 // New makes a Daemon. Nothing runs before Run.
 func New(o Options) *Daemon {
 	d := &Daemon{
 		opts: o, log: o.Log, metrics: metrics.New(o.Version), alerts: o.Components.Alerts(),
-		failed: make(chan error, 4), reading: newTurn(), changing: newTurn(), ending: make(chan struct{}),
+		failed: make(chan error, 4), reading: newTurn(), changing: newTurn(), ending: make(chan struct{}), found: discovered{kick: make(chan struct{}, 1)},
 		current: &current{snapshot: snapshot{active: map[string]bool{}}},
 	}
 	d.reporter = &reporter{
@@ -196,6 +197,7 @@ func (d *Daemon) open(c *conf.Config) (err error) {
 func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) error {
 	d.mu.Lock()
 	d.checks, d.bfd = d.opts.Components.Checks(ChecksHandlers{Results: d.relay.health, Events: d.checkEvent, Observe: d.metrics.Observe})
+	d.discovery = d.opts.Components.Discovery(c.Global.State, DiscoveryHandlers{Changed: d.found.changed, Events: d.discoveryEvent})
 	d.maintenance, d.maintained = d.state.maintenance()
 	d.onStop = c.Global.OnStop
 	d.mu.Unlock()
@@ -205,6 +207,8 @@ func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) e
 	d.parts.keeper = d.run(ctx, "state folder", d.keepLastGood)
 	d.parts.journal = d.run(ctx, "events", d.events.keep)
 	d.parts.checks = d.run(ctx, "health checks", d.checks.Run)
+	d.parts.discovery = d.run(ctx, "discovery", d.discovery.Run)
+	d.parts.discovered = d.run(ctx, "discovered servers", d.follow)
 	if director != nil {
 		d.direct(ctx, director)
 	}
@@ -295,6 +299,8 @@ func (d *Daemon) stop() error {
 		cancel()
 		return fmt.Errorf("a change of the configuration does not end; VRRP has resigned, IPVS is left as it is")
 	}
+	d.parts.discovered.stop()
+	d.parts.discovery.stop()
 	d.parts.checks.stop()
 	var err error
 	if d.parts.director != nil {

@@ -3,12 +3,15 @@ package daemon_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"usher/cmd/usher/internal/daemon"
+	"usher/cmd/usher/internal/discovery"
 	"usher/conf"
 	"usher/director"
 	"usher/healthcheck"
@@ -45,10 +48,11 @@ type world struct {
 	directorEvents func(director.Event)
 	hooks          daemon.ChecksHandlers
 	activated      chan string
+	changed        chan struct{} // after an ApplyOne of the director
 }
 
 func newWorld() *world {
-	return &world{tracks: map[string]vrrp.Adjustment{}, up: map[string]bool{}, watched: map[string]watch{}, activated: make(chan string, 16), asked: make(chan struct{}, 1), handed: make(chan struct{}, 16)}
+	return &world{tracks: map[string]vrrp.Adjustment{}, up: map[string]bool{}, watched: map[string]watch{}, activated: make(chan string, 16), changed: make(chan struct{}, 1), asked: make(chan struct{}, 1), handed: make(chan struct{}, 16)}
 }
 
 func (w *world) note(what string) {
@@ -81,6 +85,10 @@ func (w *world) parts() daemon.Components {
 			w.directorEvents = events
 			return (*fakeDirector)(w), nil
 		},
+		Discovery: func(state string, h daemon.DiscoveryHandlers) daemon.Discovery {
+			return discovery.New(discovery.Options{Changed: h.Changed, Events: h.Events, State: state, Log: slog.New(slog.DiscardHandler)})
+		},
+		Look: discovery.Look,
 		Withdraw: func(_ context.Context, _ string, instances []vrrp.Config) ([]string, error) {
 			for _, i := range instances {
 				w.note("withdraw " + i.Name + " on " + i.Interface)
@@ -174,6 +182,14 @@ func (f *fakeChecks) Apply(t []healthcheck.Target) error {
 	return nil
 }
 
+func (f *fakeChecks) ApplyPool(name string, t []healthcheck.Target) error {
+	(*world)(f).note(fmt.Sprintf("checks %s: %d servers", name, len(t)))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.targets = append(slices.DeleteFunc(slices.Clone(f.targets), func(o healthcheck.Target) bool { return o.ID.VirtualServer == name }), t...)
+	return nil
+}
+
 func (f *fakeChecks) Statuses() []healthcheck.Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -223,6 +239,23 @@ func (f *fakeDirector) Apply(_ context.Context, list []director.VirtualServer) e
 		return err
 	}
 	f.pools = list
+	return nil
+}
+
+func (f *fakeDirector) ApplyOne(_ context.Context, vs director.VirtualServer) error {
+	(*world)(f).note(fmt.Sprintf("director %s: %d servers", vs.Name, len(vs.Real)))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pools = slices.Clone(f.pools)
+	for i := range f.pools {
+		if f.pools[i].Name == vs.Name {
+			f.pools[i] = vs
+		}
+	}
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
 	return nil
 }
 

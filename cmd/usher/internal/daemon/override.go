@@ -43,7 +43,7 @@ func (d *Daemon) Steer(_ context.Context, s api.Steer) (string, error) {
 	case "enable":
 		o.Mode = director.OverrideNone
 	}
-	c := d.running()
+	c := d.now().serving
 	i := slices.IndexFunc(c.VirtualServers, func(v conf.VirtualServer) bool { return v.Name == s.VirtualServer })
 	if i < 0 {
 		return "", unknown("virtual server", s.VirtualServer, names(c.VirtualServers, func(v conf.VirtualServer) string { return v.Name }))

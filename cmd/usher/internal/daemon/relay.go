@@ -114,10 +114,12 @@ func (r *relay) unanswered() {
 
 // passive says whether a check of c wants to know of unanswered connections.
 func passive(c *conf.Config) bool {
-	for _, t := range c.Targets() {
-		for _, k := range t.Checks {
-			if k.Type == healthcheck.TypePassive {
-				return true
+	for i := range c.VirtualServers {
+		for _, t := range c.VirtualServers[i].EveryTarget() {
+			for _, k := range t.Checks {
+				if k.Type == healthcheck.TypePassive {
+					return true
+				}
 			}
 		}
 	}

@@ -148,19 +148,20 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 	if err := d.alerts.Apply(d.told(c)); err != nil {
 		return err
 	}
+	complete := d.discover(ctx, c)
 	if dir != nil {
 		if err := dir.Configure(ctx, c.DirectorSettings()); err != nil {
 			return err
 		}
-		if err := dir.Apply(ctx, c.Pools()); err != nil {
+		if err := dir.Apply(ctx, complete.Pools()); err != nil {
 			return err
 		}
 	}
-	if err := now.checks.Apply(c.Targets()); err != nil {
+	if err := now.checks.Apply(complete.Targets()); err != nil {
 		return err
 	}
 	d.mu.Lock()
-	d.config, d.passive, d.onStop = c, passive(c), c.Global.OnStop
+	d.config, d.serving, d.passive, d.onStop = c, complete, passive(c), c.Global.OnStop
 	d.mu.Unlock()
 	if process == nil && len(c.Instances) > 0 {
 		process = d.route(ctx, c)
@@ -176,8 +177,8 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 		}
 	}
 	d.relay.sessions.apply(d.bfd, c, d.relay.kick)
-	d.forget(c)
-	d.countNeighbours(c)
+	d.forget(complete)
+	d.countNeighbours(complete)
 	d.relay.kick()
 	if d.ready.Load() {
 		d.state.saveSoon(c)

@@ -29,6 +29,7 @@ func (r *reporter) Status() api.Status {
 			s.Instances = append(s.Instances, instance(i))
 		}
 	}
+	listed := sources(now.discovery)
 	var known map[healthcheck.ID]healthcheck.Status
 	if dir := now.director; dir != nil {
 		all := now.checks.Statuses()
@@ -40,7 +41,9 @@ func (r *reporter) Status() api.Status {
 		r.history.saw(time.Now(), pools)
 		s.VirtualServers = make([]api.VirtualServer, 0, len(pools))
 		for _, v := range pools {
-			s.VirtualServers = append(s.VirtualServers, virtualServer(v, known, r.history.of(v.Name)))
+			out := virtualServer(v, known, r.history.of(v.Name))
+			listed.show(&out, now.discovery)
+			s.VirtualServers = append(s.VirtualServers, out)
 		}
 		for _, k := range dir.Settings() {
 			s.Settings = append(s.Settings, api.Setting{Name: k.Name, Value: k.Value, Was: k.Before})

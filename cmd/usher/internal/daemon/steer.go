@@ -7,6 +7,7 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/plan"
+	"usher/director/discover/engine"
 )
 
 // Plan says what a reload would change.
@@ -15,11 +16,19 @@ func (d *Daemon) Plan(ctx context.Context) (any, error) {
 	if diags.HasErrors() {
 		return nil, &api.DetailedError{Err: &refusedError{(&InvalidError{diags}).Error()}, Text: diags.Text(false)}
 	}
+	var found *engine.Once
+	if sources := c.Sources(); len(sources) > 0 {
+		found = d.opts.Components.Look(ctx, sources, c.Global.State)
+	}
 	if !d.changing.take(ctx) { // what runs stays the same while it is compared with
 		return nil, ctx.Err()
 	}
 	defer d.changing.give()
 	p := plan.Compare(c, d.running())
+	if found != nil {
+		p.AddDiscovered(found)
+		c = c.Discovered(found.Servers)
+	}
 	dir := d.now().director
 	if dir == nil {
 		if len(c.VirtualServers) == 0 {

@@ -59,6 +59,13 @@ func (r *reporter) warnings(s *api.Status, now snapshot, servers map[healthcheck
 			add(events.Error, "quorum", v.Name, cmp.Or(v.Reason, "quorum lost"), v.Since)
 		}
 	}
+	for _, v := range s.VirtualServers {
+		for _, n := range v.Discover {
+			if text, since := doubtful(n, s.Started, time.Now()); text != "" {
+				add(events.Warning, "discovery", v.Name, n.Name+": "+text, since)
+			}
+		}
+	}
 	for id, h := range servers {
 		for _, k := range h.Checks {
 			if !k.ExpiringSince.IsZero() {

@@ -1,11 +1,13 @@
 package metrics
 
 import (
+	"math"
 	"slices"
 	"strconv"
 
 	"usher/cmd/usher/internal/api"
 	"usher/director"
+	"usher/director/discover"
 	"usher/director/ipvs"
 	"usher/vrrp"
 )
@@ -17,6 +19,7 @@ func (t *text) live(source Source) error {
 	t.instances(s.Instances)
 	t.virtualServers(s.VirtualServers)
 	t.realServers(s.VirtualServers)
+	t.discovery(s.VirtualServers)
 	t.director(source.DirectorStats())
 	checks := source.CheckStats()
 	t.gauge("checks", "Different health checks that run.")
@@ -192,6 +195,33 @@ func (t *text) certificates(r realServer) {
 			t.sample(t.labels("real_server", r.Address, "type", k.Type, "virtual_server", r.pool), float64(k.Certificate.Unix()))
 		}
 	}
+}
+
+// discovery writes what sources of real servers say.
+func (t *text) discovery(pools []api.VirtualServer) {
+	each := func(write func(v api.VirtualServer, s api.Discovery, labels string)) {
+		for _, v := range pools {
+			for _, s := range v.Discover {
+				write(v, s, t.labels("source", s.Name, "virtual_server", v.Name))
+			}
+		}
+	}
+	t.gauge("discovery_targets", "Real servers of the virtual server that the source lists.")
+	each(func(_ api.VirtualServer, s api.Discovery, labels string) { t.sample(labels, float64(s.Servers)) })
+	t.gauge("discovery_age_seconds", "How long ago the source gave its last good answer; +Inf where it has given none.")
+	each(func(_ api.VirtualServer, s api.Discovery, labels string) {
+		if s.AgeSeconds == nil {
+			t.sample(labels, math.Inf(1))
+			return
+		}
+		t.sample(labels, *s.AgeSeconds)
+	})
+	t.counter("discovery_errors_total", "Answers of the source that were none, by reason.")
+	each(func(v api.VirtualServer, s api.Discovery, _ string) {
+		for _, reason := range discover.Reasons {
+			t.sample(t.labels("reason", string(reason), "source", s.Name, "virtual_server", v.Name), float64(s.Errors[string(reason)]))
+		}
+	})
 }
 
 func (t *text) director(stats director.Stats) {

@@ -46,6 +46,7 @@ func scrape(t *testing.T, s api.Status) string {
 }
 
 func full() api.Status {
+	age := 12.5
 	expiry := time.Unix(1_900_000_000, 0)
 	return api.Status{
 		Reload: &api.Reload{OK: false},
@@ -61,7 +62,9 @@ func full() api.Status {
 					Checks: []api.Check{{Type: "https", Certificate: &expiry}, {Type: "exec", CannotRun: true}}},
 				{Address: "10.0.0.2:80", State: "down"},
 				{Address: "10.0.0.1:80", State: "up", Sorry: true},
-			}}},
+			},
+			Discover: []api.Discovery{{Type: "dns", Name: "dns web.example A", Servers: 2, AgeSeconds: &age, Errors: map[string]uint64{"timeout": 3}}, {Type: "file", Name: "file web.json"}},
+		}},
 	}
 }
 
@@ -70,6 +73,11 @@ func TestNames(t *testing.T) {
 	text := scrape(t, full())
 	for _, want := range []string{
 		`usher_vrrp_state{instance="edge",state="active"} 1`,
+		`usher_discovery_targets{source="dns web.example A",virtual_server="web"} 2`,
+		`usher_discovery_age_seconds{source="dns web.example A",virtual_server="web"} 12.5`,
+		`usher_discovery_age_seconds{source="file web.json",virtual_server="web"} +Inf`,
+		`usher_discovery_errors_total{reason="timeout",source="dns web.example A",virtual_server="web"} 3`,
+		`usher_discovery_errors_total{reason="nxdomain",source="file web.json",virtual_server="web"} 0`,
 		`usher_vrrp_state{instance="edge",state="backup"} 0`,
 		`usher_vrrp_state{instance="edge",state="fault"} 0`,
 		`usher_vrrp_state{instance="edge",state="initialize"} 0`,

@@ -157,10 +157,15 @@ function serverTable(inside, name) {
   const heads = [["Real server"], ["State"], ["Weight", "n"], ["Active", "n"], ["Inactive", "n"], ["New / s", "n"], ["In / s", "n"], ["Out / s", "n"], ["Trend"], ["Checks"], ["Since"]];
   const table = el("table", {}, el("caption", { class: "hidden" }, "Real servers of " + name),
     el("thead", {}, el("tr", {}, ...heads.map(([h, c]) => el("th", { scope: "col", class: c || "" }, h)))));
-  inside.append(line, table);
+  const found = el("p", { class: "quiet" });
+  inside.append(line, found, table);
   const rows = new Map();
   return { show(v) {
     put(line, `Quorum ${v.quorum}; ${amount(v.counters.connections)} connections, ${bytes(v.counters.bytes_in)} in, ${bytes(v.counters.bytes_out)} out` + (v.reason ? `. ${v.reason}` : ""));
+    const sources = v.discover || [];
+    put(found, sources.map(sourceText).join(". "));
+    found.hidden = !sources.length;
+    dress(found, sources.some(s => s.error || s.held || s.left_out) ? "warn" : "quiet");
     const seen = new Set();
     for (const r of v.real_servers) {
       const key = r.address + (r.sorry ? " sorry" : "");
@@ -173,6 +178,16 @@ function serverTable(inside, name) {
     }
     for (const [key, row] of rows) if (!seen.has(key)) { row.root.remove(); rows.delete(key); }
   } };
+}
+
+// sourceText is what a source of real servers says at present.
+function sourceText(s) {
+  let text = `Discovered by ${s.name}: ${s.servers === 1 ? "1 server" : s.servers + " servers"}`;
+  if (s.age_seconds !== undefined) text += `, ${Math.round(s.age_seconds)} s ago`;
+  if (s.error) text += `; ${s.error}`;
+  if (s.held) text += `; ${s.held} stay until the next answer (max_leave)`;
+  if (s.left_out) text += "; " + s.left_out.slice(0, 3).map(l => `${l.entry} is left out: ${l.why}`).join("; ") + (s.left_out.length > 3 ? `; ${s.left_out.length - 3} more` : "");
+  return text;
 }
 
 // past is the active connections of each real server: what the server remembers of
@@ -208,7 +223,8 @@ function serverRow(heads, name, r) {
   const why = el("tr", { class: "why" }, reason);
   const root = el("tbody", { "data-rs": r.address }, el("tr", {}, ...cells), why);
   return { root, show(r) {
-    put(address, r.address + (r.sorry ? " (sorry)" : ""));
+    put(address, r.address + (r.sorry ? " (sorry)" : r.source ? ` (${r.source.split(" ")[0]})` : ""));
+    address.title = r.source || "";
     pill(word, r.state);
     mark(root, "data-state", r.state);
     dress(root, r.state === "down" ? "bad" : "");

@@ -25,6 +25,8 @@ type Plan struct {
 	Problems []Problem `json:"problems"`
 	// Warnings are what would part this director from its peers.
 	Warnings []Warning `json:"warnings,omitempty"`
+	// Discovered is what the sources of real servers list now: what the rest is made with.
+	Discovered []Source `json:"discovered,omitempty"`
 }
 
 // Change is one line about an instance, a sync group or an address.
@@ -79,6 +81,12 @@ func (p Plan) String() string {
 	}
 	for _, w := range p.Warnings {
 		b.WriteString("  " + w.String() + "\n")
+	}
+	if len(p.Discovered) > 0 {
+		b.WriteString("Discovered\n")
+	}
+	for _, s := range p.Discovered {
+		b.WriteString("  " + s.String() + "\n")
 	}
 	if p.Empty() {
 		return b.String() + "No change.\n"
