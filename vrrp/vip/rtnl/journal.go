@@ -21,7 +21,9 @@ import (
 // whoever has to put it back when this process could not.
 type journal struct {
 	path    string
+	told    func(error)
 	entries map[string]entry // by key
+	unsaved bool             // the file does not say what entries do
 }
 
 // entry is one changed setting.
@@ -37,22 +39,37 @@ type content struct {
 	Settings map[string]entry `json:"settings"`
 }
 
-// add writes down a setting that is about to be changed.
-func (j *journal) add(key, before, value string) error {
-	if j == nil {
-		return nil
+// add writes down a setting that is about to be changed, as far as that can be done: an
+// address is worth more than a setting that stays after a crash.
+func (j *journal) add(key, before, value string) {
+	if j != nil {
+		j.entries[key] = entry{before, value, indexOf(key)}
+		j.save()
 	}
-	j.entries[key] = entry{before, value, indexOf(key)}
-	return j.write()
 }
 
 // remove strikes a setting that has been put back.
-func (j *journal) remove(key string) error {
-	if j == nil {
-		return nil
+func (j *journal) remove(key string) {
+	if j != nil {
+		delete(j.entries, key)
+		j.save()
 	}
-	delete(j.entries, key)
-	return j.write()
+}
+
+// save brings the file in line, and tells when that begins to fail and when it works again.
+func (j *journal) save() {
+	err := j.write()
+	if was := j.unsaved; was != (err != nil) {
+		j.unsaved = !was
+		j.told(err)
+	}
+}
+
+// again tries what failed before.
+func (j *journal) again() {
+	if j != nil && j.unsaved {
+		j.save()
+	}
 }
 
 // write replaces the file at once. It does not wait for the disk: what a crash of
@@ -110,10 +127,12 @@ func Recover(path string) (restored []string, err error) {
 
 // Remember has every setting written to a file before it is changed, for Recover.
 // It is to be called before the first change. What the file holds of a process
-// before this one has to be recovered first.
-func (k *Kernel) Remember(path string) {
+// before this one has to be recovered first. A file that cannot be written stops
+// nothing: told hears the error, and nil once it is written after all, which is tried
+// at each look.
+func (k *Kernel) Remember(path string, told func(error)) {
 	statefile.Clear(path)
-	k.settings.journal = &journal{path: path, entries: map[string]entry{}}
+	k.settings.journal = &journal{path: path, told: told, entries: map[string]entry{}}
 }
 
 // JournalFile is the name of the file for Remember in a state folder.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -153,7 +154,7 @@ func TestRecover(t *testing.T) {
 	path := JournalFile(t.TempDir())
 	keys := map[string]string{"arp_ignore": "1", "arp_announce": "2", "rp_filter": "2", "accept_local": "0"}
 	dead := open(t)
-	dead.Remember(path)
+	dead.Remember(path, kept(t))
 	for key, value := range keys {
 		if err := dead.Add(vip.Sysctl{Owner: "a", Key: "net/ipv4/conf/u0/" + key, Value: value}); err != nil {
 			t.Fatal(err)
@@ -176,6 +177,44 @@ func TestRecover(t *testing.T) {
 	}
 }
 
+// kept hears of a journal whose file can always be written.
+func kept(t *testing.T) func(error) {
+	return func(err error) { t.Errorf("the journal: %v", err) }
+}
+
+// TestSettingsOnAFullDisk: a state folder that takes nothing keeps no setting from being
+// made. It is told, and what could not be written is once there is a folder again.
+func TestSettingsOnAFullDisk(t *testing.T) {
+	pair(t)
+	folder := filepath.Join(t.TempDir(), "state")
+	path := JournalFile(folder)
+	var told []error
+	k := open(t)
+	k.Remember(path, func(err error) { told = append(told, err) })
+	setting := vip.Sysctl{Owner: "a", Key: "net/ipv4/conf/u0/arp_ignore", Value: "1"}
+	if err := k.Add(setting); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := read(setting.Key); err != nil || v != "1" {
+		t.Errorf("it is %s, %v; want 1", v, err)
+	}
+	if len(told) != 1 || told[0] == nil {
+		t.Fatalf("told %v", told)
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Look(nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 2 || told[1] != nil {
+		t.Errorf("told %v", told)
+	}
+	if restored, err := Recover(path); err != nil || len(restored) != 1 {
+		t.Errorf("restored %q, %v", restored, err)
+	}
+}
+
 // TestSettingsOfARenamedInterface come back under its present name, of a process that
 // was killed and of one that lives.
 func TestSettingsOfARenamedInterface(t *testing.T) {
@@ -190,7 +229,7 @@ func TestSettingsOfARenamedInterface(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pair(t)
 			k, path := open(t), JournalFile(t.TempDir())
-			k.Remember(path)
+			k.Remember(path, kept(t))
 			l, err := netlink.LinkByName("u0")
 			err = errors.Join(err, k.Add(setting))
 			if err == nil {
@@ -234,7 +273,7 @@ func TestRecoverNothing(t *testing.T) {
 			pair(t)
 			path := JournalFile(t.TempDir())
 			k := open(t)
-			k.Remember(path)
+			k.Remember(path, kept(t))
 			if err := k.Add(setting); err != nil {
 				t.Fatal(err)
 			}

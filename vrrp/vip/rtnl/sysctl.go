@@ -48,9 +48,7 @@ func (s *settings) set(o vip.Sysctl) error {
 		if k != nil && k.index == index {
 			before = k.before
 		}
-		if err := s.journal.add(o.Key, before, o.Value); err != nil {
-			return fmt.Errorf("sysctl %s: keep what it was: %w", o.Key, err)
-		}
+		s.journal.add(o.Key, before, o.Value)
 		if err := write(o.Key, o.Value); err != nil {
 			return err
 		}
@@ -95,7 +93,15 @@ func (s *settings) putBack(o vip.Sysctl) error {
 	if key, there := present(o.Key, k.index); there {
 		err = write(key, k.before)
 	}
-	return errors.Join(err, s.journal.remove(o.Key))
+	s.journal.remove(o.Key)
+	return err
+}
+
+// remember tries once more to write down what could not be.
+func (s *settings) remember() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.journal.again()
 }
 
 // hasIPv6 says whether the kernel has IPv6 at all.

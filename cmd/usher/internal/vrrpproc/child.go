@@ -79,7 +79,13 @@ func Child(ctx context.Context, in Inheritance, log *slog.Logger, state string) 
 	if err != nil {
 		return errors.Join(err, kernel.Close())
 	}
-	kernel.Remember(rtnl.JournalFile(state))
+	kernel.Remember(rtnl.JournalFile(state), func(err error) {
+		if err == nil {
+			log.Info("vrrp: what kernel settings were is written down again")
+			return
+		}
+		log.Error("vrrp: kernel settings that are changed for virtual addresses would stay after a crash; all else goes on", "error", err)
+	})
 	if err := kernel.RememberAdded(rtnl.AddedFile(state)); err != nil {
 		log.Error("vrrp: addresses without a lease would stay after a crash", "error", err)
 	}
