@@ -202,6 +202,8 @@ const (
 	EventAddressRepaired EventKind = "address_repaired" // somebody removed an address; it was put back
 	EventAddressFailed   EventKind = "address_failed"   // an address could not be held
 	EventAddressEnd      EventKind = "address_end"      // and everything is as it shall be by now
+	EventRouteFailed     EventKind = "route_failed"     // a route or a rule of it could not be set; it is active all the same
+	EventRouteEnd        EventKind = "route_end"        // and all are set by now
 	EventWitness         EventKind = "witness"          // a takeover was withheld: this router seems cut off
 	EventWitnessEnd      EventKind = "witness_end"      // and the witness answers again, or the question is settled
 	EventDiscard         EventKind = "discard"          // a packet was discarded (at most once a minute per sender and reason)

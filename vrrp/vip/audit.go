@@ -66,15 +66,12 @@ func (m *Manager) compare() error {
 		return nil
 	}
 	seen, err := m.o.Kernel.Look(objects)
-	if err != nil {
-		return err
-	}
 	for i, s := range seen {
 		if s.wrong(objects[i], foreign[i], !m.markless.Load()) {
 			owners[i].missing(objects[i].String() + " " + s.fault())
 		}
 	}
-	return nil
+	return err
 }
 
 // claim is an object that an instance holds, somebody else's perhaps.
@@ -137,10 +134,7 @@ func (k *worker) check(objects []Object) (wrong bool) {
 	if len(known) == 0 {
 		return false
 	}
-	seen, err := k.m.o.Kernel.Look(known)
-	if err != nil {
-		return false // the audit, which asks the same, tells it
-	}
+	seen, _ := k.m.o.Kernel.Look(known) // the audit, which asks the same, tells what is unseen
 	for i, s := range seen {
 		t := k.work.have[known[i].Identity()]
 		if !s.wrong(known[i], t.foreign, !k.m.markless.Load()) {

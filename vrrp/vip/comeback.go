@@ -77,7 +77,7 @@ func (k *worker) try(p plan) error {
 		}
 		done[s.Identity()] = true
 		err := k.m.o.Kernel.Add(s)
-		if errors.Is(err, syscall.ENODEV) && p.spare[o.Identity()] {
+		if path(o) || errors.Is(err, syscall.ENODEV) && p.spare[o.Identity()] {
 			continue // the instance does without it while its interface is not there
 		}
 		if err != nil && !isThere(err) {

@@ -105,6 +105,74 @@ func TestGivesWay(t *testing.T) {
 	}
 }
 
+// TestRouteIsDoneWithout: a route and a rule that the kernel refuses are told, and tried
+// again; the addresses stay.
+func TestRouteIsDoneWithout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &viptest.Kernel{}
+		k.AddLink("eth0")
+		k.Refuse(func(o vip.Object) error {
+			switch o.(type) {
+			case vip.Route, vip.Rule:
+				return errors.New("network is unreachable")
+			}
+			return nil
+		})
+		c := web(vrrp.Announce{})
+		c.Accept = true
+		c.Routes = []vrrp.Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.254")}}
+		o := newOwner(t, k, c, true)
+		pass(time.Minute)
+		if len(o.told) != 0 || !o.Held("web") {
+			t.Errorf("told %q, held %v", o.told, o.Held("web"))
+		}
+		if n := len(k.Objects()); n != len(c.Addresses) {
+			t.Errorf("the kernel has %v", k.Objects())
+		}
+		k.Refuse(nil)
+		pass(6 * time.Second)
+		if n := len(k.Objects()); n != len(c.Addresses)+1 {
+			t.Errorf("the kernel has %v", k.Objects())
+		}
+	})
+}
+
+// TestBlindInPart: where the kernel does not say what rules it has, all else is put right.
+func TestBlindInPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &viptest.Kernel{}
+		k.AddLink("eth0")
+		c := web(vrrp.Announce{})
+		c.Accept = true
+		c.Routes = []vrrp.Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.254")}}
+		newOwner(t, blindKernel{k}, c, true)
+		pass(time.Second)
+		all := k.Objects()
+		for _, o := range all {
+			if _, ok := o.(vip.Address); ok {
+				_ = k.Remove(o) // nobody is told
+			}
+		}
+		pass(2 * time.Second)
+		if now := k.Objects(); len(now) != len(all) {
+			t.Errorf("the kernel has %v, had %v", now, all)
+		}
+	})
+}
+
+// blindKernel does not say what routes it has.
+type blindKernel struct{ *viptest.Kernel }
+
+func (k blindKernel) Look(objects []vip.Object) ([]vip.Sight, error) {
+	seen, err := k.Kernel.Look(objects)
+	for i, o := range objects {
+		if _, ok := o.(vip.Route); ok {
+			seen[i], err = vip.Unseen, errors.New("no answer")
+		}
+	}
+	return seen, err
+}
+
 // TestGivesWayEverRarer: where trials succeed and the real thing does not, an instance
 // comes back after ever longer pauses.
 func TestGivesWayEverRarer(t *testing.T) {

@@ -20,7 +20,8 @@ type Kernel interface {
 	// Remove deletes an object; fs.ErrNotExist where there is none.
 	Remove(o Object) error
 	// Look compares objects with what is there, by one reading of each kind for all
-	// of them, and gives one Sight for each, in their order.
+	// of them, and gives one Sight for each, in their order. The error is of those that
+	// are Unseen; the others are none the worse for it.
 	Look(objects []Object) ([]Sight, error)
 	// Addresses lists every address of every interface.
 	Addresses() ([]Found, error)
@@ -56,6 +57,7 @@ const (
 	Foreign              // something of its identity, which usher did not put there
 	Differs              // put there by usher, and other than it shall be by now
 	InPlace              // put there by usher, and as it shall be
+	Unseen               // the kernel did not say
 )
 
 // Ours says whether usher put there what was seen.

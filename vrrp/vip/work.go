@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -27,9 +26,9 @@ type work struct {
 	schedule schedule
 	retry    time.Duration // pause after the last failure; 0 where nothing fails
 	retryAt  time.Time
-	failure  string // last failure told, so that it is told once
-	moved    bool   // what is held changed, and the audit does not know
-	remade   bool   // an interface was made anew: what was on the one before went with it
+	failed   lack // last failures told, so that they are told once
+	moved    bool // what is held changed, and the audit does not know
+	remade   bool // an interface was made anew: what was on the one before went with it
 	comeback comeback
 	willed   []Object // last given to Options.Will
 }
@@ -58,7 +57,7 @@ func (k *worker) step(w desired, active bool) time.Time {
 			k.sweep(w.plan)
 		}
 		k.outcome(failed)
-		return earliest(k.work.retryAt, k.comeBack(w.plan, failed))
+		return earliest(k.work.retryAt, k.comeBack(w.plan, failed.held))
 	}
 	if wait := k.unsure(w); wait > 0 {
 		k.held.Store(false)
@@ -71,9 +70,9 @@ func (k *worker) step(w desired, active bool) time.Time {
 		k.poke()
 		return time.Time{}
 	}
-	failed += missing
+	failed.and(missing)
 	k.outcome(failed)
-	k.settled(failed == "")
+	k.settled(failed.held == "")
 	if k.drop(w.plan.stands, w.plan.belongs) {
 		k.mend(w)
 	}
@@ -124,10 +123,10 @@ const passes = 4
 // bring adds what is missing of some objects, puts right what is not as it shall be,
 // announces each new address at once, and renews what is due. It reports whether
 // something new is there, and what failed. It stops as soon as it may not go on.
-func (k *worker) bring(w desired, objects []Object, may func() bool) (fresh bool, failed string) {
-	for range passes {
-		wrong, remade := w.suspect && k.check(objects), false
-		failed = ""
+func (k *worker) bring(w desired, objects []Object, may func() bool) (fresh bool, failed lack) {
+	for pass := range passes {
+		wrong, remade, gone := w.suspect && k.check(objects), false, false
+		failed = lack{}
 		for _, o := range objects {
 			if !may() {
 				return fresh, failed
@@ -137,7 +136,8 @@ func (k *worker) bring(w desired, objects []Object, may func() bool) (fresh bool
 				continue // when its interface comes, that is looked at again
 			}
 			if err != nil {
-				failed += fmt.Sprintf("%s: %v; ", o, err)
+				gone = gone || pass == 0 && errors.Is(err, syscall.ENODEV)
+				failed.note(o, err)
 				continue
 			}
 			if !added {
@@ -147,7 +147,7 @@ func (k *worker) bring(w desired, objects []Object, may func() bool) (fresh bool
 			if _, ok := o.(Macvlan); ok && len(k.work.have) > 1 {
 				remade = true
 			}
-			if failed == "" {
+			if failed.held == "" {
 				k.progress()
 			}
 			k.work.schedule.first(w.plan, o)
@@ -156,7 +156,9 @@ func (k *worker) bring(w desired, objects []Object, may func() bool) (fresh bool
 				k.repaired(o, repaired)
 			}
 		}
-		if !wrong && !remade {
+		// An interface of usher's own that went between two steps is made anew at once,
+		// not after the pause of what is refused.
+		if !wrong && !remade && !gone {
 			break
 		}
 		w.suspect, k.work.remade = true, k.work.remade || remade
@@ -165,23 +167,30 @@ func (k *worker) bring(w desired, objects []Object, may func() bool) (fresh bool
 }
 
 // outcome tells a failure once, and arms the next try.
-func (k *worker) outcome(failed string) {
-	failed = strings.TrimSuffix(failed, "; ")
-	k.doubted(failed)
-	if failed == "" {
-		if k.work.failure != "" {
-			k.event(vrrp.EventAddressEnd, "over: "+k.work.failure)
-		}
-		k.work.retry, k.work.retryAt, k.work.failure = 0, time.Time{}, ""
+func (k *worker) outcome(failed lack) {
+	k.doubted(failed.held)
+	k.tell(&k.work.failed.held, failed.held, vrrp.EventAddressFailed, vrrp.EventAddressEnd)
+	k.tell(&k.work.failed.paths, failed.paths, vrrp.EventRouteFailed, vrrp.EventRouteEnd)
+	if failed == (lack{}) {
+		k.work.retry, k.work.retryAt = 0, time.Time{}
 		return
 	}
 	k.work.retry = min(max(retryFirst, 2*k.work.retry), retryMost)
 	k.work.retryAt = time.Now().Add(k.work.retry)
-	if failed != k.work.failure {
-		k.work.failure = failed
+}
+
+// tell tells a failure that was not told last, and the end of the last.
+func (k *worker) tell(last *string, failed string, begins, ends vrrp.EventKind) {
+	switch {
+	case failed == *last:
+		return
+	case failed == "":
+		k.event(ends, "over: "+*last)
+	default:
 		k.m.o.Log.Error("vrrp: cannot hold", "instance", k.name, "object", failed)
-		k.event(vrrp.EventAddressFailed, failed)
+		k.event(begins, failed)
 	}
+	*last = failed
 }
 
 // drop removes what is not to be kept, the last first, and says whether there was any.

@@ -3,7 +3,9 @@ package rtnl
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -39,18 +41,28 @@ type proxied struct {
 
 // Look implements vip.Kernel.
 func (k *Kernel) Look(objects []vip.Object) ([]vip.Sight, error) {
+	k.settings.remember()
 	v := &view{k: k, routes: map[fib]routes{}, rules: map[bool][]netlink.Rule{}, settings: map[string]string{}}
+	seen := make([]vip.Sight, len(objects))
 	var err error
 	if v.links, err = k.lister.readLinks(); err != nil {
-		return nil, err
+		for i := range seen {
+			seen[i] = vip.Unseen
+		}
+		return seen, err
 	}
-	seen := make([]vip.Sight, len(objects))
+	// A reading that fails is tried for the next of its kind again, and so fails for all
+	// of that kind: one of them tells it.
+	failed := map[string]error{}
 	for i, o := range objects {
 		if seen[i], err = v.see(o); err != nil {
-			return nil, fmt.Errorf("look at %s: %w", o, err)
+			seen[i] = vip.Unseen
+			if kind := fmt.Sprintf("%T", o); failed[kind] == nil {
+				failed[kind] = fmt.Errorf("look at %s: %w", o, err)
+			}
 		}
 	}
-	return seen, nil
+	return seen, errors.Join(slices.Collect(maps.Values(failed))...)
 }
 
 func (v *view) see(o vip.Object) (vip.Sight, error) {

@@ -35,6 +35,7 @@ var memories = map[string]memory{
 	string(director.EventDamaged):     {kind: "state", lasts: lately},
 	string(healthcheck.EventOverload): {kind: "overload", lasts: time.Minute}, // told every ten seconds while it lasts
 	string(vrrp.EventAddressFailed):   {kind: "addresses", over: []string{string(vrrp.EventAddressEnd), string(vrrp.EventProcess)}},
+	string(vrrp.EventRouteFailed):     {kind: "routes", over: []string{string(vrrp.EventRouteEnd), string(vrrp.EventProcess)}},
 	string(vrrp.EventWitness):         {kind: "witness", over: []string{string(vrrp.EventWitnessEnd), string(vrrp.EventProcess)}},
 	string(vrrp.EventProcess):         {kind: "process", lasts: lately},
 	string(vrrp.EventLate):            {kind: "late", lasts: lately},

@@ -31,6 +31,8 @@ func TestRemembered(t *testing.T) {
 	}{
 		"failed":            {events: []events.Event{at(0, "address_failed", "web", "no such device")}, now: time.Hour, want: "no such device"},
 		"held again":        {events: []events.Event{at(0, "address_failed", "web", "no such device")}, held: true},
+		"a route":           {events: []events.Event{at(0, "route_failed", "web", "unreachable")}, held: true, now: time.Hour, want: "unreachable"},
+		"a route again":     {events: []events.Event{at(0, "route_failed", "web", "unreachable"), at(1, "route_end", "web", "over")}, held: true},
 		"over":              {events: []events.Event{at(0, "address_failed", "web", "no such device"), at(1, "address_end", "web", "over")}},
 		"another's is over": {events: []events.Event{at(0, "address_failed", "web", "no such device"), at(1, "address_end", "mail", "over")}, want: "no such device"},
 		"failed anew": {events: []events.Event{at(0, "address_failed", "web", "no such device"), at(1, "address_end", "web", "over"),
