@@ -41,10 +41,15 @@ func TestHMAC_Steps(t *testing.T) {
 	v2.Version = 2
 	uni := web()
 	uni.Unicast = &vrrp.Unicast{Peers: []vrrp.Peer{{Address: netip.MustParseAddr("192.0.2.1")}}}
-	for name, base := range map[string]vrrp.Config{"version 3": web(), "version 2": v2, "unicast": uni} {
+	for name, base := range map[string]vrrp.Config{"version 3": web(), "version 2": v2, "unicast": uni, "IPv6": instanceConfig("web", 51, "fe80::10/64")} {
 		for _, order := range [][]int{{0, 1}, {1, 0}} {
 			t.Run(fmt.Sprint(name, order), func(t *testing.T) {
 				n := newNetwork(t, 2)
+				for i, r := range n.routers {
+					r.e.Link(n.now, Link{Name: "eth0", Index: 2, Up: true, Addresses: []netip.Addr{
+						netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 15: byte(i + 1)}),
+					}})
+				}
 				configs := func(h *vrrp.HMAC) []vrrp.Config {
 					a, b := base, base
 					a.Priority, b.Priority, a.HMAC, b.HMAC = 150, 100, h, h
@@ -93,7 +98,7 @@ func (n *network) attack(order []int, cfgs []vrrp.Config) {
 	before := stats()
 	to := recorded[0].Destination
 	k := cfgs[0].HMAC
-	forged := packet.Append(nil, advertOf(cfgs[0], false, 255), recorded[0].Source, to, packet.FormPseudoHeader)
+	forged := packet.Append(nil, advertOf(cfgs[0], to.Is6(), 255), recorded[0].Source, to, packet.FormPseudoHeader)
 	say := func(payload []byte) {
 		hear.Receive(n.now, Incoming{Index: 2, Source: recorded[0].Source, Destination: to, TTL: 255, Payload: payload})
 	}
