@@ -24,9 +24,10 @@ type floors struct {
 
 var domains = map[string]floors{
 	"director": {
-		roots:   []string{"director", "director/ipvs", "director/internal/parallel"},
-		engines: []string{"director/engine", "director/engine/enginetest"},
-		leaves:  []string{"director/ipvs/genl", "director/ipvstest", "director/snat", "director/realserver"},
+		roots:   []string{"director", "director/ipvs", "director/internal/parallel", "director/discover", "director/discover/sd"},
+		engines: []string{"director/engine", "director/engine/enginetest", "director/discover/engine"},
+		leaves: []string{"director/ipvs/genl", "director/ipvstest", "director/snat", "director/realserver",
+			"director/discover/dns", "director/discover/file", "director/discover/http"},
 	},
 	"healthcheck": {
 		roots:   []string{"healthcheck", "healthcheck/redact", "healthcheck/internal/deadline", "healthcheck/internal/timers"},
