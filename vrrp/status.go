@@ -82,8 +82,8 @@ type SplitBrain struct {
 	Since    time.Time  `json:"since"`
 }
 
-// Disagreement is what another router of this virtual router does otherwise: its
-// adverts are discarded, so that both take themselves for the only one.
+// Disagreement is what another router of this virtual router, or of its addresses, does
+// otherwise: its adverts are discarded, so that both take themselves for the only one.
 type Disagreement struct {
 	Peer   netip.Addr `json:"peer"`
 	Reason Discard    `json:"reason"`

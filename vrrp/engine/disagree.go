@@ -18,8 +18,8 @@ const (
 	maxDisagreements  = 16
 )
 
-// disagreement is what another router of the same virtual router does otherwise, so
-// that its adverts are discarded and both are active.
+// disagreement is what another router does otherwise that has addresses of this virtual
+// router, so that its adverts are discarded and both are active.
 type disagreement struct {
 	vrrp.Disagreement
 	last time.Time
@@ -31,11 +31,14 @@ func (e *Engine) disagree(now time.Time, in *instance, msg Incoming, a packet.Ad
 	if text == "" {
 		text = e.hmacDiffers(now, in, msg, reason)
 	}
-	if text == "" {
-		return
+	if text != "" {
+		e.noteDisagreement(now, in, msg.Source, reason, text)
 	}
+}
+
+func (e *Engine) noteDisagreement(now time.Time, in *instance, peer netip.Addr, reason vrrp.Discard, text string) {
 	for _, d := range in.disagreements {
-		if d.Peer == msg.Source && d.Reason == reason {
+		if d.Peer == peer && d.Reason == reason {
 			d.Text, d.last = text, now
 			return
 		}
@@ -43,9 +46,42 @@ func (e *Engine) disagree(now time.Time, in *instance, msg Incoming, a packet.Ad
 	if len(in.disagreements) >= maxDisagreements {
 		return
 	}
-	in.disagreements = append(in.disagreements, &disagreement{vrrp.Disagreement{Peer: msg.Source, Reason: reason, Text: text, Since: now}, now})
-	if e.limits.allow(now, limit{in.cfg.Name, msg.Source, "disagreement " + string(reason)}) {
-		e.disagreed(now, in, vrrp.EventDisagreement, msg.Source, text)
+	in.disagreements = append(in.disagreements, &disagreement{vrrp.Disagreement{Peer: peer, Reason: reason, Text: text, Since: now}, now})
+	if e.limits.allow(now, limit{in.cfg.Name, peer, "disagreement " + string(reason)}) {
+		e.disagreed(now, in, vrrp.EventDisagreement, peer, text)
+	}
+}
+
+// claimed notes an advert of a VRID that nothing has on its interface and that bears an
+// address of ours: both are active, and neither takes the other for its peer. Other
+// virtual routers on the wire are nobody's business. An advert has 255 addresses at most,
+// each of which is looked up once, however many addresses there are here.
+func (e *Engine) claimed(now time.Time, msg Incoming) {
+	a, _, reason := packet.Parse(msg.Payload, msg.Source, msg.Destination)
+	if reason != vrrp.DiscardNone {
+		return
+	}
+	for _, addr := range a.Addresses {
+		for _, in := range e.owners[addr] {
+			f := in.family(msg.Destination.Is6())
+			if f == nil || msg.Index == 0 || (f.device.Index != msg.Index && f.macvlan.Index != msg.Index) {
+				continue
+			}
+			e.noteDisagreement(now, in, msg.Source, vrrp.DiscardVRID, fmt.Sprintf(
+				"%v advertises %v as virtual router %d, this router as %d: give both the same virtual_router_id", msg.Source, addr, a.VRID, in.cfg.VRID))
+			return
+		}
+	}
+}
+
+// findOwners makes the index of the instances that have an address.
+func (e *Engine) findOwners() {
+	e.owners = map[netip.Addr][]*instance{}
+	for _, in := range e.instances {
+		for _, a := range in.cfg.Addresses {
+			addr := a.Prefix.Addr()
+			e.owners[addr] = append(e.owners[addr], in)
+		}
 	}
 }
 

@@ -38,12 +38,19 @@ func TestDisagreement(t *testing.T) {
 		{"unicast to multicast", web(), "192.0.2.7", nil, toUs, "192.0.2.7 sends unicast, this router multicast"},
 		{"multicast to unicast", uni, "192.0.2.7", nil, nil, "192.0.2.7 sends multicast, this router unicast"},
 		{"multicast of other addresses to unicast", uni, "192.0.2.7", func(a *packet.Advert) { a.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.11")} }, nil, ""},
-		{"multicast of another VRID to unicast", uni, "192.0.2.7", func(a *packet.Advert) { a.VRID = 52 }, nil, ""},
+		{"multicast of another VRID to unicast", uni, "192.0.2.7", func(a *packet.Advert) { a.VRID = 52 }, nil, "192.0.2.7 advertises 192.0.2.10 as virtual router 52, this router as 51"},
+		{"unicast of another VRID", uni, "192.0.2.8", func(a *packet.Advert) { a.VRID = 52 }, toUs, "as virtual router 52, this router as 51"},
 		{"no peer", uni, "192.0.2.7", nil, toUs, "is not among this router's unicast peers"},
 		{"TTL", web(), "192.0.2.7", nil, func(m *Incoming) { m.TTL = 64 }, "sends with TTL 64, not 255"},
 		{"TTL of a peer", uni, "192.0.2.8", nil, func(m *Incoming) { toUs(m); m.TTL = 64 }, "outside of its min_ttl"},
 		{"own source", web(), "192.0.2.5", nil, nil, "this router's own address"},
-		{"another VRID", web(), "192.0.2.7", func(a *packet.Advert) { a.VRID = 52 }, nil, ""},
+		{"another VRID", web(), "192.0.2.7", func(a *packet.Advert) { a.VRID = 52 }, nil, "192.0.2.7 advertises 192.0.2.10 as virtual router 52, this router as 51: give both the same virtual_router_id"},
+		{"another VRID and version", web(), "192.0.2.7", func(a *packet.Advert) { a.VRID, a.Version = 52, 2 }, nil, "as virtual router 52, this router as 51"},
+		{"another VRID, not its addresses alone", web(), "192.0.2.7", func(a *packet.Advert) {
+			a.VRID, a.Addresses = 52, []netip.Addr{netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.10")}
+		}, nil, "192.0.2.7 advertises 192.0.2.10 as virtual router 52"},
+		{"another VRID, other addresses", web(), "192.0.2.7", func(a *packet.Advert) { a.VRID, a.Addresses = 52, []netip.Addr{netip.MustParseAddr("192.0.2.11")} }, nil, ""},
+		{"another VRID on another interface", web(), "192.0.2.7", func(a *packet.Advert) { a.VRID = 52 }, func(m *Incoming) { m.Index = 3 }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)

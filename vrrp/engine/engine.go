@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -13,6 +14,7 @@ type Engine struct {
 	will        func(instance string, resignation []Outgoing)
 	origin      time.Time // machines count from here
 	instances   []*instance
+	owners      map[netip.Addr][]*instance // by virtual address
 	groups      []*group
 	links       map[string]Link
 	deaf        map[unheard]string
@@ -86,6 +88,7 @@ func (e *Engine) Apply(now time.Time, d vrrp.Desired) {
 		}
 		e.reconfigure(now, in, d.Instances[i])
 	}
+	e.findOwners()
 	e.regroup(d.Groups) // after reconfigure, which gives new instances their names
 	e.evaluateAll(now)
 	for _, g := range e.groups {

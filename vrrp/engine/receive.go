@@ -20,6 +20,9 @@ func (e *Engine) Receive(now time.Time, msg Incoming) {
 		return
 	}
 	in, f, reason := e.addressee(msg)
+	if in == nil || reason == vrrp.DiscardVRID {
+		e.claimed(now, msg)
+	}
 	if in == nil {
 		return // nothing of ours runs on that interface
 	}
