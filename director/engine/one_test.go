@@ -2,6 +2,9 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -107,6 +110,15 @@ func TestApplyOneOwnsWhatItBrings(t *testing.T) {
 			slices.Sort(found)
 			return found
 		}
+		// Killed at any moment, usher has written down before what is its own.
+		w.k.Watch(func(table ipvs.Table) {
+			known, err := os.ReadFile(filepath.Join(w.state, "director.json"))
+			for key := range table {
+				if err != nil || key.Mark != 0 && !strings.Contains(string(known), fmt.Sprintf(`"fwmark":%d`, key.Mark)) {
+					t.Errorf("%s is in the kernel, and remembered is %s, %v", key, known, err)
+				}
+			}
+		})
 		for _, want := range [][]uint32{{0x101, 0x102}, {0x102, 0x103}} {
 			for i, mark := range want {
 				web.Real[i].ProbeMark = mark
