@@ -67,6 +67,7 @@ func (w *world) run(configs ...discover.Config) (e *engine.Engine, stop func()) 
 type reader struct {
 	*world
 	name string
+	news chan struct{}
 }
 
 func (w *world) open(s discover.Source) engine.Reader {
@@ -75,10 +76,10 @@ func (w *world) open(s discover.Source) engine.Reader {
 	if w.kicks[s.Name] == nil {
 		w.kicks[s.Name] = make(chan struct{}, 1)
 	}
-	return reader{w, s.Name}
+	return reader{w, s.Name, w.kicks[s.Name]}
 }
 
-func (r reader) Changed() <-chan struct{} { return r.kicks[r.name] }
+func (r reader) Changed() <-chan struct{} { return r.news }
 func (r reader) Close()                   {}
 
 func (r reader) Read(ctx context.Context) discover.Answer {
@@ -97,6 +98,21 @@ func (w *world) say(source string, a discover.Answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.answers[source] = a
+}
+
+// kick has a source tell that there may be something new.
+func (w *world) kick(source string) {
+	w.mu.Lock()
+	kick := w.kicks[source]
+	w.mu.Unlock()
+	kick <- struct{}{}
+}
+
+// heard gives the pools that changed so far, sorted.
+func (w *world) heard() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Sorted(slices.Values(w.changed))
 }
 
 func (w *world) hang(source string) {
@@ -193,12 +209,11 @@ func TestChanges(t *testing.T) {
 		e, stop := w.run(config("web", "a"), config("mail", "b"))
 		expect(t, e, "web", "10.0.0.1")
 		w.say("a", list(0, "10.0.0.1", "10.0.0.3"))
-		w.kicks["a"] <- struct{}{}
+		w.kick("a")
 		time.Sleep(time.Second)
 		expect(t, e, "web", "10.0.0.1", "10.0.0.3")
-		slices.Sort(w.changed)
-		if !slices.Equal(w.changed, []string{"mail", "web", "web"}) {
-			t.Errorf("changed %v", w.changed)
+		if changed := w.heard(); !slices.Equal(changed, []string{"mail", "web", "web"}) {
+			t.Errorf("changed %v", changed)
 		}
 		if s := e.Status(); len(s) != 2 || s[0].VirtualServer != "web" || s[0].Servers != 2 || s[0].Age(time.Now()) != 900*time.Millisecond {
 			t.Errorf("%+v", s)
@@ -270,10 +285,10 @@ func TestStateFolder(t *testing.T) {
 		w = newWorld(t, state)
 		e, stop := w.run(config("web/../x", "a"))
 		expect(t, e, "web/../x")
+		stop()
 		if len(w.events) == 0 || w.events[0].Kind != discover.EventDamaged || !strings.Contains(w.events[0].Reason, ".damaged") {
 			t.Errorf("%+v", w.events)
 		}
-		stop()
 	})
 }
 
