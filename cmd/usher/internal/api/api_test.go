@@ -101,8 +101,8 @@ func TestOverTheSocketWithCurl(t *testing.T) {
 			t.Errorf("%v: %q, want%s", c.err, got, c.want)
 		}
 	}
-	b.Sicken("IPVS: no memory")
-	if got := curl("http://usher/livez"); got != "IPVS: no memory\n 503" {
+	b.Stick("the director gets no further")
+	if got := curl("http://usher/livez"); got != "the director gets no further\n 503" {
 		t.Errorf("sick: %q", got)
 	}
 }

@@ -17,8 +17,9 @@ type Backend interface {
 	// by virtual server and address: a value every ten seconds, oldest first. Those
 	// that had none are left out.
 	Histories() map[string]map[string][]uint32
-	// Health is of the daemon itself: whether it gets on with its work.
-	Health() Health
+	// Stuck says where the daemon itself gets no further, which a new start may mend; ""
+	// where it does its work, whatever the kernel, a peer or a server makes of that.
+	Stuck() string
 	Events() *events.Ring
 	// Config is the running configuration as a JSON-ready value, without secrets.
 	Config() any
@@ -49,8 +50,7 @@ var ErrUnknown = errors.New("unknown")
 // invalid file. Nothing was changed.
 var ErrRefused = errors.New("refused")
 
-// Health says whether a person is needed now; of /livez, whether the daemon itself does
-// its work.
+// Health says whether a person is needed now.
 type Health struct {
 	OK       bool     `json:"ok"`
 	Verdict  Verdict  `json:"verdict"`

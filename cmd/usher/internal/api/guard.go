@@ -142,6 +142,9 @@ func lasting(r *http.Request) bool {
 // names.
 func called(r *http.Request, names []string) bool {
 	host := r.Host
+	if host == "" && !r.ProtoAtLeast(1, 1) {
+		return true // no browser: a load balancer's probe, which knows no name
+	}
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}

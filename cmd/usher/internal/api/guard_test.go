@@ -63,6 +63,12 @@ func TestNames(t *testing.T) {
 	if w := answer(h, reached("GET", "127.0.0.1", "evil.example")); !strings.Contains(w.Body.String(), "global.http_hosts") {
 		t.Errorf("the mend is not named: %s", w.Body)
 	}
+	// HTTP/1.0 knows no name, and no browser speaks it: health checks of other programs do.
+	nameless := reached("GET", "192.0.2.1", "")
+	nameless.Proto, nameless.ProtoMajor, nameless.ProtoMinor = "HTTP/1.0", 1, 0
+	if w := answer(h, nameless); w.Code != 200 {
+		t.Errorf("by HTTP/1.0: %d %s", w.Code, w.Body)
+	}
 	// A unix socket is called whatever its client likes.
 	open := &api.Guard{}
 	if w := answer(open.Wrap(api.Handler(apitest.New(status()), metricsDouble(), true, nil)), httptest.NewRequest("GET", "http://usher/api/v1/status", nil)); w.Code != 200 {

@@ -9,6 +9,7 @@ import (
 	"usher/cmd/usher/internal/command"
 	"usher/cmd/usher/internal/notify"
 	"usher/cmd/usher/internal/terminal"
+	"usher/healthcheck"
 )
 
 func (a *app) notify() *cobra.Command {
@@ -68,7 +69,7 @@ func (a *app) try(ctx context.Context, asJSON bool, all func(context.Context, fu
 	err := all(ctx, func(t notify.Trial) {
 		word, is := a.style.Good("delivered"), trial{Trial: t, Delivered: t.Err == nil}
 		if t.Err != nil {
-			failed, is.Error = true, t.Err.Error()
+			failed, is.Error = true, healthcheck.Printable(t.Err.Error())
 			word = a.style.Bad("failed: " + is.Error)
 		}
 		trials = append(trials, is)

@@ -256,12 +256,11 @@ func (d *Daemon) serve(ctx context.Context) error {
 // something is no reason to be killed; one that does not answer is, with servers that
 // die and stay in; and so is a lock that is never given back, where this does not return.
 func (d *Daemon) alive() bool {
-	since := d.DirectorStats().Busy
-	if since.IsZero() || time.Since(since) <= d.opts.Notifier.WatchdogInterval() {
-		return true
+	stuck := d.stuck(d.opts.Notifier.WatchdogInterval())
+	if stuck != "" {
+		d.log.Error(stuck)
 	}
-	d.log.Error("the director gets no further", "since", since)
-	return false
+	return stuck == ""
 }
 
 // hangups reloads at each signal that asks for it. A large configuration takes its

@@ -50,6 +50,22 @@ func (r *reporter) Variables() api.Variables {
 	return v
 }
 
+// stuckAfter is how long the director may be at one piece of work, of moments where the
+// kernel answers, until /livez says that it gets no further.
+const stuckAfter = 30 * time.Second
+
+// Stuck says where the daemon itself gets no further; "" where it does its work.
+func (r *reporter) Stuck() string { return r.stuck(stuckAfter) }
+
+// stuck is Stuck with another patience.
+func (r *reporter) stuck(patience time.Duration) string {
+	since := r.DirectorStats().Busy
+	if since.IsZero() || time.Since(since) <= patience {
+		return ""
+	}
+	return "the director gets no further since " + since.Format(time.RFC3339)
+}
+
 // Health says whether the daemon does its work: it has started, does not stop, and
 // the kernel takes what the director wants.
 func (r *reporter) Health() api.Health {

@@ -85,7 +85,7 @@ func TestReport(t *testing.T) {
 		vrrp:   readVRRP{list: []vrrp.Status{{Name: "edge", State: vrrp.Fault, Reason: "eth0 is down", Since: since}}},
 		checks: readChecks{},
 		director: readDirector{stats: director.Stats{LastError: "no memory"}, warnings: []director.Warning{
-			{Kind: "drift", VirtualServer: "web", Text: "changed by somebody", Since: since}}},
+			{Kind: "drift", VirtualServer: "web", Text: "changed by \x1b[2Jsomebody\n", Since: since}}},
 		maintenance: true, maintained: since, unkept: errors.New("disk full"),
 		reload: reloadOutcome{at: since, err: errors.New("usher.hcl:1: bad")},
 		begun:  time.Now().Add(-hangsAfter),
@@ -96,6 +96,9 @@ func TestReport(t *testing.T) {
 	}
 	var got []string
 	for _, w := range s.Warnings {
+		if strings.ContainsAny(w.Text, "\x1b\n") {
+			t.Errorf("raw: %q", w.Text)
+		}
 		got = append(got, w.Severity+" "+w.Kind)
 	}
 	want := []string{"error health", "error health", "error quorum", "error instance_fault", "error reload", "warning drift", "warning maintenance", "warning state"}
@@ -109,6 +112,13 @@ func TestReport(t *testing.T) {
 	}
 	if h := r.Health(); h.OK || len(h.Problems) != 2 || !strings.Contains(h.Problems[0], "reads its files since") || h.Problems[1] != "IPVS: no memory" {
 		t.Errorf("health %+v", h)
+	}
+	if stuck := r.Stuck(); stuck != "" {
+		t.Errorf("a kernel that refuses: %s", stuck)
+	}
+	r.current.snapshot.director = readDirector{stats: director.Stats{Busy: since}}
+	if stuck := r.Stuck(); !strings.HasPrefix(stuck, "the director gets no further since") {
+		t.Errorf("a kernel that does not answer: %q", stuck)
 	}
 	r.current.snapshot = snapshot{}
 	if s := r.Status(); len(s.Warnings) > 0 || !r.Health().OK {

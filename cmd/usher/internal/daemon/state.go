@@ -45,8 +45,7 @@ func openState(path string) (*stateFolder, error) {
 	if err := ours(path); err != nil {
 		return nil, err
 	}
-	// Not through a link that somebody has put there: what it names would be made.
-	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := statefile.OpenLock(filepath.Join(path, lockFile))
 	if errors.Is(err, unix.ELOOP) {
 		return nil, fmt.Errorf("state folder: %s is a symbolic link, which usher never makes: remove it", filepath.Join(path, lockFile))
 	}

@@ -18,7 +18,7 @@ import (
 func (r *reporter) warnings(s *api.Status, now snapshot, servers map[healthcheck.ID]healthcheck.Status) []api.Warning {
 	all := []api.Warning{}
 	add := func(severity events.Severity, kind, subject, text string, since time.Time) {
-		all = append(all, api.Warning{Severity: string(severity), Kind: kind, Subject: subject, Text: events.Line(text), Since: since})
+		all = append(all, api.Warning{Severity: string(severity), Kind: kind, Subject: subject, Text: healthcheck.Printable(events.Line(text)), Since: since})
 	}
 	all = append(all, unsigned(s.Instances, time.Now())...)
 	for _, i := range s.Instances {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"usher/vrrp/statefile"
 )
 
 // lockName is the file in the state folder whose lock all processes of one daemon hold
@@ -41,8 +43,7 @@ func Acquire(ctx context.Context, state string, log *slog.Logger) (*Lock, error)
 
 func acquire(ctx context.Context, state string, log *slog.Logger, most time.Duration) (*Lock, error) {
 	path := filepath.Join(state, lockName)
-	// Not through a link that somebody has put there: what it names would be made.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := statefile.OpenLock(path)
 	if err != nil {
 		return nil, fmt.Errorf("vrrp: lock of the VRRP processes: %w", err)
 	}

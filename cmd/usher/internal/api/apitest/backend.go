@@ -18,7 +18,7 @@ import (
 type Backend struct {
 	mu     sync.Mutex
 	status api.Status
-	health api.Health
+	stuck  string
 	refuse error
 	asked  []any
 	ring   *events.Ring
@@ -26,7 +26,7 @@ type Backend struct {
 
 // New makes a healthy daemon with this status.
 func New(s api.Status) *Backend {
-	return &Backend{status: s, health: api.Health{OK: true, Problems: []string{}}, ring: events.NewRing(0, 0)}
+	return &Backend{status: s, ring: events.NewRing(0, 0)}
 }
 
 // Change changes the status.
@@ -40,10 +40,16 @@ func (b *Backend) Change(f func(*api.Status)) {
 func (b *Backend) Sicken(problems ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.health = api.Health{Problems: problems}
 	for _, p := range problems {
 		b.status.Warnings = append(b.status.Warnings, api.Warning{Severity: string(api.LevelError), Kind: "health", Text: p})
 	}
+}
+
+// Stick has the daemon get no further, and say so.
+func (b *Backend) Stick(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stuck = text
 }
 
 // Refuse makes everything that steers fail from now on.
@@ -97,11 +103,11 @@ func (b *Backend) Histories() map[string]map[string][]uint32 {
 	return all
 }
 
-// Health is api.Backend's.
-func (b *Backend) Health() api.Health {
+// Stuck is api.Backend's.
+func (b *Backend) Stuck() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.health
+	return b.stuck
 }
 
 // Events is api.Backend's.
