@@ -16,7 +16,6 @@ import (
 // clock or the kernel. The zero value is not ready, see NewPool.
 type Pool struct {
 	config  VirtualServer
-	rank    int                        // place among all pools, in configured order
 	members []*member                  // real servers, then sorry servers, in configured order
 	index   map[netip.AddrPort]*member // of members, where they are many
 	leaving map[ipvs.ServiceKey]map[ipvs.DestinationKey]leaving

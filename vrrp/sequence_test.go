@@ -80,8 +80,10 @@ func TestReplay(t *testing.T) {
 	h := &HMAC{AntiReplay: AntiReplayTime, Window: 5 * time.Second}
 	var r Replay
 	s := SequenceAt(at(0))
-	if !r.New(a, s, h, at(0)) || !r.New(a, s, h, at(0)) {
-		t.Error("an advert that was not taken counts as taken")
+	for range 2 { // to look takes nothing
+		if !r.New(a, s, h, at(0)) {
+			t.Error("an advert that was not taken counts as taken")
+		}
 	}
 	r.Raise(a, s)
 	if r.New(a, s, h, at(0)) || r.New(a, s-1, h, at(0)) || !r.New(a, s+1, h, at(0)) {
