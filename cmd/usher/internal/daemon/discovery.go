@@ -126,8 +126,8 @@ func (d *Daemon) followOne(ctx context.Context, name string) {
 	after := before.WithDiscovered(c, at, d.discovery.Servers)
 	for i := range after.VirtualServers {
 		v, was := &after.VirtualServers[i], &before.VirtualServers[i]
-		if i != at && slices.Equal(v.Real, was.Real) {
-			continue
+		if slices.Equal(v.Real, was.Real) {
+			continue // a start or reload that came meanwhile has taken them
 		}
 		if err := now.director.ApplyOne(ctx, v.VirtualServer); err != nil {
 			d.log.Error("discovered servers cannot be taken in", "virtual_server", v.Name, "error", err)
