@@ -76,6 +76,16 @@ type Link struct {
 	// Lasting are the addresses that somebody else than usher put there to stay
 	// (vrrp.LocalAddress.Lasting), Marked those that carry usher's mark.
 	Lasting, Marked []netip.Prefix
+	// ARPOff says that it is of a kind that answers ARP, and has been set not to.
+	ARPOff bool
+	// Port says which interface it is a port of that takes in all that arrives here: a
+	// bridge, a bond or a team. The zero value where there is none.
+	Port Port
+}
+
+// Port is what an interface is a port of.
+type Port struct {
+	Kind, Name string // as the kernel calls them: "bridge", "br0"
 }
 
 // Anywhere is the index of a Socket that hears unicast adverts on every interface.

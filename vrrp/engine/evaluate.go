@@ -23,7 +23,7 @@ func (e *Engine) evaluateAll(now time.Time) {
 		e.trackInterfaces(now, in)
 		own[in] = e.locate(now, in, virtual)
 		// What is strange first of all, for such an address is no source either.
-		own[in] = cmp.Or(e.foreignFault(in), own[in], e.lacks(now, in), in.trackFault(), e.unheld[in.cfg.Name])
+		own[in] = cmp.Or(e.foreignFault(in), own[in], e.lacks(now, in), e.unanswering(in), in.trackFault(), e.unheld[in.cfg.Name])
 	}
 	e.announceSources(now)
 	for _, in := range e.instances {
@@ -152,7 +152,7 @@ func (e *Engine) device(now time.Time, in *instance) (l Link, sources []netip.Ad
 		e.ports.Announce(cfg.Name) // switches may have forgotten
 	}
 	if !cfg.Unbound() {
-		sources = l.Addresses
+		sources, fault = l.Addresses, cmp.Or(fault, unhearing(l))
 	}
 	return l, sources, fault
 }
@@ -189,11 +189,15 @@ func noSource(cfg vrrp.Config, v6 bool) string {
 }
 
 // Sockets gives every device that adverts are received on as things stand, in a
-// fixed order.
+// fixed order. A port is none of them: nothing arrives there, and what was open before is
+// opened, and joins its groups, anew when it is no port any more.
 func (e *Engine) Sockets() []Socket {
 	var out []Socket
 	for _, in := range e.instances {
 		for _, f := range in.families {
+			if f.device.Port != (Port{}) {
+				continue
+			}
 			var groups []netip.Addr
 			if !in.cfg.Unbound() {
 				groups = append(groups, f.group) // in unicast mode, to find out who multicasts by mistake

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"time"
@@ -81,6 +82,31 @@ func (in *instance) unusable(name string, l Link, there, up bool) string {
 		return fmt.Sprintf("interface %s has been up for less than %s", name, timespan.Text(in.cfg.InterfaceUpDelay))
 	case !up:
 		return fmt.Sprintf("interface %s is down", name)
+	}
+	return ""
+}
+
+// unhearing says why nothing arrives at the interface of an instance though it is up: a
+// port's packets are those of what it is a port of.
+func unhearing(l Link) string {
+	if l.Port == (Port{}) {
+		return ""
+	}
+	return fmt.Sprintf("interface %s is a port of %s %s, where everything arrives: set interface = %q, or ip link set %s nomaster",
+		l.Name, l.Port.Kind, l.Port.Name, l.Port.Name, l.Name)
+}
+
+// unanswering says why nobody would find the instance's IPv4 addresses. With a virtual
+// MAC address they are on an interface of usher's own, which it keeps as it must be.
+func (e *Engine) unanswering(in *instance) string {
+	for _, a := range in.cfg.Addresses {
+		on := cmp.Or(a.Interface, in.cfg.Interface)
+		if a.Prefix.Addr().Is6() || a.Untracked || in.cfg.VirtualMAC && on == in.cfg.Interface {
+			continue
+		}
+		if e.links[on].ARPOff {
+			return fmt.Sprintf("interface %s has ARP off: ip link set %s arp on", on, on)
+		}
 	}
 	return ""
 }

@@ -157,3 +157,67 @@ func TestOtherInterfaces(t *testing.T) {
 	b.run(9100 * time.Millisecond)
 	b.is("web", vrrp.Fault)
 }
+
+// TestDeafInterface: an interface that is up and at which nothing arrives, or nobody finds
+// the addresses, is a fault while the instance needs it to, and only then.
+func TestDeafInterface(t *testing.T) {
+	const arp, port = "interface eth0 has ARP off: ip link set eth0 arp on",
+		`interface eth0 is a port of bridge br0, where everything arrives: set interface = "br0", or ip link set eth0 nomaster`
+	quiet, enslaved := func(l *Link) { l.ARPOff = true }, func(l *Link) { l.Port = Port{Kind: "bridge", Name: "br0"} }
+	six := func(c *vrrp.Config) { c.Addresses = []vrrp.Address{{Prefix: netip.MustParsePrefix("fe80::10/64")}} }
+	for name, set := range map[string]struct {
+		change func(*vrrp.Config)
+		link   string
+		become func(*Link)
+		want   string
+	}{
+		"ARP off":                       {func(*vrrp.Config) {}, "eth0", quiet, arp},
+		"ARP off of another":            {func(*vrrp.Config) {}, "eth1", quiet, ""},
+		"ARP off where the address is":  {func(c *vrrp.Config) { c.Addresses[0].Interface = "eth1" }, "eth1", quiet, "interface eth1 has ARP off: ip link set eth1 arp on"},
+		"ARP off where no address is":   {func(c *vrrp.Config) { c.Addresses[0].Interface = "eth1" }, "eth0", quiet, ""},
+		"ARP off where it is untracked": {func(c *vrrp.Config) { c.Addresses[0].Interface, c.Addresses[0].Untracked = "eth1", true }, "eth1", quiet, ""},
+		"ARP off below a virtual MAC":   {func(c *vrrp.Config) { c.VirtualMAC = true }, "eth0", quiet, ""},
+		"ARP off, IPv6":                 {six, "eth0", quiet, ""},
+		"a port":                        {func(*vrrp.Config) {}, "eth0", enslaved, port},
+		"a port, IPv6":                  {six, "eth0", enslaved, port},
+		"another is a port":             {func(*vrrp.Config) {}, "eth1", enslaved, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			cfg := web()
+			set.change(&cfg)
+			links := map[string]Link{
+				"eth0": {Name: "eth0", Index: 2, Up: true, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.5"), netip.MustParseAddr("fe80::5")}},
+				"eth1": {Name: "eth1", Index: 3, Up: true},
+			}
+			for _, l := range links {
+				b.e.Link(b.now, l)
+			}
+			b.e.Apply(b.now, desired(cfg))
+			b.run(10 * time.Second)
+			b.is("web", vrrp.Active)
+			sockets := len(b.e.Sockets())
+			l := links[set.link]
+			set.become(&l)
+			b.e.Link(b.now, l)
+			if set.want == "" {
+				b.is("web", vrrp.Active)
+				return
+			}
+			b.is("web", vrrp.Fault)
+			if s := b.status("web"); s.Reason != set.want {
+				t.Errorf("fault: %s", s.Reason)
+			}
+			b.run(20 * time.Second)
+			if open := len(b.e.Sockets()); l.Port != (Port{}) && open != 0 {
+				t.Errorf("%d sockets stay open on a port", open)
+			}
+			b.e.Link(b.now, links[set.link])
+			if open := len(b.e.Sockets()); open != sockets {
+				t.Errorf("%d sockets, %d before", open, sockets)
+			}
+			b.run(30 * time.Second)
+			b.is("web", vrrp.Active)
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,7 +181,8 @@ func TestResignsAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestInterface: one that is not there, comes, loses its carrier, is renamed.
+// TestInterface: one that is not there, comes, loses its carrier, is renamed, answers no
+// ARP, is a bridge's port.
 func TestInterface(t *testing.T) {
 	l := newLab(t)
 	link, err := netlink.LinkByName(near)
@@ -210,6 +212,26 @@ func TestInterface(t *testing.T) {
 		t.Errorf("fault: %s", e.Reason)
 	}
 	must(netlink.LinkSetUp(other))
+	l.await(vrrp.Active)
+	must(netlink.LinkSetARPOff(link))
+	if e := l.await(vrrp.Fault); e.Reason != "interface lan0 has ARP off: ip link set lan0 arp on" {
+		t.Errorf("fault: %s", e.Reason)
+	}
+	must(netlink.LinkSetARPOn(link))
+	l.await(vrrp.Active)
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}
+	must(netlink.LinkAdd(bridge))
+	t.Cleanup(func() { _ = netlink.LinkDel(bridge) })
+	must(netlink.LinkSetUp(bridge))
+	must(netlink.LinkSetMaster(link, bridge))
+	if e := l.await(vrrp.Fault); !strings.HasPrefix(e.Reason, "interface lan0 is a port of bridge br0, ") {
+		t.Errorf("fault: %s", e.Reason)
+	}
+	must(netlink.LinkSetNoMaster(link))
+	l.await(vrrp.Active)
+	l.sniff() // past what the far end's having been down left on its socket
+	l.inject("192.0.2.7", peerMAC, advert(c, false, 200))
+	l.await(vrrp.Backup) // it hears again
 	l.await(vrrp.Active)
 	// Another MAC address is of no matter, another source is taken at once.
 	must(netlink.LinkSetHardwareAddr(link, net.HardwareAddr{2, 0, 0, 0, 0, 99}))

@@ -208,10 +208,15 @@ func readLinks() (map[string]engine.Link, error) {
 		return nil, err
 	}
 	byIndex := make(map[int]*engine.Link, len(links))
+	read := make(map[int]netlink.Link, len(links))
+	for _, l := range links {
+		read[l.Attrs().Index] = l
+	}
 	for _, l := range links {
 		a := l.Attrs()
 		const up = unix.IFF_UP | unix.IFF_RUNNING
-		byIndex[a.Index] = &engine.Link{Name: a.Name, Index: a.Index, Up: a.RawFlags&up == up, MAC: a.HardwareAddr}
+		byIndex[a.Index] = &engine.Link{Name: a.Name, Index: a.Index, Up: a.RawFlags&up == up, MAC: a.HardwareAddr,
+			ARPOff: arpOff(l, read[a.ParentIndex]), Port: port(read[a.MasterIndex])}
 	}
 	for _, a := range addrs {
 		if l := byIndex[a.index]; l != nil { // else it is of one that has come meanwhile
