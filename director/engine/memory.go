@@ -13,6 +13,9 @@ import (
 	"usher/vrrp/sysctl"
 )
 
+// recordMost is how many bytes the file may have, some hundred times what the largest table has.
+const recordMost = 256 << 20
+
 // memory is what is remembered across restarts, and its file. Whoever changes the record
 // has it kept before the kernel is asked for what follows from it.
 type memory struct {
@@ -117,9 +120,12 @@ func readRecord(path, boot string) (record, error) {
 	if path == "" {
 		return fresh, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := statefile.Read(path, recordMost)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fresh, nil
+	}
+	if errors.Is(err, statefile.ErrForeign) {
+		return fresh, damaged{path, err}
 	}
 	if err != nil {
 		return fresh, fmt.Errorf("director: read the state: %w", err)

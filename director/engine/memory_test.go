@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
 
 	"usher/director"
 	"usher/director/ipvs"
@@ -65,6 +66,25 @@ func TestMemoryThatIsDamaged(t *testing.T) {
 	}
 	if data, err := os.ReadFile(m.path + ".damaged"); err != nil || string(data) != "{" {
 		t.Errorf("beside it %q, %v", data, err)
+	}
+}
+
+// TestMemoryThatIsNoFile: what somebody put in the place of the file does not keep a start
+// waiting for its writer; it is set aside like what is damaged.
+func TestMemoryThatIsNoFile(t *testing.T) {
+	m := newMemory(t.TempDir())
+	if err := unix.Mkfifo(m.path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var bad damaged
+	if _, err := m.load(false); !errors.As(err, &bad) {
+		t.Errorf("read for a plan: %v", err)
+	}
+	if loss, err := m.load(true); err != nil || !m.loaded || !strings.Contains(loss, "a named pipe") {
+		t.Errorf("repaired: %q, %v", loss, err)
+	}
+	if m.keep(); m.unsaved != nil {
+		t.Error(m.unsaved)
 	}
 }
 

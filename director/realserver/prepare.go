@@ -44,6 +44,9 @@ type memo struct {
 	Found string `json:"found"`
 }
 
+// stateMost is how many bytes the file may have: some hundred for each step.
+const stateMost = 16 << 20
+
 // file is where Prepare remembers in the state folder what Undo takes back.
 func file(state string) string { return filepath.Join(state, "real-server.json") }
 
@@ -171,7 +174,7 @@ func revert(state string, unwanted func(Step) bool) ([]Item, error) {
 
 // read gives what is remembered.
 func read(state string) ([]memo, error) {
-	data, err := os.ReadFile(file(state))
+	data, err := statefile.Read(file(state), stateMost)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -7,17 +7,15 @@
 package files
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"sync"
-	"syscall"
 	"time"
+
+	"usher/vrrp/statefile"
 )
 
 // Secret is how many bytes a file with a password, a key or certificates may have.
@@ -28,7 +26,7 @@ const Secret = 4 << 20
 // than limit bytes, or did not answer before ctx ended. Nothing is opened that is not a
 // regular file, for that alone can have effects.
 func Read(ctx context.Context, path string, limit int64) ([]byte, error) {
-	return bounded(ctx, "read", path, func() ([]byte, error) { return read(path, limit) })
+	return bounded(ctx, "read", path, func() ([]byte, error) { return statefile.Read(path, limit) })
 }
 
 // Patience is how long Soon and KeyPair wait.
@@ -62,72 +60,6 @@ func Stat(ctx context.Context, path string) (fs.FileInfo, error) {
 // Folder is os.ReadDir that waits no longer than ctx.
 func Folder(ctx context.Context, path string) ([]fs.DirEntry, error) {
 	return bounded(ctx, "list", path, func() ([]fs.DirEntry, error) { return os.ReadDir(path) })
-}
-
-func read(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		if p := (*fs.PathError)(nil); errors.As(err, &p) {
-			p.Op = "open" // what was wanted
-		}
-		return nil, err
-	}
-	if err := regular(path, info); err != nil {
-		return nil, err
-	}
-	// What has become a named pipe since does not block the opening either.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err = f.Stat(); err != nil {
-		return nil, err
-	}
-	if err := regular(path, info); err != nil {
-		return nil, err
-	}
-	large := &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it has more than %s; is it the right file?", size(limit))}
-	if info.Size() > limit {
-		return nil, large
-	}
-	var all bytes.Buffer
-	all.Grow(int(info.Size()) + bytes.MinRead) // what a large file is copied for else
-	if _, err := all.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
-		return nil, err
-	}
-	text := all.Bytes()
-	if int64(len(text)) > limit { // it grows, or its file system does not know
-		return nil, large
-	}
-	return text, nil
-}
-
-func size(limit int64) string {
-	if limit >= 1<<20 && limit%(1<<20) == 0 {
-		return fmt.Sprintf("%d MiB", limit>>20)
-	}
-	return fmt.Sprintf("%d bytes", limit)
-}
-
-// regular refuses what is no regular file, and names what it is.
-func regular(path string, info fs.FileInfo) error {
-	var kind string
-	switch mode := info.Mode(); {
-	case mode.IsRegular():
-		return nil
-	case mode.IsDir():
-		kind = "a folder"
-	case mode&fs.ModeNamedPipe != 0:
-		kind = "a named pipe"
-	case mode&fs.ModeSocket != 0:
-		kind = "a socket"
-	case mode&fs.ModeDevice != 0:
-		kind = "a device"
-	default:
-		kind = "something else"
-	}
-	return &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is %s, not a regular file", kind)}
 }
 
 // A call to the kernel cannot be called back: one that hangs keeps its thread until the

@@ -1,9 +1,11 @@
 // Package statefile replaces the files of a state folder at once: a reader sees the old or
 // the new content, whenever the process stops, and nobody else may read what may hold
-// secrets. Every part of the program may import it.
+// secrets. What somebody has put in the place of such a file does not hang who reads it.
+// Every part of the program may import it.
 //
 //	err := statefile.Write("/var/lib/usher/state.json", content) // outlives the machine's crash
 //	err = statefile.Replace("/var/lib/usher/journal", content)   // void after it: no wait for the disk
+//	content, err = statefile.Read("/var/lib/usher/state.json", 1<<20)
 package statefile
 
 import (

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/vrrp"
+	"usher/vrrp/statefile"
 )
 
 // fault is the number from which a file's say is a fault, whatever the base
@@ -42,7 +42,7 @@ func fileAdjustment(tr vrrp.Track, r result) vrrp.Adjustment {
 // readNumber reads the number in a file. A file that is not there, or is empty,
 // is 0, as in keepalived.
 func readNumber(path string) (n int, empty bool, err error) {
-	b, err := readRegular(path)
+	b, err := statefile.Read(path, numberMost)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
 	}
@@ -122,28 +122,6 @@ const leaveAfter = time.Second
 
 // numberMost is how many bytes a file with a number may have.
 const numberMost = 64 << 10
-
-// readRegular reads a small regular file. Others are refused by what they are, and a
-// named pipe does not wait for a writer.
-func readRegular(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file (%s)", path, info.Mode().Type())
-	}
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, numberMost+1))
-	if len(b) > numberMost {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, numberMost)
-	}
-	return b, err
-}
 
 // watchFile calls look at once and after every change of a file, until the context
 // ends; and again after the time that look asks for, unless that is 0. The file's folder is watched, not the file, which may be replaced; where

@@ -130,7 +130,7 @@ func TestFileThatIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{pipe, "/dev/zero", t.TempDir()} {
-		if n, _, err := readNumber(path); n != 0 || err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+		if n, _, err := readNumber(path); n != 0 || err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("%s: %d, %v", path, n, err)
 		}
 	}

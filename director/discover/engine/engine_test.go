@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"usher/director"
 	"usher/director/discover"
 	"usher/director/discover/engine"
@@ -288,6 +290,20 @@ func TestStateFolder(t *testing.T) {
 		stop()
 		if len(w.events) == 0 || w.events[0].Kind != discover.EventDamaged || !strings.Contains(w.events[0].Reason, ".damaged") {
 			t.Errorf("%+v", w.events)
+		}
+		name := filepath.Join(state, "discovered", files[0].Name())
+		if err := errors.Join(os.RemoveAll(name), unix.Mkfifo(name, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if got := engine.Kept(state, "web/../x"); len(got.Sources) != 0 {
+			t.Errorf("kept in a named pipe: %+v", got)
+		}
+		w = newWorld(t, state)
+		_, stop = w.run(config("web/../x", "a"))
+		synctest.Wait()
+		stop()
+		if len(w.events) == 0 || w.events[0].Kind != discover.EventDamaged || !strings.Contains(w.events[0].Reason, "a named pipe") {
+			t.Errorf("of a named pipe %+v", w.events)
 		}
 	})
 }

@@ -22,6 +22,9 @@ import (
 // comes costs the writing of one pool.
 const folder = "discovered"
 
+// poolMost is how many bytes the file of a pool may have, far more than any pool needs.
+const poolMost = 256 << 20
+
 // saveRetry is when a file that could not be written is tried again.
 const saveRetry = 10 * time.Second
 
@@ -53,7 +56,7 @@ func load(path, file string) (out discover.Stored, err error) {
 	if path == "" {
 		return out, nil
 	}
-	text, err := os.ReadFile(file)
+	text, err := statefile.Read(file, poolMost)
 	if errors.Is(err, fs.ErrNotExist) {
 		return out, nil
 	}
@@ -73,7 +76,7 @@ func load(path, file string) (out discover.Stored, err error) {
 func Kept(state, name string) discover.Stored {
 	s := newSaver(state)
 	var out discover.Stored
-	if text, err := os.ReadFile(s.file(name)); err != nil || json.Unmarshal(text, &out) != nil {
+	if text, err := statefile.Read(s.file(name), poolMost); err != nil || json.Unmarshal(text, &out) != nil {
 		return discover.Stored{}
 	}
 	return out

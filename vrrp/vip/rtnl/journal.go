@@ -17,6 +17,9 @@ import (
 	"usher/vrrp/sysctl"
 )
 
+// journalMost is how many bytes the file may have: some hundred for each setting.
+const journalMost = 16 << 20
+
 // journal keeps in a file what each kernel setting was before it was changed, for
 // whoever has to put it back when this process could not.
 type journal struct {
@@ -93,9 +96,12 @@ func (j *journal) write() error {
 // put back. A setting that somebody else changed since, or whose interface is
 // gone, is left alone; an interface with another name now has it put back there.
 func Recover(path string) (restored []string, err error) {
-	b, err := os.ReadFile(path)
+	b, err := statefile.Read(path, journalMost)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	if errors.Is(err, statefile.ErrForeign) { // nothing can be learnt from it either
+		return nil, errors.Join(fmt.Errorf("vrrp: kernel settings to put back: %w", err), os.Remove(path))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("vrrp: kernel settings to put back: %w", err)

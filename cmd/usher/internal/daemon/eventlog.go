@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"usher/cmd/usher/internal/events"
+	"usher/healthcheck/files"
 )
 
 // How many of the latest events outlive the daemon, and how long they are gathered
@@ -19,7 +20,7 @@ const (
 	keptEvents  = 500
 	gatherFor   = time.Second
 	eventsFile  = "events.json"
-	eventsLimit = 4 << 20 // bytes of the file that are read
+	eventsLimit = 4 << 20 // bytes that the file may have
 )
 
 // eventLog is the file of the latest events.
@@ -42,14 +43,11 @@ type eventStore struct {
 // of its end, and whether it is known to have stopped as it should.
 func (s *eventStore) recall() (crash string, stopped bool) {
 	path := filepath.Join(s.state.path, eventsFile)
-	text, err := os.ReadFile(path)
+	text, err := files.Soon(path, eventsLimit)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", false
 	}
 	var log eventLog
-	if err == nil && len(text) > eventsLimit {
-		err = fmt.Errorf("%d bytes are more than usher writes", len(text))
-	}
 	if err == nil {
 		err = json.Unmarshal(text, &log)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/events"
 )
@@ -84,6 +86,26 @@ func (f *fixture) killed() {
 	}
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		f.t.Fatal(err)
+	}
+}
+
+// TestEventsThatAreNoFile: what somebody put in the place of the file, which would wait for
+// its writer, keeps no daemon from starting, and it is written anew.
+func TestEventsThatAreNoFile(t *testing.T) {
+	f := newFixture(t)
+	file := filepath.Join(f.dir, "state", "events.json")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o750), unix.Mkfifo(file, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	_, stop := f.start()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(f.log.String(), "it is a named pipe, not a regular file") {
+		t.Errorf("no word of it:\n%s", f.log)
+	}
+	if got, err := os.ReadFile(file); err != nil || !json.Valid(got) {
+		t.Errorf("it is not written anew: %q, %v", got, err)
 	}
 }
 
