@@ -24,6 +24,7 @@ func checkTypes() map[string]string {
 type checker struct {
 	vs, server, d *directive
 	kind          string
+	urls          int // of an HTTP server, how many the check that is written asks for
 }
 
 // setting is a directive of the checker, or what it inherits.
@@ -46,7 +47,7 @@ func (t *translator) checks(vs, server *directive) []*item {
 			continue
 		}
 		before := len(o.items)
-		t.check(checker{vs, server, d, kind}, o)
+		t.check(checker{vs: vs, server: server, d: d, kind: kind}, o)
 		for _, i := range o.items[before:] {
 			if i.block == "" {
 				continue
@@ -226,14 +227,21 @@ func (t *translator) times(k checker, b *out) {
 
 func (k checker) isHTTP() bool { return k.kind == "http" || k.kind == "https" }
 
+// longest is the longest timeout that a check may have in usher's configuration.
+const longest = time.Hour
+
 // waits is for how many things in a row keepalived waits connect_timeout at least: an
 // HTTP server has it to accept the connection, again for the handshake of TLS, and again
-// to answer. In usher a timeout is of the whole probe.
+// to answer, and all that for each of its urls; a mail server has it to accept, to greet
+// and to answer HELO (the answer to QUIT, which keepalived awaits, too, is none of
+// usher's). In usher a timeout is of the whole probe.
 func (k checker) waits() int {
 	switch k.kind {
 	case "http":
-		return 2
+		return 2 * max(1, k.urls)
 	case "https":
+		return 3 * max(1, k.urls)
+	case "smtp":
 		return 3
 	}
 	return 1
@@ -253,11 +261,11 @@ func (t *translator) timeout(k checker, b *out) {
 	if err != nil {
 		return
 	}
-	b.text("timeout", duration(one*time.Duration(k.waits())), from)
+	b.text("timeout", duration(max(one, min(longest, one*time.Duration(k.waits())))), from)
 	if k.waits() > 1 && !t.waitTold {
 		t.waitTold = true
 		t.warn(from, fmt.Sprintf("keepalived waits %s for the connection and again for each step to the answer, usher's timeout is of the whole probe: "+
-			"%d times that is written, here and in each further check of HTTP (3 times with TLS), so that a server that does not even accept is found out later", each, k.waits()))
+			"%d times that is written here (2 times for each url of HTTP, 3 times with TLS, and 3 times for SMTP), and likewise in each further check, so that a server that does not even accept is found out later", each, k.waits()))
 	}
 }
 

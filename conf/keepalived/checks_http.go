@@ -73,6 +73,7 @@ func (t *translator) httpChecks(k checker, o *out) {
 		if k.kind == "https" {
 			t.tls(k, b, g[0].host)
 		}
+		k.urls = len(g)
 		t.times(k, b)
 	}
 }
