@@ -17,7 +17,11 @@ func TestJSONRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range append(files, "testdata/design.hcl", "testdata/everything.hcl") {
-		c := good(t, []string{f}, nil)
+		// An example's keys are in no file of this machine.
+		c, diags := (&Loader{how: loading{open: func(string) ([]byte, error) { return []byte(unread), nil }}}).Load([]string{f}, nil)
+		if diags.HasErrors() {
+			t.Fatalf("%s: %s", f, diags.Text(false))
+		}
 		text, err := json.Marshal(c)
 		if err != nil {
 			t.Fatal(err)
