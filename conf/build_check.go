@@ -152,6 +152,7 @@ func (b *builder) settings(n *node) healthcheck.Check {
 		Rise: n.number("rise"), Fall: n.number("fall"), Jitter: n.duration("jitter"), Slow: n.duration("slow"), SlowWeight: n.number("slow_weight"),
 	}
 	b.typed(n, &c)
+	b.needed(n)
 	return c
 }
 

@@ -23,6 +23,11 @@ type Loader struct {
 	// its environment. The error, a warning at its place, says why not. Nil for not to look,
 	// as where the configuration is for another machine.
 	Programs func(args []string, user string, environment []string) error
+	// Files looks whether this machine has a file that a check reads when it runs, by its
+	// path, and Variables whether this process has a variable of its environment that a
+	// check's secret comes from, by its name. Errors and nil are as with Programs; each is
+	// asked once for a name while a configuration is loaded, from several goroutines.
+	Files, Variables func(string) error
 
 	how loading
 
@@ -42,7 +47,9 @@ type loading struct {
 	look bool            // nobody runs it: see Inspect
 	// programs is Loader.Programs.
 	programs func(args []string, user string, environment []string) error
-	most     int64 // bytes of values that expressions may make; mostMade where 0
+	// files and variables are Loader.Files and Loader.Variables.
+	files, variables func(string) error
+	most             int64 // bytes of values that expressions may make; mostMade where 0
 }
 
 // text is a configuration file as read.
@@ -71,7 +78,7 @@ func (l *Loader) LoadContext(ctx context.Context, paths []string, vars map[strin
 	ctx, cancel := context.WithTimeoutCause(ctx, Limit, errSlow)
 	defer cancel()
 	how := l.how
-	how.ctx, how.programs = ctx, l.Programs
+	how.ctx, how.programs, how.files, how.variables = ctx, l.Programs, once(l.Files), once(l.Variables)
 	names, diags := collect(ctx, paths)
 	var texts []text
 	for _, name := range names {

@@ -64,6 +64,8 @@ func TestValidate(t *testing.T) {
 		{"invalid", []string{"-c", file(t, bad)}, 1, "", []string{"line 4", "line 12", "nonsense {}"}},
 		{"no program", []string{"-c", file(t, strings.Replace(good, "\n}\n", "\n  notify { command = [\"/gone\"] }\n}\n", 1))}, 0, "valid: 1 instance, 1 virtual server, 1 real server\n",
 			[]string{"Program cannot be run", "This machine cannot run /gone: there is no such file.", "line 6"}},
+		{"no file of a check", []string{"-c", file(t, strings.Replace(good, "  real_server", "  health_check \"https\" {\n    ca_file  = \"/gone\"\n    auth     = \"bearer\"\n    auth_env = \"USHER_TEST_GONE\"\n  }\n  real_server", 1))}, 0, "valid: 1 instance, 1 virtual server, 1 real server\n",
+			[]string{"File of a check is not there", "ca_file is /gone: there is no such file."}},
 		{"no file", []string{"-c", "/nonexistent.hcl"}, 2, "", []string{"no such file"}},
 		{"wrong flag", []string{"--frob"}, 2, "", []string{"unknown flag: --frob", "usher validate --help"}},
 		{"an argument", []string{"x"}, 2, "", []string{"unknown command"}},

@@ -60,8 +60,17 @@ func (s *sources) inspect() (func(context.Context) (*conf.Config, conf.Diagnosti
 	return func(context.Context) (*conf.Config, conf.Diagnostics) { return here().Inspect(s.list(), vars) }, nil
 }
 
-// here is a loader for this machine, which has to have the programs.
-func here() *conf.Loader { return &conf.Loader{Programs: command.Look} }
+// here is a loader for this machine, which has to have the programs and files. Whether a
+// variable is set shows only in the environment of the daemon.
+func here() *conf.Loader { return &conf.Loader{Programs: command.Look, Files: command.LookFile} }
+
+// set says why a variable of the environment cannot be read.
+func set(name string) error {
+	if _, ok := os.LookupEnv(name); !ok {
+		return errors.New("it is not in usher's environment; Environment= and EnvironmentFile= of the unit put it there")
+	}
+	return nil
+}
 
 // missing are the files and folders that are not there.
 func (s *sources) missing() error {
@@ -81,6 +90,7 @@ func (s *sources) loader() (func(context.Context) (*conf.Config, conf.Diagnostic
 		return nil, err
 	}
 	l := here()
+	l.Variables = set
 	return func(ctx context.Context) (*conf.Config, conf.Diagnostics) { return l.LoadContext(ctx, s.list(), vars) }, nil
 }
 

@@ -21,18 +21,38 @@ func Look(args []string, user string, environment []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), files.Patience)
-	defer cancel()
-	info, err := files.Stat(ctx, file)
+	mode, err := regular(file)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("there is no such file")
 	case err != nil:
 		return err
-	case !info.Mode().IsRegular():
-		return errors.New("it is no regular file")
-	case info.Mode()&0o111 == 0:
+	case mode&0o111 == 0:
 		return fmt.Errorf("it is not executable: chmod a+x %s", file)
 	}
 	return nil
+}
+
+// LookFile says why this machine has no file at a path; nil where nothing is in the way.
+// Whether usher may read it shows when it does: who looks may be somebody else.
+func LookFile(path string) error {
+	_, err := regular(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
+}
+
+// regular is the mode of the regular file at a path.
+func regular(path string) (fs.FileMode, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), files.Patience)
+	defer cancel()
+	info, err := files.Stat(ctx, path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, errors.New("there is no such file")
+	case err != nil:
+		return 0, err
+	case !info.Mode().IsRegular():
+		return 0, errors.New("it is no regular file")
+	}
+	return info.Mode(), nil
 }

@@ -36,3 +36,12 @@ func TestLook(t *testing.T) {
 		}
 	}
 }
+
+func TestLookFile(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string]string{"/etc/passwd": "", dir: "it is no regular file", dir + "/none": "there is no such file", "/etc/passwd/x": "stat /etc/passwd/x: not a directory"} {
+		if err := LookFile(path); (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%s: %v, want %q", path, err, want)
+		}
+	}
+}
