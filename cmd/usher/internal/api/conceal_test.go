@@ -20,6 +20,7 @@ func TestNoSecretInAnAnswer(t *testing.T) {
 	s.Warnings[0].Text, s.Warnings[0].Severity = "it says \"opal-secret\"", "error"
 	b := apitest.New(s)
 	b.Sicken("IPVS: opal-secret")
+	b.Stick("opal-secret hangs")
 	b.Events().Add(events.Event{Kind: "reload", Reason: "opal-secret"})
 	b.Refuse(&api.DetailedError{Err: fmt.Errorf("no opal-secret: %w", api.ErrRefused), Text: "line 1: opal-secret"})
 	h := api.Handler(b, metricsDouble(), true, nil)

@@ -64,7 +64,8 @@ func TestNames(t *testing.T) {
 		t.Errorf("the mend is not named: %s", w.Body)
 	}
 	// HTTP/1.0 knows no name, and no browser speaks it: health checks of other programs do.
-	nameless := reached("GET", "192.0.2.1", "")
+	nameless := reached("GET", "192.0.2.1", "192.0.2.1")
+	nameless.Host = ""
 	nameless.Proto, nameless.ProtoMajor, nameless.ProtoMinor = "HTTP/1.0", 1, 0
 	if w := answer(h, nameless); w.Code != 200 {
 		t.Errorf("by HTTP/1.0: %d %s", w.Code, w.Body)
