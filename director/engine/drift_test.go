@@ -12,6 +12,7 @@ import (
 	"usher/director"
 	"usher/director/engine"
 	"usher/director/ipvs"
+	"usher/director/ipvstest"
 	"usher/healthcheck"
 )
 
@@ -96,6 +97,36 @@ func TestDriftIsNoticedAtAGlance(t *testing.T) {
 		time.Sleep(time.Second)
 		if !back() {
 			t.Errorf("a second after the next flush: %v", w.k.Table())
+		}
+	})
+}
+
+// Of a table that takes long to read a part is looked at each second, as large as may be:
+// an edit waits for its turn and no longer.
+func TestDriftOfALargeTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, k: ipvstest.New(), state: t.TempDir(), slow: time.Millisecond}
+		w.start()
+		defer w.halt()
+		var servers []director.VirtualServer
+		for n := range 40 {
+			vs := pool(1)
+			vs.Name, vs.Keys = fmt.Sprint("web", n), []ipvs.ServiceKey{testKey(n)}
+			servers = append(servers, vs)
+		}
+		w.apply(servers...)
+		for _, vs := range servers {
+			w.health(vs.Name, 0, healthcheck.Up)
+		}
+		time.Sleep(time.Second)
+		whole := w.k.Table()
+		for _, n := range []int{7, 39} {
+			w.k.Apply([]ipvs.Op{{Kind: ipvs.EditDestination, Key: testKey(n), Dest: testDest(0), Destination: ipvs.Destination{Weight: 9}}})
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			if now := w.k.Table(); !cmp.Equal(whole, now, cmpopts.EquateComparable(ipvs.ServiceKey{}, ipvs.DestinationKey{})) {
+				t.Errorf("service %d, when each had its turn: %v", n, now[testKey(n)])
+			}
 		}
 	})
 }

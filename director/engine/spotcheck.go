@@ -26,8 +26,9 @@ func (s *state) spotCheck(now time.Time) (settings bool) {
 	return settings
 }
 
-// tableDisturbed tells whether the table, or of a large one the service whose turn it is,
-// is not as it was left. A kernel that does not say is worth a look at everything, except
+// tableDisturbed tells whether the table, or of a large one the services whose turn it is,
+// is not as it was left: as many as can be looked at in the share of the time that the
+// whole would have taken. A kernel that does not say is worth a look at everything, except
 // where it is asked again anyway since it refused something.
 func (s *state) tableDisturbed() bool {
 	if s.reading*spare <= firstLook {
@@ -38,17 +39,26 @@ func (s *state) tableDisturbed() bool {
 		}
 		return s.table.disturbed(have)
 	}
-	key, ok := s.nextSpotCheck()
-	left, there := s.table.entries[key]
-	if !ok || !there {
-		return false
+	began := time.Now()
+	for range s.pools.order {
+		key, ok := s.nextSpotCheck()
+		left, there := s.table.entries[key]
+		if !ok || !there {
+			continue
+		}
+		s.step()
+		found, there, err := s.kernel.Entry(key)
+		if err != nil {
+			return s.schedule.backoff == 0
+		}
+		if !there || !same(left, found) {
+			return true
+		}
+		if time.Since(began)*spare >= firstLook {
+			break
+		}
 	}
-	s.step()
-	found, there, err := s.kernel.Entry(key)
-	if err != nil {
-		return s.schedule.backoff == 0
-	}
-	return !there || !same(left, found)
+	return false
 }
 
 // nextSpotCheck gives the service whose turn it is; false where there is none.

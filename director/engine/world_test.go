@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"usher/director"
 	"usher/director/engine"
@@ -16,6 +17,7 @@ import (
 
 // world is a director on a kernel in memory, in a bubble of virtual time.
 type world struct {
+	slow   time.Duration // what the kernel takes to tell of one service
 	t      *testing.T
 	k      *ipvstest.Kernel
 	d      *engine.Engine
@@ -37,13 +39,38 @@ func newWorld(t *testing.T) *world {
 func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel, w.ended = cancel, make(chan error, 1)
-	w.d = engine.New(engine.Options{Kernel: w.k, State: w.state, Events: func(e director.Event) {
+	w.d = engine.New(engine.Options{Kernel: w.kernel(), State: w.state, Events: func(e director.Event) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.events = append(w.events, e)
 	}})
 	d, ended := w.d, w.ended
 	go func() { ended <- d.Run(ctx) }()
+}
+
+// kernel is what the director works with.
+func (w *world) kernel() director.Kernel {
+	if w.slow == 0 {
+		return w.k
+	}
+	return slowKernel{w.k, w.slow}
+}
+
+// slowKernel takes a time to tell of a service, and so for each in the table.
+type slowKernel struct {
+	*ipvstest.Kernel
+	each time.Duration
+}
+
+func (k slowKernel) Read() (ipvs.Table, error) {
+	t, err := k.Kernel.Read()
+	time.Sleep(time.Duration(len(t)) * k.each)
+	return t, err
+}
+
+func (k slowKernel) Entry(key ipvs.ServiceKey) (ipvs.Entry, bool, error) {
+	time.Sleep(k.each)
+	return k.Kernel.Entry(key)
 }
 
 // halt ends Run as kill -9 would: nothing is cleaned.
