@@ -72,7 +72,10 @@ type Status struct {
 	Disagreements     []Disagreement `json:"disagreements,omitempty"`
 	Peers             []PeerStatus   `json:"peers,omitempty"` // that were heard, by address
 	HMAC              *HMACStatus    `json:"hmac,omitempty"`  // nil where none is configured
-	Stats             Stats          `json:"stats"`
+	// Elsewhere are virtual addresses that somebody else put on this machine to stay, on
+	// other interfaces than the instance has them on.
+	Elsewhere []Elsewhere `json:"elsewhere,omitempty"`
+	Stats     Stats       `json:"stats"`
 }
 
 // SplitBrain is another active router heard while this one is active.
@@ -89,6 +92,16 @@ type Disagreement struct {
 	Reason Discard    `json:"reason"`
 	Text   string     `json:"text"` // who, what differs, and what to change
 	Since  time.Time  `json:"since"`
+}
+
+// Elsewhere is an IPv4 virtual address on an interface of this machine that is not the
+// instance's. As arp_ignore of the instance's interface says, the kernel answers ARP for
+// it there, whoever is active. (IPv6 answers for the addresses of an interface on that.)
+type Elsewhere struct {
+	Prefix    netip.Prefix `json:"prefix"`
+	Interface string       `json:"interface"`
+	On        string       `json:"on"` // where the instance has it
+	Since     time.Time    `json:"since"`
 }
 
 // PeerStatus is another router of the virtual router that was heard. Only active ones

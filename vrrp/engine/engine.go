@@ -15,6 +15,7 @@ type Engine struct {
 	origin      time.Time // machines count from here
 	instances   []*instance
 	owners      map[netip.Addr][]*instance // by virtual address
+	elsewhere   map[string][]vrrp.Elsewhere
 	groups      []*group
 	links       map[string]Link
 	deaf        map[unheard]string
@@ -89,6 +90,7 @@ func (e *Engine) Apply(now time.Time, d vrrp.Desired) {
 		e.reconfigure(now, in, d.Instances[i])
 	}
 	e.findOwners()
+	e.findElsewhere(now)
 	e.regroup(d.Groups) // after reconfigure, which gives new instances their names
 	e.evaluateAll(now)
 	for _, g := range e.groups {
@@ -108,6 +110,7 @@ func (e *Engine) Links(now time.Time, changed []Link) {
 			e.links[l.Name] = l
 		}
 	}
+	e.findElsewhere(now)
 	e.evaluateAll(now)
 }
 

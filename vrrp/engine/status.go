@@ -15,7 +15,9 @@ import (
 func (e *Engine) Status(now time.Time) []vrrp.Status {
 	out := make([]vrrp.Status, 0, len(e.instances))
 	for _, in := range e.instances {
-		out = append(out, in.status(now))
+		s := in.status(now)
+		s.Elsewhere = e.elsewhere[s.Name]
+		out = append(out, s)
 	}
 	return out
 }

@@ -44,7 +44,17 @@ type Instance struct {
 	Tracks            []Track        `json:"tracks,omitempty"`
 	HMAC              *HMAC          `json:"hmac,omitempty"`  // absent where none is configured
 	Peers             []Peer         `json:"peers,omitempty"` // other routers of it that were heard, which only active ones are
+	Elsewhere         []Elsewhere    `json:"elsewhere,omitempty"`
 	Statistics        Statistics     `json:"statistics"`
+}
+
+// Elsewhere is a virtual address that somebody else put on another interface of this
+// machine than the instance has it on.
+type Elsewhere struct {
+	Address   string    `json:"address"` // with its prefix length
+	Interface string    `json:"interface"`
+	On        string    `json:"on"` // where the instance has it
+	Since     time.Time `json:"since"`
 }
 
 // HMAC is how an instance authenticates its advertisements.

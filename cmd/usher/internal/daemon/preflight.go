@@ -6,11 +6,13 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"usher/conf"
+	"usher/vrrp/sysctl"
 )
 
 // Machine is what usher looks at before it changes anything, and what it warns of.
@@ -19,11 +21,37 @@ type Machine struct {
 	Capabilities   func() (uint64, error)         // the effective set, a bit for each capability
 	Networks       func() ([]netip.Prefix, error) // that are reached without a router
 	NeighbourLimit func(six bool) (int, error)    // how many neighbours the kernel's table can hold
+	// ARPIgnore is how an interface answers ARP for addresses of others (arp_ignore in the
+	// kernel's ip-sysctl.rst): the larger value of its own and that of all.
+	ARPIgnore func(name string) (int, error)
 }
 
 // ThisMachine is the real one.
 func ThisMachine() Machine {
-	return Machine{Interfaces: interfaces, Capabilities: capabilities, Networks: networks, NeighbourLimit: neighbourLimit}
+	return Machine{Interfaces: interfaces, Capabilities: capabilities, Networks: networks, NeighbourLimit: neighbourLimit, ARPIgnore: arpIgnore}
+}
+
+func arpIgnore(name string) (most int, err error) {
+	for _, of := range []string{"all", name} {
+		text, err := sysctl.Get("net/ipv4/conf/" + of + "/arp_ignore")
+		if err != nil {
+			return 0, err
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return 0, fmt.Errorf("arp_ignore of %s: %w", of, err)
+		}
+		most = max(most, n)
+	}
+	return most, nil
+}
+
+// answers says whether an interface answers ARP for addresses of other interfaces. With 1
+// and 2 it does for its own alone, with 8 for none; 3 is of addresses with the scope of
+// the host, and the rest is as 0. Where that is not known it is said to.
+func answers(m Machine, name string) bool {
+	n, err := m.ARPIgnore(name)
+	return err != nil || n != 1 && n != 2 && n != 8
 }
 
 func interfaces() ([]string, error) {

@@ -45,7 +45,7 @@ func newReporter() *reporter {
 	return &reporter{
 		version: "test", current: &current{}, secrets: &redact.Live{}, history: newHistory(),
 		ring:     events.NewRing(0, events.Numbering(time.Now())),
-		machine:  Machine{NeighbourLimit: func(bool) (int, error) { return 1024, nil }},
+		machine:  Machine{NeighbourLimit: func(bool) (int, error) { return 1024, nil }, ARPIgnore: func(string) (int, error) { return 0, nil }},
 		silenced: func() []director.Warning { return nil },
 	}
 }

@@ -80,6 +80,9 @@ func instance(i vrrp.Status) api.Instance {
 	for _, g := range i.Disagreements {
 		out.Disagreements = append(out.Disagreements, api.Disagreement{Peer: g.Peer.String(), Reason: string(g.Reason), Text: g.Text, Since: g.Since})
 	}
+	for _, a := range i.Elsewhere {
+		out.Elsewhere = append(out.Elsewhere, api.Elsewhere{Address: a.Prefix.String(), Interface: a.Interface, On: a.On, Since: a.Since})
+	}
 	for _, t := range i.Tracks {
 		out.Tracks = append(out.Tracks, api.Track{Name: t.Key, Fault: t.Adjustment.Fault, Weight: t.Adjustment.Weight, Reason: t.Adjustment.Reason})
 	}

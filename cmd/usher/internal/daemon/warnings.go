@@ -25,6 +25,12 @@ func (r *reporter) warnings(s *api.Status, now snapshot, servers map[healthcheck
 		for _, g := range i.Disagreements {
 			add(events.Error, "disagreement", i.Name, g.Text, g.Since)
 		}
+		for _, a := range i.Elsewhere {
+			if answers(r.machine, a.On) {
+				add(events.Warning, "elsewhere", i.Name, fmt.Sprintf("%s is on %s as well and usher did not put it there: this machine answers ARP for it on %s whoever is active: "+
+					"ip address delete %s dev %s, or where it is to stay sysctl -w net.ipv4.conf.%s.arp_ignore=1", a.Address, a.Interface, a.On, a.Address, a.Interface, a.On), a.Since)
+			}
+		}
 		if since := i.NobodyActiveSince; since != nil {
 			why := "this director is " + i.State
 			if s.StateWord(i) == "maintenance" {
