@@ -174,5 +174,5 @@ func TestWitness(t *testing.T) {
 	}
 	labtest.Must(t, l.Part(false))
 	// By the witness's answer or by the active router's advert, whichever is heard first.
-	labtest.Must(t, told("witness end: "))
+	labtest.Must(t, told("witness end"))
 }
