@@ -23,7 +23,7 @@ vrrp_instance "web" {
 
   # Adverts that leave the link can be forged by anybody on their way. Both directors
   # have the same key, made once and copied by a safe way:
-  #   (umask 077; echo "hex:$(openssl rand -hex 32)" > /etc/usher/vrrp.key)
+  #   (umask 077; echo "hex:$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')" > /etc/usher/vrrp.key)
   # A pair that runs already gets it in three steps: see "Signed adverts" in the README.
   authentication {
     type       = "hmac"

@@ -15,18 +15,20 @@ import (
 //	<!-- run MACHINE -->          typed there; "exit N" and "with FILE" may follow
 //	<!-- daemon MACHINE -->       started there, and goes on
 //	<!-- await; run MACHINE -->   typed when the pair is at work
+//	<!-- valid MACHINE -->        a configuration, which is valid there; "in BLOCK" may follow
 //	<!-- elsewhere -->            another test runs it
 type block struct {
 	line int
-	verb string // file, run, daemon, elsewhere
+	verb string // file, run, daemon, valid, elsewhere
 	noun string // file or machine
+	in   string // a block that the text is a part of
 	with string // a file of the checkout to have there
 	exit int
 	wait bool
 	text string
 }
 
-var mark = regexp.MustCompile(`^<!-- (await; )?(file|run|daemon|elsewhere)(?: (\S+?))?(?: with (\S+))?(?:; exit (\d+))? -->$`)
+var mark = regexp.MustCompile(`^<!-- (await; )?(file|run|daemon|valid|elsewhere)(?: (\S+?))?(?: in (\S+?))?(?: with (\S+))?(?:; exit (\d+))? -->$`)
 
 // blocks reads a Markdown file. A block without a mark is an error: nothing in the
 // documentation goes untested.
@@ -55,8 +57,8 @@ func blocks(t *testing.T, path string) []block {
 			if m == nil {
 				t.Fatalf("%s:%d: not understood: %s", path, i+1, line)
 			}
-			next = &block{line: i + 1, wait: m[1] != "", verb: m[2], noun: m[3], with: m[4]}
-			fmt.Sscan(m[5], &next.exit) // left at 0 where not given
+			next = &block{line: i + 1, wait: m[1] != "", verb: m[2], noun: m[3], in: m[4], with: m[5]}
+			fmt.Sscan(m[6], &next.exit) // left at 0 where not given
 		case strings.TrimSpace(line) != "":
 			next = nil
 		}

@@ -23,7 +23,7 @@ func TestReadme(t *testing.T) {
 	}
 	for _, b := range blocks(t, filepath.Join(suite.Root, "README.md")) {
 		n := machines[b.noun]
-		if n == nil && (b.verb == "run" || b.verb == "daemon") {
+		if n == nil && (b.verb == "run" || b.verb == "daemon" || b.verb == "valid") {
 			t.Fatalf("README.md:%d: no machine %q", b.line, b.noun)
 		}
 		if b.wait {
@@ -53,10 +53,28 @@ func TestReadme(t *testing.T) {
 				t.Fatalf("README.md:%d: a daemon other than `usher run`", b.line)
 			}
 			labtest.Start(t, n, args[2:]...)
+		case "valid":
+			labtest.File(t, n, "part.hcl", surrounded(t, b))
+			if out, err := n.Usher(t.Context(), "validate", "-c", filepath.Join(n.Dir, "part.hcl")); err != nil {
+				t.Errorf("README.md:%d: %v\n%s", b.line, err, out)
+			}
 		case "elsewhere":
 			ranElsewhere(t, b)
 		}
 	}
+}
+
+// surrounded gives a part of a configuration what it is a part of.
+func surrounded(t *testing.T, b block) string {
+	t.Helper()
+	switch b.in {
+	case "":
+		return b.text
+	case "vrrp_instance":
+		return "vrrp_instance \"web\" {\ninterface = \"eth0\"\nvirtual_router_id = 51\npriority = 100\nvirtual_addresses = [\"192.0.2.10/24\"]\n" + b.text + "}\n"
+	}
+	t.Fatalf("README.md:%d: in %s: no surroundings", b.line, b.in)
+	return ""
 }
 
 // ranElsewhere checks that what other tests run is there.
