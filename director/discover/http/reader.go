@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 
 	"usher/director/discover"
 	"usher/director/discover/sd"
@@ -98,10 +99,22 @@ func (r *Reader) ask(ctx context.Context) (discover.Answer, error) {
 		return discover.Answer{}, &discover.Failure{Reason: discover.ReasonTooLarge, Text: fmt.Sprintf("its answer has more than %d MiB", sd.MaxBytes>>20)}
 	}
 	a := sd.JSON(body)
-	if r.etag = ""; a.Failure == nil {
+	if r.etag = ""; a.Failure == nil && !fresh(resp.Header) {
 		r.etag, r.last = resp.Header.Get("ETag"), a
 	}
 	return a, nil
+}
+
+// fresh says that what was sent had changed within the second before, or might have:
+// servers that make their ETag of time and size (nginx does) give the next change within
+// that second the same one (RFC 9110 section 8.8.2.2), and it would never be seen.
+func fresh(h http.Header) bool {
+	changed, err := http.ParseTime(h.Get("Last-Modified"))
+	if err != nil {
+		return false // the ETag is of something else
+	}
+	sent, err := http.ParseTime(h.Get("Date"))
+	return err != nil || sent.Sub(changed) < 2*time.Second
 }
 
 // renew makes the client anew where the files that it was made of have changed.
