@@ -24,8 +24,8 @@ type HMACKey struct {
 	Secret Secret `json:"secret"`
 }
 
-// Secret are bytes that nothing writes for people: every verb of package fmt gives a
-// placeholder. In JSON, which goes to usher's own processes, they are base64.
+// Secret are bytes that nothing writes for people: every verb of package fmt gives
+// "(hidden)". In JSON, which goes to usher's own processes, they are base64.
 type Secret []byte
 
 // Format implements fmt.Formatter.

@@ -30,7 +30,7 @@ const saveRetry = 10 * time.Second
 
 // saver keeps sets in the state folder.
 type saver struct {
-	path  string // "" for nowhere
+	path  string // of the folder; "" where nothing is kept
 	mu    *sync.Mutex
 	dirty map[string]bool // pools that are to be written, or removed
 	kick  chan struct{}
