@@ -110,18 +110,17 @@ func (p *Pool) refused(rs director.RealServer) string {
 
 // ranked gives the priorities of entries, each once, from the one that is wanted first.
 func ranked(entries []Entry) []int {
-	var all []int
-	for _, e := range entries {
-		if !slices.Contains(all, e.Priority) {
-			all = append(all, e.Priority)
-		}
+	all := make([]int, len(entries))
+	for i := range entries {
+		all[i] = entries[i].Priority
 	}
 	slices.Sort(all)
-	return all
+	return slices.Compact(all)
 }
 
 // rank is a priority as the director has it: 0 is the source's first group, whatever
 // number it has there, and stands beside written servers and those of other sources.
 func rank(ranks []int, priority int) int {
-	return len(ranks) - len(slices.DeleteFunc(slices.Clone(ranks), func(r int) bool { return r < priority }))
+	n, _ := slices.BinarySearch(ranks, priority)
+	return n
 }

@@ -126,6 +126,9 @@ func (d *Daemon) followOne(ctx context.Context, name string) {
 	after := before.WithDiscovered(c, at, d.discovery.Servers)
 	for i := range after.VirtualServers {
 		v, was := &after.VirtualServers[i], &before.VirtualServers[i]
+		if i != at && len(v.Real) > 0 && len(v.Real) == len(was.Real) && &v.Real[0] == &was.Real[0] {
+			continue // not touched, as nearly all are
+		}
 		if slices.Equal(v.Real, was.Real) {
 			continue // a start or reload that came meanwhile has taken them
 		}
