@@ -16,6 +16,23 @@ import (
 // first result decides, with what was believed of the server holding until then.
 // The engine keeps targets, which must not be changed afterwards.
 func (e *Engine) Apply(targets []healthcheck.Target) error {
+	return e.exchange(targets, func(healthcheck.ID) bool { return true })
+}
+
+// ApplyPool sets the servers of one virtual server and their checks, as Apply does for
+// all: what stays as it is goes on undisturbed, and the servers of others are not looked
+// at. All or nothing.
+func (e *Engine) ApplyPool(virtualServer string, targets []healthcheck.Target) error {
+	for i := range targets {
+		if of := targets[i].ID.VirtualServer; of != virtualServer {
+			return fmt.Errorf("healthcheck: server %s is of %q, not of %q", targets[i].ID.RealServer, of, virtualServer)
+		}
+	}
+	return e.exchange(targets, func(id healthcheck.ID) bool { return id.VirtualServer == virtualServer })
+}
+
+// exchange has targets in the place of the servers that replaced says.
+func (e *Engine) exchange(targets []healthcheck.Target, replaced func(healthcheck.ID) bool) error {
 	e.applying.Lock()
 	defer e.applying.Unlock()
 	plan, err := e.prepare(targets)
@@ -28,21 +45,32 @@ func (e *Engine) Apply(targets []healthcheck.Target) error {
 	if e.epoch.IsZero() {
 		e.epoch = now
 	}
-	order := make([]healthcheck.ID, len(targets))
+	ids := make([]healthcheck.ID, len(targets))
 	wanted := make(map[healthcheck.ID]bool, len(targets))
 	for i := range targets {
-		order[i] = targets[i].ID
-		wanted[targets[i].ID] = true
+		ids[i] = targets[i].ID
+		wanted[ids[i]] = true
 		if !plan[i].same {
 			e.applyTarget(now, &targets[i], plan[i].keys)
 		}
 	}
+	order, placed := make([]healthcheck.ID, 0, len(e.order)+len(ids)), false
 	for _, id := range e.order {
+		if !replaced(id) {
+			order = append(order, id)
+			continue
+		}
+		if !placed {
+			order, placed = append(order, ids...), true
+		}
 		if t := e.targets[id]; !wanted[id] && t != nil {
 			e.queue.Remove(&t.hold)
 			e.release(t.members)
 			delete(e.targets, id)
 		}
+	}
+	if !placed {
+		order = append(order, ids...)
 	}
 	e.order = order
 	e.stats.Checks = len(e.probes)
