@@ -13,6 +13,7 @@ import (
 
 	"usher/director"
 	"usher/director/ipvs"
+	"usher/director/ipvstest"
 )
 
 // each goes through virtual servers.
@@ -30,18 +31,18 @@ func each(servers ...director.VirtualServer) func(func(*director.VirtualServer) 
 func held(weights ...uint32) ipvs.Table {
 	e := ipvs.Entry{Service: ipvs.Service{Scheduler: "rr", Netmask: 32}, Destinations: map[ipvs.DestinationKey]ipvs.Destination{}}
 	for n, w := range weights {
-		e.Destinations[testDest(n)] = ipvs.Destination{Weight: w}
+		e.Destinations[ipvstest.Dest(n)] = ipvs.Destination{Weight: w}
 	}
-	return ipvs.Table{testKey(0): e}
+	return ipvs.Table{ipvstest.Key(0): e}
 }
 
 // TestDrift: each difference is told once, and that of a service that is gone for all of its
 // servers.
 func TestDrift(t *testing.T) {
 	other := held(1, 1)
-	e := other[testKey(0)]
+	e := other[ipvstest.Key(0)]
 	e.Service.Scheduler = "sh"
-	other[testKey(0)] = e
+	other[ipvstest.Key(0)] = e
 	for want, c := range map[string]struct{ left, found ipvs.Table }{
 		"": {held(1, 2), held(1, 2)},
 		"10.0.0.2:80 was removed from tcp 192.0.2.1:80 by somebody else":            {held(1, 2), held(1)},
@@ -69,7 +70,7 @@ func TestDrift(t *testing.T) {
 // TestRetired: a service that is no longer configured has no new connections, and is there
 // until it has none or its time is over. A copy goes its own way.
 func TestRetired(t *testing.T) {
-	now, key := time.Unix(1000, 0), testKey(0)
+	now, key := time.Unix(1000, 0), ipvstest.Key(0)
 	for name, was := range map[string]*director.VirtualServer{"known": {Name: "web", DrainTimeout: time.Hour}, "of an earlier run": nil} {
 		t.Run(name, func(t *testing.T) {
 			r := director.Retire("web", held(1, 1)[key], was, now)
@@ -85,7 +86,7 @@ func TestRetired(t *testing.T) {
 					t.Errorf("wants %v, %t; want %v", weights, there, want)
 				}
 			}
-			busy := ipvs.CounterTable{key: {Destinations: map[ipvs.DestinationKey]ipvs.Counters{testDest(0): {Active: 1}}}}
+			busy := ipvs.CounterTable{key: {Destinations: map[ipvs.DestinationKey]ipvs.Counters{ipvstest.Dest(0): {Active: 1}}}}
 			wants(r, 0, 0)
 			before := r.Clone()
 			r.Observe(key, busy, now)
@@ -140,14 +141,14 @@ func TestSysctls(t *testing.T) {
 // service has by nat.
 func TestSNATRules(t *testing.T) {
 	full := pool(3)
-	full.Keys = []ipvs.ServiceKey{testKey(1), testKey(0)}
+	full.Keys = []ipvs.ServiceKey{ipvstest.Key(1), ipvstest.Key(0)}
 	full.SNAT = []netip.Prefix{netip.MustParsePrefix("10.0.0.100/32")}
 	full.Real[0].Forward = director.FullNAT
 	full.Real[2].Address = netip.MustParseAddrPort("10.0.0.3:0") // the service's own port
 	plain := pool(1)
-	plain.Keys = []ipvs.ServiceKey{testKey(2)}
+	plain.Keys = []ipvs.ServiceKey{ipvstest.Key(2)}
 	except := []netip.AddrPort{server(1), server(2)}
-	want := []director.SNATRule{{Service: testKey(0), Pool: full.SNAT, Except: except}, {Service: testKey(1), Pool: full.SNAT, Except: except}}
+	want := []director.SNATRule{{Service: ipvstest.Key(0), Pool: full.SNAT, Except: except}, {Service: ipvstest.Key(1), Pool: full.SNAT, Except: except}}
 	got := director.SNATRules(each(plain, full))
 	if !slices.EqualFunc(got, want, director.SNATRule.Equal) {
 		t.Errorf("rules %+v", got)
@@ -162,18 +163,18 @@ func TestSNATRules(t *testing.T) {
 func TestForecast(t *testing.T) {
 	now, vs := time.Unix(1000, 0), pool(2)
 	have := held(1, 1)
-	delete(have[testKey(0)].Destinations, testDest(1))
-	have[testKey(0)].Destinations[testDest(4)] = ipvs.Destination{Weight: 1}
-	have[testKey(1)] = held(1)[testKey(0)]
-	have[testKey(2)] = held(1)[testKey(0)] // somebody else's
-	f := director.NewForecast(map[ipvs.ServiceKey]bool{testKey(0): true, testKey(1): true})
-	f.Runs(testKey(1), &director.VirtualServer{Name: "old"})
+	delete(have[ipvstest.Key(0)].Destinations, ipvstest.Dest(1))
+	have[ipvstest.Key(0)].Destinations[ipvstest.Dest(4)] = ipvs.Destination{Weight: 1}
+	have[ipvstest.Key(1)] = held(1)[ipvstest.Key(0)]
+	have[ipvstest.Key(2)] = held(1)[ipvstest.Key(0)] // somebody else's
+	f := director.NewForecast(map[ipvs.ServiceKey]bool{ipvstest.Key(0): true, ipvstest.Key(1): true})
+	f.Runs(ipvstest.Key(1), &director.VirtualServer{Name: "old"})
 	f.Add(director.NewPool(vs, have, now), now)
 	ops, losing := f.Ops(have)
-	if !cmp.Equal(losing, []ipvs.ServiceKey{testKey(0), testKey(1)}, cmpopts.EquateComparable(ipvs.ServiceKey{})) {
+	if !cmp.Equal(losing, []ipvs.ServiceKey{ipvstest.Key(0), ipvstest.Key(1)}, cmpopts.EquateComparable(ipvs.ServiceKey{})) {
 		t.Errorf("losing %v", losing)
 	}
-	counters := ipvs.CounterTable{testKey(1): {Destinations: map[ipvs.DestinationKey]ipvs.Counters{testDest(0): {Active: 3, Inactive: 2}}}}
+	counters := ipvs.CounterTable{ipvstest.Key(1): {Destinations: map[ipvs.DestinationKey]ipvs.Counters{ipvstest.Dest(0): {Active: 3, Inactive: 2}}}}
 	report := f.Report(ops, counters, nil)
 	const want = `web tcp 192.0.2.1:80
   + real_server 10.0.0.2:80 nat weight 1 (once its checks pass)

@@ -3,7 +3,6 @@ package director_test
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"testing"
 
@@ -23,14 +22,14 @@ func tables() *rapid.Generator[ipvs.Table] {
 			if !rapid.Bool().Draw(t, fmt.Sprintf("service %d", s)) {
 				continue
 			}
-			key := testKey(s)
+			key := ipvstest.Key(s)
 			e := ipvs.Entry{
 				Service:      ipvs.Service{Scheduler: rapid.SampledFrom([]string{"rr", "wrr", "sh"}).Draw(t, "scheduler"), Netmask: key.Bits()},
 				Destinations: map[ipvs.DestinationKey]ipvs.Destination{},
 			}
 			for d := range 5 {
 				if rapid.Bool().Draw(t, fmt.Sprintf("destination %d", d)) {
-					e.Destinations[testDest(d)] = ipvs.Destination{
+					e.Destinations[ipvstest.Dest(d)] = ipvs.Destination{
 						Weight:  rapid.SampledFrom([]uint32{0, 0, 1, 2, 100}).Draw(t, "weight"),
 						Forward: rapid.SampledFrom([]ipvs.Forward{ipvs.NAT, ipvs.DR, ipvs.Tun}).Draw(t, "forward"),
 					}
@@ -42,30 +41,10 @@ func tables() *rapid.Generator[ipvs.Table] {
 	})
 }
 
-func testKey(n int) ipvs.ServiceKey {
-	if n == 3 {
-		return ipvs.MarkKey(7, false)
-	}
-	return ipvs.AddressKey(ipvs.TCP, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n + 1)}), 80))
-}
-
-func testDest(n int) ipvs.DestinationKey {
-	return ipvs.DestinationKey{Address: netip.AddrFrom4([4]byte{10, 0, 0, byte(n + 1)}), Port: 80}
-}
-
-func serving(t ipvs.Table, key ipvs.ServiceKey) bool {
-	for _, d := range t[key].Destinations {
-		if d.Weight > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // checkSafe fails when a pool that have and want both keep serving is empty now.
 func checkSafe(t *rapid.T, want, have, now ipvs.Table, after string) {
 	for key := range want {
-		if serving(want, key) && serving(have, key) && !serving(now, key) {
+		if ipvstest.Serving(want, key) && ipvstest.Serving(have, key) && !ipvstest.Serving(now, key) {
 			t.Fatalf("%s: %s has no server\nhave %v\nwant %v", after, key, have[key], want[key])
 		}
 	}

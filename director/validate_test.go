@@ -9,12 +9,13 @@ import (
 
 	"usher/director"
 	"usher/director/ipvs"
+	"usher/director/ipvstest"
 )
 
 // pool is a virtual server "web" of n checked servers of weight 1.
 func pool(n int) director.VirtualServer {
 	vs := director.VirtualServer{
-		Name: "web", Keys: []ipvs.ServiceKey{testKey(0)}, Address: "192.0.2.1:80",
+		Name: "web", Keys: []ipvs.ServiceKey{ipvstest.Key(0)}, Address: "192.0.2.1:80",
 		Service: ipvs.Service{Scheduler: "rr"}, Forward: director.NAT, Quorum: 1,
 		OnFailure: director.Remove, DrainTimeout: time.Minute,
 	}
@@ -24,7 +25,7 @@ func pool(n int) director.VirtualServer {
 	return vs
 }
 
-func server(n int) netip.AddrPort { return netip.AddrPortFrom(testDest(n).Address, 80) }
+func server(n int) netip.AddrPort { return netip.AddrPortFrom(ipvstest.Dest(n).Address, 80) }
 
 func TestValidate(t *testing.T) {
 	if errs := pool(2).Validate(); len(errs) != 0 {

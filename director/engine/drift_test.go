@@ -27,14 +27,14 @@ func TestDriftIsRepaired(t *testing.T) {
 		time.Sleep(engine.DefaultResync + time.Second)
 		w.weights(map[int]uint32{0: 1, 1: 1})
 		w.k.Apply([]ipvs.Op{
-			{Kind: ipvs.EditDestination, Key: testKey(0), Dest: testDest(0), Destination: ipvs.Destination{Weight: 9}},
-			{Kind: ipvs.DelDestination, Key: testKey(0), Dest: testDest(1)},
-			{Kind: ipvs.AddDestination, Key: testKey(0), Dest: testDest(4), Destination: ipvs.Destination{Weight: 1}},
-			{Kind: ipvs.EditService, Key: testKey(0), Service: ipvs.Service{Scheduler: "wrr", Netmask: 32}},
+			{Kind: ipvs.EditDestination, Key: ipvstest.Key(0), Dest: ipvstest.Dest(0), Destination: ipvs.Destination{Weight: 9}},
+			{Kind: ipvs.DelDestination, Key: ipvstest.Key(0), Dest: ipvstest.Dest(1)},
+			{Kind: ipvs.AddDestination, Key: ipvstest.Key(0), Dest: ipvstest.Dest(4), Destination: ipvs.Destination{Weight: 1}},
+			{Kind: ipvs.EditService, Key: ipvstest.Key(0), Service: ipvs.Service{Scheduler: "wrr", Netmask: 32}},
 		})
 		time.Sleep(engine.DefaultResync)
 		w.weights(map[int]uint32{0: 1, 1: 1})
-		if s := w.k.Table()[testKey(0)].Service.Scheduler; s != "rr" {
+		if s := w.k.Table()[ipvstest.Key(0)].Service.Scheduler; s != "rr" {
 			t.Errorf("scheduler %s", s)
 		}
 		if n := w.count(director.EventDrift); n != 5 {
@@ -55,7 +55,7 @@ func TestDriftIsNoticedAtAGlance(t *testing.T) {
 		var servers []director.VirtualServer
 		for n := range 5 {
 			vs := pool(1)
-			vs.Name, vs.Keys = fmt.Sprint("web", n), []ipvs.ServiceKey{testKey(n)}
+			vs.Name, vs.Keys = fmt.Sprint("web", n), []ipvs.ServiceKey{ipvstest.Key(n)}
 			servers = append(servers, vs)
 		}
 		w.apply(servers...)
@@ -74,7 +74,7 @@ func TestDriftIsNoticedAtAGlance(t *testing.T) {
 			t.Errorf("a second after the flush: %v", w.k.Table())
 		}
 		time.Sleep(7 * time.Second)
-		w.k.Apply([]ipvs.Op{{Kind: ipvs.EditDestination, Key: testKey(3), Dest: testDest(0), Destination: ipvs.Destination{Weight: 9}}})
+		w.k.Apply([]ipvs.Op{{Kind: ipvs.EditDestination, Key: ipvstest.Key(3), Dest: ipvstest.Dest(0), Destination: ipvs.Destination{Weight: 9}}})
 		time.Sleep(5 * time.Second)
 		if !back() {
 			t.Errorf("when each service had its turn: %v", w.k.Table())
@@ -111,7 +111,7 @@ func TestDriftOfALargeTable(t *testing.T) {
 		var servers []director.VirtualServer
 		for n := range 40 {
 			vs := pool(1)
-			vs.Name, vs.Keys = fmt.Sprint("web", n), []ipvs.ServiceKey{testKey(n)}
+			vs.Name, vs.Keys = fmt.Sprint("web", n), []ipvs.ServiceKey{ipvstest.Key(n)}
 			servers = append(servers, vs)
 		}
 		w.apply(servers...)
@@ -121,11 +121,11 @@ func TestDriftOfALargeTable(t *testing.T) {
 		time.Sleep(time.Second)
 		whole := w.k.Table()
 		for _, n := range []int{7, 39} {
-			w.k.Apply([]ipvs.Op{{Kind: ipvs.EditDestination, Key: testKey(n), Dest: testDest(0), Destination: ipvs.Destination{Weight: 9}}})
+			w.k.Apply([]ipvs.Op{{Kind: ipvs.EditDestination, Key: ipvstest.Key(n), Dest: ipvstest.Dest(0), Destination: ipvs.Destination{Weight: 9}}})
 			time.Sleep(5 * time.Second)
 			synctest.Wait()
 			if now := w.k.Table(); !cmp.Equal(whole, now, cmpopts.EquateComparable(ipvs.ServiceKey{}, ipvs.DestinationKey{})) {
-				t.Errorf("service %d, when each had its turn: %v", n, now[testKey(n)])
+				t.Errorf("service %d, when each had its turn: %v", n, now[ipvstest.Key(n)])
 			}
 		}
 	})
@@ -157,7 +157,7 @@ func TestReloadIsPlannedOnWhatIsKnown(t *testing.T) {
 		begun := time.Now()
 		var changed time.Duration
 		w.k.Watch(func(table ipvs.Table) {
-			if table[testKey(0)].Destinations[testDest(1)].Weight == 7 {
+			if table[ipvstest.Key(0)].Destinations[ipvstest.Dest(1)].Weight == 7 {
 				changed = time.Since(begun)
 			}
 		})
@@ -180,8 +180,8 @@ func TestReloadRepairsDrift(t *testing.T) {
 			w.health("web", n, healthcheck.Up)
 		}
 		w.k.Apply([]ipvs.Op{
-			{Kind: ipvs.DelDestination, Key: testKey(0), Dest: testDest(0)},
-			{Kind: ipvs.DelDestination, Key: testKey(0), Dest: testDest(1)},
+			{Kind: ipvs.DelDestination, Key: ipvstest.Key(0), Dest: ipvstest.Dest(0)},
+			{Kind: ipvs.DelDestination, Key: ipvstest.Key(0), Dest: ipvstest.Dest(1)},
 		})
 		heavier := pool(3)
 		heavier.Real[1].Weight = 7

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 
 	"usher/director"
+	"usher/director/ipvstest"
 	"usher/healthcheck"
 )
 
@@ -51,7 +52,7 @@ func TestOverrideThatEmptiesAPool(t *testing.T) {
 					t.Errorf("it says %q, want %q", got, c.want)
 				}
 				synctest.Wait()
-				if s := w.d.Status()[0].Real[0]; s.Override != nil || len(w.k.Table()[testKey(0)].Destinations) != len(before[testKey(0)].Destinations) {
+				if s := w.d.Status()[0].Real[0]; s.Override != nil || len(w.k.Table()[ipvstest.Key(0)].Destinations) != len(before[ipvstest.Key(0)].Destinations) {
 					t.Errorf("asking changed %+v", s)
 				}
 			})

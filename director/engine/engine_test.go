@@ -11,13 +11,14 @@ import (
 
 	"usher/director"
 	"usher/director/ipvs"
+	"usher/director/ipvstest"
 	"usher/healthcheck"
 )
 
 // pool is a virtual server "web" of n checked servers of weight 1.
 func pool(n int) director.VirtualServer {
 	vs := director.VirtualServer{
-		Name: "web", Keys: []ipvs.ServiceKey{testKey(0)}, Address: "192.0.2.1:80",
+		Name: "web", Keys: []ipvs.ServiceKey{ipvstest.Key(0)}, Address: "192.0.2.1:80",
 		Service: ipvs.Service{Scheduler: "rr"}, Forward: director.NAT, Quorum: 1,
 		OnFailure: director.Remove, DrainTimeout: time.Minute,
 	}
@@ -113,7 +114,7 @@ func TestRestartAdoptsWhatServes(t *testing.T) {
 func TestForeignServicesStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		foreign := testKey(1)
+		foreign := ipvstest.Key(1)
 		w.k.Apply([]ipvs.Op{{Kind: ipvs.AddService, Key: foreign, Service: ipvs.Service{Scheduler: "rr", Netmask: 32}}})
 		w.apply(pool(1))
 		w.health("web", 0, healthcheck.Up)
@@ -156,7 +157,7 @@ func TestDrainWaitsForConnections(t *testing.T) {
 		w.apply(pool(2))
 		w.health("web", 0, healthcheck.Up)
 		w.health("web", 1, healthcheck.Up)
-		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 3})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(0), ipvs.Counters{Active: 3})
 		if _, err := w.d.Override("web", server(0), director.Override{Mode: director.OverrideDrain}); err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +168,7 @@ func TestDrainWaitsForConnections(t *testing.T) {
 		}
 		// Half closed, they may still carry something.
 		for packets := range uint64(5) {
-			w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Inactive: 2, PacketsIn: 10 + packets})
+			w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(0), ipvs.Counters{Inactive: 2, PacketsIn: 10 + packets})
 			time.Sleep(3 * time.Second)
 			w.weights(map[int]uint32{0: 0, 1: 1})
 		}
@@ -195,7 +196,7 @@ func TestDrainEndsAtItsTimeout(t *testing.T) {
 		w.apply(pool(2))
 		w.health("web", 0, healthcheck.Up)
 		w.health("web", 1, healthcheck.Up)
-		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 3})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(0), ipvs.Counters{Active: 3})
 		reduced := pool(2)
 		reduced.Real = reduced.Real[1:]
 		w.apply(reduced)

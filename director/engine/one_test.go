@@ -21,7 +21,7 @@ import (
 // two are the virtual servers "web" and "other", of two servers each, all healthy.
 func (w *world) two() (web, other director.VirtualServer) {
 	web, other = pool(2), pool(2)
-	other.Name, other.Keys = "other", []ipvs.ServiceKey{testKey(1)}
+	other.Name, other.Keys = "other", []ipvs.ServiceKey{ipvstest.Key(1)}
 	w.apply(web, other)
 	for n := range 2 {
 		w.health("web", n, healthcheck.Up)
@@ -36,7 +36,7 @@ func TestApplyOne(t *testing.T) {
 		w := newWorld(t)
 		defer func() { w.halt() }()
 		web, other := w.two()
-		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 1})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(0), ipvs.Counters{Active: 1})
 		before, passes := len(w.k.History()), w.d.Stats().Passes
 		web = pool(3)
 		web.Real = web.Real[1:]
@@ -47,14 +47,14 @@ func TestApplyOne(t *testing.T) {
 		w.health("web", 2, healthcheck.Up)
 		w.weights(map[int]uint32{0: 0, 1: 1, 2: 1})
 		for _, op := range w.k.History()[before:] {
-			if op.Key != testKey(0) {
+			if op.Key != ipvstest.Key(0) {
 				t.Errorf("done elsewhere: %v", op)
 			}
 		}
 		if n := w.d.Stats().Passes; n != passes {
 			t.Errorf("the whole table was compared %d times", n-passes)
 		}
-		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(0), ipvs.Counters{})
 		time.Sleep(2 * time.Second)
 		w.weights(map[int]uint32{1: 1, 2: 1})
 		if plan, err := w.d.Plan(t.Context(), []director.VirtualServer{web, other}); err != nil || !plan.Empty() {
@@ -78,7 +78,7 @@ func TestApplyOneRefused(t *testing.T) {
 		for want, spoil := range map[string]func(*director.VirtualServer){
 			`no virtual server "nobody"`:      func(vs *director.VirtualServer) { vs.Name = "nobody" },
 			`"best" is no scheduler`:          func(vs *director.VirtualServer) { vs.Service.Scheduler = "best" },
-			`that of virtual server "other"`:  func(vs *director.VirtualServer) { vs.Keys = append(vs.Keys, testKey(1)) },
+			`that of virtual server "other"`:  func(vs *director.VirtualServer) { vs.Keys = append(vs.Keys, ipvstest.Key(1)) },
 			"all weights together are 2":      func(vs *director.VirtualServer) { vs.Quorum = 3 },
 			"of another address family than ": func(vs *director.VirtualServer) { vs.Keys = []ipvs.ServiceKey{ipvs.MarkKey(9, true)} },
 		} {

@@ -12,6 +12,7 @@ import (
 	"usher/director"
 	"usher/director/engine"
 	"usher/director/ipvs"
+	"usher/director/ipvstest"
 	"usher/healthcheck"
 )
 
@@ -34,7 +35,7 @@ func TestOverrideEffect(t *testing.T) {
 		w.apply(pool(3))
 		w.up(0, 1)
 		w.health("web", 2, healthcheck.Down)
-		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 12, Inactive: 4})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(0), ipvs.Counters{Active: 12, Inactive: 4})
 		told := func(e director.Effect) string {
 			left := time.Duration(0)
 			if !e.Deadline.IsZero() {
@@ -74,7 +75,7 @@ func TestOverrideIsSaidOnce(t *testing.T) {
 			director.OverrideWeight:  "weight 7, set by ann; test",
 			director.OverrideNone:    "test",
 		} {
-			w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 3})
+			w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(0), ipvs.Counters{Active: 3})
 			w.override(0, director.Override{Mode: mode, Weight: 7, By: "ann"})
 			if got := w.d.Status()[0].Real[0].Reason; !strings.HasPrefix(got, want) || strings.Count(got, "ann") != strings.Count(want, "ann") {
 				t.Errorf("%s: %q; want %q", mode, got, want)

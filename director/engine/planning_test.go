@@ -10,6 +10,7 @@ import (
 	"usher/director"
 	"usher/director/engine"
 	"usher/director/ipvs"
+	"usher/director/ipvstest"
 	"usher/healthcheck"
 )
 
@@ -115,10 +116,10 @@ func TestPlanWhileAServiceLeaves(t *testing.T) {
 		w := newWorld(t)
 		defer w.halt()
 		stays, leaves := pool(1), pool(1)
-		leaves.Name, leaves.Keys = "leaves", []ipvs.ServiceKey{testKey(1)}
+		leaves.Name, leaves.Keys = "leaves", []ipvs.ServiceKey{ipvstest.Key(1)}
 		stays.Real[0].Checked, leaves.Real[0].Checked = false, false
 		w.apply(stays, leaves)
-		w.k.SetCounters(testKey(1), testDest(0), ipvs.Counters{Active: 1})
+		w.k.SetCounters(ipvstest.Key(1), ipvstest.Dest(0), ipvs.Counters{Active: 1})
 		beside := engine.New(engine.Options{Kernel: w.k, State: w.state})
 		planned := func(when string, empty bool) {
 			t.Helper()
@@ -133,7 +134,7 @@ func TestPlanWhileAServiceLeaves(t *testing.T) {
 		w.apply(stays)
 		beside.SetOther([]director.VirtualServer{stays})
 		planned("after it", true)
-		if _, there := w.k.Table()[testKey(1)]; !there {
+		if _, there := w.k.Table()[ipvstest.Key(1)]; !there {
 			t.Error("it has left already")
 		}
 	})

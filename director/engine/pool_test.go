@@ -9,6 +9,7 @@ import (
 
 	"usher/director"
 	"usher/director/ipvs"
+	"usher/director/ipvstest"
 	"usher/healthcheck"
 )
 
@@ -100,7 +101,7 @@ func TestSorryServersMakeBeforeBreak(t *testing.T) {
 		w.apply(sorryPool())
 		w.weights(map[int]uint32{9: 1})
 		w.k.Watch(func(now ipvs.Table) {
-			if !serving(now, testKey(0)) {
+			if !ipvstest.Serving(now, ipvstest.Key(0)) {
 				t.Errorf("empty: %v", now)
 			}
 		})
@@ -131,11 +132,11 @@ func TestSwapKeepsConnections(t *testing.T) {
 		vs := sorryPool()
 		vs.Quorum = 2
 		w.apply(vs)
-		w.k.SetCounters(testKey(0), testDest(9), ipvs.Counters{Active: 1})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(9), ipvs.Counters{Active: 1})
 		w.up(0, 1)
 		time.Sleep(5 * time.Second)
 		w.weights(map[int]uint32{0: 1, 1: 1, 9: 0})
-		w.k.SetCounters(testKey(0), testDest(9), ipvs.Counters{})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(9), ipvs.Counters{})
 		time.Sleep(2 * time.Second)
 		w.weights(map[int]uint32{0: 1, 1: 1})
 		w.health("web", 0, healthcheck.Down)
@@ -155,11 +156,11 @@ func TestFailedSorryServerIsQuiesced(t *testing.T) {
 		w.health("web", 8, healthcheck.Up)
 		time.Sleep(5 * time.Second)
 		w.weights(map[int]uint32{8: 1})
-		w.k.SetCounters(testKey(0), testDest(8), ipvs.Counters{Active: 1})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(8), ipvs.Counters{Active: 1})
 		w.health("web", 8, healthcheck.Down)
 		time.Sleep(5 * time.Second)
 		w.weights(map[int]uint32{8: 0, 9: 1})
-		w.k.SetCounters(testKey(0), testDest(8), ipvs.Counters{})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(8), ipvs.Counters{})
 		time.Sleep(2 * time.Second)
 		w.weights(map[int]uint32{9: 1})
 	})
@@ -260,11 +261,11 @@ func TestRemovedServiceIsEmptiedFirst(t *testing.T) {
 		defer w.halt()
 		w.apply(pool(1))
 		w.up(0)
-		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 1})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(0), ipvs.Counters{Active: 1})
 		w.apply()
 		time.Sleep(10 * time.Second)
 		w.weights(map[int]uint32{0: 0})
-		w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(0), ipvs.Counters{})
 		time.Sleep(2 * time.Second)
 		if left := w.k.Table(); len(left) != 0 {
 			t.Errorf("left %v", left)
@@ -288,9 +289,9 @@ func TestReplacedServersServeUntilTheFirstProbe(t *testing.T) {
 			defer func() { w.halt() }()
 			w.apply(pool(2))
 			w.up(0, 1)
-			w.k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 1})
+			w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(0), ipvs.Counters{Active: 1})
 			w.k.Watch(func(now ipvs.Table) {
-				if first == healthcheck.Up && !serving(now, testKey(0)) {
+				if first == healthcheck.Up && !ipvstest.Serving(now, ipvstest.Key(0)) {
 					t.Errorf("empty: %v", now)
 				}
 			})
@@ -356,7 +357,7 @@ func TestProbeService(t *testing.T) {
 		vs.Real[0].ProbeMark = 0x75000001
 		w.apply(vs)
 		key := ipvs.MarkKey(0x75000001, false)
-		if d, ok := w.k.Table()[key].Destinations[testDest(0)]; !ok || d.Weight != 1 {
+		if d, ok := w.k.Table()[key].Destinations[ipvstest.Dest(0)]; !ok || d.Weight != 1 {
 			t.Errorf("private service %v", w.k.Table()[key])
 		}
 		w.weights(map[int]uint32{})
@@ -375,8 +376,8 @@ func TestUnansweredConnectionsFindTheirServer(t *testing.T) {
 		w := newWorld(t)
 		defer w.halt()
 		w.apply(pool(2))
-		w.k.SetHalfOpen(ipvs.Route{Service: testKey(0), Dest: testDest(1)}, 4)
-		w.k.SetHalfOpen(ipvs.Route{Service: testKey(1), Dest: testDest(1)}, 9) // not ours
+		w.k.SetHalfOpen(ipvs.Route{Service: ipvstest.Key(0), Dest: ipvstest.Dest(1)}, 4)
+		w.k.SetHalfOpen(ipvs.Route{Service: ipvstest.Key(1), Dest: ipvstest.Dest(1)}, 9) // not ours
 		got, err := w.d.Unanswered()
 		want := healthcheck.ID{VirtualServer: "web", RealServer: server(1)}
 		if err != nil || len(got) != 1 || got[want] != 4 {

@@ -8,13 +8,14 @@ import (
 
 	"usher/director"
 	"usher/director/ipvs"
+	"usher/director/ipvstest"
 	"usher/healthcheck"
 )
 
 // other is a second pool, of one server without checks, that nothing is to touch.
 func other() director.VirtualServer {
 	vs := pool(1)
-	vs.Name, vs.Keys, vs.Real[0].Checked = "other", []ipvs.ServiceKey{testKey(1)}, false
+	vs.Name, vs.Keys, vs.Real[0].Checked = "other", []ipvs.ServiceKey{ipvstest.Key(1)}, false
 	return vs
 }
 

@@ -39,7 +39,7 @@ func TestWhatSomebodyChangesIsRepairedWithinASecond(t *testing.T) {
 		}},
 		{"the backup sync daemon on eth0, id 51 was stopped", func(k *ipvstest.Kernel, _ *sysctls) error { return k.StopSync(backup) }},
 		{"was edited", func(k *ipvstest.Kernel, _ *sysctls) error {
-			return errors.Join(k.Apply([]ipvs.Op{{Kind: ipvs.EditDestination, Key: testKey(0), Dest: testDest(0), Destination: ipvs.Destination{Weight: 9}}})...)
+			return errors.Join(k.Apply([]ipvs.Op{{Kind: ipvs.EditDestination, Key: ipvstest.Key(0), Dest: ipvstest.Dest(0), Destination: ipvs.Destination{Weight: 9}}})...)
 		}},
 		{"was removed", func(k *ipvstest.Kernel, _ *sysctls) error { k.Flush(); return nil }},
 	} {
@@ -52,10 +52,10 @@ func TestWhatSomebodyChangesIsRepairedWithinASecond(t *testing.T) {
 				servers := []director.VirtualServer{vs}
 				if refused {
 					bad := pool(1)
-					bad.Name, bad.Keys = "bad", []ipvs.ServiceKey{testKey(1)}
+					bad.Name, bad.Keys = "bad", []ipvs.ServiceKey{ipvstest.Key(1)}
 					servers = append(servers, bad)
 					k.Fail = func(op ipvs.Op) error {
-						if op.Key == testKey(1) {
+						if op.Key == ipvstest.Key(1) {
 							return unix.ENOMEM
 						}
 						return nil
@@ -78,7 +78,7 @@ func TestWhatSomebodyChangesIsRepairedWithinASecond(t *testing.T) {
 						for name := range s.values {
 							values[name], _ = s.Get(name)
 						}
-						return []any{k.Table()[testKey(0)], daemons, timeouts, values}
+						return []any{k.Table()[ipvstest.Key(0)], daemons, timeouts, values}
 					}
 					// At a moment when the next try of what is refused is far.
 					time.Sleep(2*engine.DefaultResync + 300*time.Millisecond)

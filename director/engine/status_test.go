@@ -42,7 +42,7 @@ func TestStatusOfAHangingKernel(t *testing.T) {
 			ID: healthcheck.ID{VirtualServer: "web", RealServer: server(0)}, Verdict: healthcheck.Verdict{State: healthcheck.Up, Percent: 100},
 		})
 		synctest.Wait()
-		k.SetCounters(testKey(0), testDest(0), ipvs.Counters{Active: 7})
+		k.SetCounters(ipvstest.Key(0), ipvstest.Dest(0), ipvs.Counters{Active: 7})
 		for range 2 { // the second finds the first one's question still open
 			start := time.Now()
 			s := d.Status()
@@ -76,15 +76,15 @@ func TestStatusHasWhatAReloadRemoved(t *testing.T) {
 			return vs
 		}
 		other := left(pool(1))
-		other.Name, other.Keys = "other", []ipvs.ServiceKey{testKey(1)}
+		other.Name, other.Keys = "other", []ipvs.ServiceKey{ipvstest.Key(1)}
 		other.Real[0].Forward, other.Forward = director.FullNAT, director.FullNAT
 		w.apply(left(pool(2)), other)
 		for n := range 2 {
 			w.health("web", n, healthcheck.Up)
 		}
 		w.health("other", 0, healthcheck.Up)
-		w.k.SetCounters(testKey(0), testDest(1), ipvs.Counters{Active: 3})
-		w.k.SetCounters(testKey(1), testDest(0), ipvs.Counters{Active: 4})
+		w.k.SetCounters(ipvstest.Key(0), ipvstest.Dest(1), ipvs.Counters{Active: 3})
+		w.k.SetCounters(ipvstest.Key(1), ipvstest.Dest(0), ipvs.Counters{Active: 4})
 		moved := func() []string {
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
@@ -112,7 +112,7 @@ func TestStatusHasWhatAReloadRemoved(t *testing.T) {
 		if got := moved(); !slices.Equal(got, want) {
 			t.Errorf("removed are %q, want %q", got, want)
 		}
-		other.Keys = []ipvs.ServiceKey{testKey(2)} // back, elsewhere
+		other.Keys = []ipvs.ServiceKey{ipvstest.Key(2)} // back, elsewhere
 		w.apply(left(pool(1)), other)
 		want[1] = fmt.Sprintf("other (removed) true %s draining fullnat 4 4", server(0))
 		if got := moved(); !slices.Equal(got, want) {

@@ -17,6 +17,7 @@ import (
 	"usher/director"
 	"usher/director/engine"
 	"usher/director/ipvs"
+	"usher/director/ipvstest"
 	"usher/healthcheck"
 )
 
@@ -57,7 +58,7 @@ func storm(t *testing.T, seed uint64) {
 	time.Sleep(time.Second)
 
 	w.k.Watch(func(now ipvs.Table) {
-		served := serving(now, testKey(0))
+		served := ipvstest.Serving(now, ipvstest.Key(0))
 		if served {
 			flushed.Store(false)
 		}
@@ -122,10 +123,10 @@ func storm(t *testing.T, seed uint64) {
 	raging.Store(false)
 	time.Sleep(3 * time.Minute)
 	status := w.d.Status()[0]
-	have := w.k.Table()[testKey(0)].Destinations
+	have := w.k.Table()[ipvstest.Key(0)].Destinations
 	in := 0
 	for n, rs := range status.Real {
-		d, there := have[testDest(n)]
+		d, there := have[ipvstest.Dest(n)]
 		if int(d.Weight) != rs.EffectiveWeight || rs.State == director.ServerUp && d.Weight != 1 ||
 			there && (rs.State == director.ServerDown || rs.State == director.ServerDisabled) {
 			t.Errorf("seed %d: server %d is %s, the kernel has it %t with %v", seed, n, rs.State, there, d)

@@ -103,7 +103,7 @@ func (w *world) weights(want map[int]uint32) {
 	w.t.Helper()
 	synctest.Wait()
 	have := map[int]uint32{}
-	for dest, d := range w.k.Table()[testKey(0)].Destinations {
+	for dest, d := range w.k.Table()[ipvstest.Key(0)].Destinations {
 		have[int(dest.Address.As4()[3])-1] = d.Weight
 	}
 	if len(have) != len(want) {
@@ -130,25 +130,4 @@ func (w *world) count(kind director.EventKind) int {
 	return n
 }
 
-func server(n int) netip.AddrPort { return netip.AddrPortFrom(testDest(n).Address, 80) }
-
-func testKey(n int) ipvs.ServiceKey {
-	if n == 3 {
-		return ipvs.MarkKey(7, false)
-	}
-	return ipvs.AddressKey(ipvs.TCP, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n + 1)}), 80))
-}
-
-func testDest(n int) ipvs.DestinationKey {
-	return ipvs.DestinationKey{Address: netip.AddrFrom4([4]byte{10, 0, 0, byte(n + 1)}), Port: 80}
-}
-
-// serving tells whether a service has a server that takes new connections.
-func serving(t ipvs.Table, key ipvs.ServiceKey) bool {
-	for _, d := range t[key].Destinations {
-		if d.Weight > 0 {
-			return true
-		}
-	}
-	return false
-}
+func server(n int) netip.AddrPort { return netip.AddrPortFrom(ipvstest.Dest(n).Address, 80) }
