@@ -70,8 +70,13 @@ type Status struct {
 	SplitBrain        *SplitBrain    `json:"split_brain,omitempty"`
 	Tracks            []TrackState   `json:"tracks,omitempty"`
 	Disagreements     []Disagreement `json:"disagreements,omitempty"`
-	Peers             []PeerStatus   `json:"peers,omitempty"` // that were heard, by address
-	HMAC              *HMACStatus    `json:"hmac,omitempty"`  // nil where none is configured
+	Peers             []PeerStatus   `json:"peers,omitempty"`  // that were heard, by address
+	HMAC              *HMACStatus    `json:"hmac,omitempty"`   // nil where none is configured
+	Unsent            *Unsent        `json:"unsent,omitempty"` // nil where the last advert went to all whom it is for
+	// NotCarried is how many addresses the adverts do not list, for they would not fit a
+	// packet of the interface, whose MTU is beside it. They are held like the others.
+	NotCarried int `json:"not_carried,omitempty"`
+	MTU        int `json:"mtu,omitempty"`
 	// Elsewhere are virtual addresses that somebody else put on this machine to stay, on
 	// other interfaces than the instance has them on.
 	Elsewhere []Elsewhere `json:"elsewhere,omitempty"`
@@ -92,6 +97,12 @@ type Disagreement struct {
 	Reason Discard    `json:"reason"`
 	Text   string     `json:"text"` // who, what differs, and what to change
 	Since  time.Time  `json:"since"`
+}
+
+// Unsent is why the last advert of an active router was not sent.
+type Unsent struct {
+	Text  string    `json:"text"`
+	Since time.Time `json:"since"`
 }
 
 // Elsewhere is an IPv4 virtual address on an interface of this machine that is not the

@@ -72,6 +72,7 @@ type Link struct {
 	Gone      bool // there is no interface of that name any more
 	Up        bool // administratively and operationally
 	MAC       net.HardwareAddr
+	MTU       int          // in bytes, from the IP header on; 0 where it is not known
 	Addresses []netip.Addr // that can be used as a source, in the kernel's order, without zones
 	// Lasting are the addresses that somebody else than usher put there to stay
 	// (vrrp.LocalAddress.Lasting), Marked those that carry usher's mark.

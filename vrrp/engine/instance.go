@@ -44,6 +44,7 @@ type instance struct {
 	heardOf map[netip.Addr]vrrp.PeerStatus
 
 	disagreements []*disagreement
+	unsent        *vrrp.Unsent // nil where the last advert was sent
 
 	split     *contest
 	strangers []netip.Addr // active before this router began to leave: no successors

@@ -274,7 +274,7 @@ func (e *Engine) compare(now time.Time, in *instance, f *family, msg Incoming, a
 	if a.Interval != in.cfg.Interval {
 		in.stats.IntervalMismatches++
 	}
-	if !sameAddresses(a.Addresses, f.addresses) {
+	if !sameAddresses(a.Addresses, f.addresses) && !sameAddresses(a.Addresses, in.carried(f)) {
 		in.stats.AddressMismatches++
 		if e.limits.allow(now, limit{in.cfg.Name, msg.Source, "addresses"}) {
 			e.ports.Event(vrrp.Event{

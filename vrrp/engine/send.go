@@ -15,6 +15,7 @@ const multicastTTL = 255
 
 // send puts one advert of each family on the wire, priority 0 for a resignation.
 func (e *Engine) send(now time.Time, in *instance, priority uint8) {
+	var failure error // the first
 	var stamp vrrp.Sequence
 	if in.auth.signer != nil {
 		stamp = e.stamp(now, in)
@@ -24,6 +25,7 @@ func (e *Engine) send(now time.Time, in *instance, priority uint8) {
 		if !f.source.IsValid() {
 			continue
 		}
+		sent := false
 		var trailer packet.Trailer
 		for j, to := range f.to {
 			var out Outgoing
@@ -36,18 +38,66 @@ func (e *Engine) send(now time.Time, in *instance, priority uint8) {
 				out.Payload = in.buf
 			}
 			err := e.ports.Send(in.cfg.Name, out)
+			if sent = sent || err == nil; failure == nil {
+				failure = err
+			}
 			if err != nil && e.limits.allow(now, limit{in.cfg.Name, to, "send"}) {
 				e.event(now, in, vrrp.EventSend, fmt.Sprintf("advertisement not sent: %v", err))
 			}
+		}
+		if !sent {
+			continue
 		}
 		in.stats.AdvertsSent++
 		if priority == 0 {
 			in.stats.PriorityZeroSent++
 		}
 	}
+	in.noteSent(now, failure)
 	if priority > 0 {
 		e.bequeath(in)
 	}
+}
+
+// noteSent keeps why the last advert did not get to all whom it is for. Who does not hear
+// this router takes over beside it.
+func (in *instance) noteSent(now time.Time, failure error) {
+	switch {
+	case failure == nil:
+		in.unsent = nil
+	case in.unsent == nil:
+		in.unsent = &vrrp.Unsent{Text: failure.Error(), Since: now}
+	default:
+		in.unsent.Text = failure.Error()
+	}
+}
+
+// Lengths of headers before the addresses of an advert, and of version 2's password.
+const (
+	header4      = 20
+	header6      = 40
+	headerVRRP   = 8
+	passwordLen2 = 8
+)
+
+// carried are the addresses that an advert of a family carries: as many of the first as fit
+// a packet of the device, for adverts are not fragmented. Peers do not discard for a list
+// that is not theirs.
+func (in *instance) carried(f *family) []netip.Addr {
+	if f.device.MTU == 0 {
+		return f.addresses
+	}
+	room, size := f.device.MTU-headerVRRP-header4, 4
+	if f.v6 {
+		room, size = f.device.MTU-headerVRRP-header6, 16
+	}
+	if in.cfg.Version == 2 {
+		room -= passwordLen2
+	}
+	if in.cfg.HMAC.Signs() {
+		room -= vrrp.TrailerLen
+	}
+	return f.addresses[:min(max(room/size, 1), len(f.addresses))]
 }
 
 func unicastTTL(u *vrrp.Unicast) uint8 {
@@ -60,7 +110,7 @@ func unicastTTL(u *vrrp.Unicast) uint8 {
 // advert makes one advertisement to one destination, in buf as far as it is large enough.
 func (in *instance) advert(f *family, priority uint8, to netip.Addr, buf []byte) (Outgoing, []byte) {
 	a := packet.Advert{
-		Version: in.cfg.Version, VRID: in.cfg.VRID, Priority: priority, Interval: in.cfg.Interval, Addresses: f.addresses,
+		Version: in.cfg.Version, VRID: in.cfg.VRID, Priority: priority, Interval: in.cfg.Interval, Addresses: in.carried(f),
 		Text: in.cfg.Password != "", Password: packet.Password(in.cfg.Password),
 	}
 	buf = packet.Append(buf[:0], a, f.source, to, in.form)

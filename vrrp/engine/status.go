@@ -51,6 +51,16 @@ func (in *instance) status(now time.Time) vrrp.Status {
 		split := in.split.SplitBrain
 		s.SplitBrain = &split
 	}
+	if in.unsent != nil && s.State == vrrp.Active {
+		unsent := *in.unsent
+		s.Unsent = &unsent
+	}
+	for i := range in.families {
+		f := &in.families[i]
+		if n := len(f.addresses) - len(in.carried(f)); n > 0 {
+			s.NotCarried, s.MTU = n, f.device.MTU
+		}
+	}
 	s.Peers = in.peers()
 	if h := in.cfg.HMAC; h != nil {
 		s.HMAC = &vrrp.HMACStatus{Mode: h.Mode, ActiveKey: h.ActiveKey, AntiReplay: h.AntiReplay, Window: h.Window}

@@ -12,6 +12,7 @@ type origin struct {
 	source netip.Addr
 	device string
 	index  int
+	mtu    int
 	form   packet.Form
 }
 
@@ -38,7 +39,7 @@ func (e *Engine) bequeath(in *instance) {
 	changed := false
 	for i := range in.families {
 		f := &in.families[i]
-		o := origin{f.source, f.device.Name, f.device.Index, in.form}
+		o := origin{f.source, f.device.Name, f.device.Index, f.device.MTU, in.form}
 		changed = changed || o != f.willed
 		f.willed = o
 	}

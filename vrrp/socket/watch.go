@@ -215,7 +215,7 @@ func readLinks() (map[string]engine.Link, error) {
 	for _, l := range links {
 		a := l.Attrs()
 		const up = unix.IFF_UP | unix.IFF_RUNNING
-		byIndex[a.Index] = &engine.Link{Name: a.Name, Index: a.Index, Up: a.RawFlags&up == up, MAC: a.HardwareAddr,
+		byIndex[a.Index] = &engine.Link{Name: a.Name, Index: a.Index, Up: a.RawFlags&up == up, MAC: a.HardwareAddr, MTU: a.MTU,
 			ARPOff: arpOff(l, read[a.ParentIndex]), Port: port(read[a.MasterIndex])}
 	}
 	for _, a := range addrs {

@@ -45,7 +45,16 @@ type Instance struct {
 	HMAC              *HMAC          `json:"hmac,omitempty"`  // absent where none is configured
 	Peers             []Peer         `json:"peers,omitempty"` // other routers of it that were heard, which only active ones are
 	Elsewhere         []Elsewhere    `json:"elsewhere,omitempty"`
+	Unsent            *Unsent        `json:"unsent,omitempty"`      // absent where the last advertisement was sent
+	NotCarried        int            `json:"not_carried,omitempty"` // addresses that advertisements have no room for
+	MTU               int            `json:"mtu,omitempty"`         // beside not_carried: of the interface, in bytes
 	Statistics        Statistics     `json:"statistics"`
+}
+
+// Unsent is why the last advertisement was not sent to all whom it is for.
+type Unsent struct {
+	Text  string    `json:"text"`
+	Since time.Time `json:"since"`
 }
 
 // Elsewhere is a virtual address that somebody else put on another interface of this

@@ -3,11 +3,39 @@ package daemon
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"usher/vrrp"
 )
+
+// TestSendingWarnings: adverts that are not sent are an error, those that lack addresses a
+// warning; an instance that sends as it should has neither.
+func TestSendingWarnings(t *testing.T) {
+	r := newReporter()
+	r.current.ready.Store(true)
+	since := time.Now().Add(-time.Minute)
+	web := vrrp.Status{Name: "web", State: vrrp.Active, Held: true, Interface: "eth0", Addresses: []string{"192.0.2.1/24", "192.0.2.2/24"}}
+	told := func(s vrrp.Status) (all []string) {
+		r.current.snapshot = snapshot{vrrp: readVRRP{list: []vrrp.Status{s}}}
+		for _, w := range r.Status().Warnings {
+			all = append(all, w.Severity+" "+w.Kind+" "+w.Text)
+		}
+		return all
+	}
+	if all := told(web); len(all) > 0 {
+		t.Errorf("nothing is wrong: %q", all)
+	}
+	web.Unsent, web.NotCarried, web.MTU = &vrrp.Unsent{Text: "message too long", Since: since}, 1, 68
+	want := []string{
+		"error unsent its advertisements are not sent, so that other directors take over beside it: message too long",
+		"warning not_carried its advertisements have no room for 1 of 2 addresses, which are held all the same: the MTU of eth0 is 68; exclude some from the advertisement, or share them among instances",
+	}
+	if all := told(web); !slices.Equal(all, want) {
+		t.Errorf("told %q", all)
+	}
+}
 
 // TestElsewhereWarning: a virtual address on another interface is a warning where the
 // kernel answers for it, with what to do, and none where it is set not to.

@@ -80,6 +80,10 @@ func instance(i vrrp.Status) api.Instance {
 	for _, g := range i.Disagreements {
 		out.Disagreements = append(out.Disagreements, api.Disagreement{Peer: g.Peer.String(), Reason: string(g.Reason), Text: g.Text, Since: g.Since})
 	}
+	if u := i.Unsent; u != nil {
+		out.Unsent = &api.Unsent{Text: u.Text, Since: u.Since}
+	}
+	out.NotCarried, out.MTU = i.NotCarried, i.MTU
 	for _, a := range i.Elsewhere {
 		out.Elsewhere = append(out.Elsewhere, api.Elsewhere{Address: a.Prefix.String(), Interface: a.Interface, On: a.On, Since: a.Since})
 	}

@@ -25,6 +25,13 @@ func (r *reporter) warnings(s *api.Status, now snapshot, servers map[healthcheck
 		for _, g := range i.Disagreements {
 			add(events.Error, "disagreement", i.Name, g.Text, g.Since)
 		}
+		if u := i.Unsent; u != nil {
+			add(events.Error, "unsent", i.Name, "its advertisements are not sent, so that other directors take over beside it: "+u.Text, u.Since)
+		}
+		if i.NotCarried > 0 {
+			add(events.Warning, "not_carried", i.Name, fmt.Sprintf("its advertisements have no room for %d of %d addresses, which are held all the same: "+
+				"the MTU of %s is %d; exclude some from the advertisement, or share them among instances", i.NotCarried, len(i.Addresses), i.Interface, i.MTU), i.Since)
+		}
 		for _, a := range i.Elsewhere {
 			if answers(r.machine, a.On) {
 				add(events.Warning, "elsewhere", i.Name, fmt.Sprintf("%s is on %s as well and usher did not put it there: this machine answers ARP for it on %s whoever is active: "+
