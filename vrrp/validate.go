@@ -16,7 +16,7 @@ const (
 	maxV3       = 4095 * minV3 // 12 bits of centiseconds (RFC 9568 section 5.2.7)
 	maxV2       = 255 * time.Second
 	maxAddrs4   = 255 // Count is one byte (RFC 9568 section 5.2.5)
-	maxAddrs6   = 90  // what fits a packet of 1500 bytes; adverts are not fragmented
+	maxAddrs6   = 90  // what fits a packet of 1500 bytes at all; adverts are not fragmented
 	maxSigned6  = 89  // the same beside a trailer of TrailerLen, even where none is sent yet
 	maxPassword = 8   // RFC 2338 section 5.3.6
 )

@@ -73,7 +73,10 @@ func (in *instance) noteSent(now time.Time, failure error) {
 }
 
 // Lengths of headers before the addresses of an advert, and of version 2's password.
+// keepalived counts the Ethernet header as a part of the MTU; so it is here, since it
+// discards a list that is longer than its own.
 const (
+	headerLink   = 14
 	header4      = 20
 	header6      = 40
 	headerVRRP   = 8
@@ -87,9 +90,9 @@ func (in *instance) carried(f *family) []netip.Addr {
 	if f.device.MTU == 0 {
 		return f.addresses
 	}
-	room, size := f.device.MTU-headerVRRP-header4, 4
+	room, size := f.device.MTU-headerLink-headerVRRP-header4, 4
 	if f.v6 {
-		room, size = f.device.MTU-headerVRRP-header6, 16
+		room, size = f.device.MTU-headerLink-headerVRRP-header6, 16
 	}
 	if in.cfg.Version == 2 {
 		room -= passwordLen2

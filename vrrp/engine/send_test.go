@@ -52,13 +52,13 @@ func TestMTU(t *testing.T) {
 		count  int // addresses listed
 		least  int // length of the message
 	}{
-		{"enough room", six(90), 1500, 90, 1448},
-		{"signed", withKey(six(89)), 1500, 89, 1460},
-		{"IPv6", six(90), 1280, 77, 1240},
-		{"IPv6 signed", withKey(six(89)), 1280, 75, 1236},
-		{"IPv4", four(255, 3), 576, 137, 556},
-		{"IPv4 signed", withKey(four(255, 3)), 576, 130, 556},
-		{"IPv4 version 2", four(255, 2), 576, 135, 556},
+		{"enough room", six(89), 1500, 89, 1432},
+		{"signed", withKey(six(88)), 1500, 88, 1444},
+		{"IPv6", six(90), 1280, 76, 1224},
+		{"IPv6 signed", withKey(six(89)), 1280, 74, 1220},
+		{"IPv4", four(255, 3), 576, 133, 540},
+		{"IPv4 signed", withKey(four(255, 3)), 576, 126, 540},
+		{"IPv4 version 2", four(255, 2), 576, 131, 540},
 		{"hardly any", six(10), 60, 1, 24},
 	} {
 		t.Run(c.name, func(t *testing.T) {
