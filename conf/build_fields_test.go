@@ -3,6 +3,7 @@ package conf_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
@@ -24,6 +25,7 @@ const fieldsFile = "testdata/fields.txt"
 func TestFields(t *testing.T) {
 	t.Parallel()
 	var got strings.Builder
+	used := map[string]bool{}
 	for _, c := range conftest.Changes(t, once, conftest.Active) {
 		key, _, _ := strings.Cut(c.Key, " = ")
 		fmt.Fprintf(&got, "%s = %s\n", key, c.Value)
@@ -34,7 +36,9 @@ func TestFields(t *testing.T) {
 		for _, d := range found {
 			fmt.Fprintf(&got, "    %s\n", d)
 		}
+		digests(t, c, used)
 	}
+	allUsed(t, used)
 	if *update {
 		if err := os.WriteFile(fieldsFile, []byte(got.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -88,6 +92,9 @@ func TestDefaults(t *testing.T) {
 		t.Fatalf("%d keys have a default", len(all))
 	}
 	for _, c := range all {
+		if before, after := c.Before[conftest.Active].Parts(nil), c.After[conftest.Active].Parts(nil); !maps.Equal(before, after) {
+			t.Errorf("%s = %s, its default, changes a digest: %v, before %v", c.Key, c.Value, after, before)
+		}
 		for _, d := range differences(c.Before[conftest.Active], c.After[conftest.Active]) {
 			t.Errorf("%s = %s, its default, is not what leaving it out is: %s", c.Key, c.Value, d)
 		}
