@@ -4,8 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"time"
+
+	"usher/conf"
 )
 
 // The bounds that usher is held to, as parts of keepalived's times. That of the reload
@@ -82,7 +87,35 @@ func (b bench) compare(ctx context.Context, o options) error {
 		}
 		line("reload with one weight changed", other[i].reload, usher[i].reload, bound)
 		fmt.Printf("\nOperations of usher's reload: %s.\n", usher[i].operations)
+		if err := b.floor(ctx, plan{services: o.services, checks: s.checks, own: s.own}); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// floor prints what of a start comes before the first service: the program itself, from
+// exec to the end of one that does nothing, and the reading of the configuration.
+func (b bench) floor(ctx context.Context, what plan) error {
+	const times = 5
+	var execs, reads []time.Duration
+	text := usherProgram{b.usher}.text(what)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // as a start reads
+	for range times {
+		begin := time.Now()
+		if err := exec.CommandContext(ctx, b.usher, "version").Run(); err != nil {
+			return fmt.Errorf("usher version: %w", err)
+		}
+		execs = append(execs, time.Since(begin))
+		runtime.GC()
+		begin = time.Now()
+		if _, diags := conf.LoadText("bench.hcl", []byte(text), nil); diags.HasErrors() {
+			return fmt.Errorf("what usher is to run: %s", diags.Text(false))
+		}
+		reads = append(reads, time.Since(begin))
+	}
+	fmt.Printf("\nOf usher's start, before anything is programmed: %.3f s (%s) for `usher version`, which does nothing; %.3f s (%s) to read the configuration.\n",
+		median(execs).Seconds(), spread(execs), median(reads).Seconds(), spread(reads))
 	return nil
 }
 

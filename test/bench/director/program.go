@@ -97,7 +97,13 @@ type usherProgram struct{ path string }
 
 func (usherProgram) name() string { return "usher" }
 
-func (usherProgram) write(n *lab.Node, p plan) error {
+func (u usherProgram) write(n *lab.Node, p plan) error {
+	_, err := n.WriteFile("bench.hcl", u.text(p))
+	return err
+}
+
+// text is its configuration.
+func (usherProgram) text(p plan) string {
 	var b strings.Builder
 	b.WriteString("global {\n  state = \"lib/usher\"\n  control = \"run/usher/usher.sock\"\n}\n")
 	check, forward := "", p.forward
@@ -123,8 +129,7 @@ func (usherProgram) write(n *lab.Node, p plan) error {
 		}
 		b.WriteString("}\n")
 	}
-	_, err := n.WriteFile("bench.hcl", b.String())
-	return err
+	return b.String()
 }
 
 // start runs it as keepalived is: by itself, with its files in the node's folder.
