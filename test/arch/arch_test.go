@@ -116,6 +116,7 @@ var pure = []string{
 	"healthcheck/join.go",
 	"director/*.go",
 	"director/discover/*.go",
+	"director/announce/*.go",
 }
 
 var pureImports = []string{

@@ -24,10 +24,11 @@ type floors struct {
 
 var domains = map[string]floors{
 	"director": {
-		roots:   []string{"director", "director/ipvs", "director/internal/parallel", "director/discover", "director/discover/sd"},
-		engines: []string{"director/engine", "director/engine/enginetest", "director/discover/engine"},
+		roots:   []string{"director", "director/ipvs", "director/internal/parallel", "director/discover", "director/discover/sd", "director/announce"},
+		engines: []string{"director/engine", "director/engine/enginetest", "director/discover/engine", "director/announce/engine"},
 		leaves: []string{"director/ipvs/genl", "director/ipvstest", "director/snat", "director/realserver",
-			"director/discover/dns", "director/discover/file", "director/discover/http"},
+			"director/discover/dns", "director/discover/file", "director/discover/http",
+			"director/announce/host", "director/announce/filter"},
 	},
 	"healthcheck": {
 		roots:   []string{"healthcheck", "healthcheck/redact", "healthcheck/internal/deadline", "healthcheck/internal/timers"},
