@@ -3,10 +3,8 @@ package bfd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/healthcheck/internal/timers"
-	"usher/vrrp/timespan"
 )
 
 // Peer is a neighbour and how to reach it.
@@ -32,11 +29,11 @@ type Change struct {
 	State  State
 	Reason string // for people
 	Fault  bool   // this machine cannot receive; it says nothing of the neighbour
-	At     time.Time
+	// Administrative: the neighbour has taken the session down on purpose. Who knows by
+	// other means that it lives takes that for no failure (RFC 5882 section 3.2).
+	Administrative bool
+	At             time.Time
 }
-
-// patience is how long a new session may take to come up before it is reported down.
-const patience = 5 * time.Second
 
 // Engine runs sessions.
 type Engine struct {
@@ -44,23 +41,12 @@ type Engine struct {
 	wake  chan struct{} // the earliest timer has changed
 	first chan struct{} // there is a session
 
-	mu       sync.Mutex
-	byID     map[uint64]*session
-	byNumber map[uint32]*session
-	queue    timers.Queue[*session]
-	fault    error // why nothing can be received
-}
-
-type session struct {
-	Session
-	id       uint64
-	peer     Peer
-	timer    timers.Timer[*session]
-	wire     *wire // nil while it cannot be opened
-	begun    time.Time
-	reported bool
-	told     State
-	report   func(Change)
+	mu        sync.Mutex
+	watchers  map[uint64]*watcher
+	sessions  map[uint32]*session // by our discriminator
+	queue     timers.Queue[*session]
+	fault     error // why nothing can be received
+	receivers []*receiver
 }
 
 // New makes an engine. It opens nothing before Run.
@@ -70,59 +56,8 @@ func New(log *slog.Logger) *Engine {
 	}
 	return &Engine{
 		log: log, wake: make(chan struct{}, 1), first: make(chan struct{}, 1),
-		byID: make(map[uint64]*session), byNumber: make(map[uint32]*session),
+		watchers: make(map[uint64]*watcher), sessions: make(map[uint32]*session),
 	}
-}
-
-// Watch begins a session under a number of the caller's. report is called at each
-// change of Up and not Up, in order; it must not block or call the engine.
-func (e *Engine) Watch(id uint64, p Peer, report func(Change)) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.byID[id] != nil {
-		return
-	}
-	if p.Multiplier == 0 {
-		p.Multiplier = 3
-	}
-	if zone := p.Address.Zone(); zone != "" {
-		if p.Interface == "" {
-			p.Interface = zone
-		}
-		p.Address = p.Address.WithZone("")
-	}
-	now := time.Now()
-	number := rand.Uint32()
-	for number == 0 || e.byNumber[number] != nil {
-		number = rand.Uint32()
-	}
-	s := &session{Session: NewSession(now, p.Config, number), id: id, peer: p, begun: now, report: report}
-	s.timer.Value = s
-	e.byID[id], e.byNumber[number] = s, s
-	e.queue.Set(&s.timer, now)
-	e.rouse()
-	select {
-	case e.first <- struct{}{}:
-	default:
-	}
-}
-
-// Forget ends a session; the neighbour is told that it was meant.
-func (e *Engine) Forget(id uint64) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if s := e.byID[id]; s != nil {
-		e.drop(s)
-	}
-}
-
-func (e *Engine) drop(s *session) {
-	s.Session = s.Close()
-	e.send(s, s.Packet())
-	s.wire.close()
-	e.queue.Remove(&s.timer)
-	delete(e.byID, s.id)
-	delete(e.byNumber, s.Discriminator())
 }
 
 func (e *Engine) rouse() {
@@ -146,9 +81,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	err := g.Wait()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, s := range e.byID {
-		e.drop(s)
+	for _, s := range e.sessions {
+		e.end(s)
 	}
+	clear(e.watchers)
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -169,10 +105,15 @@ func (e *Engine) loop(ctx context.Context) {
 	}
 }
 
-// expire does what is due and says how long there is nothing to do.
+// expire does what is due and says how long there is nothing to do. A neighbour is not
+// taken for gone while packets of its own wait in the queue: where this process did not
+// get to run for a while, everything is due at once, and the packets have come in time.
 func (e *Engine) expire(now time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if t := e.queue.First(); t != nil && !t.At.After(now) {
+		e.drain(now)
+	}
 	for t := e.queue.First(); t != nil && !t.At.After(now); t = e.queue.First() {
 		s := t.Value
 		var send bool
@@ -187,30 +128,6 @@ func (e *Engine) expire(now time.Time) time.Duration {
 	return time.Hour
 }
 
-// settle arms a session's timer and tells of its change.
-func (e *Engine) settle(now time.Time, s *session) {
-	next := s.Next()
-	if !s.reported {
-		if wait := s.begun.Add(patience); next.IsZero() || wait.Before(next) {
-			next = wait
-		}
-	}
-	up := s.State == Up
-	switch {
-	case s.reported && up == (s.told == Up):
-	case !s.reported && !up && now.Sub(s.begun) < patience:
-	default:
-		s.reported, s.told = true, s.State
-		s.report(Change{State: s.State, Reason: s.reason(e.fault), Fault: e.fault != nil && !up, At: now})
-		next = s.Next()
-	}
-	if next.IsZero() {
-		e.queue.Remove(&s.timer)
-		return
-	}
-	e.queue.Set(&s.timer, next)
-}
-
 // hears takes in whether anything can be received: nil, or why not. What was told of
 // sessions while nothing could says nothing of the neighbours, so those that are not up
 // have the time of a new session once something can.
@@ -222,35 +139,21 @@ func (e *Engine) hears(now time.Time, fault error) {
 	if !over {
 		return
 	}
-	for _, s := range e.byID {
+	for _, s := range e.sessions {
 		if s.State != Up {
-			s.reported, s.begun = false, now
+			for _, w := range s.watchers {
+				w.reported, w.begun = false, now
+			}
 			e.settle(now, s)
 		}
 	}
 	e.rouse()
 }
 
-// reason says in words why a session is as it is.
-func (s *session) reason(fault error) string {
-	switch {
-	case s.State == Up:
-		return fmt.Sprintf("the session with %s is up", s.peer.Address)
-	case fault != nil:
-		return fault.Error()
-	case s.Diagnostic == NeighbourDown && s.Remote == AdminDown:
-		return fmt.Sprintf("%s took the session down by administration", s.peer.Address)
-	case s.Diagnostic == NeighbourDown && s.RemoteDiag != NoDiagnostic:
-		return fmt.Sprintf("%s signalled down: %s", s.peer.Address, s.RemoteDiag)
-	case s.Diagnostic != NoDiagnostic:
-		return fmt.Sprintf("session with %s: %s", s.peer.Address, s.Diagnostic)
-	}
-	return fmt.Sprintf("the session with %s did not come up within %s: nothing is heard, or it does not hear us", s.peer.Address, timespan.Text(patience))
-}
-
 // send puts a packet on the wire. A failure shows at the neighbour, and is told
 // once for each session.
 func (e *Engine) send(s *session, p Packet) {
+	s.Session = s.Sent()
 	if s.wire == nil {
 		w, err := openWire(s.peer)
 		if err != nil {
@@ -279,21 +182,25 @@ func homeless(err error) bool {
 	return false
 }
 
-// receive takes a packet from the wire. TTL or hop limit must be 255: the neighbour
-// is one hop away (RFC 5881 section 5). device is the index of the interface that
-// it came in by.
-func (e *Engine) receive(now time.Time, from netip.Addr, device, ttl int, b []byte) {
-	if ttl != 255 {
+// arrival is a packet as the kernel gives it.
+type arrival struct {
+	from, to netip.Addr // to is ours
+	device   int        // index of the interface that it came in by
+	ttl      int        // or hop limit
+}
+
+// receive takes a packet from the wire, under the lock. TTL or hop limit must be 255: the
+// neighbour is one hop away (RFC 5881 section 5).
+func (e *Engine) receive(now time.Time, a arrival, b []byte) {
+	if a.ttl != 255 {
 		return
 	}
 	p, err := Parse(b)
 	if err != nil {
-		e.log.Debug("bfd: packet discarded", "from", from, "error", err)
+		e.log.Debug("bfd: packet discarded", "from", a.from, "error", err)
 		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.find(from, device, p)
+	s := e.find(a, p)
 	if s == nil {
 		return
 	}
@@ -309,26 +216,19 @@ func (e *Engine) receive(now time.Time, from netip.Addr, device, ttl int, b []by
 	}
 }
 
-// find is the session that a packet is for (section 6.8.6): by our number, or by
-// the neighbour's address while it does not know that. A link-local address may be
-// that of several neighbours, one on each interface.
-func (e *Engine) find(from netip.Addr, device int, p Packet) *session {
+// find is the session that a packet is for (RFC 5880 section 6.8.6): by our number, or by
+// the addresses and the interface while the neighbour does not know that. A link-local
+// address may be that of several neighbours, one on each interface, and a neighbour may
+// have a session with each of our addresses.
+func (e *Engine) find(a arrival, p Packet) *session {
 	if p.Yours != 0 {
-		return e.byNumber[p.Yours]
+		return e.sessions[p.Yours]
 	}
-	for _, s := range e.byID {
-		if s.peer.Address == from.WithZone("") && s.on(device) {
+	for _, s := range e.sessions {
+		ours := !s.peer.Source.IsValid() || s.peer.Source.WithZone("") == a.to
+		if s.peer.Address == a.from.WithZone("") && ours && s.on(a.device) {
 			return s
 		}
 	}
 	return nil
-}
-
-// on says whether a session is with a neighbour on an interface.
-func (s *session) on(device int) bool {
-	if s.peer.Interface == "" {
-		return true
-	}
-	own, err := net.InterfaceByName(s.peer.Interface)
-	return err == nil && own.Index == device
 }

@@ -35,6 +35,7 @@ func newPair(t *testing.T, a, b Config) *pair {
 
 func (p *pair) send(from int, packet Packet) {
 	p.sent[from]++
+	p.side[from] = p.side[from].Sent()
 	parsed, err := Parse(packet.Append(nil))
 	if err != nil {
 		p.t.Fatalf("side %d sends what cannot be parsed: %v", from, err)
@@ -192,6 +193,68 @@ func TestPollSequence(t *testing.T) {
 			t.Errorf("side %d still polls", i)
 		}
 	}
+}
+
+// TestTimersChange: a session that is up changes its intervals by a poll sequence, and
+// keeps the old ones for as long as the neighbour may still count on them: sending more
+// slowly, and expecting packets sooner, wait for the Final bit (section 6.8.3).
+func TestTimersChange(t *testing.T) {
+	fifth := Config{MinTX: 200 * time.Millisecond, MinRX: 200 * time.Millisecond, Multiplier: 3}
+	deaf := Config{MinTX: 50 * time.Millisecond, MinRX: 200 * time.Millisecond, Multiplier: 3}
+	for name, c := range map[string]struct{ from, to, other Config }{
+		"slower": {fast, fifth, fast}, "faster": {fifth, fast, fifth}, "hears faster": {deaf, fast, fast},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t, c.from, c.other)
+			p.run(4 * time.Second)
+			p.want(Up, Up)
+			p.broken[0] = true // nothing is acknowledged
+			s := p.side[0].Reconfigure(p.now, c.to)
+			if packet := s.Packet(); !packet.Poll || packet.MinTX != c.to.MinTX || packet.MinRX != c.to.MinRX {
+				t.Errorf("the neighbour is told %+v", packet)
+			}
+			if got := s.interval(); got > c.from.MinTX {
+				t.Errorf("sends each %s before the neighbour knows of it", got)
+			}
+			p.broken[0] = false
+			if got, least := s.detection(), 3*max(c.from.MinRX, c.to.MinRX); got < least {
+				t.Errorf("expects packets within %s before the neighbour knows of it, want %s", got, least)
+			}
+			p.side[0] = s
+			p.run(time.Second)
+			p.want(Up, Up)
+			s = p.side[0]
+			if s.polling || s.interval() != max(c.to.MinTX, c.other.MinRX) || s.detection() != 3*max(c.to.MinRX, c.other.MinTX) {
+				t.Errorf("after the poll sequence: polling %t, sends each %s, detects in %s", s.polling, s.interval(), s.detection())
+			}
+		})
+	}
+}
+
+// TestTimersChangeAtAnyMoment: however often and whenever both sides change their timers,
+// the session stays up, and in the end what was wanted last is in use.
+func TestTimersChangeAtAnyMoment(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		p := newPair(t, fast, fast)
+		p.run(3 * time.Second)
+		p.want(Up, Up)
+		interval := rapid.SampledFrom([]time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 300 * time.Millisecond})
+		want := [2]Config{fast, fast}
+		for range rapid.IntRange(1, 12).Draw(rt, "changes") {
+			i := rapid.IntRange(0, 1).Draw(rt, "side")
+			want[i] = Config{MinTX: interval.Draw(rt, "tx"), MinRX: interval.Draw(rt, "rx"), Multiplier: 3}
+			p.side[i] = p.side[i].Reconfigure(p.now, want[i])
+			p.run(time.Duration(rapid.IntRange(0, 400).Draw(rt, "ms")) * time.Millisecond)
+			p.want(Up, Up)
+		}
+		p.run(4 * time.Second)
+		p.want(Up, Up)
+		for i, s := range p.side {
+			if s.config != want[i] || s.polling || s.waits || s.pollNext || s.heldTX != 0 || s.heldRX != 0 {
+				t.Fatalf("side %d: %+v, want %+v at rest", i, s, want[i])
+			}
+		}
+	})
 }
 
 // TestMachineIsSound: whatever comes, a session that is up has heard something

@@ -8,7 +8,8 @@ import (
 )
 
 // BFD runs sessions of RFC 5880 that instances track. There is one engine in the
-// process, which health checks use as well.
+// process, which health checks use as well. A number that is watched again has other
+// settings; where only timers differ its session goes on.
 type BFD interface {
 	Watch(id uint64, p bfd.Peer, report func(bfd.Change))
 	Forget(id uint64)
@@ -62,20 +63,36 @@ func (s *sessions) replace(c *conf.Config) (gone []uint64, begun []*session) {
 		wanted[p.Name] = p
 	}
 	for name, have := range s.known {
-		if p, ok := wanted[name]; !ok || p != have.peer {
+		if _, ok := wanted[name]; !ok {
 			gone = append(gone, have.id)
 			delete(s.known, name)
 		}
 	}
 	for name, p := range wanted {
-		if s.known[name] == nil {
-			s.last++
-			one := &session{id: s.last, peer: p}
-			s.known[name] = one
-			begun = append(begun, one)
+		have := s.known[name]
+		if have != nil && have.peer == p {
+			continue
 		}
+		one := &session{peer: p}
+		switch {
+		case have == nil:
+			s.last++
+			one.id = s.last
+		case sameNeighbour(have.peer, p):
+			one.id, one.change, one.heard = have.id, have.change, have.heard
+		default:
+			one.id = have.id
+		}
+		s.known[name] = one
+		begun = append(begun, one)
 	}
 	return gone, begun
+}
+
+// sameNeighbour says whether p and o are one session of BFD, with other timers at most.
+func sameNeighbour(p, o conf.BFD) bool {
+	a, b := peerOf(p), peerOf(o)
+	return a.Address == b.Address && a.Source == b.Source && a.Interface == b.Interface && a.Mark == b.Mark
 }
 
 func peerOf(p conf.BFD) bfd.Peer {

@@ -67,3 +67,28 @@ func TestSessionChangesWhileAnotherIsForgotten(t *testing.T) {
 		t.Error("the forgotten session is still known")
 	}
 }
+
+// TestSessionKeepsItsNumber: a reload that changes the timers of a BFD peer leaves its
+// session up, which the engine knows by its number; another address is another session.
+func TestSessionKeepsItsNumber(t *testing.T) {
+	engine := &reporting{reports: map[uint64]func(bfd.Change){}}
+	var s sessions
+	apply := func(address string, tx time.Duration) uint64 {
+		p := conf.BFD{Name: "core", Address: netip.MustParseAddr(address)}
+		p.MinTX = tx
+		s.apply(engine, &conf.Config{BFD: []conf.BFD{p}}, func() {})
+		return s.known["core"].id
+	}
+	id := apply("192.0.2.1", time.Second)
+	engine.reports[id](bfd.Change{State: bfd.Up})
+	if again := apply("192.0.2.1", time.Millisecond); again != id || len(engine.reports) != 1 {
+		t.Errorf("other timers: number %d after %d, %d sessions", again, id, len(engine.reports))
+	}
+	if up, _, told := s.state("core"); !up || !told {
+		t.Errorf("other timers: up %t, told %t", up, told)
+	}
+	apply("192.0.2.2", time.Millisecond)
+	if _, _, told := s.state("core"); told || len(engine.reports) != 1 {
+		t.Errorf("another neighbour: told %t, %d sessions", told, len(engine.reports))
+	}
+}
