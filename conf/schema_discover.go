@@ -20,7 +20,7 @@ func discoverBlock() *block {
 		}
 		b.variants = append(b.variants, &block{name: b.name, labels: []string{name}, many: true, doc: doc, keys: keys})
 	}
-	add("dns", "Records of a name. Consul, and headless services of Kubernetes, are read by this. The name is asked for as it is written, without a search list; by UDP, and by TCP where an answer is cut off. Its TTL says when it is asked for again, within `min_interval` and `interval`. NXDOMAIN is no empty answer, but a failure.",
+	add("dns", "Records of a name. Consul, and headless services of Kubernetes, are read by this. The name is asked for as it is written, without a search list; by UDP, and by TCP where an answer is cut off. Its TTL says when it is asked for again, within `min_interval` and `interval`. NXDOMAIN is a failure; with `allow_empty` it is an empty answer where the zone says so (the answer has its SOA record, and not the root's), as Consul's is of a service without healthy instances.",
 		30*time.Second, time.Second, 5*time.Second,
 		key{name: "name", kind: kindText, required: true, doc: "The name, such as `\"_web._tcp.service.example\"`."},
 		key{name: "type", kind: kindText, value: "A", oneOf: []string{"A", "AAAA", "SRV"}, doc: "Record type. SRV gives port and weight, and its priorities are groups: servers of the second get new connections only while none of the first is up, and so on. Weight 0 of all is none, beside others it is 1. The addresses of targets are of the service's family."},

@@ -3,6 +3,8 @@ package discover
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -84,9 +86,24 @@ func (s *Source) identity() string {
 	return string(s.Kind)
 }
 
+// Place is where the source is asked: a DNS server, a host or a folder, which may hang.
+func (s *Source) Place() string {
+	switch {
+	case s.DNS != nil:
+		return fmt.Sprint("dns ", s.DNS.Servers)
+	case s.File != nil && len(s.File.Paths) > 0:
+		return "file " + path.Dir(s.File.Paths[0])
+	case s.HTTP != nil:
+		if u, err := url.Parse(s.HTTP.URL); err == nil {
+			return "http " + u.Host
+		}
+	}
+	return string(s.Kind)
+}
+
 // Equal tells whether two sources are the same in everything that reading them depends on.
 func (s *Source) Equal(o *Source) bool {
-	if s.Kind != o.Kind || s.Interval != o.Interval || s.MinInterval != o.MinInterval || s.Timeout != o.Timeout || s.MaxServers != o.MaxServers {
+	if s.Kind != o.Kind || s.Interval != o.Interval || s.MinInterval != o.MinInterval || s.Timeout != o.Timeout || s.MaxServers != o.MaxServers || s.AllowEmpty != o.AllowEmpty {
 		return false
 	}
 	if s.HTTP != nil && o.HTTP != nil && *s.HTTP != *o.HTTP {

@@ -60,6 +60,9 @@ func (r *Reader) Read(ctx context.Context) discover.Answer {
 	if err == nil {
 		return a
 	}
+	if d := new(denial); r.source.AllowEmpty && errors.As(err, &d) && d.zone != "" {
+		return discover.Answer{TTL: a.TTL}
+	}
 	var f *discover.Failure
 	if !errors.As(err, &f) {
 		f = &discover.Failure{Reason: discover.ReasonUnreachable, Text: healthcheck.Printable(err.Error())}
@@ -138,7 +141,7 @@ func (r *Reader) lookup(ctx context.Context, name string, kind uint16) (found []
 		}
 		switch {
 		case m.Rcode == dns.RcodeNameError:
-			return nil, life, &discover.Failure{Reason: discover.ReasonNXDomain, Text: shown(last) + " does not exist (NXDOMAIN)"}
+			return nil, life, r.denied(m, last)
 		case len(found) > 0 || last == asked && !referral(m):
 			return found, life, nil
 		case referral(m):
@@ -167,6 +170,39 @@ func follow(answer []dns.RR, name string, life *ttl, hop *int) string {
 		*hop++
 	}
 	return name
+}
+
+// denial is the failure of a name that does not exist. With allow_empty, that a zone says
+// so is an empty answer: Consul says it of a service that has no healthy instance.
+type denial struct {
+	*discover.Failure
+	zone string // that says so; "" where none does
+}
+
+func (d *denial) Unwrap() error { return d.Failure }
+
+func (r *Reader) denied(m *dns.Msg, name string) error {
+	d := &denial{&discover.Failure{Reason: discover.ReasonNXDomain, Text: shown(name) + " does not exist (NXDOMAIN)"}, authority(m, name)}
+	if r.source.AllowEmpty && d.zone == "" {
+		d.Text += ", which is obeyed with allow_empty where the answer has the SOA record of the name's zone: this has none"
+	}
+	return d
+}
+
+// authority is the zone that denies a name by its SOA record (RFC 2308, 2.1); "" for none.
+// The root says of names of private zones that they do not exist, when a resolver has lost
+// its way to these: it does not count.
+func authority(m *dns.Msg, name string) string {
+	for _, rr := range m.Ns {
+		soa, ok := rr.(*dns.SOA)
+		if !ok || soa.Hdr.Class != dns.ClassINET {
+			continue
+		}
+		if zone := dns.CanonicalName(soa.Hdr.Name); zone != "." && dns.IsSubDomain(zone, name) {
+			return zone
+		}
+	}
+	return ""
 }
 
 // negative takes the time of an answer without records (RFC 2308, 5).
