@@ -42,6 +42,9 @@ type Effect struct {
 	Connections uint32
 	// Deadline is when a drain ends at the latest; zero where nothing drains.
 	Deadline time.Time
+	// Absent says that the virtual server does not have the server at present, and that the
+	// override is in force when it does; of the rest, Lifted and Unsaved alone are set.
+	Absent bool
 	// Unsaved is why the state folder does not hold the override: it is in force all the
 	// same, and is lost if usher stops before the folder can be written.
 	Unsaved error
@@ -61,9 +64,10 @@ func (o Override) Validate(rs netip.AddrPort) error {
 // Text says what was said, by whom, until when and why: "drained by root until
 // 2026-01-02T15:04:05Z: kernel upgrade".
 func (o Override) Text() string {
-	what := map[OverrideMode]string{OverrideNone: "lifted", OverrideDrain: "drained", OverrideDisable: "disabled",
-		OverrideWeight: fmt.Sprintf("weight %d, set", o.Weight)}[o.Mode]
-	by := o.By
+	what, by := o.What(), o.By
+	if o.Mode == OverrideWeight {
+		what += ", set"
+	}
 	if by == "" {
 		by = "an operator"
 	}
@@ -75,6 +79,19 @@ func (o Override) Text() string {
 		text += ": " + o.Reason
 	}
 	return text
+}
+
+// What is what was said, in a word or two: "drained", "weight 7".
+func (o Override) What() string {
+	switch o.Mode {
+	case OverrideDrain:
+		return "drained"
+	case OverrideDisable:
+		return "disabled"
+	case OverrideWeight:
+		return fmt.Sprintf("weight %d", o.Weight)
+	}
+	return "lifted"
 }
 
 // clockStep is by how much the clock has to be off from the uptime for it to have been

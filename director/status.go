@@ -34,6 +34,15 @@ type VirtualServerStatus struct {
 	Counters  ipvs.Counters
 	Real      []RealServerStatus // those that a reload removed last
 	Removed   bool               // the configuration no longer has it
+	// Absent are servers that it does not have at present and of which an operator said
+	// something, which holds when they are back; by address.
+	Absent []AbsentServer
+}
+
+// AbsentServer is a server that a pool does not have, and what an operator said of it.
+type AbsentServer struct {
+	Address  netip.AddrPort
+	Override Override
 }
 
 // RealServerStatus is one server as it stands.

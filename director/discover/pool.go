@@ -20,6 +20,7 @@ type Pool struct {
 
 	servers []Server                       // as last resolved
 	judged  map[director.RealServer]string // what Admit said of the servers that were resolved last
+	left    []Left                         // lately, in that order
 }
 
 // Config is a pool with its sources, complete.
@@ -154,6 +155,7 @@ func (p *Pool) Step(source int, a Answer, now time.Time) Outcome {
 		set.Ignored = append(slices.Clone(a.Ignored), set.Ignored...)
 	}
 	p.servers = after
+	p.remember(departed(servers, after), now)
 	set.Confirmed, set.Failure, set.Failing = now, nil, time.Time{}
 	out := Outcome{Changed: !alike(servers, after)}
 	if out.Changed {

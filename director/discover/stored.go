@@ -11,6 +11,7 @@ import (
 type Stored struct {
 	VirtualServer string      `json:"virtual_server"`
 	Sources       []StoredSet `json:"sources"`
+	Left          []Left      `json:"left,omitempty"` // lately
 }
 
 // StoredSet is the last good set of one source.
@@ -26,7 +27,7 @@ type StoredSet struct {
 
 // Stored gives what is to be remembered of the pool.
 func (p *Pool) Stored() Stored {
-	out := Stored{VirtualServer: p.config.Server.Name}
+	out := Stored{VirtualServer: p.config.Server.Name, Left: p.left}
 	for i := range p.sets {
 		if s := &p.sets[i]; !s.Confirmed.IsZero() {
 			out.Sources = append(out.Sources, StoredSet{
@@ -63,6 +64,9 @@ func (p *Pool) Restore(from Stored) {
 				heir.Confirmed = s.Confirmed
 			}
 		}
+	}
+	if len(p.left) == 0 {
+		p.left = from.Left
 	}
 	p.servers, _ = p.resolve()
 }

@@ -69,7 +69,9 @@ func (e *Engine) SetOther(servers []director.VirtualServer) {
 }
 
 // Override sets what an operator says of a server, OverrideNone lifts it. It is
-// remembered before it takes effect, if the state folder can be written.
+// remembered before it takes effect, if the state folder can be written. A server that is
+// not there at present is an error, but where servers are discovered, or something was
+// said of it before: that takes effect when it is back.
 func (e *Engine) Override(vs string, rs netip.AddrPort, o director.Override) (effect director.Effect, err error) {
 	if o.Mode == director.OverrideNone {
 		o.Until = time.Time{}
@@ -89,11 +91,15 @@ func (e *Engine) Override(vs string, rs netip.AddrPort, o director.Override) (ef
 			err = unknown(vs)
 			return
 		}
-		if !p.Has(rs) {
+		switch {
+		case p.Has(rs):
+			effect = p.Effect(rs, o, counters, now)
+		case p.Config().Discovered || s.memory.override(vs, rs).Mode != director.OverrideNone:
+			effect.Absent = true
+		default:
 			err = fmt.Errorf("director: virtual server %q has no real server %s", vs, rs)
 			return
 		}
-		effect = p.Effect(rs, o, counters, now)
 		var told director.Event
 		effect.Lifted, told = s.overrides.set(vs, rs, o, now)
 		effect.Unsaved = s.memory.unsaved

@@ -146,9 +146,32 @@ func (o *overrides) idle(before map[string][]netip.AddrPort, p *pools, now time.
 			}
 			told = append(told, director.Event{
 				Time: now, Kind: director.EventOverride, VirtualServer: vs, RealServer: rs, From: string(o.memory.override(vs, rs).Mode),
-				Reason: "the configuration no longer has the server; what was said of it holds again when it comes back",
+				Reason: "the pool no longer has the server; what was said of it holds again when it comes back",
 			})
 		}
 	}
 	return told
+}
+
+// absent gives the servers whose overrides have nothing to act on at present, by virtual
+// server, sorted.
+func (o *overrides) absent(p *pools) map[string][]director.AbsentServer {
+	var absent map[string][]director.AbsentServer
+	for vs, of := range o.memory.Overrides {
+		pool := p.find(vs)
+		if pool == nil {
+			continue
+		}
+		for _, rs := range slices.Sorted(maps.Keys(of)) {
+			address, err := netip.ParseAddrPort(rs)
+			if err != nil || pool.Has(address) {
+				continue
+			}
+			if absent == nil {
+				absent = map[string][]director.AbsentServer{}
+			}
+			absent[vs] = append(absent[vs], director.AbsentServer{Address: address, Override: of[rs]})
+		}
+	}
+	return absent
 }

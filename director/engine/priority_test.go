@@ -56,6 +56,65 @@ func TestOverrideHoldsOverAbsence(t *testing.T) {
 	})
 }
 
+// What an operator says of a server that is away is shown, holds when it is there, and can
+// be lifted before; of a pool that is only written down, nothing is said of servers that it
+// never had.
+func TestOverrideOfAnAbsentServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.halt()
+		vs := pool(1)
+		vs.Discovered = true
+		w.apply(vs, other())
+		w.up(0)
+		absent := func(want ...string) {
+			t.Helper()
+			synctest.Wait()
+			var got []string
+			for _, a := range w.d.Status()[0].Absent {
+				got = append(got, a.Address.String()+" "+string(a.Override.Mode))
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("absent %q, expected %q", got, want)
+			}
+		}
+		say := func(vs string, n int, o director.Override) (director.Effect, error) {
+			return w.d.Override(vs, server(n), o)
+		}
+		for n, o := range map[int]director.Override{1: {Mode: director.OverrideDisable}, 2: {Mode: director.OverrideWeight, Weight: 7, Until: time.Now().Add(time.Hour)}} {
+			if e, err := say("web", n, o); err != nil || !e.Absent {
+				t.Errorf("%+v, %v", e, err)
+			}
+		}
+		absent("10.0.0.2:80 disable", "10.0.0.3:80 weight")
+		if _, err := say("other", 5, director.Override{Mode: director.OverrideDisable}); err == nil {
+			t.Error("a server that a written pool never had")
+		}
+		all := pool(4)
+		all.Discovered = true
+		if err := w.d.ApplyOne(t.Context(), all); err != nil {
+			t.Fatal(err)
+		}
+		absent()
+		w.up(1, 2, 3)
+		w.weights(map[int]uint32{0: 1, 2: 7, 3: 1})
+		if err := w.d.ApplyOne(t.Context(), vs); err != nil {
+			t.Fatal(err)
+		}
+		absent("10.0.0.2:80 disable", "10.0.0.3:80 weight")
+		if e, err := say("web", 1, director.Override{}); err != nil || !e.Absent || e.Lifted.Mode != director.OverrideDisable {
+			t.Errorf("%+v, %v", e, err)
+		}
+		time.Sleep(2 * time.Hour) // the other one ends by itself
+		absent()
+		if err := w.d.ApplyOne(t.Context(), all); err != nil {
+			t.Fatal(err)
+		}
+		w.up(1, 2, 3)
+		w.weights(map[int]uint32{0: 1, 1: 1, 2: 1, 3: 1})
+	})
+}
+
 // Servers of the second priority get connections only while none of the first is up, and
 // those that they then have live on when the first is back.
 func TestPriorities(t *testing.T) {

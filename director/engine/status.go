@@ -17,7 +17,8 @@ type snapshot struct {
 	names      map[ipvs.ServiceKey]string
 	table      ipvs.Table
 	departures departures
-	warnings   []director.Warning // those of pools left out
+	absent     map[string][]director.AbsentServer // by virtual server
+	warnings   []director.Warning                 // those of pools left out
 	settings   []director.SettingStatus
 	stats      director.Stats
 }
@@ -26,7 +27,7 @@ type snapshot struct {
 func (s *state) show() *snapshot {
 	v := &snapshot{
 		pools: s.pools.show(), names: s.pools.names, table: s.table.show(), departures: s.departures.show(),
-		warnings: s.journal.warnings(), settings: s.settings.inForce, stats: s.journal.counted(),
+		absent: s.overrides.absent(s.pools), warnings: s.journal.warnings(), settings: s.settings.inForce, stats: s.journal.counted(),
 	}
 	if s.sync.foreign.Text != "" {
 		v.warnings = append(v.warnings, s.sync.foreign)
@@ -66,7 +67,9 @@ func (e *Engine) Status() []director.VirtualServerStatus {
 	v := e.look()
 	out := make([]director.VirtualServerStatus, 0, len(v.pools))
 	for _, p := range v.pools {
-		out = append(out, p.Status(v.table, counters))
+		s := p.Status(v.table, counters)
+		s.Absent = v.absent[s.Name]
+		out = append(out, s)
 	}
 	return append(out, director.RemovedStatus(v.departures, v.table, counters, func(name string) bool { return v.pool(name) != nil })...)
 }

@@ -29,9 +29,6 @@ type Reader interface {
 // watched is a Reader that knows when there may be something new.
 type watched interface{ Changed() <-chan struct{} }
 
-// atOnce is how many sources are asked at one time.
-const atOnce = 64
-
 // gather is how long changes that a Reader is told of may gather before it reads.
 const gather = 100 * time.Millisecond
 
@@ -52,12 +49,13 @@ type Options struct {
 type Engine struct {
 	opts  Options
 	log   *slog.Logger
-	turns chan struct{} // as many as may ask at one time
 	saver saver
 
 	mu    sync.Mutex
 	ctx   context.Context // of Run; nil before
 	pools map[string]*pool
+	went  map[string]*pool // by the latest Apply, which may be taken back
+	turns turns
 	order []string
 	swept bool
 	wait  sync.WaitGroup
@@ -89,7 +87,7 @@ func New(o Options) *Engine {
 	if o.Events == nil {
 		o.Events = func(discover.Event) {}
 	}
-	return &Engine{opts: o, log: o.Log, turns: make(chan struct{}, atOnce), pools: map[string]*pool{}, saver: newSaver(o.State)}
+	return &Engine{opts: o, log: o.Log, turns: turns{}, pools: map[string]*pool{}, saver: newSaver(o.State)}
 }
 
 // Run asks until ctx ends, and then saves what is not yet saved.
@@ -114,18 +112,25 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // Apply makes configs the pools that have sources. A source that stays goes on undisturbed;
-// a pool that is new finds what the state folder has of it.
+// a pool that is new finds what the state folder has of it, one that the Apply before took
+// away what it had.
 func (e *Engine) Apply(configs []discover.Config) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	before := e.pools
+	before, went := e.pools, e.went
 	e.pools, e.order = make(map[string]*pool, len(configs)), e.order[:0]
+	e.turns.keep(configs)
 	for _, c := range configs {
 		name := c.Server.Name
 		e.order = append(e.order, name)
 		p := before[name]
 		delete(before, name)
 		switch {
+		case p == nil && went[name] != nil:
+			p = went[name]
+			p.Update(c)
+			p.config, p.askers = c, askersOf(c)
+			e.saver.mark(name)
 		case p == nil:
 			p = &pool{Pool: discover.NewPool(c)}
 			if stored, err := e.saver.load(name); err != nil {
@@ -149,6 +154,7 @@ func (e *Engine) Apply(configs []discover.Config) {
 			e.start(p)
 		}
 	}
+	e.went = before
 	for name, p := range before {
 		p.halt(nil)
 		e.saver.mark(name) // which removes what is kept of it
@@ -222,14 +228,14 @@ func (e *Engine) start(p *pool) {
 		}
 		ctx, stop := context.WithCancel(e.ctx)
 		a.stop = stop
-		source := a.source
-		e.wait.Go(func() { e.ask(ctx, name, a, source) })
+		source, turn := a.source, e.turns.of(&a.source)
+		e.wait.Go(func() { e.ask(ctx, name, a, source, turn) })
 	}
 }
 
 // ask asks one source until ctx ends. What a reload changes of it without another asker
 // is nothing that asking depends on.
-func (e *Engine) ask(ctx context.Context, name string, a *asker, source discover.Source) {
+func (e *Engine) ask(ctx context.Context, name string, a *asker, source discover.Source, turn chan struct{}) {
 	reader := e.opts.Open(source)
 	defer reader.Close()
 	var changed <-chan struct{}
@@ -250,7 +256,7 @@ func (e *Engine) ask(ctx context.Context, name string, a *asker, source discover
 			changed = nil
 			continue
 		}
-		answer, ok := e.read(ctx, reader, source.Timeout)
+		answer, ok := read(ctx, reader, source.Timeout, turn)
 		if !ok {
 			return
 		}
@@ -265,13 +271,12 @@ func (e *Engine) ask(ctx context.Context, name string, a *asker, source discover
 }
 
 // read asks once, within its time and when it is its turn.
-func (e *Engine) read(ctx context.Context, reader Reader, timeout time.Duration) (discover.Answer, bool) {
-	select {
-	case e.turns <- struct{}{}:
-	case <-ctx.Done():
+func read(ctx context.Context, reader Reader, timeout time.Duration, turn chan struct{}) (discover.Answer, bool) {
+	give, ok := take(ctx, turn)
+	if !ok {
 		return discover.Answer{}, false
 	}
-	defer func() { <-e.turns }()
+	defer give()
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	answer := reader.Read(within)

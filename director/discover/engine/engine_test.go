@@ -224,29 +224,6 @@ func TestChanges(t *testing.T) {
 	})
 }
 
-// A source that hangs is given up at its timeout, and holds nobody else up.
-func TestHangingSource(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, "")
-		w.say("good", list(0, "10.0.0.1"))
-		e, stop := w.run(config("web", "hangs", "good"))
-		answered := make(chan time.Duration)
-		begin := time.Now()
-		go func() {
-			e.Answered(context.Background())
-			answered <- time.Since(begin)
-		}()
-		expect(t, e, "web", "10.0.0.1")
-		if after := <-answered; after != 5*time.Second {
-			t.Errorf("every source has answered after %v", after)
-		}
-		if s := e.Status()[0]; s.Failure == nil || s.Failure.Reason != discover.ReasonTimeout || s.Errors[discover.ReasonTimeout] != 1 {
-			t.Errorf("%+v", s)
-		}
-		stop()
-	})
-}
-
 // The last good set is there after a restart, whether the engine was stopped or killed
 // meanwhile, and goes with its pool.
 func TestStateFolder(t *testing.T) {
@@ -347,6 +324,28 @@ func TestReload(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if n := w.questions("b"); n != before || len(e.Status()) != 0 {
 			t.Errorf("nobody wants b, and it was asked %d times more", n-before)
+		}
+		stop()
+	})
+}
+
+// A reload that is taken back costs no set, though its source does not answer any more.
+func TestReloadTakenBack(t *testing.T) {
+	state := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, state)
+		w.say("a", list(0, "10.0.0.1"))
+		e, stop := w.run(config("web", "a"), config("mail", "a"))
+		expect(t, e, "web", "10.0.0.1")
+		w.hang("a")
+		e.Apply([]discover.Config{config("mail", "a")})
+		synctest.Wait() // nothing is kept of it
+		e.Apply([]discover.Config{config("web", "a"), config("mail", "a")})
+		expect(t, e, "web", "10.0.0.1")
+		time.Sleep(time.Minute)
+		expect(t, e, "web", "10.0.0.1")
+		if got := engine.Kept(state, "web"); len(got.Sources) != 1 {
+			t.Errorf("kept %+v", got)
 		}
 		stop()
 	})

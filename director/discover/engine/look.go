@@ -21,7 +21,7 @@ func Look(ctx context.Context, pools []discover.Config, state string, open func(
 	o := &Once{pools: make(map[string]*discover.Pool, len(pools))}
 	var mu sync.Mutex
 	var wait sync.WaitGroup
-	turns := make(chan struct{}, atOnce)
+	turns := turns{}
 	for _, c := range pools {
 		p := discover.NewPool(c)
 		if state != "" {
@@ -29,9 +29,13 @@ func Look(ctx context.Context, pools []discover.Config, state string, open func(
 		}
 		o.order, o.pools[c.Server.Name] = append(o.order, c.Server.Name), p
 		for i, s := range c.Sources {
+			turn := turns.of(&s)
 			wait.Go(func() {
-				turns <- struct{}{}
-				defer func() { <-turns }()
+				give, ok := take(ctx, turn)
+				if !ok {
+					return
+				}
+				defer give()
 				within, cancel := context.WithTimeout(ctx, s.Timeout)
 				defer cancel()
 				reader := open(s)

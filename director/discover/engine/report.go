@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -26,6 +27,16 @@ func (e *Engine) Servers(virtualServer string) []discover.Server {
 		return p.Servers()
 	}
 	return nil
+}
+
+// Left tells when a server that a pool had was last listed, if that was lately.
+func (e *Engine) Left(virtualServer string, server netip.AddrPort) (at time.Time, known bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.pools[virtualServer]; p != nil {
+		return p.Left(server, time.Now())
+	}
+	return time.Time{}, false
 }
 
 // Status gives every source, in configured order.

@@ -166,6 +166,9 @@ type VirtualServer struct {
 	Counters Counters  `json:"counters"`
 	// Discover are the sources of its real servers, beside the configuration.
 	Discover []Discovery `json:"discover,omitempty"`
+	// Absent are servers that it does not have at present and of which an operator said
+	// something: that holds when they are back.
+	Absent []AbsentServer `json:"absent,omitempty"`
 	// History is the rate of new connections per second, oldest first, one value
 	// every HistoryInterval.
 	History []uint64 `json:"history,omitempty"`
@@ -210,6 +213,13 @@ type Discovery struct {
 	Held         int               `json:"held,omitempty"`     // servers that it no longer lists and that stay until its next answer
 	Borrowed     bool              `json:"borrowed,omitempty"` // its servers are those of a source before it, until it answers
 	LeftOut      []LeftOut         `json:"left_out,omitempty"`
+}
+
+// AbsentServer is a server that a virtual server does not have at present.
+type AbsentServer struct {
+	Address  string   `json:"address"`
+	Override Override `json:"override"`
+	Text     string   `json:"text"` // the override in a line
 }
 
 // LeftOut is an entry of a source that is no server of the pool.

@@ -67,6 +67,9 @@ func (a *app) completeServer(cmd *cobra.Command, args []string, _ string) ([]str
 				for _, r := range v.RealServers {
 					names = append(names, r.Address+"\t"+r.State)
 				}
+				for _, r := range v.Absent {
+					names = append(names, r.Address+"\tnot in the pool")
+				}
 			}
 		}
 	}

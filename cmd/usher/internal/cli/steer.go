@@ -71,7 +71,7 @@ func (a *app) enable() *cobra.Command {
 func limited(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().Duration("for", 0, "lift it after this time (30m, 2h), also if usher is not running then; without, it holds until usher enable")
 	cmd.Flags().String("reason", "", "why, for whoever looks at the status")
-	cmd.Flags().Bool("force", false, "also where it leaves the virtual server without a real server that takes new connections")
+	cmd.Flags().Bool("force", false, "also where it leaves the virtual server without a real server that takes new connections, or where no source (discover) has listed the server lately")
 	return cmd
 }
 

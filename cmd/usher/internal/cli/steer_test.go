@@ -60,6 +60,7 @@ func TestStatusTable(t *testing.T) {
 		Warnings:  []api.Warning{{Severity: "error", Subject: "web", Text: "split brain", Since: since}},
 		Instances: []api.Instance{{Name: "web", State: "active", Priority: 100, EffectivePriority: 80, VirtualRouterID: 51, Interface: "eth0", ActiveRouter: "192.0.2.1", Addresses: []string{"192.0.2.200/32"}, Since: since}},
 		VirtualServers: []api.VirtualServer{{Name: "web", Address: "192.0.2.200:80", Protocol: "tcp", Scheduler: "rr", ForwardMethod: "nat", Up: true, Quorum: 1, Since: since,
+			Absent: []api.AbsentServer{{Address: "10.0.0.7:80", Override: api.Override{Mode: "drain", By: "anna"}, Text: "drained by anna"}},
 			RealServers: []api.RealServer{{Address: "10.0.0.1:80", State: "draining", Weight: 5, Since: since, Reason: "drained by anna", Override: &api.Override{Mode: "drain", By: "anna"},
 				Checks: []api.Check{{Type: "http", State: "up", LatencyMS: 1.24}}}}}},
 	})
@@ -70,7 +71,8 @@ func TestStatusTable(t *testing.T) {
 	if !strings.HasPrefix(out, "lb1: a person is needed: web: split brain\n") {
 		t.Errorf("the first line does not say whether a person is needed:\n%s", out)
 	}
-	for _, want := range []string{"usher 1, up 3m", "error: web: split brain", "80 (of 100)", "192.0.2.200/32", "web  tcp 192.0.2.200:80  rr nat  up 3m", "0 (configured: 5)", "drained by anna", "http 1.2ms"} {
+	for _, want := range []string{"usher 1, up 3m", "error: web: split brain", "80 (of 100)", "192.0.2.200/32", "web  tcp 192.0.2.200:80  rr nat  up 3m", "0 (configured: 5)", "drained by anna", "http 1.2ms",
+		"10.0.0.7:80 is not in the pool; when it comes back: drained by anna\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the table lacks %q:\n%s", want, out)
 		}

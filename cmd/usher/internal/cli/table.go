@@ -185,6 +185,9 @@ func virtualServerTable(v api.VirtualServer, now time.Time, style terminal.Style
 	for _, s := range v.Discover {
 		head += "  " + wrapped(discovered(s, now, style), "    ", max(width-2, 0))
 	}
+	for _, a := range v.Absent {
+		head += "  " + wrapped(fmt.Sprintf("%s is not in the pool; when it comes back: %s", a.Address, a.Text), "    ", max(width-2, 0))
+	}
 	t := newRows("  ", width, heads(style, "REAL SERVER", "STATE", "WEIGHT", "ACTIVE", "INACTIVE", "CONNS", "METHOD", "SINCE", "CHECKS")...)
 	for _, r := range v.RealServers {
 		name := r.Address

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +19,8 @@ type Discovery interface {
 	Apply([]discover.Config)
 	Servers(virtualServer string) []discover.Server
 	Status() []engine.Status
+	// Left tells when a server that is not listed any more was last listed, if that was lately.
+	Left(virtualServer string, server netip.AddrPort) (at time.Time, known bool)
 	// Answered waits until every source has answered once, well or not, or ctx ends.
 	Answered(ctx context.Context)
 }
@@ -28,8 +31,8 @@ type DiscoveryHandlers struct {
 	Events  func(discover.Event)
 }
 
-// firstAnswers is how long a start waits for sources that nothing is known of: what
-// serves in the kernel is theirs, perhaps, and would be told to drain.
+// firstAnswers is how long a start or reload waits for sources that nothing is known of:
+// what serves in the kernel is theirs, perhaps, and would be told to drain.
 const firstAnswers = 2 * time.Second
 
 // followLimit is how long a kernel that does not answer keeps a reload waiting; it gets the
@@ -82,7 +85,7 @@ func (d *Daemon) discoveryEvent(e discover.Event) {
 func (d *Daemon) discover(ctx context.Context, c *conf.Config) *conf.Config {
 	sources := c.Sources()
 	d.discovery.Apply(sources)
-	if !d.ready.Load() && len(sources) > 0 && slices.ContainsFunc(d.discovery.Status(), func(s engine.Status) bool { return s.Confirmed.IsZero() }) {
+	if len(sources) > 0 && slices.ContainsFunc(d.discovery.Status(), func(s engine.Status) bool { return s.Confirmed.IsZero() }) {
 		ctx, cancel := context.WithTimeout(ctx, firstAnswers)
 		d.discovery.Answered(ctx)
 		cancel()

@@ -99,9 +99,22 @@ func TestDiscoveredServers(t *testing.T) {
 		t.Errorf("more than one pool was touched: %q", got)
 	}
 
-	// What was said of a server that came is said to the director, as of any other.
-	if err := api.Socket(f.socket()).Post(t.Context(), "/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "10.0.0.4:80"}, nil); err != nil {
-		t.Error(err)
+	// What is said of a server that came is said to the director, as of any other, and of one
+	// that left, too. Of one that was never there it needs force.
+	for address, force := range map[string]bool{"10.0.0.4:80": false, "10.0.0.2:80": false, "10.0.0.9:80": true} {
+		s := api.Steer{VirtualServer: "web", RealServer: address}
+		post := func() error { return api.Socket(f.socket()).Post(t.Context(), "/api/v1/drain", s, nil) }
+		if err := post(); force != (err != nil) || force && !strings.Contains(err.Error(), "usher drain --force has it hold from when one does") {
+			t.Errorf("%s: %v", address, err)
+		}
+		if s.Force = force; force {
+			if err := post(); err != nil {
+				t.Errorf("%s: %v", address, err)
+			}
+		}
+	}
+	if err := api.Socket(f.socket()).Post(t.Context(), "/api/v1/enable", api.Steer{VirtualServer: "web", RealServer: "10.0.0.9:80"}, nil); err == nil {
+		t.Error("nothing was said of a server that is not there, and it is lifted")
 	}
 
 	// A reload keeps what is discovered.
@@ -161,5 +174,31 @@ func TestDiscoveryIsHeldAndWarned(t *testing.T) {
 	f.heard(d, "discovery_left_out", "web7.example:80 is left out: it is no address")
 	if i := slices.IndexFunc(d.Status().Warnings, func(w api.Warning) bool { return w.Kind == "discovery" && w.Subject == "web" }); i < 0 {
 		t.Errorf("nobody is warned: %+v", d.Status().Warnings)
+	}
+}
+
+// Servers that were written down, and that a source lists from a reload on, stay what they
+// are: the reload waits for the first answer, and the pool is never without them.
+func TestWrittenServersAreDiscovered(t *testing.T) {
+	f := newFixture(t)
+	f.list("10.0.0.1:80", "10.0.0.2:80")
+	found := f.discovered("")
+	f.write(f.global("") + `
+virtual_server "web" {
+  address      = "192.0.2.200:80"
+  health_check "tcp" {}
+  real_server "10.0.0.1:80" {}
+  real_server "10.0.0.2:80" {}
+}
+`)
+	d, _ := f.start()
+	f.shown(d, "10.0.0.1:80", "10.0.0.2:80")
+	f.write(found)
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.shown(d, "10.0.0.1:80", "10.0.0.2:80 file")
+	if got := f.world.noted(); !slices.Equal(got, []string{"director apply", "checks apply", "director apply", "checks apply"}) {
+		t.Errorf("there was a pool without the server: %q", got)
 	}
 }

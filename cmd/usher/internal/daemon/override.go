@@ -48,9 +48,8 @@ func (d *Daemon) Steer(_ context.Context, s api.Steer) (string, error) {
 	if i < 0 {
 		return "", unknown("virtual server", s.VirtualServer, names(c.VirtualServers, func(v conf.VirtualServer) string { return v.Name }))
 	}
-	servers := slices.Concat(c.VirtualServers[i].Real, c.VirtualServers[i].Sorry)
-	if !slices.ContainsFunc(servers, func(r director.RealServer) bool { return r.Address == address }) {
-		return "", unknown("real server of "+s.VirtualServer, s.RealServer, names(servers, func(r director.RealServer) string { return r.Address.String() }))
+	if err := d.known(&c.VirtualServers[i], address, s); err != nil {
+		return "", err
 	}
 	dir := d.now().director
 	if effect := dir.Empties(s.VirtualServer, address, o); effect != "" && !s.Force {
@@ -62,6 +61,29 @@ func (d *Daemon) Steer(_ context.Context, s api.Steer) (string, error) {
 		return "", err
 	}
 	return confirmation(s, o, effect), nil
+}
+
+// known is nil for a server that an order can be about: one that the virtual server has,
+// or one that is away. Of a discovered one that is not listed at present, what is said
+// holds when it is back; a name that was never listed is a slip of the pen, more likely.
+func (d *Daemon) known(v *conf.VirtualServer, address netip.AddrPort, s api.Steer) error {
+	servers := slices.Concat(v.Real, v.Sorry)
+	if slices.ContainsFunc(servers, func(r director.RealServer) bool { return r.Address == address }) {
+		return nil
+	}
+	all := d.now().director.Status()
+	if at := slices.IndexFunc(all, func(o director.VirtualServerStatus) bool { return o.Name == v.Name }); at >= 0 &&
+		slices.ContainsFunc(all[at].Absent, func(a director.AbsentServer) bool { return a.Address == address }) {
+		return nil // there is something to lift, or to be said anew
+	}
+	err := unknown("real server of "+v.Name, s.RealServer, names(servers, func(r director.RealServer) string { return r.Address.String() }))
+	if len(v.Discover) == 0 || s.Mode == "enable" {
+		return err
+	}
+	if _, lately := d.discovery.Left(v.Name, address); lately || s.Force {
+		return nil
+	}
+	return &unknownError{fmt.Sprintf("%s, and no source has listed it within the last week (usher %s --force has it hold from when one does, \"force\": true in the API)", err, s.Mode)}
 }
 
 // longestOverride bounds the end of an override, in seconds: what shall hold for longer
@@ -86,6 +108,9 @@ func sound(s api.Steer) error {
 // confirmation tells what an override does, in a line for whoever asked for it.
 func confirmation(s api.Steer, o director.Override, e director.Effect) string {
 	text := s.VirtualServer + " " + s.RealServer
+	if e.Absent {
+		return text + absent(o, e) + ending(o, e)
+	}
 	weight := fmt.Sprintf("weight %d -> %d", e.Before, e.After)
 	switch o.Mode {
 	case director.OverrideDrain:
@@ -112,6 +137,22 @@ func confirmation(s api.Steer, o director.Override, e director.Effect) string {
 			text += ": " + e.Reason
 		}
 	}
+	return text + ending(o, e)
+}
+
+// absent tells what an override does to a server that is not there.
+func absent(o director.Override, e director.Effect) string {
+	switch {
+	case o.Mode != director.OverrideNone:
+		return " is not in the pool at present; when it comes back: " + o.What()
+	case e.Lifted.Mode == director.OverrideNone:
+		return " is not in the pool at present: nothing to lift"
+	}
+	return fmt.Sprintf(" is not in the pool at present, and no longer %s when it comes back", e.Lifted.Text())
+}
+
+// ending tells when an override ends, and what may end it before.
+func ending(o director.Override, e director.Effect) (text string) {
 	switch {
 	case !o.Until.IsZero():
 		text += fmt.Sprintf("; lifted at %s (in %s)", o.Until.UTC().Format(time.RFC3339), timespan.Text(o.Until.Sub(o.Since)))

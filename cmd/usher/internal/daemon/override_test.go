@@ -27,6 +27,10 @@ func TestConfirmation(t *testing.T) {
 		"enable of nothing":    {director.Override{}, director.Effect{Before: 3, After: 3, State: director.ServerUp}, "web 10.0.0.1:80: nothing to lift"},
 		"two hours": {director.Override{Mode: director.OverrideWeight, Since: now, Until: now.Add(2 * time.Hour)}, director.Effect{Before: 1, After: 5, State: director.ServerUp},
 			"web 10.0.0.1:80: weight 1 -> 5; lifted at 2026-01-02T05:04:05Z (in 2 h)"},
+		"away": {director.Override{Mode: director.OverrideWeight, Weight: 7, By: "ann"}, director.Effect{Absent: true},
+			"web 10.0.0.1:80 is not in the pool at present; when it comes back: weight 7; until usher enable"},
+		"away, lifted": {director.Override{}, director.Effect{Absent: true, Lifted: director.Override{Mode: director.OverrideDrain, By: "ann"}},
+			"web 10.0.0.1:80 is not in the pool at present, and no longer drained by ann when it comes back"},
 		"full disk": {director.Override{Mode: director.OverrideDisable}, director.Effect{Before: 3, State: director.ServerDisabled, Unsaved: errors.New("no space left on device")},
 			"web 10.0.0.1:80 is disabled: weight 3 -> 0, 0 connections cut off; until usher enable; but the state folder does not hold it: no space left on device; make room or the folder writable, else it is lost when usher stops"},
 	} {

@@ -123,8 +123,8 @@ func virtualServer(v director.VirtualServerStatus, checks map[healthcheck.ID]hea
 			ActiveConnections: r.Counters.Active, InactiveConnections: r.Counters.Inactive,
 			Counters: counters(r.Counters),
 		}
-		if o := r.Override; o != nil {
-			server.Override = &api.Override{Mode: string(o.Mode), Weight: o.Weight, Since: o.Since, By: o.By, Until: given(o.Until), Reason: o.Reason}
+		if r.Override != nil {
+			server.Override = override(*r.Override)
 		}
 		found := checks[healthcheck.ID{VirtualServer: v.Name, RealServer: r.Address}].Checks
 		server.Checks = make([]api.Check, 0, len(found))
@@ -133,7 +133,14 @@ func virtualServer(v director.VirtualServerStatus, checks map[healthcheck.ID]hea
 		}
 		out.RealServers = append(out.RealServers, server)
 	}
+	for _, a := range v.Absent {
+		out.Absent = append(out.Absent, api.AbsentServer{Address: a.Address.String(), Override: *override(a.Override), Text: a.Override.Text()})
+	}
 	return out
+}
+
+func override(o director.Override) *api.Override {
+	return &api.Override{Mode: string(o.Mode), Weight: o.Weight, Since: o.Since, By: o.By, Until: given(o.Until), Reason: o.Reason}
 }
 
 func counters(c ipvs.Counters) api.Counters {

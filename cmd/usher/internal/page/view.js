@@ -163,8 +163,9 @@ function serverTable(inside, name) {
   return { show(v) {
     put(line, `Quorum ${v.quorum}; ${amount(v.counters.connections)} connections, ${bytes(v.counters.bytes_in)} in, ${bytes(v.counters.bytes_out)} out` + (v.reason ? `. ${v.reason}` : ""));
     const sources = v.discover || [];
-    put(found, sources.map(sourceText).join(". "));
-    found.hidden = !sources.length;
+    const away = (v.absent || []).map(a => `${a.address} is not in the pool; when it comes back: ${a.text}`);
+    put(found, [...sources.map(sourceText), ...away].join(". "));
+    found.hidden = !sources.length && !away.length;
     dress(found, sources.some(s => s.error || s.held || s.left_out) ? "warn" : "quiet");
     const seen = new Set();
     for (const r of v.real_servers) {
