@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"usher/vrrp/timespan"
 )
 
 // Override is what an operator said of one server; it holds until lifted, or until it ends.
@@ -56,13 +58,13 @@ func (o Override) Validate(rs netip.AddrPort) error {
 		return fmt.Errorf("director: weight %d of %s: it must be 0 to 65535", o.Weight, rs)
 	}
 	if !o.Until.IsZero() && !o.Until.After(o.Since) {
-		return fmt.Errorf("director: the override of %s ends at %s, before it begins", rs, o.Until.UTC().Format(time.RFC3339))
+		return fmt.Errorf("director: the override of %s ends at %s, before it begins", rs, timespan.At(o.Until))
 	}
 	return nil
 }
 
 // Text says what was said, by whom, until when and why: "drained by root until
-// 2026-01-02T15:04:05Z: kernel upgrade".
+// 2026-01-02 16:04:05 CET: kernel upgrade".
 func (o Override) Text() string {
 	what, by := o.What(), o.By
 	if o.Mode == OverrideWeight {
@@ -73,7 +75,7 @@ func (o Override) Text() string {
 	}
 	text := what + " by " + by
 	if !o.Until.IsZero() {
-		text += " until " + o.Until.UTC().Format(time.RFC3339)
+		text += " until " + timespan.At(o.Until)
 	}
 	if o.Reason != "" {
 		text += ": " + o.Reason

@@ -9,6 +9,7 @@ import (
 
 	"usher/director/ipvs"
 	"usher/healthcheck"
+	"usher/vrrp/timespan"
 )
 
 // Pool is what health, quorum, overrides, drains and slow start make of one
@@ -322,7 +323,7 @@ func (d *drain) observe(proto ipvs.Protocol, c ipvs.Counters, now time.Time) boo
 }
 
 func (d drain) String() string {
-	return fmt.Sprintf("out when its connections are gone, at the latest %s", d.deadline.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("out when its connections are gone, at the latest %s", timespan.At(d.deadline))
 }
 
 // established tells whether the kernel tells established connections of a protocol from

@@ -54,7 +54,7 @@ func (e *Engine) expiry(now time.Time, p *probe) {
 	for _, m := range p.members {
 		e.event(healthcheck.Event{Kind: healthcheck.EventExpiry, At: now, ID: m.target.id, Check: m.label(), Message: fmt.Sprintf(
 			"the certificate of %s (%s of %q) ends %s", p.check.Address, m.label(), m.target.id.VirtualServer,
-			p.last.Expiry.UTC().Format(time.RFC3339))})
+			timespan.At(p.last.Expiry))})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"usher/test/lab"
 	"usher/test/lab/labtest"
+	"usher/vrrp/timespan"
 )
 
 // TestSplitBrain: the directors lose each other and nothing else, as no link of theirs
@@ -117,7 +118,7 @@ func TestSplitBrainIsTold(t *testing.T) {
 	if is.Address != peerAddress || is.Priority != 99 || is.Since.Before(began) || is.Since.After(time.Now()) {
 		t.Errorf("the status tells of %+v, began after %v", is, began)
 	}
-	line := fmt.Sprintf("another active router: %s with priority 99, here 100, since %s", peerAddress, is.Since.Format(time.RFC3339))
+	line := fmt.Sprintf("another active router: %s with priority 99, here 100, since %s", peerAddress, timespan.At(is.Since))
 	if told := splitBrains(t, s.lab.A); told != peerAddress+" "+line+"\n" {
 		t.Errorf("the events tell %q; want %q once", told, line)
 	}

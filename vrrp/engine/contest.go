@@ -90,7 +90,7 @@ func (e *Engine) contested(now time.Time, in *instance, input vrrp.Input) {
 		Time: now, Instance: in.cfg.Name, Kind: vrrp.EventSplitBrain, From: in.m.State(), To: in.m.State(),
 		Priority: in.m.Priority(), Peer: input.From,
 		Reason: fmt.Sprintf("another active router: %v %s, here %d, since %s",
-			input.From, standing(input.Priority), in.m.Priority(), in.split.since(input.From).Format(time.RFC3339)),
+			input.From, standing(input.Priority), in.m.Priority(), timespan.At(in.split.since(input.From))),
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"usher/vrrp"
+	"usher/vrrp/timespan"
 )
 
 // TestRFC9568_6_4_2_TakeOver: the advertisement goes before the addresses; TTL,
@@ -93,7 +94,7 @@ func TestRFC9568_6_4_3_Resignation(t *testing.T) {
 	b.never("split_brain")
 	b.run(30 * time.Second)
 	b.hear("192.0.2.7", advertOf(web(), false, 0))
-	b.wants("split_brain: web: another active router: 192.0.2.7 which gave way, here 100, since 2026-01-01T00:00:30Z", "web sends priority 100", "web announces")
+	b.wants("split_brain: web: another active router: 192.0.2.7 which gave way, here 100, since "+timespan.At(start.Add(30*time.Second)), "web sends priority 100", "web announces")
 	if s := b.status("web"); s.SplitBrain == nil || s.SplitBrain.Address != netip.MustParseAddr("192.0.2.7") {
 		t.Errorf("split brain %+v", s.SplitBrain)
 	}
@@ -167,7 +168,7 @@ func TestContest(t *testing.T) {
 	if s := b.status("web"); s.SplitBrain == nil || s.SplitBrain.Address != netip.MustParseAddr("192.0.2.7") || s.SplitBrain.Priority != 90 {
 		t.Errorf("split brain %+v", s.SplitBrain)
 	}
-	b.wants("split_brain: web: another active router: 192.0.2.7 with priority 90, here 100, since 2026-01-01T00:00:10Z")
+	b.wants("split_brain: web: another active router: 192.0.2.7 with priority 90, here 100, since " + timespan.At(start.Add(10*time.Second)))
 	b.run(20 * time.Second)
 	b.wants("split_brain_end: web: two active routers", "web announces")
 	if b.status("web").SplitBrain != nil {

@@ -1,9 +1,11 @@
-// Package timespan writes spans of time in texts for people. Every part of the program may
-// import it, so that events, status, the page and logs all say "3.4 s" for what Go prints
-// as 3.4140625s. What quotes a setting keeps the notation of the configuration, and JSON
-// its numbers.
+// Package timespan writes times and spans of time in texts for people. Every part of the
+// program may import it, so that events, status, the page and logs all say "3.4 s" for what
+// Go prints as 3.4140625s, and tell the time as this machine's clock on the wall does. What
+// quotes a setting keeps the notation of the configuration, and JSON its numbers and times
+// (RFC 3339).
 //
 //	timespan.Text(3414062500 * time.Nanosecond) // "3.4 s"
+//	timespan.At(deadline)                       // "2026-01-02 16:04:05 CET"
 package timespan
 
 import (
@@ -35,6 +37,10 @@ var larger = []struct {
 	{24 * time.Hour, time.Hour, time.Minute, "h", "min"},
 	{1<<63 - 1, 24 * time.Hour, time.Hour, "d", "h"},
 }
+
+// At gives t in this machine's time zone, to the second, with the zone's name, or its
+// distance from UTC where it has none: "2026-01-02 16:04:05 CET".
+func At(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
 // Text gives d as "850 µs", "3.4 ms", "120 ms", "3.4 s", "2 min 5 s", "3 h 20 min" or
 // "2 d 1 h", rounded to what is read there; a second part that is zero is left out.

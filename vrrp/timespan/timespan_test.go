@@ -34,3 +34,20 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+// TestAt: the time is told as the clock on the wall tells it, with the zone's name.
+func TestAt(t *testing.T) {
+	before := time.Local
+	defer func() { time.Local = before }()
+	at := time.Date(2026, 1, 2, 15, 4, 5, 999, time.UTC)
+	for want, zone := range map[string]*time.Location{
+		"2026-01-02 15:04:05 UTC":   time.UTC,
+		"2026-01-02 16:04:05 CET":   time.FixedZone("CET", 3600),
+		"2026-01-02 21:04:05 +0600": time.FixedZone("", 6*3600),
+	} {
+		time.Local = zone
+		if got := At(at); got != want {
+			t.Errorf("%q; want %q", got, want)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 	"usher/cmd/usher/internal/events"
 	"usher/healthcheck/files"
+	"usher/vrrp/timespan"
 )
 
 // How many of the latest events outlive the daemon, and how long they are gathered
@@ -59,7 +60,7 @@ func (s *eventStore) recall() (crash string, stopped bool) {
 	if !log.Running {
 		return "", true
 	}
-	return fmt.Sprintf("the usher before this one did not stop: it was killed, crashed, or went down with the machine, after %s", log.Saved.Local().Format(time.DateTime)), false
+	return fmt.Sprintf("the usher before this one did not stop: it was killed, crashed, or went down with the machine, after %s", timespan.At(log.Saved)), false
 }
 
 // keep writes the latest events soon after they happened.

@@ -119,7 +119,7 @@ func confirmation(s api.Steer, o director.Override, e director.Effect) string {
 			break
 		}
 		text += fmt.Sprintf(" drains: %s, %s left; it is out when they are gone, at the latest %s (in %s)",
-			weight, connections(e.Connections), e.Deadline.UTC().Format(time.RFC3339), timespan.Text(e.Deadline.Sub(o.Since)))
+			weight, connections(e.Connections), timespan.At(e.Deadline), timespan.Text(e.Deadline.Sub(o.Since)))
 	case director.OverrideDisable:
 		text += fmt.Sprintf(" is disabled: %s, %s cut off", weight, connections(e.Connections))
 	case director.OverrideWeight:
@@ -155,7 +155,7 @@ func absent(o director.Override, e director.Effect) string {
 func ending(o director.Override, e director.Effect) (text string) {
 	switch {
 	case !o.Until.IsZero():
-		text += fmt.Sprintf("; lifted at %s (in %s)", o.Until.UTC().Format(time.RFC3339), timespan.Text(o.Until.Sub(o.Since)))
+		text += fmt.Sprintf("; lifted at %s (in %s)", timespan.At(o.Until), timespan.Text(o.Until.Sub(o.Since)))
 	case o.Mode != director.OverrideNone:
 		text += "; until usher enable"
 	}

@@ -7,6 +7,7 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/director"
+	"usher/vrrp/timespan"
 )
 
 // TestConfirmation: an order is answered with what it does.
@@ -20,13 +21,13 @@ func TestConfirmation(t *testing.T) {
 		"weight":            {director.Override{Mode: director.OverrideWeight, Weight: 5}, director.Effect{Before: 1, After: 5, State: director.ServerUp}, "web 10.0.0.1:80: weight 1 -> 5; until usher enable"},
 		"weight while down": {director.Override{Mode: director.OverrideWeight, Weight: 5}, director.Effect{State: director.ServerDown, Reason: "tcp: connection refused"}, "web 10.0.0.1:80: weight 0 -> 0, it is down: tcp: connection refused; until usher enable"},
 		"drain": {director.Override{Mode: director.OverrideDrain, Since: now}, director.Effect{Before: 3, Connections: 12, State: director.ServerDraining, Deadline: now.Add(time.Minute)},
-			"web 10.0.0.1:80 drains: weight 3 -> 0, 12 connections left; it is out when they are gone, at the latest 2026-01-02T03:05:05Z (in 1 min); until usher enable"},
+			"web 10.0.0.1:80 drains: weight 3 -> 0, 12 connections left; it is out when they are gone, at the latest " + timespan.At(now.Add(time.Minute)) + " (in 1 min); until usher enable"},
 		"drain of what is out": {director.Override{Mode: director.OverrideDrain, Since: now}, director.Effect{State: director.ServerDisabled}, "web 10.0.0.1:80 is drained: weight 0 -> 0, nothing is left to wait for; until usher enable"},
 		"disable":              {director.Override{Mode: director.OverrideDisable}, director.Effect{Before: 3, Connections: 1, State: director.ServerDisabled}, "web 10.0.0.1:80 is disabled: weight 3 -> 0, 1 connection cut off; until usher enable"},
 		"enable":               {director.Override{}, director.Effect{Lifted: director.Override{Mode: director.OverrideDrain, By: "ann"}, After: 3, State: director.ServerUp}, "web 10.0.0.1:80 is no longer drained by ann: weight 0 -> 3"},
 		"enable of nothing":    {director.Override{}, director.Effect{Before: 3, After: 3, State: director.ServerUp}, "web 10.0.0.1:80: nothing to lift"},
 		"two hours": {director.Override{Mode: director.OverrideWeight, Since: now, Until: now.Add(2 * time.Hour)}, director.Effect{Before: 1, After: 5, State: director.ServerUp},
-			"web 10.0.0.1:80: weight 1 -> 5; lifted at 2026-01-02T05:04:05Z (in 2 h)"},
+			"web 10.0.0.1:80: weight 1 -> 5; lifted at " + timespan.At(now.Add(2*time.Hour)) + " (in 2 h)"},
 		"away": {director.Override{Mode: director.OverrideWeight, Weight: 7, By: "ann"}, director.Effect{Absent: true},
 			"web 10.0.0.1:80 is not in the pool at present; when it comes back: weight 7; until usher enable"},
 		"away, lifted": {director.Override{}, director.Effect{Absent: true, Lifted: director.Override{Mode: director.OverrideDrain, By: "ann"}},

@@ -11,6 +11,7 @@ import (
 	"usher/cmd/usher/internal/events"
 	"usher/cmd/usher/internal/vrrpproc"
 	"usher/conf"
+	"usher/vrrp/timespan"
 )
 
 // InvalidError is a configuration that cannot be run.
@@ -35,7 +36,7 @@ func (d *Daemon) Reload(ctx context.Context) error {
 	defer cancel()
 	if !d.reading.take(wait) {
 		if since := d.hangs(); !since.IsZero() {
-			return &refusedError{fmt.Sprintf("another reload still reads its files, since %s; nothing was changed", since.Format(time.TimeOnly))}
+			return &refusedError{fmt.Sprintf("another reload still reads its files, since %s; nothing was changed", timespan.At(since))}
 		}
 		return &refusedError{"another reload is under way; nothing was changed"}
 	}

@@ -10,6 +10,7 @@ import (
 	"usher/director"
 	"usher/healthcheck"
 	"usher/healthcheck/redact"
+	"usher/vrrp/timespan"
 )
 
 // reporter makes what people and programs read of the daemon: its status with warnings and
@@ -63,7 +64,7 @@ func (r *reporter) stuck(patience time.Duration) string {
 	if since.IsZero() || time.Since(since) <= patience {
 		return ""
 	}
-	return "the director gets no further since " + since.Format(time.RFC3339)
+	return "the director gets no further since " + timespan.At(since)
 }
 
 // Health says whether the daemon does its work: it has started, does not stop, and
@@ -74,7 +75,7 @@ func (r *reporter) Health() api.Health {
 		h.Problems = append(h.Problems, "usher is starting or stopping")
 	}
 	if since := r.current.hangs(); !since.IsZero() {
-		h.Problems = append(h.Problems, fmt.Sprintf("a reload reads its files since %s: one of them, or an expression, does not come to an end", since.Format(time.RFC3339)))
+		h.Problems = append(h.Problems, fmt.Sprintf("a reload reads its files since %s: one of them, or an expression, does not come to an end", timespan.At(since)))
 	}
 	if s := r.DirectorStats(); s.LastError != "" {
 		h.Problems = append(h.Problems, "IPVS: "+s.LastError)

@@ -12,6 +12,7 @@ import (
 	"usher/conf"
 	"usher/healthcheck"
 	"usher/vrrp"
+	"usher/vrrp/timespan"
 )
 
 // warnings is what needs a person, errors first, then the newest.
@@ -83,7 +84,7 @@ func (r *reporter) warnings(s *api.Status, now snapshot, servers map[healthcheck
 		for _, k := range h.Checks {
 			if !k.ExpiringSince.IsZero() {
 				add(events.Warning, "certificate", id.VirtualServer+" "+id.RealServer.String(),
-					fmt.Sprintf("the certificate that the %s check sees ends %s", k.Type, k.Expiry.UTC().Format(time.RFC3339)), k.ExpiringSince)
+					fmt.Sprintf("the certificate that the %s check sees ends %s", k.Type, timespan.At(k.Expiry)), k.ExpiringSince)
 			}
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 	"usher/conf"
 	"usher/healthcheck/redact"
+	"usher/vrrp/timespan"
 )
 
 // mailRetries is how many attempts follow the first; mail has no key for it.
@@ -193,7 +194,7 @@ func (c Change) text() string {
 	if c.Previous != "" {
 		fmt.Fprintf(&b, ", was %s", c.Previous)
 	}
-	fmt.Fprintf(&b, ".\r\n\r\nDirector: %s\r\nTime:     %s\r\nReason:   %s\r\n", c.RouterID, c.Time.Format(time.RFC3339), c.Reason)
+	fmt.Fprintf(&b, ".\r\n\r\nDirector: %s\r\nTime:     %s\r\nReason:   %s\r\n", c.RouterID, timespan.At(c.Time), c.Reason)
 	if c.Kind == Instance {
 		fmt.Fprintf(&b, "Priority: %d\r\n", c.Priority)
 	}
