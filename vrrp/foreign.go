@@ -41,12 +41,51 @@ func (c Config) Foreign(l LocalAddress) string {
 		return ""
 	}
 	for _, a := range c.Addresses {
-		on := cmp.Or(a.Interface, c.Interface)
-		carried := c.VirtualMAC && on == c.Interface && l.Interface == VirtualDevice(c, a.Prefix.Addr().Is6())
-		if a.Prefix.Addr() == l.Prefix.Addr() && (l.Interface == on || carried) {
+		if a.Prefix.Addr() == l.Prefix.Addr() && c.carries(a, l.Interface) {
 			return fmt.Sprintf("%v is on %s already and usher did not put it there: where it is this machine's own, give another virtual address, "+
 				"or priority 255 (owner); where another program left it, ip address delete %v dev %s", l.Prefix, l.Interface, l.Prefix, l.Interface)
 		}
 	}
 	return ""
 }
+
+// carries says whether an interface is the one that has an address of this instance while
+// it is active: its own, or the macvlan on it.
+func (c Config) carries(a Address, name string) bool {
+	on := cmp.Or(a.Interface, c.Interface)
+	return name == on || c.VirtualMAC && on == c.Interface && name == VirtualDevice(c, a.Prefix.Addr().Is6())
+}
+
+// Elsewhere says whether somebody else put an IPv4 virtual address of this instance on
+// another interface of this machine to stay, and gives the interface that usher has it on.
+// The machine of a virtual address that is a real server as well has it on its loopback:
+// that is no fault, but unless the kernel is told not to answer for it (AnswersARP) the
+// network finds the address here, whoever is active.
+func (c Config) Elsewhere(l LocalAddress) (on string, there bool) {
+	if c.Priority == OwnerPriority || !l.Lasting() || !l.Prefix.Addr().Is4() {
+		return "", false
+	}
+	for _, a := range c.Addresses {
+		switch {
+		case a.Prefix.Addr() != l.Prefix.Addr():
+		case c.carries(a, l.Interface):
+			return "", false
+		default:
+			on, there = cmp.Or(a.Interface, c.Interface), true
+		}
+	}
+	return on, there
+}
+
+// ElsewhereText says what is wrong where an address is on an interface beside the one that
+// usher has it on, and how that is mended.
+func ElsewhereText(address, name, on string) string {
+	return fmt.Sprintf("%s is on %s as well and usher did not put it there: this machine answers ARP for it on %s whoever is active: "+
+		"ip address delete %s dev %s, or where it is to stay sysctl -w net.ipv4.conf.%s.arp_ignore=1", address, name, on, address, name, on)
+}
+
+// AnswersARP says whether an interface with this arp_ignore (the larger of its own and that
+// of all, see the kernel's ip-sysctl.rst) answers ARP for addresses of other interfaces.
+// With 1 and 2 it does for its own alone, with 8 for none; 3 is of addresses with the scope
+// of the host, and the rest is as 0.
+func AnswersARP(ignore int) bool { return ignore != 1 && ignore != 2 && ignore != 8 }

@@ -162,7 +162,9 @@ func runningNow(ctx context.Context, running *api.Client) (*conf.Config, string,
 
 // thisMachine is what a plan looks at of the network.
 func thisMachine(state string) (here plan.Here, err error) {
-	if here.Interfaces, err = daemon.ThisMachine().Interfaces(); err != nil {
+	machine := daemon.ThisMachine()
+	here.AnswersARP = machine.AnswersARP
+	if here.Interfaces, err = machine.Interfaces(); err != nil {
 		return here, err
 	}
 	kernel, err := rtnl.Open()

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"usher/conf"
+	"usher/vrrp"
 	"usher/vrrp/sysctl"
 )
 
@@ -46,12 +47,11 @@ func arpIgnore(name string) (most int, err error) {
 	return most, nil
 }
 
-// answers says whether an interface answers ARP for addresses of other interfaces. With 1
-// and 2 it does for its own alone, with 8 for none; 3 is of addresses with the scope of
-// the host, and the rest is as 0. Where that is not known it is said to.
-func answers(m Machine, name string) bool {
+// AnswersARP says whether an interface answers ARP for addresses of other interfaces. Where
+// that is not known it is said to.
+func (m Machine) AnswersARP(name string) bool {
 	n, err := m.ARPIgnore(name)
-	return err != nil || n != 1 && n != 2 && n != 8
+	return err != nil || vrrp.AnswersARP(n)
 }
 
 func interfaces() ([]string, error) {

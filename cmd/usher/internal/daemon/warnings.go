@@ -34,9 +34,8 @@ func (r *reporter) warnings(s *api.Status, now snapshot, servers map[healthcheck
 				"the MTU of %s is %d; exclude some from the advertisement, or share them among instances", i.NotCarried, len(i.Addresses), i.Interface, i.MTU), i.Since)
 		}
 		for _, a := range i.Elsewhere {
-			if answers(r.machine, a.On) {
-				add(events.Warning, "elsewhere", i.Name, fmt.Sprintf("%s is on %s as well and usher did not put it there: this machine answers ARP for it on %s whoever is active: "+
-					"ip address delete %s dev %s, or where it is to stay sysctl -w net.ipv4.conf.%s.arp_ignore=1", a.Address, a.Interface, a.On, a.Address, a.Interface, a.On), a.Since)
+			if r.machine.AnswersARP(a.On) {
+				add(events.Warning, "elsewhere", i.Name, vrrp.ElsewhereText(a.Address, a.Interface, a.On), a.Since)
 			}
 		}
 		if since := i.NobodyActiveSince; since != nil {

@@ -8,7 +8,8 @@ import (
 	"usher/conf"
 )
 
-// Warning is what a change would do to the peers of an instance.
+// Warning is what may put two directors at odds about the addresses of an instance: what a
+// change would do to its peers, or one of them that this machine answers for already.
 type Warning struct {
 	Instance string `json:"instance"`
 	Text     string `json:"text"`

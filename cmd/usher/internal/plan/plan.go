@@ -23,7 +23,8 @@ type Plan struct {
 	Addresses []Change            `json:"addresses"`
 	// Problems are what would keep an instance from becoming active on this machine.
 	Problems []Problem `json:"problems"`
-	// Warnings are what would part this director from its peers.
+	// Warnings are what would part this director from its peers, or has it answer for
+	// addresses whoever is active.
 	Warnings []Warning `json:"warnings,omitempty"`
 	// Discovered is what the sources of real servers list now: what the rest is made with.
 	Discovered []Source `json:"discovered,omitempty"`

@@ -23,11 +23,13 @@ func (p Problem) String() string {
 type Here struct {
 	Interfaces []string
 	Addresses  []vrrp.LocalAddress
+	AnswersARP func(name string) bool // for addresses of other interfaces
 }
 
 // AddProblems adds what this machine has against the instances of a configuration:
 // interfaces that are not there, and virtual addresses that it has already by
-// somebody else's hand.
+// somebody else's hand. Those on another interface, where the kernel answers for them, are
+// warnings.
 func (p *Plan) AddProblems(want *conf.Config, here Here) {
 	for _, i := range want.Instances {
 		for _, name := range i.Needs() {
@@ -38,6 +40,9 @@ func (p *Plan) AddProblems(want *conf.Config, here Here) {
 		for _, a := range here.Addresses {
 			if text := i.Foreign(a); text != "" {
 				p.Problems = append(p.Problems, Problem{i.Name, text})
+			}
+			if on, there := i.Elsewhere(a); there && here.AnswersARP(on) {
+				p.Warnings = append(p.Warnings, Warning{i.Name, vrrp.ElsewhereText(a.Prefix.String(), a.Interface, on)})
 			}
 		}
 	}
