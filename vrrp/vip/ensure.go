@@ -138,19 +138,25 @@ func (k *worker) adopt(o Object, t *heldObject) (repaired string, added bool, er
 
 func (k *worker) note(o Object, t *heldObject) {
 	id := o.Identity()
-	if k.work.have[id] == nil {
+	if before := k.work.have[id]; before == nil {
 		k.work.order = append(k.work.order, id)
+	} else {
+		k.m.shares.leave(before.object)
 	}
+	k.m.shares.take(t.object)
 	k.work.have[id] = t
 	k.work.moved = true
 }
 
-func (k *worker) forget(id Object) {
+// forget takes an object out of what is held, and says whether no other instance holds it.
+func (k *worker) forget(id Object) (last bool) {
+	last = k.m.shares.leave(k.work.have[id].object)
 	delete(k.work.have, id)
 	k.work.moved = true
 	if n := len(k.work.order); n > 0 && k.work.order[n-1] == id {
 		k.work.order = k.work.order[:n-1] // all of them go in this order, mostly
-		return
+		return last
 	}
 	k.work.order = slices.DeleteFunc(k.work.order, func(o Object) bool { return o == id })
+	return last
 }

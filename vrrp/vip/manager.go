@@ -44,8 +44,9 @@ type Options struct {
 
 // Manager holds the addresses of many instances. New makes it, Run runs it.
 type Manager struct {
-	o     Options
-	pacer pacer
+	o      Options
+	pacer  pacer
+	shares shares
 
 	mu      sync.RWMutex
 	workers map[string]*worker

@@ -231,8 +231,7 @@ func (k *worker) release() { k.rest(plan{}) }
 
 func (k *worker) remove1(id Object) {
 	t := k.work.have[id]
-	k.forget(id)
-	if t.foreign {
+	if last := k.forget(id); t.foreign || !last {
 		return
 	}
 	if err := k.m.o.Kernel.Remove(t.object); err != nil && !errors.Is(err, fs.ErrNotExist) {
