@@ -43,6 +43,13 @@ func (l *Live) Know(values []string) {
 	}
 }
 
+// Values are those that are known, the oldest first, for another process to know.
+func (l *Live) Values() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.order)
+}
+
 // Set is the set as it is now.
 func (l *Live) Set() *Set { return l.set.Load() }
 

@@ -28,9 +28,9 @@ import (
 // parts are the real engines of the three domains, on this machine.
 func parts(log *slog.Logger, commands *command.Runner) daemon.Components {
 	return daemon.Components{
-		VRRP: func(g conf.Global, events func(vrrp.Event)) daemon.VRRP {
+		VRRP: func(g conf.Global, events func(vrrp.Event), secrets func() []string) daemon.VRRP {
 			return vrrpproc.New(vrrpproc.Options{
-				Log: log, Events: events, Run: commands.Track, State: g.State,
+				Log: log, Events: events, Run: commands.Track, State: g.State, Secrets: secrets,
 				Args:      []string{"vrrp-child", "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
 				GuardArgs: []string{vrrpproc.GuardCommand, "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
 				Recover:   func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(g.State)) },

@@ -20,6 +20,7 @@ import (
 	"usher/cmd/usher/internal/sdnotify"
 	"usher/cmd/usher/internal/terminal"
 	"usher/cmd/usher/internal/vrrpproc"
+	"usher/healthcheck/redact"
 )
 
 func (a *app) run() *cobra.Command {
@@ -128,7 +129,9 @@ func (a *app) child() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return vrrpproc.Child(cmd.Context(), in, log, state)
+			var secrets redact.Live
+			control.Conceal(secrets.Text)
+			return vrrpproc.Child(cmd.Context(), in, log, secrets.Know, state)
 		}),
 	}
 	cmd.Flags().StringVar(&level, "log-level", "info", "as global.log.level")

@@ -74,7 +74,7 @@ func loaded(b *testing.B, services int) (d *daemon.Daemon, dir string, kernel *i
 			NeighbourLimit: func(bool) (int, error) { return 1024, nil },
 		},
 		Components: daemon.Components{
-			VRRP:   func(conf.Global, func(vrrp.Event)) daemon.VRRP { return nil },
+			VRRP:   func(conf.Global, func(vrrp.Event), func() []string) daemon.VRRP { return nil },
 			Alerts: func() daemon.Alerts { return notify.New(notify.Options{}) },
 			Checks: func(h daemon.ChecksHandlers) (daemon.Checks, daemon.BFD) {
 				return checkengine.New(checkengine.Options{Results: h.Results, Events: h.Events, Observe: h.Observe,

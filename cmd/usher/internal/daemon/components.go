@@ -75,7 +75,8 @@ type Alerts interface {
 // Components makes the domains' engines. The command line gives the real ones, tests
 // give doubles.
 type Components struct {
-	VRRP   func(g conf.Global, events func(vrrp.Event)) VRRP
+	// VRRP is told where events go, and which values nothing shows.
+	VRRP   func(g conf.Global, events func(vrrp.Event), secrets func() []string) VRRP
 	Checks func(ChecksHandlers) (Checks, BFD)
 	Alerts func() Alerts
 	// Discovery asks sources of real servers, and keeps what they said in the state folder.

@@ -340,7 +340,7 @@ func (d *Daemon) onStopKeep() bool {
 // route runs a VRRP process from now on: a configuration without instances has
 // none.
 func (d *Daemon) route(ctx context.Context, c *conf.Config) VRRP {
-	process := d.opts.Components.VRRP(c.Global, d.vrrpEvent)
+	process := d.opts.Components.VRRP(c.Global, d.vrrpEvent, d.secrets.Values)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.vrrp = process

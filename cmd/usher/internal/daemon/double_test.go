@@ -45,6 +45,7 @@ type world struct {
 	retire   func(*vrrp.Status) // what maintenance does to the first instance
 
 	vrrpEvents     func(vrrp.Event)
+	secrets        func() []string // of the VRRP process's log
 	directorEvents func(director.Event)
 	hooks          daemon.ChecksHandlers
 	activated      chan string
@@ -69,7 +70,8 @@ func (w *world) noted() []string {
 
 func (w *world) parts() daemon.Components {
 	return daemon.Components{
-		VRRP: func(_ conf.Global, events func(vrrp.Event)) daemon.VRRP {
+		VRRP: func(_ conf.Global, events func(vrrp.Event), secrets func() []string) daemon.VRRP {
+			w.secrets = secrets
 			w.vrrpEvents = events
 			return (*fakeVRRP)(w)
 		},

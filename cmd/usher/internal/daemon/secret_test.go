@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -216,6 +217,9 @@ virtual_server %q {
 	}
 	f.parts.Alerts = func() daemon.Alerts { return notify.New(notify.Options{Log: log}) }
 	d, stop := f.start()
+	if values := f.world.secrets(); !slices.Contains(values, secrets["key"]) || !slices.Contains(values, secrets["vrrp"][:8]) {
+		t.Errorf("the log of the VRRP process does not conceal all: %q", values)
+	}
 	for _, c := range checks {
 		if word, ok := strings.CutPrefix(c.name, c.name[:strings.Index(c.name, "-")+1]); ok {
 			f.await(d, func(e events.Event) bool { return e.VirtualServer == c.name && e.To == word }, f.ended)

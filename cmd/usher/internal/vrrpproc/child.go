@@ -40,6 +40,8 @@ type ChildOptions struct {
 	Log    *slog.Logger
 	Kernel vip.Kernel
 	Bells  []vip.Wakeup // as in vip.Options
+	// Conceal takes the values that Log does not show from now on; nil where it shows all.
+	Conceal func([]string)
 	// Recover puts back the kernel settings that a process before this one left
 	// changed, and gives what it put back; nil where there are none.
 	Recover func() ([]string, error)
@@ -62,8 +64,8 @@ const minProcs = 6
 
 // Child is the VRRP process: it serves the parent that started it with the kernel and
 // the wires of this machine, as RunChild says. In the state folder it keeps what
-// kernel settings were before it changed them.
-func Child(ctx context.Context, in Inheritance, log *slog.Logger, state string) error {
+// kernel settings were before it changed them. conceal is ChildOptions.Conceal.
+func Child(ctx context.Context, in Inheritance, log *slog.Logger, conceal func([]string), state string) error {
 	// With a processor for each CPU only, the two threads of the loop and those of
 	// the holder, which spin or block in system calls that hold one, could make the
 	// rest wait.
@@ -90,7 +92,7 @@ func Child(ctx context.Context, in Inheritance, log *slog.Logger, state string) 
 		log.Error("vrrp: addresses without a lease would stay after a crash", "error", err)
 	}
 	err = RunChild(ctx, in.Parent, ChildOptions{
-		Log: log, Kernel: kernel, Bells: []vip.Wakeup{bells[0], bells[1]}, Guard: in.Guard,
+		Log: log, Conceal: conceal, Kernel: kernel, Bells: []vip.Wakeup{bells[0], bells[1]}, Guard: in.Guard,
 		Recover: func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(state)) },
 		Loop: func(m *vip.Manager, events func(vrrp.Event), will func(string, []engine.Outgoing)) Loop {
 			return socket.New(socket.Options{Log: log, Holder: m, Events: events, Will: will, Alive: in.sign.give, Stamps: in.sign, Ours: kernel.Added, Realtime: true})
@@ -102,6 +104,7 @@ func Child(ctx context.Context, in Inheritance, log *slog.Logger, state string) 
 // child is the running VRRP process.
 type child struct {
 	log     *slog.Logger
+	conceal func([]string)
 	kernel  vip.Kernel
 	recover func() ([]string, error)
 	hold    *vip.Manager
@@ -115,7 +118,10 @@ type child struct {
 // stop, or the connection does; then all instances resign and all that is held is
 // removed before it closes the connection and returns.
 func RunChild(ctx context.Context, conn net.Conn, o ChildOptions) error {
-	c := &child{log: o.Log, kernel: o.Kernel, recover: o.Recover, out: newOutbox(), wills: newWills(os.Getpid())}
+	if o.Conceal == nil {
+		o.Conceal = func([]string) {}
+	}
+	c := &child{log: o.Log, conceal: o.Conceal, kernel: o.Kernel, recover: o.Recover, out: newOutbox(), wills: newWills(os.Getpid())}
 	events := func(e vrrp.Event) { c.out.put(message{Event: &e}) }
 	holding := vip.Options{Kernel: o.Kernel, Log: o.Log, Events: events, Confirm: c.confirm, Unheld: c.unheld, Wakeups: o.Bells}
 	var resignation func(string, []engine.Outgoing)
@@ -243,6 +249,7 @@ func (c *child) handle(ctx context.Context, m message) (answer reply, err error)
 	}
 	switch {
 	case m.Apply != nil:
+		c.conceal(m.Secrets) // first: what is applied may hold them
 		err = c.apply(ctx, *m.Apply)
 	case m.Track != nil:
 		t := *m.Track

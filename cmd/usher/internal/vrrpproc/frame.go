@@ -14,12 +14,13 @@ import (
 const maxFrame = 64 << 20
 
 // message is one frame, in either direction. Exactly one of the pointers is set,
-// or one of the words true.
+// or one of the words true; Secrets come with Apply.
 type message struct {
 	ID uint64 `json:"id,omitempty"` // of a request that wants a reply, and of that reply
 
 	// To the child.
 	Apply       *vrrp.Desired `json:"apply,omitempty"`
+	Secrets     []string      `json:"secrets,omitempty"` // that the child's log does not show
 	Track       *trackResult  `json:"track,omitempty"`
 	Witness     *witnessed    `json:"witness,omitempty"`
 	Failover    *string       `json:"failover,omitempty"`

@@ -56,7 +56,7 @@ func runChild() error {
 	if err != nil {
 		return err
 	}
-	return Child(context.Background(), in, errorLog(), os.Getenv("USHER_VRRPPROC_STATE"))
+	return Child(context.Background(), in, errorLog(), nil, os.Getenv("USHER_VRRPPROC_STATE"))
 }
 
 func inNamespace() int {

@@ -59,6 +59,9 @@ type Options struct {
 	Run func(ctx context.Context, args []string, user string) error
 	// Kernel withdraws the addresses of a dead child; nil for this machine's.
 	Kernel vip.Kernel
+	// Secrets are the values that nothing shows at this moment, for the child's log; nil
+	// for none.
+	Secrets func() []string
 	// Recover puts back the kernel settings that a dead child had changed, and
 	// gives what it put back; nil where there are none.
 	Recover func() ([]string, error)
@@ -95,6 +98,9 @@ func New(o Options) *Parent {
 	}
 	if o.Events == nil {
 		o.Events = func(vrrp.Event) {}
+	}
+	if o.Secrets == nil {
+		o.Secrets = func() []string { return nil }
 	}
 	if o.Start == nil {
 		o.Start = command(o)
@@ -232,7 +238,7 @@ func (p *Parent) replay(c *peer) {
 	if p.applied {
 		d := p.desired
 		d.Resigned = p.resigned
-		c.send(message{Apply: &d})
+		c.send(message{Apply: &d, Secrets: p.o.Secrets()})
 	}
 	p.resigned = nil
 	p.replayTracks(c)
@@ -277,7 +283,7 @@ func (p *Parent) Apply(d vrrp.Desired) error {
 	if c == nil {
 		return nil
 	}
-	_, err := c.ask(message{Apply: &d}, answerWithin)
+	_, err := c.ask(message{Apply: &d, Secrets: p.o.Secrets()}, answerWithin)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil && p.child == c {

@@ -92,7 +92,8 @@ type world struct {
 	events chan vrrp.Event
 	starts []starter // used up first; then sound children are started
 	stop   func()
-	log    *slog.Logger // of the children
+	log    *slog.Logger  // of the children
+	hidden chan []string // what the children are told to conceal
 
 	mu    sync.Mutex
 	begun int
@@ -104,9 +105,10 @@ type world struct {
 
 func newWorld(t *testing.T, starts ...starter) *world {
 	t.Helper()
-	w := &world{log: slog.New(slog.DiscardHandler), kernel: &viptest.Kernel{}, sent: make(chan uint8, 10_000), events: make(chan vrrp.Event, 10_000), starts: starts}
+	w := &world{log: slog.New(slog.DiscardHandler), kernel: &viptest.Kernel{}, sent: make(chan uint8, 10_000), events: make(chan vrrp.Event, 10_000), hidden: make(chan []string, 100), starts: starts}
 	w.kernel.AddLink("eth0")
-	w.Parent = New(Options{Events: func(e vrrp.Event) { w.events <- e }, Kernel: w.kernel, Start: func(*Lock) (Process, error) { return w.start() }})
+	w.Parent = New(Options{Events: func(e vrrp.Event) { w.events <- e }, Kernel: w.kernel, Start: func(*Lock) (Process, error) { return w.start() },
+		Secrets: func() []string { return []string{"canary"} }})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -134,7 +136,7 @@ func (w *world) start() (Process, error) {
 	go func() {
 		defer func() { _ = theirs.Close() }()
 		done <- RunChild(context.Background(), theirs, ChildOptions{
-			Log: w.log, Kernel: w.kernel,
+			Log: w.log, Kernel: w.kernel, Conceal: func(values []string) { w.hidden <- values },
 			Loop: func(m *vip.Manager, events func(vrrp.Event), _ func(string, []engine.Outgoing)) Loop {
 				w.mu.Lock()
 				defer w.mu.Unlock()
