@@ -28,13 +28,14 @@ type Guard struct {
 	// question.
 	Trusted func(*tls.ConnectionState) error
 	// Answers is how many documents may be on their way at once, Streams how many
-	// streams and waits for events; 0 for any number. More are answered with 503.
+	// streams and waits for events; 0 for any number. More, or more of one client than a
+	// Room lets it have, are answered with 503.
 	Answers, Streams int
 
 	mu      sync.Mutex
 	open    map[*http.Request]context.CancelFunc // requests with a client certificate
-	answers chan struct{}
-	streams chan struct{}
+	answers *Room
+	streams *Room
 }
 
 // patienceForRoom is how long a request waits for others to be over.
@@ -43,7 +44,7 @@ const patienceForRoom = 5 * time.Second
 // Wrap gives a handler that lets through what the guard has nothing against.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	g.open = map[*http.Request]context.CancelFunc{}
-	g.answers, g.streams = make(chan struct{}, g.Answers), make(chan struct{}, g.Streams)
+	g.answers, g.streams = NewRoom(g.Answers), NewRoom(g.Streams)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.Names != nil && !called(r, g.Names()) {
 			fail(w, http.StatusMisdirectedRequest, fmt.Errorf("this address is not called %q; global.http_hosts takes the names by which it may be", r.Host))
@@ -67,18 +68,19 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 			r, cancel = g.hold(r)
 			defer cancel()
 		}
-		room, limit, what := g.answers, g.Answers, "answers are on their way"
+		room, limit, what := g.answers, g.Answers, "answers"
 		if lasting(r) {
-			room, limit, what = g.streams, g.Streams, "streams are open"
+			room, limit, what = g.streams, g.Streams, "streams"
 		}
 		if limit > 0 {
-			if !enter(r, room) {
+			leave := enter(r, room)
+			if leave == nil {
 				w.Header().Set("Retry-After", "5")
 				w.Header().Set("Connection", "close")
-				fail(w, http.StatusServiceUnavailable, fmt.Errorf("%d %s, which is as many as there may be; try again later", limit, what))
+				fail(w, http.StatusServiceUnavailable, fmt.Errorf("as many %s at once as there may be: %d in all, and for one address no more than it leaves free; try again later", what, limit))
 				return
 			}
-			defer func() { <-room }()
+			defer leave()
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -111,24 +113,12 @@ func (g *Guard) hold(r *http.Request) (*http.Request, context.CancelFunc) {
 	}
 }
 
-func enter(r *http.Request, room chan struct{}) bool {
-	select {
-	case room <- struct{}{}:
-		return true
-	default:
-	}
+// enter takes room for a request; nil where there is none.
+func enter(r *http.Request, room *Room) (leave func()) {
 	if lasting(r) {
-		return false // none of them is over soon
+		return room.Enter(r.RemoteAddr) // none of them is over soon
 	}
-	patience := time.NewTimer(patienceForRoom)
-	defer patience.Stop()
-	select {
-	case room <- struct{}{}:
-		return true
-	case <-patience.C:
-	case <-r.Context().Done():
-	}
-	return false
+	return room.wait(r.Context(), r.RemoteAddr, patienceForRoom)
 }
 
 // lasting says that a request may take long by its nature.

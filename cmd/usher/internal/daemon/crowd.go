@@ -3,11 +3,13 @@ package daemon
 import (
 	"io"
 	"net"
-	"sync"
 	"time"
+
+	"usher/cmd/usher/internal/api"
 )
 
-// Bounds of what clients can have from one server at once.
+// Bounds of what clients can have from one server at once. One alone can have half of it,
+// see api.Room.
 const (
 	maxConnections = 512
 	maxAnswers     = 16
@@ -17,16 +19,16 @@ const (
 // refusal is what one connection too many is told, without anything being read.
 const refusal = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\nConnection: close\r\n\r\ntoo many connections\n"
 
-// boundedListener takes so many connections at once; one more is refused at once, so
-// that it is neither kept waiting nor costs memory.
+// boundedListener takes so many connections at once, in all and of one client; one more is
+// refused at once, so that it is neither kept waiting nor costs memory.
 type boundedListener struct {
 	net.Listener
 	refusal string // what is written to it; "" for nothing, as under TLS
-	room    chan struct{}
+	room    *api.Room
 }
 
 func bounded(l net.Listener, refusal string) net.Listener {
-	return &boundedListener{Listener: l, refusal: refusal, room: make(chan struct{}, maxConnections)}
+	return &boundedListener{Listener: l, refusal: refusal, room: api.NewRoom(maxConnections)}
 }
 
 // Accept waits for a connection for which there is room.
@@ -36,10 +38,8 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		select {
-		case l.room <- struct{}{}:
-			return &boundedConn{Conn: c, leave: sync.OnceFunc(func() { <-l.room })}, nil
-		default:
+		if leave := l.room.Enter(c.RemoteAddr().String()); leave != nil {
+			return &boundedConn{Conn: c, leave: leave}, nil
 		}
 		// A fresh socket takes these few bytes without waiting. Whoever does not get them
 		// sees the connection end.
