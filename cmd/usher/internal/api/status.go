@@ -275,11 +275,13 @@ type Reload struct {
 
 // Warning is something that needs a person.
 type Warning struct {
-	Severity string    `json:"severity" enum:"error,warning"` // error or warning
-	Kind     string    `json:"kind"`                          // split_brain, disagreement, hmac_unsigned, clock, quorum, instance_fault, reload, drift, overload, certificate, kernel, state, lease, unclaimed, neighbours, notify, discovery
-	Subject  string    `json:"subject"`                       // the instance, virtual server or real server
-	Text     string    `json:"text"`
-	Since    time.Time `json:"since"`
+	Severity string `json:"severity" enum:"error,warning"` // error or warning
+	// What it is about. "health" is what keeps the daemon from its work, "addresses" and
+	// "routes" what an instance cannot hold, "kernel" what IPVS refuses.
+	Kind    string    `json:"kind" enum:"addresses,certificate,check_cannot_run,clock,crash,disagreement,discovery,drift,elsewhere,group_split,health,hmac_unsigned,instance_fault,kernel,late,lease,maintenance,min_healthy,neighbours,nobody_active,not_carried,notify,overload,process,quorum,reload,routes,split_brain,state,sync_daemon,unclaimed,unsent,witness"`
+	Subject string    `json:"subject"` // the instance, virtual server or real server
+	Text    string    `json:"text"`
+	Since   time.Time `json:"since"`
 }
 
 // Setting is a kernel setting that usher holds.

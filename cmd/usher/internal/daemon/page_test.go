@@ -95,4 +95,5 @@ virtual_server "web" {
 	browser.Show(t, ctx, fmt.Sprintf(`[data-rs=%q][data-state=up] .pill.good`, two))
 	browser.Same(t, ctx, status)
 	browser.Once(t, ctx)
+	pageAgrees(t, ctx)
 }
