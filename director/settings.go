@@ -2,6 +2,7 @@ package director
 
 import (
 	"iter"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -117,4 +118,23 @@ func (s *Settings) Timeouts(have ipvs.Timeouts) ipvs.Timeouts {
 		}
 	}
 	return have
+}
+
+// Returning gives the IPv4 addresses of real servers whose replies pass through this
+// machine (nat and fullnat), each once. It forwards them by the setting of the interface
+// that they come in by, which may be off though net.ipv4.ip_forward is on; IPv6 has one
+// setting for all (the kernel's ip-sysctl.rst, forwarding).
+func Returning(servers iter.Seq[*VirtualServer]) []netip.Addr {
+	seen := map[netip.Addr]bool{}
+	var all []netip.Addr
+	for vs := range servers {
+		vs.servers(func(rs *RealServer) {
+			a := rs.Address.Addr().Unmap()
+			if (rs.Forward == NAT || rs.Forward == FullNAT) && a.Is4() && !seen[a] {
+				seen[a] = true
+				all = append(all, a)
+			}
+		})
+	}
+	return all
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,9 @@ type Options struct {
 	Resync time.Duration
 	// Sysctl reads and writes kernel settings; nil where they are not handled.
 	Sysctl Sysctl
+	// Interfaces gives the interfaces by which this machine reaches addresses: there it
+	// forwards the replies of real servers. Nil where that is not looked at.
+	Interfaces func([]netip.Addr) []string
 	// SNAT keeps the source NAT rules of fullnat; nil where they are not handled.
 	SNAT SNAT
 }

@@ -146,7 +146,7 @@ func (e *Engine) sysctlChanges(servers []director.VirtualServer, c *director.Set
 	if sysctls == nil {
 		return nil
 	}
-	want := c.Sysctls(each(servers))
+	want := sysctlsOf(c, each(servers), e.options.Interfaces)
 	syncWants(c, sysctls, changed, want)
 	var out []director.Change
 	for _, name := range slices.Sorted(maps.Keys(want)) {

@@ -3,9 +3,11 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -16,15 +18,17 @@ import (
 
 // settings are the kernel's sysctls and timeouts as the configuration wants them.
 type settings struct {
-	log      *slog.Logger
-	kernel   director.Kernel
-	sysctls  Sysctl // nil where they are not handled
-	memory   *memory
-	journal  *journal
-	wanted   *director.Settings       // nil until Configure
-	inForce  []director.SettingStatus // as last looked at; replaced, never changed
-	timeouts ipvs.Timeouts            // as last left
-	stale    bool                     // something else may be wanted than when last looked at
+	log     *slog.Logger
+	kernel  director.Kernel
+	sysctls Sysctl // nil where they are not handled
+	// interfaces is as in Options.
+	interfaces func([]netip.Addr) []string
+	memory     *memory
+	journal    *journal
+	wanted     *director.Settings       // nil until Configure
+	inForce    []director.SettingStatus // as last looked at; replaced, never changed
+	timeouts   ipvs.Timeouts            // as last left
+	stale      bool                     // something else may be wanted than when last looked at
 }
 
 // due tells, once, whether something else may be wanted.
@@ -52,13 +56,16 @@ func (s *settings) keepSysctls(servers iter.Seq[*director.VirtualServer]) ([]dir
 	if s.sysctls == nil {
 		return nil, nil
 	}
-	want := s.wanted.Sysctls(servers)
+	want := sysctlsOf(s.wanted, servers, s.interfaces)
 	syncWants(s.wanted, s.sysctls, s.memory.Sysctls, want)
 	var status []director.SettingStatus
 	var errs []error
 	different := map[string]string{} // as they are
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		value, err := readSysctl(s.sysctls, name)
+		if gone(name, err) {
+			continue // with its interface
+		}
 		if err != nil {
 			errs = append(errs, err)
 		} else if value != want[name] {
@@ -81,6 +88,30 @@ func (s *settings) keepSysctls(servers iter.Seq[*director.VirtualServer]) ([]dir
 		status[i].Before = s.memory.Sysctls[name]
 	}
 	return status, errors.Join(append(errs, s.release(want))...)
+}
+
+// Names of the settings of an interface begin and end like this.
+const ofInterface, forwarding = "net.ipv4.conf.", ".forwarding"
+
+// sysctlsOf are the settings that a configuration asks for and that servers cannot work
+// without, those of the interfaces towards them included.
+func sysctlsOf(c *director.Settings, servers iter.Seq[*director.VirtualServer], interfaces func([]netip.Addr) []string) map[string]string {
+	want := c.Sysctls(servers)
+	if interfaces == nil {
+		return want
+	}
+	if all := director.Returning(servers); len(all) > 0 {
+		for _, name := range interfaces(all) {
+			// Where dots separate, one in a name is written as a slash.
+			want[ofInterface+strings.ReplaceAll(name, ".", "/")+forwarding] = "1"
+		}
+	}
+	return want
+}
+
+// gone says that a setting is of an interface that is not there.
+func gone(name string, err error) bool {
+	return errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, ofInterface) && strings.HasSuffix(name, forwarding)
 }
 
 // readSysctl reads a setting; one of several numbers has a space between them.
@@ -186,7 +217,7 @@ func (s *settings) restoreSysctls() error {
 	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(s.memory.Sysctls)) {
-		if err := s.sysctls.Set(name, s.memory.Sysctls[name]); err != nil {
+		if err := s.sysctls.Set(name, s.memory.Sysctls[name]); err != nil && !gone(name, err) {
 			errs = append(errs, fmt.Errorf("director: put %s back: %w", name, err))
 			continue
 		}

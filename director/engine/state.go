@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -53,12 +54,19 @@ func newState(o Options, beside func(func())) *state {
 	if o.SNAT != nil {
 		filter = filterCalls{o.SNAT, beside}
 	}
+	var interfaces func([]netip.Addr) []string
+	if o.Interfaces != nil {
+		interfaces = func(all []netip.Addr) (names []string) {
+			beside(func() { names = o.Interfaces(all) })
+			return names
+		}
+	}
 	m, j := newMemory(o.State), newJournal(o.Log, o.Events)
 	return &state{
 		log: o.Log, kernel: kernel, beside: beside, memory: m, journal: j,
 		pools: newPools(), table: newTable(), departures: departures{},
 		overrides: &overrides{memory: m, terms: terms{}, born: time.Now()},
-		settings:  &settings{log: o.Log, kernel: kernel, sysctls: sysctls, memory: m, journal: j},
+		settings:  &settings{log: o.Log, kernel: kernel, sysctls: sysctls, interfaces: interfaces, memory: m, journal: j},
 		sync:      &syncDaemons{log: o.Log, kernel: kernel, memory: m, journal: j, active: map[string]bool{}},
 		snat:      &sourceNAT{log: o.Log, filter: filter, memory: m, journal: j},
 		schedule:  schedule{every: o.Resync},

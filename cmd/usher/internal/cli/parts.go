@@ -67,6 +67,6 @@ func openDirector(log *slog.Logger, state string, events func(director.Event)) (
 		return nil, err
 	}
 	return ipvsengine.New(ipvsengine.Options{
-		Kernel: kernel, Log: log, Events: events, State: state, Sysctl: sysctl.System{}, SNAT: snat.New(),
+		Kernel: kernel, Log: log, Events: events, State: state, Sysctl: sysctl.System{}, Interfaces: towards, SNAT: snat.New(),
 	}), nil
 }
