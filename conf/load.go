@@ -16,7 +16,7 @@ func Inspect(paths []string, vars map[string]string) (*Config, Diagnostics) {
 
 // Inspect is the function Inspect.
 func (l *Loader) Inspect(paths []string, vars map[string]string) (*Config, Diagnostics) {
-	return (&Loader{Programs: l.Programs, Files: l.Files, Variables: l.Variables, how: loading{look: true}}).Load(paths, vars)
+	return (&Loader{Programs: l.Programs, Files: l.Files, Variables: l.Variables, Addresses: l.Addresses, how: loading{look: true}}).Load(paths, vars)
 }
 
 // CheckText is LoadText where the files with secrets are on another machine: they are not

@@ -121,7 +121,7 @@ func quick(texts []text, vars map[string]string, known pools, how loading) (*Con
 	b := newBuilder(nil)
 	b.how, b.texts = how, scope.texts
 	c := b.config(root, ready)
-	if len(b.diags) > 0 || meter.over() != nil {
+	if len(b.diags) > 0 || meter.over() != nil || len(c.unbound(how.addresses)) > 0 {
 		return nil, nil
 	}
 	c.Files = allFiles(texts, read, b.read)

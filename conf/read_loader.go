@@ -28,6 +28,9 @@ type Loader struct {
 	// check's secret comes from, by its name. Errors and nil are as with Programs; each is
 	// asked once for a name while a configuration is loaded, from several goroutines.
 	Files, Variables func(string) error
+	// Addresses looks whether this machine has the source address of a check. Error and nil
+	// are as with Programs.
+	Addresses func(string) error
 
 	how loading
 
@@ -49,7 +52,8 @@ type loading struct {
 	programs func(args []string, user string, environment []string) error
 	// files and variables are Loader.Files and Loader.Variables.
 	files, variables func(string) error
-	most             int64 // bytes of values that expressions may make; mostMade where 0
+	addresses        func(string) error // Loader.Addresses
+	most             int64              // bytes of values that expressions may make; mostMade where 0
 }
 
 // text is a configuration file as read.
@@ -78,7 +82,7 @@ func (l *Loader) LoadContext(ctx context.Context, paths []string, vars map[strin
 	ctx, cancel := context.WithTimeoutCause(ctx, Limit, errSlow)
 	defer cancel()
 	how := l.how
-	how.ctx, how.programs, how.files, how.variables = ctx, l.Programs, once(l.Files), once(l.Variables)
+	how.ctx, how.programs, how.files, how.variables, how.addresses = ctx, l.Programs, once(l.Files), once(l.Variables), l.Addresses
 	names, diags := collect(ctx, paths)
 	var texts []text
 	for _, name := range names {
@@ -157,6 +161,7 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 	b := newBuilder(r.diags)
 	b.how, b.texts = how, scope.texts
 	c := b.config(root, nil)
+	b.bound(root, c)
 	if how.look && !diags.HasErrors() && !b.diags.HasErrors() {
 		b.unclaimed(c) // of addresses that are wrong it would only confuse
 		b.longLeases(c)

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/command"
@@ -60,9 +63,28 @@ func (s *sources) inspect() (func(context.Context) (*conf.Config, conf.Diagnosti
 	return func(context.Context) (*conf.Config, conf.Diagnostics) { return here().Inspect(s.list(), vars) }, nil
 }
 
-// here is a loader for this machine, which has to have the programs and files. Whether a
-// variable is set shows only in the environment of the daemon.
-func here() *conf.Loader { return &conf.Loader{Programs: command.Look, Files: command.LookFile} }
+// here is a loader for this machine, which has to have the programs, files and addresses.
+// Whether a variable is set shows only in the environment of the daemon.
+func here() *conf.Loader {
+	return &conf.Loader{Programs: command.Look, Files: command.LookFile, Addresses: address}
+}
+
+// address says why no socket of this machine can have an address. One that is local by a
+// route alone is found by trying, one of a VRF by its interface.
+func address(text string) error {
+	l, err := net.ListenPacket("udp", net.JoinHostPort(text, "0"))
+	if err == nil {
+		return l.Close()
+	}
+	if !errors.Is(err, unix.EADDRNOTAVAIL) {
+		return nil // not for the address
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil || slices.ContainsFunc(all, func(a net.Addr) bool { return strings.HasPrefix(a.String(), text+"/") }) {
+		return nil
+	}
+	return errors.New("no interface has it")
+}
 
 // set says why a variable of the environment cannot be read.
 func set(name string) error {
