@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 )
 
 // pty is a pseudo-terminal: what is written to the terminal is read at the master.
-func pty(t *testing.T, rows uint16) (master, terminal *os.File) {
+func pty(t *testing.T, rows, columns uint16) (master, terminal *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -36,7 +37,7 @@ func pty(t *testing.T, rows uint16) (master, terminal *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { terminal.Close() })
-	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: 100}); err != nil {
+	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
 		t.Fatal(err)
 	}
 	return master, terminal
@@ -52,7 +53,7 @@ func TestWatchOnATerminal(t *testing.T) {
 	}
 	for _, plain := range []string{"", "1"} {
 		socket, backend := daemon(t, s)
-		master, terminal := pty(t, 12)
+		master, terminal := pty(t, 12, 100)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan int)
 		go func() {
@@ -113,7 +114,7 @@ func TestWatchScrolls(t *testing.T) {
 		s.Instances = append(s.Instances, api.Instance{Name: fmt.Sprint("web", n), State: "backup", Since: time.Now()})
 	}
 	socket, _ := daemon(t, s)
-	master, terminal := pty(t, 12)
+	master, terminal := pty(t, 12, 100)
 	before, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
 	if err != nil {
 		t.Fatal(err)
@@ -157,4 +158,62 @@ func TestWatchScrolls(t *testing.T) {
 	if after, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS); err != nil || *after != *before {
 		t.Errorf("the terminal is not as it was: %v\n%+v\n%+v", err, before, after)
 	}
+}
+
+// colours finds what only paints.
+var colours = regexp.MustCompile(`\x1b\[[0-9;?]*[a-zA-Z]`)
+
+// TestReasonsFitTheScreen: the answer to "why" is on an 80 columns wide screen as a whole,
+// also while --watch cuts what is wider.
+func TestReasonsFitTheScreen(t *testing.T) {
+	words := make([]string, 20)
+	for i := range words {
+		words[i] = fmt.Sprintf("word-%d-of-it", i)
+	}
+	reason := strings.Join(words, " ")
+	s := farm(2)
+	s.VirtualServers[0].RealServers[1].Reason = "server " + reason
+	s.VirtualServers[1].Reason = "pool " + reason
+	s.Instances[1].Reason = "instance " + reason
+	socket, _ := daemon(t, s)
+	master, terminal := pty(t, 60, 80)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int)
+	go func() {
+		done <- cli.Run(ctx, []string{"status", "--watch", "--interval", "1h", "--control", socket}, cli.System{
+			Stdin: strings.NewReader(""), Stdout: terminal, Stderr: terminal, Getenv: func(string) string { return "" },
+		})
+	}()
+	lines := bufio.NewScanner(master)
+	seen := map[string]bool{}
+	for n := 0; n < 3; { // the last words of the three reasons
+		if !lines.Scan() {
+			t.Fatalf("the view ends: %v", lines.Err())
+		}
+		text := colours.ReplaceAllString(strings.TrimSuffix(lines.Text(), "\r"), "")
+		for _, w := range words {
+			if strings.Contains(text, w) {
+				seen[w] = true
+				if len(text) > 80 {
+					t.Errorf("%d columns: %q", len(text), text)
+				}
+			}
+		}
+		n += strings.Count(text, words[len(words)-1])
+	}
+	if len(seen) != len(words) {
+		t.Errorf("of %d words %d are seen", len(words), len(seen))
+	}
+	cancel()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		for lines.Scan() {
+		}
+	}()
+	if code := <-done; code != 0 {
+		t.Errorf("interrupted, it exits with %d", code)
+	}
+	terminal.Close()
+	<-drained
 }

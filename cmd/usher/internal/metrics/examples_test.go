@@ -91,6 +91,38 @@ func TestDashboardQueries(t *testing.T) {
 	}
 }
 
+// TestDashboardCountsServersOnce: a server that two directors find down is one of a
+// service, not two; of another service it is another.
+func TestDashboardCountsServersOnce(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(examples, "grafana-dashboard.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`"expr": ("count[^\n]*usher_real_server_down(?:[^"\\]|\\.)*")`).FindSubmatch(text)
+	if found == nil {
+		t.Fatal("no query counts the servers that are down")
+	}
+	var query string
+	if err := json.Unmarshal(found[1], &query); err != nil {
+		t.Fatal(err)
+	}
+	cases := "tests:\n  - interval: 1m\n    input_series:\n"
+	for _, s := range []struct {
+		director, service, server string
+		down                      int
+	}{{"a", "web", "10.0.0.1:80", 1}, {"b", "web", "10.0.0.1:80", 1}, {"a", "web", "10.0.0.2:80", 0}, {"b", "web", "10.0.0.2:80", 0}, {"a", "mail", "10.0.0.1:80", 1}} {
+		cases += fmt.Sprintf("      - series: 'usher_real_server_down{job=\"usher\", instance=%q, virtual_server=%q, real_server=%q}'\n        values: '%d %d'\n", s.director, s.service, s.server, s.down, s.down)
+	}
+	cases += fmt.Sprintf("    promql_expr_test:\n      - expr: %q\n        eval_time: 1m\n        exp_samples:\n          - labels: '{}'\n            value: 2\n", strings.ReplaceAll(query, "$job", "usher"))
+	name := filepath.Join(t.TempDir(), "cases.yml")
+	if err := os.WriteFile(name, []byte(cases), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("promtool", "test", "rules", name).CombinedOutput(); err != nil {
+		t.Errorf("promtool test rules: %v\n%s", err, out)
+	}
+}
+
 // TestPromtoolLikesTheMetrics: the same lint as promlint's, by Prometheus' own tool.
 func TestPromtoolLikesTheMetrics(t *testing.T) {
 	cmd := exec.Command("promtool", "check", "metrics")

@@ -61,6 +61,7 @@ func full() api.Status {
 				{Address: "10.0.0.1:80", State: "up", EffectiveWeight: 5, ActiveConnections: 8, InactiveConnections: 9,
 					Checks: []api.Check{{Type: "https", Certificate: &expiry}, {Type: "exec", CannotRun: true}}},
 				{Address: "10.0.0.2:80", State: "down"},
+				{Address: "10.0.0.3:80", State: "draining", Removed: true, ActiveConnections: 4},
 				{Address: "10.0.0.1:80", State: "up", Sorry: true},
 			},
 			Discover: []api.Discovery{{Type: "dns", Name: "dns web.example A", Servers: 2, AgeSeconds: &age, Errors: map[string]uint64{"timeout": 3}}, {Type: "file", Name: "file web.json"}},
@@ -105,6 +106,10 @@ func TestNames(t *testing.T) {
 		`usher_real_server_up{real_server="10.0.0.1:80",virtual_server="web"} 1`,
 		`usher_real_server_up{real_server="10.0.0.2:80",virtual_server="web"} 0`,
 		`usher_real_server_weight{real_server="10.0.0.1:80",virtual_server="web"} 5`,
+		// One that a reload removed is there until its connections are gone, and is not down.
+		`usher_real_server_up{real_server="10.0.0.3:80",virtual_server="web"} 0`,
+		`usher_real_server_down{real_server="10.0.0.3:80",virtual_server="web"} 0`,
+		`usher_real_server_active_connections{real_server="10.0.0.3:80",virtual_server="web"} 4`,
 		`usher_check_duration_seconds_count{type="http"} 1`,
 		`usher_check_duration_seconds_bucket{type="http",le="0.005"} 1`,
 		`usher_check_results_total{result="pass"} 1`,

@@ -172,6 +172,8 @@ func TestAServerDies(t *testing.T) {
 		t.Errorf("verdict %q", got)
 	}
 	f.Change(func(s *api.Status) {
+		gone := &s.VirtualServers[1].RealServers[3]
+		gone.State, gone.Removed, gone.EffectiveWeight, gone.Reason = "draining", true, 0, "removed by a reload; out when its connections are gone"
 		s.VirtualServers[2].Up = false
 		for i := range s.VirtualServers[2].RealServers {
 			s.VirtualServers[2].RealServers[i].State = "down"
@@ -189,6 +191,15 @@ func TestAServerDies(t *testing.T) {
 		chromedp.WaitVisible(chromedp.CSS(`#warnings .error[data-kind=split_brain]`)),
 		chromedp.WaitVisible(chromedp.CSS(`[data-vs=pool2][data-state=down]`)),
 		chromedp.WaitVisible(chromedp.CSS(`#events .warning-line`)))
+	if got := f.text(t, `[...document.querySelectorAll('#warnings .warning')].map(e => e.querySelector('.word').textContent).join(' ')`); got != "error error warning" {
+		t.Errorf("the severities in words, not by colour alone: %q", got)
+	}
+	if got := f.text(t, `document.querySelector('[data-rs="10.0.1.2:80"]').innerText`); strings.Count(got, "connection refused") != 1 {
+		t.Errorf("the reason stands once: %q", got)
+	}
+	if got := f.text(t, `document.querySelector('[data-vs=pool1] [data-rs="10.0.1.4:80"]').innerText`); !strings.Contains(got, "draining") || !strings.Contains(got, "removed by a reload") {
+		t.Errorf("a server that a reload removed: %q", got)
+	}
 	red := f.text(t, `getComputedStyle(document.querySelector('[data-rs="10.0.1.2:80"] .pill')).color`)
 	green := f.text(t, `getComputedStyle(document.querySelector('[data-rs="10.0.1.1:80"] .pill')).color`)
 	if red == green {
