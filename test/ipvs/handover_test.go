@@ -83,6 +83,7 @@ func TestHandoverAtRate(t *testing.T) {
 	lost, story, err := storm.Stop()
 	labtest.Must(t, err)
 	t.Log(story)
+	guardIsSmall(t, s.a)
 	if lost > 0 {
 		t.Errorf("%d connection attempts were lost", lost)
 	}
@@ -117,6 +118,21 @@ func (s *site) startSynced(t *testing.T) (talk func() (answers int, pause time.D
 		return nil
 	}))
 	return talk
+}
+
+// guardIsSmall: the process that does nothing but outlive the others takes less than 4 MB.
+func guardIsSmall(t *testing.T, p *lab.Process) {
+	t.Helper()
+	guards := lab.Guards(p.PID())
+	if len(guards) != 1 {
+		t.Fatalf("%d guards", len(guards))
+	}
+	own, proportional, err := lab.OwnMemory(guards[0])
+	labtest.Must(t, err)
+	t.Logf("the guard has %.1f MB of memory, %.1f with its share of the program's file", float64(own)/1e6, float64(proportional)/1e6)
+	if own >= 4e6 {
+		t.Errorf("the guard has %d bytes of memory for itself, want less than 4,000,000", own)
+	}
 }
 
 func (s *site) command(t *testing.T, n *lab.Node, args ...string) func() error {
