@@ -1,0 +1,425 @@
+package peers_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"usher/cmd/usher/internal/peers"
+	"usher/cmd/usher/internal/peers/peerstest"
+	"usher/cmd/usher/internal/peers/share"
+	"usher/director"
+)
+
+// world are directors that know each other, on a network in memory.
+type world struct {
+	t   *testing.T
+	net *peerstest.Network
+}
+
+// one is a director of a world: what it was told is in force.
+type one struct {
+	w       *world
+	name    string
+	address netip.AddrPort
+	node    *peers.Node
+	state   string
+	stop    func()
+
+	mu    sync.Mutex
+	force map[share.Key]director.Override
+	told  []string
+}
+
+func newWorld(t *testing.T) *world { return &world{t: t, net: peerstest.New()} }
+
+func address(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), 7946)
+}
+
+var testKey, otherKey = []byte("0123456789abcdef"), []byte("fedcba9876543210fedcba98")
+
+func config(i int, key []byte) *peers.Config {
+	return &peers.Config{Name: fmt.Sprint("lb", i), Listen: address(i), Join: []netip.AddrPort{address(0), address(1)}, Key: key}
+}
+
+// start runs a director.
+func (w *world) start(i int, c *peers.Config) *one {
+	o := &one{w: w, name: c.Name, address: c.Listen, state: w.t.TempDir(), force: map[share.Key]director.Override{}}
+	o.run(c)
+	return o
+}
+
+func (o *one) run(c *peers.Config) {
+	o.w.t.Helper()
+	o.node = peers.New(peers.Options{
+		Log: slog.New(slog.DiscardHandler), State: o.state, Network: o.w.net,
+		Heard: func(all []share.Held) {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			for _, h := range all {
+				o.force[h.Key] = h.Local(time.Now())
+			}
+		},
+		Event: func(e peers.Event) {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			o.told = append(o.told, e.Text)
+		},
+	})
+	if err := o.node.Apply(c, nil); err != nil {
+		o.w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := o.node.Run(ctx); err != nil {
+			o.w.t.Error(err)
+		}
+	}()
+	o.stop = sync.OnceFunc(func() {
+		cancel()
+		<-done
+	})
+}
+
+// say says something here, which is in force first.
+func (o *one) say(k share.Key, v director.Override) peers.Delivery {
+	v.Since = time.Now()
+	o.mu.Lock()
+	o.force[k] = v
+	o.mu.Unlock()
+	return o.node.Say(context.Background(), k, v)
+}
+
+func (o *one) mode(k share.Key) director.OverrideMode {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.force[k].Mode
+}
+
+// learned waits as a start does.
+func (o *one) learned() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return o.node.Learned(ctx)
+}
+
+// up are the members that are there, as one sees them.
+func (o *one) up() (names []string) {
+	for _, m := range o.node.View().Members {
+		if m.Up {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+func server(i int) share.Key {
+	return share.Key{VirtualServer: "web", RealServer: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 80)}
+}
+
+var drain = director.Override{Mode: director.OverrideDrain, By: "root"}
+
+// all starts some directors, and lets them find each other.
+func (w *world) all(n int, key []byte) []*one {
+	w.t.Helper()
+	var all []*one
+	for i := range n {
+		all = append(all, w.start(i, config(i, key)))
+	}
+	time.Sleep(8 * time.Second)
+	for _, o := range all {
+		if up := o.up(); len(up) != n-1 {
+			w.t.Fatalf("%s sees %v: %+v", o.name, up, o.node.View())
+		}
+	}
+	return all
+}
+
+// stop stops all, and lets end what memberlist has begun: time stands still when a test
+// is over.
+func stop(all ...*one) {
+	for _, o := range all {
+		o.stop()
+	}
+	time.Sleep(time.Minute)
+}
+
+// TestGroup: with 2 and with 8 directors what is said on one is in force on all when the
+// answer is given, which names them; a group that is cut in two comes together by itself,
+// with what was said on either side; one that was away has all of it once it has started.
+func TestGroup(t *testing.T) {
+	for _, size := range []int{2, 8} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				all := w.all(size, testKey)
+				defer func() { stop(all...) }()
+				begin := time.Now()
+				d := all[0].say(server(1), drain)
+				if len(d.Have) != size-1 || len(d.Missing) > 0 || time.Since(begin) > 100*time.Millisecond {
+					t.Errorf("after %v: %+v", time.Since(begin), d)
+				}
+				for _, o := range all {
+					if o.mode(server(1)) != director.OverrideDrain {
+						t.Errorf("%s does not have it", o.name)
+					}
+				}
+				if want := "lb1 has it, too"; size == 2 && d.Text() != want {
+					t.Errorf("%q, want %q", d.Text(), want)
+				}
+
+				left := func(a netip.Addr) bool { return a.As4()[3] <= byte(size/2) }
+				w.net.Cut(func(a, b netip.Addr) bool { return left(a) != left(b) })
+				begin = time.Now()
+				d = all[0].say(server(2), drain)
+				if len(d.Have) != size/2-1 || len(d.Missing) != size/2 || time.Since(begin) > 1100*time.Millisecond {
+					t.Errorf("cut in two, after %v: %q", time.Since(begin), d.Text())
+				}
+				time.Sleep(time.Minute)
+				if up := all[0].up(); len(up) != size/2-1 {
+					t.Errorf("a minute after the cut lb0 sees %v", up)
+				}
+				d = all[0].say(server(3), drain)
+				if !strings.Contains(d.Text(), "does not answer (since 20") {
+					t.Errorf("cut in two for a minute: %q", d.Text())
+				}
+				all[size-1].say(server(4), drain)
+				all[size-1].say(server(3), director.Override{Mode: director.OverrideWeight, Weight: 5})
+				w.net.Heal()
+				time.Sleep(30 * time.Second)
+				for _, o := range all {
+					if up := o.up(); len(up) != size-1 {
+						t.Errorf("after the mend %s sees %v", o.name, up)
+					}
+					for i, mode := range map[int]director.OverrideMode{1: director.OverrideDrain, 2: director.OverrideDrain, 3: director.OverrideWeight, 4: director.OverrideDrain} {
+						if o.mode(server(i)) != mode {
+							t.Errorf("after the mend %s has %q for server %d, not %q", o.name, o.mode(server(i)), i, mode)
+						}
+					}
+				}
+
+				last := all[size-1]
+				last.stop()
+				time.Sleep(time.Second)
+				d = all[0].say(server(5), drain)
+				if !slices.ContainsFunc(d.Missing, func(m peers.Missing) bool { return m.Name == last.name && strings.HasPrefix(m.Why, "left") }) {
+					t.Errorf("one has left: %q", d.Text())
+				}
+				all[0].say(server(1), director.Override{})
+				last.run(config(size-1, testKey))
+				begin = time.Now()
+				if !last.learned() || time.Since(begin) > time.Second {
+					t.Errorf("it has learned nothing after %v", time.Since(begin))
+				}
+				if last.mode(server(5)) != director.OverrideDrain || last.mode(server(1)) != director.OverrideNone {
+					t.Errorf("it starts with %+v", last.force)
+				}
+			})
+		})
+	}
+}
+
+// TestAlone: where nobody answers a start goes on after two seconds, and at once where
+// nobody is there; what is said then reaches those who come.
+func TestAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.net.Cut(func(_, _ netip.Addr) bool { return true })
+		begin := time.Now()
+		a := w.start(0, config(0, testKey))
+		defer stop(a)
+		if a.learned() || time.Since(begin) != 2*time.Second || !a.node.View().Alone {
+			t.Errorf("it goes on after %v: %+v", time.Since(begin), a.node.View())
+		}
+		w.net.Heal()
+		d := a.say(server(1), drain)
+		if want := "192.0.2.2:7946 does not have it yet: never heard; it gets it when it is heard again"; d.Text() != want {
+			t.Errorf("%q, want %q", d.Text(), want)
+		}
+		begin = time.Now()
+		b := w.start(1, config(1, testKey))
+		defer stop(b)
+		if !b.learned() || time.Since(begin) > time.Second || b.mode(server(1)) != director.OverrideDrain {
+			t.Errorf("the second one learns after %v: %v", time.Since(begin), b.force)
+		}
+		time.Sleep(10 * time.Second)
+		if v := a.node.View(); v.Alone || len(v.Members) != 1 || !v.Members[0].Up {
+			t.Errorf("the first one still sees %+v", v)
+		}
+	})
+}
+
+// TestRotation: directors get a new key one after the other; meanwhile all that is said is
+// heard by all at once, and what has the old key only is a stranger at the end.
+func TestRotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		all := w.all(3, testKey)
+		defer func() { stop(all...) }()
+		n := 0
+		heard := func(after string) {
+			t.Helper()
+			for _, from := range all {
+				n++
+				if d := from.say(server(n), drain); len(d.Have) != 2 || len(d.Missing) > 0 {
+					t.Errorf("%s, said by %s: %q", after, from.name, d.Text())
+				}
+			}
+		}
+		apply := func(i int, c *peers.Config) {
+			t.Helper()
+			if err := all[i].node.Apply(c, nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		heard("before")
+		for i := range all {
+			c := config(i, otherKey)
+			c.OldKey = testKey
+			apply(i, c)
+			heard(fmt.Sprintf("%d have the new key", i+1))
+			time.Sleep(20 * time.Second)
+			heard(fmt.Sprintf("%d have the new key for a while", i+1))
+		}
+		for i := range all {
+			apply(i, config(i, otherKey))
+			heard(fmt.Sprintf("%d have the new key alone", i+1))
+		}
+		time.Sleep(time.Minute)
+		heard("after")
+		for _, o := range all {
+			if v := o.node.View(); len(v.Refused) > 0 {
+				t.Errorf("%s refused %v", o.name, v.Refused)
+			}
+		}
+		before := all[0].node.View().Refused["key"]
+		stranger := w.start(9, config(9, testKey))
+		defer stop(stranger)
+		time.Sleep(10 * time.Second)
+		if v := all[0].node.View(); v.Refused["key"] == before || len(v.Members) != 2 || v.LastRefused == nil || v.LastRefused.From.Addr() != stranger.address.Addr() {
+			t.Errorf("one with the old key: %+v", v)
+		}
+		if up := stranger.up(); len(up) > 0 {
+			t.Errorf("it sees %v", up)
+		}
+	})
+}
+
+// TestReload: a member moves to another address, takes another name, leaves, and is back.
+func TestReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		all := w.all(2, testKey)
+		defer func() { stop(all...) }()
+		all[0].say(server(1), drain)
+		see := func(what, name string, up bool) {
+			t.Helper()
+			time.Sleep(10 * time.Second)
+			for _, m := range all[0].node.View().Members {
+				if m.Name == name && m.Up == up {
+					return
+				}
+			}
+			t.Errorf("%s: %+v", what, all[0].node.View().Members)
+		}
+		c := config(1, testKey)
+		c.Listen = address(5)
+		all[1].node.Apply(c, nil)
+		see("another address", "lb1", true)
+		if d := all[0].say(server(2), drain); len(d.Have) != 1 {
+			t.Errorf("at another address: %q", d.Text())
+		}
+		c = config(1, testKey)
+		c.Name = "other"
+		all[1].node.Apply(c, nil)
+		see("another name", "other", true)
+		if d := all[1].say(server(1), director.Override{}); len(d.Have) != 1 || all[0].mode(server(1)) != director.OverrideNone {
+			t.Errorf("with another name: %q", d.Text())
+		}
+		all[1].node.Apply(nil, nil)
+		see("no group", "other", false)
+		if d := all[1].say(server(7), drain); d.Text() != "" || all[1].node.View().On {
+			t.Errorf("in no group: %q", d.Text())
+		}
+		all[1].node.Apply(config(1, testKey), map[share.Key]director.Override{server(7): {Mode: director.OverrideDrain, Since: time.Now()}})
+		see("back", "lb1", true)
+		if all[0].mode(server(7)) != director.OverrideDrain || all[1].mode(server(2)) != director.OverrideDrain {
+			t.Errorf("what was said meanwhile is not shared: %v, %v", all[0].force, all[1].force)
+		}
+	})
+}
+
+// TestLocal: what is said for one director alone is told to none, outlives a restart, and
+// gives way to what is said for all later.
+func TestLocal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		all := w.all(2, testKey)
+		defer func() { stop(all...) }()
+		all[0].say(server(1), drain)
+		if err := all[1].node.Local(server(1)); err != nil {
+			t.Fatal(err)
+		}
+		all[1].force[server(1)] = director.Override{}
+		all[1].stop()
+		all[1].run(config(1, testKey))
+		all[1].node.Again()
+		time.Sleep(time.Minute)
+		if all[1].mode(server(1)) != director.OverrideNone || all[0].mode(server(1)) != director.OverrideDrain {
+			t.Errorf("%v, %v", all[0].force, all[1].force)
+		}
+		all[0].say(server(1), director.Override{Mode: director.OverrideDisable})
+		if all[1].mode(server(1)) != director.OverrideDisable {
+			t.Errorf("a later word for all: %v", all[1].force)
+		}
+	})
+}
+
+// TestSameName: a director with the name of another is told of, on the one that has it.
+func TestSameName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		all := w.all(2, testKey)
+		c := config(5, testKey)
+		c.Name = "lb0"
+		all = append(all, w.start(5, c))
+		defer func() { stop(all...) }()
+		time.Sleep(10 * time.Second)
+		if v := all[0].node.View(); !strings.Contains(v.Conflict, "192.0.2.6:7946 has the name lb0, too") {
+			t.Errorf("conflict %q", v.Conflict)
+		}
+		if d := all[1].say(server(1), drain); !slices.Contains(d.Have, "lb0") {
+			t.Errorf("%q", d.Text())
+		}
+	})
+}
+
+// TestDocument: what a director says of itself is known to all within two seconds.
+func TestDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		all := w.all(3, testKey)
+		defer func() { stop(all...) }()
+		for round := range 3 {
+			all[0].node.Describe(share.Document{Version: fmt.Sprint(round), Roles: []share.Role{{Instance: "web", State: "active", Since: time.Now()}}})
+			time.Sleep(2 * time.Second)
+			for _, o := range all[1:] {
+				i := slices.IndexFunc(o.node.View().Members, func(m peers.Member) bool { return m.Name == "lb0" })
+				if d := o.node.View().Members[i].Document; d == nil || d.Version != fmt.Sprint(round) || len(d.Roles) != 1 {
+					t.Errorf("%s knows %+v", o.name, d)
+				}
+			}
+		}
+	})
+}
