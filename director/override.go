@@ -20,6 +20,23 @@ type Override struct {
 	Reason string    `json:"reason,omitempty"` // why, in the operator's words
 }
 
+// Said is an override and which server it is of.
+type Said struct {
+	VirtualServer string
+	RealServer    netip.AddrPort
+	Override      Override
+}
+
+// Same tells whether two overrides say the same, and end together as far as clocks can
+// tell. Who lifted something is not remembered.
+func (o Override) Same(p Override) bool {
+	if o.Mode == OverrideNone || p.Mode == OverrideNone {
+		return o.Mode == p.Mode
+	}
+	return o.Mode == p.Mode && o.Weight == p.Weight && o.By == p.By && o.Reason == p.Reason &&
+		o.Until.IsZero() == p.Until.IsZero() && o.Until.Sub(p.Until).Abs() < clockStep && o.Since.Sub(p.Since).Abs() < clockStep
+}
+
 // OverrideMode is the kind of an override.
 type OverrideMode string
 

@@ -102,10 +102,67 @@ func (e *Engine) Override(vs string, rs netip.AddrPort, o director.Override) (ef
 		}
 		var told director.Event
 		effect.Lifted, told = s.overrides.set(vs, rs, o, now)
+		s.memory.keep()
 		effect.Unsaved = s.memory.unsaved
 		s.pools.touch(vs).SetOverride(rs, o, now)
 		s.journal.tell(told)
 		s.schedule.wake()
 	})
 	return effect, err
+}
+
+// Hear sets what operators said elsewhere, of servers that there may not be here yet: it
+// is kept, and holds when they come. It is remembered before it takes effect, if the state
+// folder can be written; what is so already changes nothing. An error says of what has not
+// been taken.
+func (e *Engine) Hear(said []director.Said) error {
+	var errs []error
+	now := time.Now()
+	e.inbox.ask(func() {
+		s := e.state
+		if err := s.remember(true); err != nil {
+			errs = append(errs, err)
+			return
+		}
+		changed := false
+		for _, one := range said {
+			vs, rs, o := one.VirtualServer, one.RealServer, one.Override
+			if err := o.Validate(rs); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			if before := s.memory.override(vs, rs); before.Same(o) {
+				continue
+			}
+			_, told := s.overrides.set(vs, rs, o, now)
+			if p := s.pools.find(vs); p != nil && p.Has(rs) {
+				s.pools.touch(vs).SetOverride(rs, o, now)
+			}
+			s.journal.tell(told)
+			changed = true
+		}
+		if changed {
+			s.memory.keep()
+			s.schedule.wake()
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// Overrides are what operators said, of servers that there are and of others.
+func (e *Engine) Overrides() (all []director.Said, err error) {
+	e.inbox.ask(func() {
+		s := e.state
+		if err = s.remember(true); err != nil {
+			return
+		}
+		for vs, of := range s.memory.Overrides {
+			for rs, o := range of {
+				if address, err := netip.ParseAddrPort(rs); err == nil {
+					all = append(all, director.Said{VirtualServer: vs, RealServer: address, Override: o})
+				}
+			}
+		}
+	})
+	return all, err
 }

@@ -68,13 +68,12 @@ func (o *overrides) resume(now time.Time) {
 	}
 }
 
-// set takes what an operator says of a server and has it remembered; it gives what was
-// said before.
+// set takes what an operator says of a server, for the memory to be kept by the caller; it
+// gives what was said before.
 func (o *overrides) set(vs string, rs netip.AddrPort, said director.Override, now time.Time) (before director.Override, told director.Event) {
 	before = o.memory.override(vs, rs)
 	o.memory.setOverride(vs, rs, said)
 	o.terms.set(vs, rs.String(), said, now, o.uptime(now))
-	o.memory.keep()
 	return before, director.Event{
 		Time: now, Kind: director.EventOverride, VirtualServer: vs, RealServer: rs,
 		From: string(before.Mode), To: string(said.Mode), Reason: said.Text(),
