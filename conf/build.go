@@ -132,6 +132,7 @@ func words(key string) string { return strings.ReplaceAll(key, "_", " ") }
 // that are ready. References are checked last, when all names are known.
 func (b *builder) config(root *node, ready []VirtualServer) *Config {
 	c := &Config{Global: b.global(root.one("global"))}
+	c.Peers = b.peers(root.one("peers"), c.Global.RouterID)
 	for _, n := range root.all("bfd") {
 		b.sessions[n.label()] = n
 		c.BFD = append(c.BFD, b.session(n))
@@ -172,7 +173,7 @@ func (b *builder) config(root *node, ready []VirtualServer) *Config {
 	b.sync(root.one("global"))
 	b.sets(c, all)
 	b.families(c)
-	c.Blank = len(root.all("global"))+len(c.BFD)+len(c.Instances)+len(c.Groups)+len(c.VirtualServers) == 0
+	c.Blank = len(root.all("global"))+len(root.all("peers"))+len(c.BFD)+len(c.Instances)+len(c.Groups)+len(c.VirtualServers) == 0
 	return c
 }
 

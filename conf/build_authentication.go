@@ -104,7 +104,7 @@ func (b *builder) hmacSecret(k *node) vrrp.Secret {
 		return nil
 	}
 	b.keyTexts = append(b.keyTexts, text)
-	b.keyFile(k, at, text)
+	b.openKey(k, at, at == "secret_file", text)
 	secret, problem := readHMACSecret(text)
 	if problem != "" {
 		b.complain(k.at(at), "Invalid key", "%s.", problem)
@@ -144,11 +144,12 @@ func readHMACSecret(text string) (secret vrrp.Secret, problem string) {
 // others is the permission of everybody to do anything with a file.
 const others fs.FileMode = 0o007
 
-// keyFile complains where the file of a key is open to everybody. The function file says
-// only what it read, so the file is found by that.
-func (b *builder) keyFile(k *node, key, text string) {
+// openKey complains where the file of a key is open to everybody: the one that key names,
+// if it is one that names a file. The function file says only what it read, so the file is
+// found by that.
+func (b *builder) openKey(k *node, key string, names bool, text string) {
 	var paths []string
-	if key == "secret_file" {
+	if names {
 		paths = append(paths, resolve(k.dir, k.text(key)))
 	}
 	for path, content := range b.texts {

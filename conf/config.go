@@ -15,6 +15,7 @@ import (
 // encoding/json, secrets included; for showing it to people there is Redacted.
 type Config struct {
 	Global         Global
+	Peers          *Peers     `json:",omitempty"` // other directors; nil for none
 	Instances      []Instance // in the order of the files
 	Groups         []Group
 	VirtualServers []VirtualServer

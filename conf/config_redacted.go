@@ -21,7 +21,9 @@ import (
 func (c *Config) Redacted() any { return display(reflect.ValueOf(*c)) }
 
 // isSecret names the fields that are hidden wherever they stand.
-func isSecret(name string) bool { return name == "Password" || name == "Secret" || name == "Env" }
+func isSecret(name string) bool {
+	return name == "Password" || name == "Secret" || name == "OldSecret" || name == "Env"
+}
 
 func display(v reflect.Value) any {
 	if v.Kind() == reflect.Pointer {

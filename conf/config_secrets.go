@@ -22,6 +22,9 @@ import (
 func (c *Config) Secrets() []string {
 	s := &secrets{seen: map[any]bool{}, all: slices.Clone(c.Sensitive)}
 	s.alerts(c.Global.Alerts)
+	if p := c.Peers; p != nil {
+		s.add(string(p.Secret), string(p.OldSecret))
+	}
 	for _, i := range c.Instances {
 		s.add(i.Password)
 		if i.HMAC != nil {

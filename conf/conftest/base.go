@@ -60,6 +60,12 @@ global {
   }
 %s%s}
 `, filepath.Join(dir, "state"), filepath.Join(dir, "sock"), ipvsBlock, alerts)
+	b.WriteString(`
+peers {
+  listen = "192.0.2.11:7946"
+  key    = "some key of a group, of 32 bytes"
+}
+`)
 	if blocks[0] != "virtual_server" {
 		instances(&b, r, alerts)
 	}
@@ -272,7 +278,7 @@ func (f *folder) load(text string) (*conf.Config, conf.Diagnostics) {
 func newFolder(t *testing.T) *folder {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"secret": "hush", "old": "before", "key": "a secret in a file of thirty-three", "other-key": "another one in a file, of many bytes", "a.pem": "", "b.pem": "", "a.key": "", "b.key": ""} {
+	for name, text := range map[string]string{"secret": "hush", "old": "before", "key": "a secret in a file of thirty-three", "other-key": "another one in a file, of many bytes", "peers-key": "a group's key in a file, 32 byte", "other-peers-key": "the other one, 24 bytes.", "a.pem": "", "b.pem": "", "a.key": "", "b.key": ""} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -40,6 +40,9 @@ func others() map[string]another {
 	return map[string]another{
 		"router_id": {value: `"lb2"`}, "http": {value: `"127.0.0.1:9767"`}, "http_hosts": {value: `["lb.example.org"]`},
 		"state": {value: `"elsewhere"`}, "control": {value: `"elsewhere.sock"`},
+		"peers.name": {value: `"first"`}, "peers.listen": {value: `"192.0.2.12:7946"`}, "join": {value: `["192.0.2.12", "192.0.2.13:7947"]`},
+		"peers.key": {value: `"another key of 24 bytes."`}, "old_key": {value: `"another key of 24 bytes."`},
+		"peers.key_file": {value: `"other-peers-key"`, given: `key =; key_file = "peers-key"`}, "old_key_file": {value: `"other-peers-key"`},
 		"listen": {value: `"127.0.0.1:9768"`}, "client_ca_file": pem, "ca_file": pem,
 		"cert_file": {value: `"b.pem"`, given: `key_file = "a.key"`}, "key_file": {value: `"b.key"`, given: `cert_file = "a.pem"`},
 		"sync.interface": {value: `"eth1"`}, "sync.instance": {value: `"uni"`}, "sync.group": {value: `"224.0.0.82"`},

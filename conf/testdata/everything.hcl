@@ -49,6 +49,14 @@ global {
   }
 }
 
+peers {
+  name    = "first"
+  listen  = "192.168.60.2:7946"
+  join    = ["192.168.60.3", "192.168.60.4:7947"]
+  key     = "hidden-peers-key-of-32-bytes-abc"
+  old_key = "MDEyMzQ1Njc4OWhpZGRlbi1wZWVycy1rZXktb2xkLjE="
+}
+
 bfd "router" {
   address    = "192.168.60.1"
   interface  = "eth0"

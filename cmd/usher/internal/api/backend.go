@@ -63,6 +63,7 @@ type Steer struct {
 	RealServer    string `json:"real_server"` // address:port
 	Weight        *int   `json:"weight,omitempty"`
 	Force         bool   `json:"force,omitempty"` // also where no server is left that takes new connections
+	Local         bool   `json:"local,omitempty"` // for this director alone, not for its peers
 	// ForSeconds is after how long it is lifted by itself; 0 for never. Not with enable.
 	ForSeconds int64  `json:"for_seconds,omitempty"`
 	Reason     string `json:"reason,omitempty"` // why, a line of up to 200 bytes; not with enable

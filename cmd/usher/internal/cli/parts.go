@@ -12,6 +12,7 @@ import (
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/discovery"
 	"usher/cmd/usher/internal/notify"
+	"usher/cmd/usher/internal/peers"
 	"usher/cmd/usher/internal/vrrpproc"
 	"usher/conf"
 	"usher/director"
@@ -45,6 +46,9 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Components {
 		Alerts: func() daemon.Alerts { return notify.New(notify.Options{Log: log, Run: commands.Notify}) },
 		Discovery: func(state string, h daemon.DiscoveryHandlers) daemon.Discovery {
 			return discovery.New(discovery.Options{Log: log, Changed: h.Changed, Events: h.Events, State: state})
+		},
+		Peers: func(state string, h daemon.PeersHandlers) daemon.Peers {
+			return peers.New(peers.Options{Log: log, State: state, Heard: h.Heard, Event: h.Events})
 		},
 		Look: discovery.Look,
 		Director: func(state string, events func(director.Event)) (daemon.Director, error) {

@@ -51,6 +51,7 @@ func (a *app) drain() *cobra.Command {
 		`Weight 0: established connections go on, new ones go elsewhere. The server is taken
 out when its connections are gone or drain_timeout is over. It survives reload and
 restart until "usher enable", or for as long as --for says; then it is lifted by itself.
+It holds on all directors that are peers of this one, which the answer names.
 The last server that takes new connections is drained only with --force.`))
 }
 
@@ -77,10 +78,11 @@ func limited(cmd *cobra.Command) *cobra.Command {
 
 // order completes one by the flags that limited gave its command, if it did.
 func order(cmd *cobra.Command, s api.Steer) (api.Steer, error) {
+	var errs [4]error
+	s.Local, errs[3] = cmd.Flags().GetBool("local")
 	if cmd.Flags().Lookup("force") == nil {
-		return s, nil
+		return s, errs[3]
 	}
-	var errs [3]error
 	var lasts time.Duration
 	s.Force, errs[0] = cmd.Flags().GetBool("force")
 	s.Reason, errs[1] = cmd.Flags().GetString("reason")
@@ -97,7 +99,7 @@ func (a *app) server(verb, short, long string) *cobra.Command {
 	if verb != "enable" {
 		example += "\n" + example + ` --for 2h --reason "kernel upgrade"`
 	}
-	return a.steering(&cobra.Command{
+	return local(a.steering(&cobra.Command{
 		Use:     verb + " VIRTUAL_SERVER REAL_SERVER",
 		Short:   short,
 		Long:    long,
@@ -111,11 +113,17 @@ func (a *app) server(verb, short, long string) *cobra.Command {
 			return a.post(cmd, "/api/v1/"+verb, s)
 		}),
 		ValidArgsFunction: a.completeServer,
-	})
+	}))
+}
+
+// local gives a command the flag of an order that peers are not told of.
+func local(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().Bool("local", false, "on this director alone; without, all directors that are its peers do the same")
+	return cmd
 }
 
 func (a *app) weight() *cobra.Command {
-	return limited(a.steering(&cobra.Command{
+	return limited(local(a.steering(&cobra.Command{
 		Use:   "weight VIRTUAL_SERVER REAL_SERVER N",
 		Short: "Give a real server another weight",
 		Long: `Another weight (0..65535) than the configured one, until "usher enable", or for as
@@ -135,7 +143,7 @@ needs --force.`,
 			return a.post(cmd, "/api/v1/weight", s)
 		}),
 		ValidArgsFunction: a.completeServer,
-	}))
+	})))
 }
 
 func (a *app) failover() *cobra.Command {

@@ -83,7 +83,7 @@ func TestNoCanaryIsShown(t *testing.T) {
 		return "220 a\r\n250-a\r\n250 AUTH PLAIN\r\n535 no " + base64.StdEncoding.EncodeToString([]byte("\x00u\x00"+password)) + " " + foreign() + "\r\n"
 	})
 	n.own = map[string]string{
-		"state": fmt.Sprintf("%q", f.state()), "control": fmt.Sprintf("%q", f.socket()), "http": fmt.Sprintf("%q", address),
+		"state": fmt.Sprintf("%q", f.state()), "control": fmt.Sprintf("%q", f.socket()), "http": fmt.Sprintf("%q", address), "peers.listen": fmt.Sprintf("%q", strings.Replace(address, "127.0.0.1", "127.0.0.2", 1)),
 		"email.server": fmt.Sprintf("\"127.0.0.1:%d\"", mail), "starttls": `"never"`, "health_check smtp.starttls": "",
 	}
 	f.write(n.config())

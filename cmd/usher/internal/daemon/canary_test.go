@@ -59,7 +59,7 @@ func (n *nest) of(key string) string {
 
 // exclusive are keys of which one is given at a time.
 var exclusive = [][]string{
-	{"secret", "secret_file"}, {"password", "password_file"}, {"password_file", "password_env"}, {"auth_file", "auth_env"},
+	{"secret", "secret_file"}, {"key", "key_file"}, {"old_key", "old_key_file"}, {"password", "password_file"}, {"password_file", "password_env"}, {"auth_file", "auth_env"},
 	{"path", "paths"}, {"payload", "payload_hex"}, {"expect", "expect_hex", "expect_regex"}, {"expect", "expect_regex"},
 }
 
@@ -76,7 +76,7 @@ var form = map[string]string{
 	"virtual_address.label": "", // begins with the interface
 	"expect_status":         "", "expect_body_sha256": "", "expect_body_md5": "", "expect_hex": "",
 	"path": `"/x/${%s}"`, "question": `"${%s}.example.org"`, "ca_file": `"/nowhere/${%s}"`, "cert_file": `"/nowhere/${%s}"`, "key_file": `"/nowhere/${%s}"`,
-	"discover dns.servers": "", "discover file.paths": `["/x/${%s}.json"]`,
+	"discover dns.servers": "", "join": "", "discover file.paths": `["/x/${%s}.json"]`,
 	"virtual_route.interface": "", "virtual_rule.interface": "", // their instance's
 }
 
@@ -108,6 +108,9 @@ func (n *nest) value(k conf.SchemaKey, round int) string {
 		if (l == k.Name || l == block+"."+k.Name || l == blocks[0]+"."+k.Name) && round < rounds-1 {
 			return ""
 		}
+	}
+	if block == "peers" && k.Secret {
+		return n.key(k, where)
 	}
 	if k.Name == "secret" && block == "key" || k.Name == "secret_file" && block == "key" {
 		return n.key(k, where)
@@ -277,7 +280,7 @@ func (n *nest) config() string {
 			continue
 		}
 		again := rounds
-		if k.Blocks[0] == "global" {
+		if k.Blocks[0] == "global" || k.Blocks[0] == "peers" {
 			again = 1
 		}
 		for r := range again {

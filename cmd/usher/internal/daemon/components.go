@@ -48,6 +48,9 @@ type Director interface {
 	SetHealth(healthcheck.Update)
 	SetActive(instance string, active bool)
 	Override(virtualServer string, realServer netip.AddrPort, o director.Override) (director.Effect, error)
+	// Hear takes overrides of other directors, also of servers that are not here (yet).
+	Hear([]director.Said) error
+	Overrides() ([]director.Said, error)
 	// Empties tells what becomes of clients where an override leaves no server to them.
 	Empties(virtualServer string, realServer netip.AddrPort, o director.Override) string
 	Status() []director.VirtualServerStatus
@@ -81,6 +84,8 @@ type Components struct {
 	Alerts func() Alerts
 	// Discovery asks sources of real servers, and keeps what they said in the state folder.
 	Discovery func(state string, h DiscoveryHandlers) Discovery
+	// Peers makes a group with other directors, and keeps what is shared in the state folder.
+	Peers func(state string, h PeersHandlers) Peers
 	// Look asks each source of pools once, on top of what a state folder has of them.
 	Look func(ctx context.Context, pools []discover.Config, state string) *engine.Once
 	// Director opens the kernel's IPVS; an error says that it is not there or not

@@ -29,6 +29,7 @@ type snapshot struct {
 	vrrp        VRRP            // nil without instances so far
 	checks      Checks          // nil before the start
 	discovery   Discovery       // likewise
+	peers       Peers           // nil before the start
 	director    Director        // nil without virtual servers so far
 	maintenance bool
 	maintained  time.Time // since when it is on, or off

@@ -72,7 +72,7 @@ type Daemon struct {
 	state   *stateFolder
 	events  *eventStore
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers, alerts, discovery, discovered, keeper, journal, watcher, hangups, standing, socket *task }
+	parts   struct{ vrrp, checks, director, helpers, alerts, discovery, discovered, peers, describes, keeper, journal, watcher, hangups, standing, socket *task }
 }
 
 // New makes a Daemon. Nothing runs before Run.
@@ -198,6 +198,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) e
 	d.mu.Lock()
 	d.checks, d.bfd = d.opts.Components.Checks(ChecksHandlers{Results: d.relay.health, Events: d.checkEvent, Observe: d.metrics.Observe})
 	d.discovery = d.opts.Components.Discovery(c.Global.State, DiscoveryHandlers{Changed: d.found.changed, Events: d.discoveryEvent})
+	d.peers = d.opts.Components.Peers(c.Global.State, PeersHandlers{Heard: d.heard, Events: d.peersEvent})
 	d.maintenance, d.maintained = d.state.maintenance()
 	d.onStop = c.Global.OnStop
 	d.mu.Unlock()
@@ -212,9 +213,11 @@ func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) e
 	if director != nil {
 		d.direct(ctx, director)
 	}
-	if err := d.apply(ctx, c); err != nil {
+	d.parts.peers = d.run(ctx, "peers", d.now().peers.Run)
+	if err := d.apply(ctx, c, true); err != nil {
 		return err
 	}
+	d.parts.describes = d.run(ctx, "what peers are told", d.describes)
 	d.servers.serve()
 	d.ready.Store(true)
 	if d.opts.Started != nil {
@@ -298,6 +301,8 @@ func (d *Daemon) stop() error {
 		cancel()
 		return fmt.Errorf("a change of the configuration does not end; VRRP has resigned, IPVS is left as it is")
 	}
+	d.parts.describes.stop()
+	d.parts.peers.stop()
 	d.parts.discovered.stop()
 	d.parts.discovery.stop()
 	d.parts.checks.stop()

@@ -79,6 +79,18 @@ func (f *fakeDirector) Override(vs string, rs netip.AddrPort, o director.Overrid
 	return f.effect, nil
 }
 
+func (f *fakeDirector) Hear(said []director.Said) error {
+	for _, s := range said {
+		(*world)(f).note("heard " + s.VirtualServer + " " + s.RealServer.String() + " " + string(s.Override.Mode))
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.said = append(f.said, said...)
+	return nil
+}
+
+func (f *fakeDirector) Overrides() ([]director.Said, error) { return nil, nil }
+
 func (f *fakeDirector) Empties(_ string, _ netip.AddrPort, o director.Override) string {
 	if o.Mode == director.OverrideDisable {
 		return "new connections are refused"

@@ -12,6 +12,7 @@ import (
 
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/discovery"
+	"usher/cmd/usher/internal/peers"
 	"usher/conf"
 	"usher/director"
 	"usher/healthcheck"
@@ -31,6 +32,8 @@ type world struct {
 	tracks   map[string]vrrp.Adjustment
 	up       map[string]bool // virtual servers with quorum
 	over     []director.Override
+	said     []director.Said    // by other directors
+	network  peers.Network      // nil for the machine's
 	silenced []director.Warning // of ways out
 	effect   director.Effect    // of all of them
 	watched  map[string]watch   // BFD peers
@@ -89,6 +92,9 @@ func (w *world) parts() daemon.Components {
 		},
 		Discovery: func(state string, h daemon.DiscoveryHandlers) daemon.Discovery {
 			return discovery.New(discovery.Options{Changed: h.Changed, Events: h.Events, State: state, Log: slog.New(slog.DiscardHandler)})
+		},
+		Peers: func(state string, h daemon.PeersHandlers) daemon.Peers {
+			return peers.New(peers.Options{Log: slog.New(slog.DiscardHandler), State: state, Network: w.network, Heard: h.Heard, Event: h.Events})
 		},
 		Look: discovery.Look,
 		Withdraw: func(_ context.Context, _ string, instances []vrrp.Config) ([]string, error) {

@@ -11,13 +11,14 @@ import (
 	"unicode/utf8"
 
 	"usher/cmd/usher/internal/api"
+	"usher/cmd/usher/internal/peers/share"
 	"usher/conf"
 	"usher/director"
 	"usher/vrrp/timespan"
 )
 
 // Steer does what an operator says of a real server.
-func (d *Daemon) Steer(_ context.Context, s api.Steer) (string, error) {
+func (d *Daemon) Steer(ctx context.Context, s api.Steer) (string, error) {
 	address, err := netip.ParseAddrPort(s.RealServer)
 	if err != nil {
 		return "", &refusedError{fmt.Sprintf("real server %q is no address:port", s.RealServer)}
@@ -56,11 +57,25 @@ func (d *Daemon) Steer(_ context.Context, s api.Steer) (string, error) {
 		return "", &refusedError{fmt.Sprintf("%s would be left without a real server that takes new connections, %s is the last: %s; nothing was changed (usher %s --force does it all the same, \"force\": true in the API)",
 			s.VirtualServer, address, effect, s.Mode)}
 	}
+	key := share.Key{VirtualServer: s.VirtualServer, RealServer: address}
+	group := d.now().peers
+	if s.Local {
+		if err := group.Local(key); err != nil {
+			return "", fmt.Errorf("%w; nothing was changed", err)
+		}
+	}
 	effect, err := dir.Override(s.VirtualServer, address, o)
 	if err != nil {
 		return "", err
 	}
-	return confirmation(s, o, effect), nil
+	text := confirmation(s, o, effect)
+	if s.Local {
+		return text + "; on this director alone", nil
+	}
+	if others := group.Say(ctx, key, o).Text(); others != "" {
+		text += "; " + others
+	}
+	return text, nil
 }
 
 // known is nil for a server that an order can be about: one that the virtual server has,

@@ -90,7 +90,8 @@ func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
 	if err := errors.Join(fixed(c.Global, running.Global), preflight(d.opts.Machine, c, running, d.opts.Strict)); err != nil {
 		return nil, &refusedError{strings.ReplaceAll(err.Error(), "\n", "; ") + "; nothing was changed"}
 	}
-	if d.parts.director == nil && len(c.VirtualServers) > 0 {
+	fresh := d.parts.director == nil && len(c.VirtualServers) > 0
+	if fresh {
 		director, err := d.idleDirector(c)
 		if err != nil {
 			return nil, err
@@ -100,8 +101,8 @@ func (d *Daemon) reloadNow(ctx context.Context) (*conf.Config, error) {
 	if err := d.servers.rebind(running.Global, c.Global); err != nil {
 		return nil, &refusedError{err.Error() + "; nothing was changed"}
 	}
-	if err := d.apply(ctx, c); err != nil {
-		back := errors.Join(d.apply(ctx, running), d.servers.rebind(c.Global, running.Global))
+	if err := d.apply(ctx, c, fresh); err != nil {
+		back := errors.Join(d.apply(ctx, running, false), d.servers.rebind(c.Global, running.Global))
 		d.relay.remind()
 		if back != nil {
 			return nil, fmt.Errorf("%w; and the configuration before it could not be put back: %w", err, back)
@@ -139,8 +140,9 @@ func fixed(c, running conf.Global) error {
 }
 
 // apply makes the parts follow c: room for the traffic is made before VRRP may
-// bring it.
-func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
+// bring it. Where services are the first ones of this process, it waits for what other
+// directors know of their servers.
+func (d *Daemon) apply(ctx context.Context, c *conf.Config, first bool) error {
 	now := d.now()
 	dir, process := now.director, now.vrrp
 	if err := d.opts.LogControl.Set(c.Global.Log.Level, c.Global.Log.Format); err != nil {
@@ -149,6 +151,7 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config) error {
 	if err := d.alerts.Apply(d.told(c)); err != nil {
 		return err
 	}
+	d.group(ctx, c, first)
 	complete := d.discover(ctx, c)
 	if dir != nil {
 		if err := dir.Configure(ctx, c.DirectorSettings()); err != nil {
