@@ -18,7 +18,8 @@ func (b *builder) instance(n *node) (Instance, *places) {
 		Interval: n.duration("advert_interval"), DownAdverts: n.number("down_timer_adverts"),
 		Lease: n.duration("lease"), Preempt: n.flag("preempt"), PreemptDelay: n.duration("preempt_delay"), StartupDelay: n.duration("startup_delay"),
 		InterfaceUpDelay: n.duration("interface_up_delay"), InterfaceDownDelay: n.duration("interface_down_delay"),
-		Accept: n.flag("accept"), VirtualMAC: n.flag("virtual_mac"),
+		DontTrackPrimary: n.flag("dont_track_primary"),
+		Accept:           n.flag("accept"), VirtualMAC: n.flag("virtual_mac"),
 		Group4: n.ip("multicast_group4"), Group6: n.ip("multicast_group6"), Source4: n.ip("source4"), Source6: n.ip("source6"),
 	}
 	if !n.given("lease") {

@@ -108,6 +108,7 @@ func effects() map[string]func(a, b Config) Effect {
 		"lease":                always(Quiet),
 		"interface_up_delay":   always(Quiet),
 		"interface_down_delay": always(Quiet),
+		"dont_track_primary":   always(Quiet),
 		"accept":               always(Quiet),
 		"checksum":             always(Quiet), // both forms are accepted
 		"announce":             always(Quiet),

@@ -48,6 +48,9 @@ type Config struct {
 	// going down is less than the peers' patience.
 	InterfaceUpDelay   time.Duration `json:"interface_up_delay,omitempty"`
 	InterfaceDownDelay time.Duration `json:"interface_down_delay,omitempty"`
+	// DontTrackPrimary lets the instance stay active though Interface is down: on a cable
+	// from one director to the other the carrier goes with the peer.
+	DontTrackPrimary bool `json:"dont_track_primary,omitempty"`
 	// Accept is RFC 9568's Accept_Mode: whether packets to a virtual address are
 	// delivered on a router that does not own it.
 	Accept     bool     `json:"accept"`

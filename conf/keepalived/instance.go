@@ -128,7 +128,7 @@ func (t *translator) instancePart(c *directive, b *out, s instanceState) {
 		if !s.bare {
 			t.warn(c, "there is a virtual_ipaddress")
 		}
-	case "state", "interface", "native_ipv6", "preempt", "accept", "smtp_alert", "nopreempt", "no_preempt", "preempt_delay", "no_accept":
+	case "state", "interface", "native_ipv6", "preempt", "accept", "smtp_alert", "nopreempt", "no_preempt", "preempt_delay", "no_accept", "dont_track_primary":
 		t.instanceFlag(c, b, s)
 	case "version":
 		if s.version == 3 && s.six && c.arg(0) == "2" {
@@ -211,6 +211,8 @@ func (t *translator) instanceFlag(c *directive, b *out, s instanceState) {
 		}
 	case "no_accept":
 		b.flag("accept", false, c)
+	case "dont_track_primary":
+		b.flag("dont_track_primary", true, c)
 	case "smtp_alert":
 		t.alert(c, b, t.mail.vrrp, []string{"active", "backup", "fault", "stop"})
 	}

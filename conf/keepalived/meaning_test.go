@@ -33,6 +33,7 @@ func TestMeaning(t *testing.T) {
 		{"version 3 for one", instance("version 3"), func(c *conf.Config) any { return first(c).Version }, uint8(3)},
 		{"priority 100", instance("state BACKUP"), func(c *conf.Config) any { return first(c).Priority }, uint8(100)},
 		{"MASTER without priority owns", instance("state MASTER"), func(c *conf.Config) any { return first(c).Priority }, uint8(255)},
+		{"dont_track_primary", instance("dont_track_primary"), func(c *conf.Config) any { return first(c).DontTrackPrimary }, true},
 		{"nopreempt", instance("nopreempt"), func(c *conf.Config) any { return first(c).Preempt }, false},
 		{"nopreempt of a MASTER", instance("state MASTER\npriority 150\nnopreempt"), func(c *conf.Config) any { return first(c).Preempt }, true},
 		{"no refresh", instance(""), func(c *conf.Config) any { return first(c).Announce.Refresh }, time.Duration(0)},

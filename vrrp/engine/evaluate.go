@@ -148,7 +148,7 @@ func (e *Engine) device(now time.Time, in *instance) (l Link, sources []netip.Ad
 	}
 	l, there := e.links[name]
 	up, bounced := in.believeLink(ownLink, l, there, e.since(now))
-	if fault = in.unusable(name, l, there, up); fault == "" && bounced && in.m.State() == vrrp.Active {
+	if fault = in.unusable(name, l, there, up || cfg.DontTrackPrimary); fault == "" && bounced && in.m.State() == vrrp.Active {
 		e.ports.Announce(cfg.Name) // switches may have forgotten
 	}
 	if !cfg.Unbound() {

@@ -221,3 +221,39 @@ func TestDeafInterface(t *testing.T) {
 		})
 	}
 }
+
+// TestDontTrackPrimary: on a cable to the peer the carrier goes when that is switched off.
+// An instance that does not track its interface goes on, as active router, or becomes it;
+// other interfaces that it needs, and one that is not there, are faults as always.
+func TestDontTrackPrimary(t *testing.T) {
+	for _, ignores := range []bool{true, false} {
+		cfg := web()
+		cfg.Addresses[0].Interface, cfg.DontTrackPrimary = "eth1", ignores
+		b := newBench(t)
+		b.e.Apply(b.now, desired(cfg))
+		b.run(time.Second)
+		b.hear("192.0.2.7", advertOf(cfg, false, 200))
+		b.is("web", vrrp.Backup)
+		b.link("eth0", false, "192.0.2.5", "fe80::5") // the peer is gone
+		b.run(10 * time.Second)
+		if !ignores {
+			b.is("web", vrrp.Fault)
+			continue
+		}
+		b.is("web", vrrp.Active)
+		b.said = nil
+		b.link("eth0", true, "192.0.2.5", "fe80::5")
+		b.link("eth0", false, "192.0.2.5", "fe80::5")
+		b.run(20 * time.Second)
+		b.never("holds false")
+		b.link("eth1", false, "198.51.100.5")
+		b.run(21 * time.Second)
+		b.is("web", vrrp.Fault)
+		b.link("eth1", true, "198.51.100.5")
+		b.run(40 * time.Second)
+		b.is("web", vrrp.Active)
+		b.e.Link(b.now, Link{Name: "eth0", Gone: true})
+		b.run(41 * time.Second)
+		b.is("web", vrrp.Fault)
+	}
+}
