@@ -147,7 +147,7 @@ func (n *Node) missing(w *delivery, silent string) (out Delivery) {
 		case m.Up:
 			out.Missing = append(out.Missing, Missing{m.Name, silent})
 		default:
-			out.Missing = append(out.Missing, Missing{m.Name, fmt.Sprintf("%s (since %s)", m.Why, m.Since.UTC().Format(time.RFC3339))})
+			out.Missing = append(out.Missing, Missing{m.Name, fmt.Sprintf("%s (since %s)", m.Why, timespan.At(m.Since))})
 		}
 	}
 	if n.running == nil && len(n.members) == 0 && n.failure != nil {
