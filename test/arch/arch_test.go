@@ -117,12 +117,14 @@ var pure = []string{
 	"director/*.go",
 	"director/discover/*.go",
 	"director/announce/*.go",
+	"cmd/usher/internal/peers/compare/*.go",
 }
 
 var pureImports = []string{
 	"cmp", "errors", "fmt", "iter", "maps", "math", "net/netip", "slices", "sort", "strconv", "strings", "time",
 	"crypto/sha256", "encoding/hex", "net/url", "path", "usher/director", // of director/discover
 	"usher/director/internal/parallel", "usher/director/ipvs", "usher/healthcheck", "usher/vrrp/timespan",
+	"usher/cmd/usher/internal/peers/share", // of what compares directors
 }
 
 func pureFiles(t *testing.T) []string {
