@@ -16,6 +16,8 @@ type Status struct {
 	Verdict     Verdict   `json:"verdict"`          // whether a person is needed, in one line
 	Warnings    []Warning `json:"warnings"`         // what needs a person, worst first
 	Settings    []Setting `json:"settings,omitempty"`
+	// Directors are all of the group; absent where the configuration has no block peers.
+	Directors *Directors `json:"directors,omitempty"`
 }
 
 // Instance is one VRRP instance.
@@ -278,7 +280,7 @@ type Warning struct {
 	Severity string `json:"severity" enum:"error,warning"` // error or warning
 	// What it is about. "health" is what keeps the daemon from its work, "addresses" and
 	// "routes" what an instance cannot hold, "kernel" what IPVS refuses.
-	Kind    string    `json:"kind" enum:"addresses,certificate,check_cannot_run,clock,crash,disagreement,discovery,drift,elsewhere,group_split,health,hmac_unsigned,instance_fault,kernel,late,lease,maintenance,min_healthy,neighbours,nobody_active,not_carried,notify,overload,process,quorum,reload,routes,split_brain,state,sync_daemon,unclaimed,unsent,witness"`
+	Kind    string    `json:"kind" enum:"addresses,certificate,check_cannot_run,clock,config_differs,crash,disagreement,discovery,drift,elsewhere,group_split,health,health_differs,hmac_unsigned,instance_fault,kernel,late,lease,maintenance,min_healthy,neighbours,nobody_active,not_carried,notify,overload,peer_absent,peer_active,peer_refused,peers,process,quorum,reload,routes,split_brain,state,sync_daemon,unclaimed,unsent,witness"`
 	Subject string    `json:"subject"` // the instance, virtual server or real server
 	Text    string    `json:"text"`
 	Since   time.Time `json:"since"`

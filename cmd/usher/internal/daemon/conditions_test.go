@@ -15,6 +15,8 @@ import (
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/events"
+	"usher/cmd/usher/internal/peers"
+	"usher/cmd/usher/internal/peers/share"
 	"usher/conf"
 	"usher/director"
 	"usher/director/discover"
@@ -160,6 +162,35 @@ var conditions = map[string]condition{
 	"the VRRP process died":      {"process", api.LevelWarning, after(1, events.Event{Kind: string(vrrp.EventProcess), Reason: "signal: killed"})},
 	"adverts are late":           {"late", api.LevelWarning, also(vrrp.EventLate)},
 	"the daemon before crashed":  {"crash", api.LevelWarning, after(1, events.Event{Kind: "crash", Reason: "it was killed"})},
+	"the port is taken":          {"peers", api.LevelWarning, among(func(v *peers.View) { v.Error = "address already in use" })},
+	"a director is gone":         {"peer_absent", api.LevelWarning, among(func(v *peers.View) { v.Members[0].Up, v.Members[0].Why = false, "does not answer" })},
+	"another key": {"peer_refused", api.LevelWarning, among(func(v *peers.View) {
+		v.LastRefused = &peers.Refused{Reason: "key", From: netip.MustParseAddrPort("192.0.2.9:7946"), At: time.Now()}
+	})},
+	"files differ": {"config_differs", api.LevelWarning, among(func(v *peers.View) { v.Members[0].Document.Parts = map[string]string{"global": "x"} })},
+	"one director does not reach a server": {"health_differs", api.LevelWarning, among(func(v *peers.View) {
+		v.Members[0].Document.Down = []share.Health{{VirtualServer: "web", RealServer: netip.MustParseAddrPort("10.0.0.1:80"), State: "down"}}
+	})},
+	"two directors are active": {"peer_active", api.LevelError, among(func(v *peers.View) {
+		v.Self.Roles = []share.Role{{Instance: "edge", State: "active", VirtualRouterID: 51}}
+		v.Members[0].Document.Roles = v.Self.Roles
+	})},
+}
+
+// among has the daemon be one of two directors that are alike, but for a change.
+func among(change func(*peers.View)) func(*reporter) {
+	return func(r *reporter) {
+		c := &conf.Config{Peers: &conf.Peers{Name: "lb1"}, VirtualServers: []conf.VirtualServer{{VirtualServer: director.VirtualServer{Name: "web"}}}}
+		r.current.config, r.current.serving = c, c
+		self := r.describe(r.current.now())
+		other := self
+		other.Name = "lb2"
+		v := &peers.View{On: true, Name: "lb1", Listen: netip.MustParseAddrPort("192.0.2.1:7946"), Since: ago(), Self: self,
+			Members: []peers.Member{{Name: "lb2", Address: netip.MustParseAddrPort("192.0.2.2:7946"), Up: true, Since: ago(), Heard: ago(), Document: &other}}}
+		change(v)
+		r.current.peers = readPeers{view: v}
+		r.passes(ago(), 20)
+	}
 }
 
 // alone makes an instance one whose addresses nobody is known to hold.

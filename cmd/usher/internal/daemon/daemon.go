@@ -72,7 +72,7 @@ type Daemon struct {
 	state   *stateFolder
 	events  *eventStore
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers, alerts, discovery, discovered, peers, describes, keeper, journal, watcher, hangups, standing, socket *task }
+	parts   struct{ vrrp, checks, director, helpers, alerts, discovery, discovered, peers, describes, compared, keeper, journal, watcher, hangups, standing, socket *task }
 }
 
 // New makes a Daemon. Nothing runs before Run.
@@ -148,6 +148,7 @@ func (d *Daemon) lead(ctx context.Context) (err error) {
 		d.parts.watcher = d.run(ctx, "watch", func(ctx context.Context) error { return d.watch(ctx, d.opts.Watch, before) })
 	}
 	d.parts.hangups = d.run(ctx, "hangups", d.hangups)
+	d.parts.compared = d.run(ctx, "comparison of the directors", d.watchPeers)
 	if d.opts.Notifier.Heard() {
 		d.parts.standing = d.run(ctx, "standing", d.standing)
 	}
@@ -290,6 +291,7 @@ func (d *Daemon) stop() error {
 	d.parts.watcher.stop()
 	d.parts.hangups.stop()
 	d.parts.standing.stop()
+	d.parts.compared.stop()
 	d.stopRetiring()
 	d.parts.socket.stop()
 	// A change under way ends first. One that does not, on a kernel that does not answer,

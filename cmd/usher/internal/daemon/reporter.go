@@ -17,14 +17,15 @@ import (
 // verdict, its health, figures and events. It changes nothing, and is the API's backend
 // and the metrics' source as far as these read.
 type reporter struct {
-	version   string
-	variables map[string]string
-	machine   Machine
-	current   *current
-	ring      *events.Ring
-	secrets   *redact.Live
-	history   *history
-	silenced  func() []director.Warning // of ways out by which nothing gets through
+	version    string
+	variables  map[string]string
+	machine    Machine
+	current    *current
+	ring       *events.Ring
+	secrets    *redact.Live
+	history    *history
+	silenced   func() []director.Warning // of ways out by which nothing gets through
+	comparison comparison
 }
 
 // Events is the ring of what happened.

@@ -49,6 +49,7 @@ func (r *reporter) Status() api.Status {
 			s.Settings = append(s.Settings, api.Setting{Name: k.Name, Value: k.Value, Was: k.Before})
 		}
 	}
+	s.Directors = r.directors(now)
 	s.Warnings = r.warnings(&s, now, known)
 	s.Verdict = api.Judge(s)
 	return s

@@ -118,6 +118,7 @@ func (r *reporter) warnings(s *api.Status, now snapshot, servers map[healthcheck
 		add(events.Error, "health", "", problem, time.Now())
 	}
 	all = append(all, r.remembered(s)...)
+	all = append(all, r.peerWarnings(time.Now())...)
 	slices.SortStableFunc(all, func(a, b api.Warning) int {
 		if a.Severity != b.Severity { // "error" sorts before "warning"
 			if a.Severity < b.Severity {

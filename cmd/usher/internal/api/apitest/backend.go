@@ -80,6 +80,11 @@ func (b *Backend) Status() api.Status {
 	s := b.status
 	s.Verdict = api.Judge(s)
 	s.Instances, s.VirtualServers = slices.Clone(s.Instances), slices.Clone(s.VirtualServers)
+	if s.Directors != nil {
+		d := *s.Directors
+		d.Directors = slices.Clone(d.Directors)
+		s.Directors = &d
+	}
 	for i := range s.VirtualServers {
 		s.VirtualServers[i].RealServers = slices.Clone(s.VirtualServers[i].RealServers)
 		for j := range s.VirtualServers[i].RealServers {
