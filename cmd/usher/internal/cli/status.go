@@ -29,7 +29,8 @@ const (
 type look struct {
 	names    []string // of instances and virtual servers; all where empty
 	problems bool     // only what is not as it should be
-	all      bool     // every server of every pool, however many there are
+	servers  bool     // every server of every pool, however many there are
+	all      bool     // every director of the group
 	settings bool
 	json     bool
 	watch    bool
@@ -45,8 +46,13 @@ func (a *app) statusCommand() *cobra.Command {
 		Long: `How everything stands. The first line says whether a person is needed, and the most
 important reason; what is not as it should be comes next, then the rest. NAMEs are
 instances and virtual servers. With many virtual servers those that are well take a
-line each; --all shows their servers, too. --json is the document that is also at
+line each; --servers shows their servers, too. --json is the document that is also at
 /api/v1/status, whose fields are stable.
+
+--all shows every director of the group, where a block peers says who they are: who is
+active for what, what differs between them, which servers are down for one and not for
+another. Any director can be asked; what it shows of one that it does not hear is as
+old as it says. With --json it is the field "directors" of the document.
 
 With --watch on a terminal: arrows, space and b scroll, q ends.
 
@@ -55,12 +61,16 @@ does not answer; with --json 0 where the document could be had. With --check, fo
 monitoring: one line, and 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.`,
 		Example: `  usher status --watch
   usher status web --problems
+  usher status --all
   usher status --check
   usher status --json | jq -r '.instances[] | "\(.name) \(.state)"'`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeNames,
 		RunE: do(func(cmd *cobra.Command, args []string) error {
 			l.names = args
+			if l.all && len(args) > 0 {
+				return &usageError{errors.New("--all shows every director whole: leave the names out")}
+			}
 			if l.check {
 				return a.monitor(cmd.Context())
 			}
@@ -92,11 +102,15 @@ monitoring: one line, and 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.`,
 	f.BoolVarP(&l.watch, "watch", "w", false, "refresh in place until interrupted; with --json a line each time")
 	f.DurationVar(&l.interval, "interval", time.Second, "time between refreshes of --watch")
 	f.BoolVarP(&l.problems, "problems", "p", false, "only what is not as it should be")
-	f.BoolVarP(&l.all, "all", "a", false, "the servers of every virtual server, however many there are")
+	f.BoolVarP(&l.all, "all", "a", false, "every director of the group (block peers), and where they differ")
+	f.BoolVar(&l.servers, "servers", false, "the servers of every virtual server, however many there are")
 	f.BoolVar(&l.settings, "settings", false, "the kernel settings that usher holds, too")
 	f.BoolVar(&l.check, "check", false, "one line and the exit status of a monitoring plugin (Nagios, Icinga)")
 	cmd.MarkFlagsMutuallyExclusive("check", "json")
 	cmd.MarkFlagsMutuallyExclusive("check", "watch")
+	for _, other := range []string{"check", "problems", "servers", "settings"} {
+		cmd.MarkFlagsMutuallyExclusive("all", other)
+	}
 	return a.steered(cmd)
 }
 
@@ -138,6 +152,12 @@ func (a *app) render(ctx context.Context, c *api.Client, l look) (string, api.Le
 		if err := c.Get(ctx, "/api/v1/status", &s); err != nil {
 			return "", "", err
 		}
+		if l.all {
+			if s.Directors == nil {
+				return "", "", errAlone
+			}
+			return directorsTable(s, time.Now(), a.style, terminal.Width(a.Stdout)), s.Verdict.Level, nil
+		}
 		shown, err := l.choose(s)
 		if err != nil {
 			return "", "", err
@@ -149,6 +169,12 @@ func (a *app) render(ctx context.Context, c *api.Client, l look) (string, api.Le
 	var raw json.RawMessage
 	if err := c.Get(ctx, "/api/v1/status", &raw); err != nil {
 		return "", "", err
+	}
+	if l.all {
+		var err error
+		if raw, err = allJSON(raw); err != nil {
+			return "", "", err
+		}
 	}
 	var b strings.Builder
 	if l.watch {

@@ -58,7 +58,7 @@ func TestStatusOfMany(t *testing.T) {
 		{[]string{"pool0", "edge"}, []string{"pool0", "certificate", "edge"}, []string{"inner", "\npool1"}, 1},
 		{[]string{"pool3", "--problems"}, []string{"no instance, virtual server or real server is in trouble"}, []string{"pool3"}, 1},
 		{[]string{"--settings", "edge"}, []string{"net/ipv4/ip_forward"}, nil, 1},
-		{[]string{"--all", "pool0", "pool1"}, []string{"pool0", "pool1"}, nil, 1},
+		{[]string{"--servers", "pool0", "pool1"}, []string{"pool0", "pool1"}, nil, 1},
 		{[]string{"--check"}, []string{"USHER CRITICAL - lb1: a person is needed: pool199: quorum lost (and 1 more warning)\n"}, []string{"pool198"}, 2},
 		{[]string{"--json"}, []string{`"verdict"`}, nil, 0},
 	} {

@@ -22,23 +22,18 @@ func statusTable(s api.Status, l look, now time.Time, style terminal.Style, widt
 	var b strings.Builder
 	b.WriteString(verdictLine(s, style) + "\n")
 	b.WriteString(style.Dim(fmt.Sprintf("usher %s, up %s", s.Version, terminal.Ago(now, s.Started))) + "\n")
+	if s.Directors != nil {
+		b.WriteString(wrapped(style.Dim("directors: "+othersLine(s.Directors)+" (usher status --all)"), "  ", width))
+	}
 	for _, w := range s.Warnings {
-		mark := style.Warn("warning:")
-		if w.Severity == string(api.LevelError) {
-			mark = style.Bad("error:")
-		}
-		subject := ""
-		if w.Subject != "" {
-			subject = w.Subject + ": "
-		}
-		b.WriteString(wrapped(fmt.Sprintf("%s %s%s %s", mark, subject, w.Text, style.Dim("("+terminal.Ago(now, w.Since)+")")), "  ", width))
+		b.WriteString(warningLine(w, now, style, width))
 	}
 	if len(s.Instances) > 0 {
 		b.WriteString("\n" + instanceTable(s, now, style, width))
 	}
 	var well []api.VirtualServer
 	for _, v := range s.VirtualServers {
-		if !l.all && len(s.VirtualServers) > manyPools && poolWell(v) {
+		if !l.servers && len(s.VirtualServers) > manyPools && poolWell(v) {
 			well = append(well, v)
 			continue
 		}
@@ -65,6 +60,19 @@ func verdictLine(s api.Status, style terminal.Style) string {
 		paint = style.Bad
 	}
 	return style.Bold(s.RouterID) + ": " + paint(s.Verdict.Text)
+}
+
+// warningLine is a warning with how long ago it began.
+func warningLine(w api.Warning, now time.Time, style terminal.Style, width int) string {
+	mark := style.Warn("warning:")
+	if w.Severity == string(api.LevelError) {
+		mark = style.Bad("error:")
+	}
+	subject := ""
+	if w.Subject != "" {
+		subject = w.Subject + ": "
+	}
+	return wrapped(fmt.Sprintf("%s %s%s %s", mark, subject, w.Text, style.Dim("("+terminal.Ago(now, w.Since)+")")), "  ", width)
 }
 
 // wrapped breaks a line at the terminal's width, if there is one; further lines are
