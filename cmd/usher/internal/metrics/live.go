@@ -20,6 +20,7 @@ func (t *text) live(source Source) error {
 	t.virtualServers(s.VirtualServers)
 	t.realServers(s.VirtualServers)
 	t.discovery(s.VirtualServers)
+	t.directors(s.Directors)
 	t.director(source.DirectorStats())
 	checks := source.CheckStats()
 	t.gauge("checks", "Different health checks that run.")

@@ -50,6 +50,15 @@ func full() api.Status {
 	expiry := time.Unix(1_900_000_000, 0)
 	return api.Status{
 		Reload: &api.Reload{OK: false},
+		Directors: &api.Directors{
+			Directors: []api.Director{{Name: "lb1", Self: true, Up: true}, {Name: "lb2", Up: true}, {Address: "192.0.2.4:7946"}},
+			Differences: []api.Difference{
+				{Kind: "config", Parts: []string{"virtual_server web"}, Directors: []string{"lb2"}},
+				{Kind: "config", Parts: []string{"global", "virtual_server web"}, Directors: []string{"lb3"}},
+				{Kind: "health", Servers: 2}, {Kind: "health", Servers: 1},
+			},
+			Refused: map[string]uint64{"key": 3},
+		},
 		Instances: []api.Instance{{Name: "edge", State: "active", EffectivePriority: 80, Transitions: 3, SplitBrain: &api.SplitBrain{},
 			HMAC: &api.HMAC{Mode: "permissive"}, Peers: []api.Peer{{Address: "192.0.2.3", Key: 2}, {Address: "192.0.2.4"}},
 			Statistics: api.Statistics{
@@ -124,6 +133,11 @@ func TestNames(t *testing.T) {
 		`usher_ipvs_sync_operations_total{op="` + ipvs.AddService.String() + `"} 3`,
 		`usher_ipvs_sync_operations_total{op="` + ipvs.DelDestination.String() + `"} 0`,
 		`usher_ipvs_drift_repairs_total 2`,
+		`usher_peer_up{peer="lb2"} 1`,
+		`usher_peer_up{peer="192.0.2.4:7946"} 0`,
+		"\nusher_peer_config_differs{part=\"global\"} 1\nusher_peer_config_differs{part=\"virtual_server web\"} 1\n#",
+		`usher_peer_health_differs 3`,
+		`usher_peer_refused_total{reason="key"} 3`,
 		`usher_config_reload_success 0`,
 		`usher_build_info{goversion="go1.`,
 	} {
@@ -133,6 +147,9 @@ func TestNames(t *testing.T) {
 	}
 	if strings.Contains(scrape(t, api.Status{}), "usher_config_reload_success 0") {
 		t.Error("before the first reload nothing has failed")
+	}
+	if strings.Contains(scrape(t, api.Status{}), "usher_peer") || strings.Contains(text, `peer="lb1"`) {
+		t.Error("peers where there are none, or this director among them")
 	}
 }
 
