@@ -22,7 +22,7 @@ function dress(e, name) { if (e.className !== name) e.className = name; }
 function tone(state) {
   if (state === "up" || state === "active") return "good";
   if (state === "backup") return "note";
-  if (state === "down" || state === "fault") return "bad";
+  if (state === "down" || state === "fault" || state === "absent" || state === "active twice") return "bad";
   return "warn";
 }
 
@@ -71,7 +71,7 @@ function reset(e, since) {
   tick(e);
 }
 setInterval(() => {
-  for (const e of document.querySelectorAll("#warnings time, #instances time, details[open] time")) tick(e);
+  for (const e of document.querySelectorAll("#warnings time, #instances time, #directors time, details[open] time")) tick(e);
 }, 1000);
 
 // spark is a small graph of values; it is redrawn only when they change.

@@ -28,6 +28,7 @@ function applyPatch(p) {
   head.virtual_servers = [];
   showHead(head);
   showWarnings(head);
+  showDirectors(head);
   showInstances(head);
   filterPools();
   if (!first) first = performance.now();

@@ -23,13 +23,15 @@ var (
 	dom string
 	//go:embed view.js
 	view string
+	//go:embed directors.js
+	directors string
 	//go:embed live.js
 	live string
 )
 
 // Handler serves the page at /.
 func Handler() http.Handler {
-	script := dom + view + live
+	script := dom + view + directors + live
 	body := []byte(strings.NewReplacer("/*style*/", style, "/*script*/", script).Replace(document))
 	policy := fmt.Sprintf("default-src 'none'; connect-src 'self'; img-src data:; style-src %s; script-src %s; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 		hash(style), hash(script))
