@@ -29,6 +29,10 @@ type Change struct {
 	State  State
 	Reason string // for people
 	Fault  bool   // this machine cannot receive; it says nothing of the neighbour
+	// Signalled: the neighbour itself says that it is down, and so is there. It does that
+	// where it does not hear us, and where it ends a session or begins another one for
+	// reasons of its own (FRR does when a BGP session with BFD is established).
+	Signalled bool
 	// Administrative: the neighbour has taken the session down on purpose. Who knows by
 	// other means that it lives takes that for no failure (RFC 5882 section 3.2).
 	Administrative bool

@@ -196,7 +196,7 @@ func (e *Engine) settle(now time.Time, s *session) {
 			w.reported, w.told = true, s.State
 			w.report(Change{
 				State: s.State, Reason: s.reason(e.fault), At: now,
-				Fault: e.fault != nil && !up, Administrative: s.byNeighbour(),
+				Fault: e.fault != nil && !up, Signalled: !up && s.Diagnostic == NeighbourDown, Administrative: s.byNeighbour(),
 			})
 		}
 	}

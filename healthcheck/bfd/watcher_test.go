@@ -118,6 +118,9 @@ func TestAdministrative(t *testing.T) {
 	var purpose []bool
 	for _, c := range l {
 		purpose = append(purpose, c.Administrative)
+		if c.Signalled != c.Administrative {
+			t.Errorf("told %+v: what was signalled was on purpose here", c)
+		}
 	}
 	if want := []bool{false, true, false, true, false, false}; !slices.Equal(purpose, want) {
 		t.Errorf("administrative: %v, want %v", purpose, want)
