@@ -28,7 +28,7 @@ var domains = map[string]floors{
 		engines: []string{"director/engine", "director/engine/enginetest", "director/discover/engine", "director/announce/engine"},
 		leaves: []string{"director/ipvs/genl", "director/ipvstest", "director/snat", "director/realserver",
 			"director/discover/dns", "director/discover/file", "director/discover/http",
-			"director/announce/host", "director/announce/filter"},
+			"director/announce/host", "director/announce/filter", "director/announce/bgp"},
 	},
 	"healthcheck": {
 		roots:   []string{"healthcheck", "healthcheck/redact", "healthcheck/internal/deadline", "healthcheck/internal/timers"},
