@@ -11,7 +11,12 @@ import (
 
 var suite labtest.Suite
 
-func TestMain(m *testing.M) { os.Exit(labtest.Native(m, &suite)) }
+func TestMain(m *testing.M) {
+	if socket := os.Getenv(speakerSocket); socket != "" {
+		os.Exit(speakBGP(socket)) // a node's BGP speaker, which a test started
+	}
+	os.Exit(labtest.Native(m, &suite))
+}
 
 // router is one VRRP router of VRID 51 with the lab's VIP and nothing else.
 const router = `

@@ -43,6 +43,7 @@ var virtual = []Tool{
 // browser needs, package chromium knows.
 var suite = []Tool{
 	{"aiosmtpd", "python3-aiosmtpd"},
+	{"bird", "bird2"},
 	{"crun", "crun"},
 	{"dpkg-deb", "dpkg"},
 	{"fc-list", "fontconfig"},

@@ -100,6 +100,13 @@ func (s *Suite) New(t *testing.T, forward string) *lab.Lab {
 	return s.Alone(t, forward)
 }
 
+// Three is New with a third director, for labs without client and real servers.
+func (s *Suite) Three(t *testing.T) *lab.Lab {
+	t.Helper()
+	t.Parallel()
+	return s.open(t, lab.Options{Capture: true, Third: true})
+}
+
 // Alone is New for a test that measures times which a busy machine would spoil: it
 // runs before the parallel ones, and no other beside it.
 func (s *Suite) Alone(t *testing.T, forward string) *lab.Lab {
