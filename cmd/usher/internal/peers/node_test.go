@@ -136,13 +136,29 @@ func (w *world) all(n int, key []byte) []*one {
 	for i := range n {
 		all = append(all, w.start(i, config(i, key)))
 	}
-	time.Sleep(8 * time.Second)
-	for _, o := range all {
-		if up := o.up(); len(up) != n-1 {
-			w.t.Fatalf("%s sees %v: %+v", o.name, up, o.node.View())
-		}
-	}
+	w.together(all)
 	return all
+}
+
+// await lets time go on until something is so, for two minutes at the most: whom members
+// gossip with is left to chance.
+func (w *world) await(what string, so func() bool) {
+	w.t.Helper()
+	for range 240 {
+		if so() {
+			return
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	w.t.Errorf("two minutes later it is not so that %s", what)
+}
+
+// together waits until all see all others.
+func (w *world) together(all []*one) {
+	w.t.Helper()
+	for _, o := range all {
+		w.await(o.name+" sees all", func() bool { return len(o.up()) == len(all)-1 })
+	}
 }
 
 // stop stops all, and lets end what memberlist has begun: time stands still when a test
@@ -185,22 +201,19 @@ func TestGroup(t *testing.T) {
 				if len(d.Have) != size/2-1 || len(d.Missing) != size/2 || time.Since(begin) > 1100*time.Millisecond {
 					t.Errorf("cut in two, after %v: %q", time.Since(begin), d.Text())
 				}
-				time.Sleep(time.Minute)
-				if up := all[0].up(); len(up) != size/2-1 {
-					t.Errorf("a minute after the cut lb0 sees %v", up)
+				for _, o := range all {
+					w.await(o.name+" misses the other half", func() bool { return len(o.up()) == size/2-1 })
 				}
 				d = all[0].say(server(3), drain)
 				if !strings.Contains(d.Text(), "does not answer (since 20") {
-					t.Errorf("cut in two for a minute: %q", d.Text())
+					t.Errorf("cut in two for a while: %q", d.Text())
 				}
 				all[size-1].say(server(4), drain)
 				all[size-1].say(server(3), director.Override{Mode: director.OverrideWeight, Weight: 5})
 				w.net.Heal()
+				w.together(all)
 				time.Sleep(30 * time.Second)
 				for _, o := range all {
-					if up := o.up(); len(up) != size-1 {
-						t.Errorf("after the mend %s sees %v", o.name, up)
-					}
 					for i, mode := range map[int]director.OverrideMode{1: director.OverrideDrain, 2: director.OverrideDrain, 3: director.OverrideWeight, 4: director.OverrideDrain} {
 						if o.mode(server(i)) != mode {
 							t.Errorf("after the mend %s has %q for server %d, not %q", o.name, o.mode(server(i)), i, mode)

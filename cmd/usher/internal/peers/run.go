@@ -17,6 +17,7 @@ import (
 const (
 	tick         = time.Second
 	joinEvery    = 5 * time.Second  // addresses where nobody is up are tried again
+	joinSoon     = 5                // rounds that follow each other each tick
 	openEvery    = 5 * time.Second  // likewise an address at which one cannot listen
 	describeAny  = time.Minute      // the document is written anew, though it says the same
 	memberKept   = 24 * time.Hour   // a member that is gone is shown
@@ -188,7 +189,11 @@ func (n *Node) tidy(ctx context.Context) {
 		n.spread(m, now)
 	}
 	unsaved := n.unsaved
-	if m != nil && !m.joining && now.Sub(m.joined) >= joinEvery {
+	again := joinEvery
+	if m != nil && m.rounds < joinSoon { // directors that are started together find each other
+		again = tick
+	}
+	if m != nil && !m.joining && now.Sub(m.joined) >= again {
 		n.join(ctx, m, now)
 	}
 	n.mu.Unlock()
