@@ -40,9 +40,7 @@ func (p *Pool) tell(source int, before Set, servers []Server, now time.Time) (al
 	add := func(kind EventKind, format string, args ...any) {
 		all = append(all, Event{Time: now, Kind: kind, VirtualServer: p.config.Server.Name, Source: conf.Name, Reason: fmt.Sprintf(format, args...)})
 	}
-	if before.Failure != nil {
-		add(EventRecovered, "it answers again, after %s (%s)", now.Sub(before.Failing).Round(time.Second), before.Failure.Reason)
-	}
+	all = p.recovered(source, before, now)
 	came, went := departed(p.servers, servers), departed(servers, p.servers)
 	switch {
 	case len(came)+len(went) > 0:
@@ -73,6 +71,15 @@ func (p *Pool) tell(source int, before Set, servers []Server, now time.Time) (al
 		}
 	}
 	return all
+}
+
+// recovered gives the first good answer after others.
+func (p *Pool) recovered(source int, before Set, now time.Time) []Event {
+	if before.Failure == nil {
+		return nil
+	}
+	return []Event{{Time: now, Kind: EventRecovered, VirtualServer: p.config.Server.Name, Source: p.config.Sources[source].Name,
+		Reason: fmt.Sprintf("it answers again, after %s (%s)", now.Sub(before.Failing).Round(time.Second), before.Failure.Reason)}}
 }
 
 // mostTold is how many events one answer makes, about.

@@ -16,7 +16,7 @@ import (
 // first result decides, with what was believed of the server holding until then.
 // The engine keeps targets, which must not be changed afterwards.
 func (e *Engine) Apply(targets []healthcheck.Target) error {
-	return e.exchange(targets, func(healthcheck.ID) bool { return true })
+	return e.exchange(targets, nil)
 }
 
 // ApplyPool sets the servers of one virtual server and their checks, as Apply does for
@@ -28,11 +28,11 @@ func (e *Engine) ApplyPool(virtualServer string, targets []healthcheck.Target) e
 			return fmt.Errorf("healthcheck: server %s is of %q, not of %q", targets[i].ID.RealServer, of, virtualServer)
 		}
 	}
-	return e.exchange(targets, func(id healthcheck.ID) bool { return id.VirtualServer == virtualServer })
+	return e.exchange(targets, &virtualServer)
 }
 
-// exchange has targets in the place of the servers that replaced says.
-func (e *Engine) exchange(targets []healthcheck.Target, replaced func(healthcheck.ID) bool) error {
+// exchange has targets in the place of the servers of one virtual server; nil for all.
+func (e *Engine) exchange(targets []healthcheck.Target, of *string) error {
 	e.applying.Lock()
 	defer e.applying.Unlock()
 	plan, err := e.prepare(targets)
@@ -54,25 +54,13 @@ func (e *Engine) exchange(targets []healthcheck.Target, replaced func(healthchec
 			e.applyTarget(now, &targets[i], plan[i].keys)
 		}
 	}
-	order, placed := make([]healthcheck.ID, 0, len(e.order)+len(ids)), false
-	for _, id := range e.order {
-		if !replaced(id) {
-			order = append(order, id)
-			continue
-		}
-		if !placed {
-			order, placed = append(order, ids...), true
-		}
+	for _, id := range e.order.replace(of, ids) {
 		if t := e.targets[id]; !wanted[id] && t != nil {
 			e.queue.Remove(&t.hold)
 			e.release(t.members)
 			delete(e.targets, id)
 		}
 	}
-	if !placed {
-		order = append(order, ids...)
-	}
-	e.order = order
 	e.stats.Checks = len(e.probes)
 	e.rouse()
 	return nil

@@ -50,7 +50,7 @@ type Engine struct {
 	mu       sync.Mutex
 	queue    timers.Queue[owner]
 	targets  map[healthcheck.ID]*target
-	order    []healthcheck.ID // as applied
+	order    order
 	probes   map[uint64]*probe
 	byKey    map[probeKey]*probe
 	lastID   uint64

@@ -96,8 +96,8 @@ func (e *Engine) Status(id healthcheck.ID) (healthcheck.Status, bool) {
 func (e *Engine) Statuses() []healthcheck.Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	list := make([]healthcheck.Status, 0, len(e.order))
-	for _, id := range e.order {
+	list := make([]healthcheck.Status, 0, len(e.targets))
+	for id := range e.order.all() {
 		if t := e.targets[id]; t != nil {
 			list = append(list, t.status())
 		}

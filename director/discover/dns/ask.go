@@ -113,7 +113,7 @@ func question(name string, kind uint16, edns bool) *dns.Msg {
 // exchange sends a question and waits for its answer. The kernel drops what other
 // addresses than the server's send; what is not an answer to the question is passed over.
 func exchange(ctx context.Context, network string, server netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, server.String())
+	conn, err := dial(ctx, network, server)
 	if err != nil {
 		return nil, failure(err, "")
 	}
@@ -148,6 +148,16 @@ func exchange(ctx context.Context, network string, server netip.AddrPort, q *dns
 		}
 		return m, nil
 	}
+}
+
+// dial opens a socket of its own for each question: whoever would forge an answer has to
+// guess its port, too (RFC 5452). By UDP nothing is waited for, and the way of a Dialer
+// costs as much as the question.
+func dial(ctx context.Context, network string, server netip.AddrPort) (net.Conn, error) {
+	if network == "udp" {
+		return net.DialUDP(network, nil, net.UDPAddrFromAddrPort(server))
+	}
+	return new(net.Dialer).DialContext(ctx, network, server.String())
 }
 
 // differs says why a message is no answer to a question, "" where it is.

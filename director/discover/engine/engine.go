@@ -49,6 +49,7 @@ type Options struct {
 type Engine struct {
 	opts  Options
 	log   *slog.Logger
+	made  time.Time
 	saver saver
 
 	mu    sync.Mutex
@@ -87,7 +88,7 @@ func New(o Options) *Engine {
 	if o.Events == nil {
 		o.Events = func(discover.Event) {}
 	}
-	return &Engine{opts: o, log: o.Log, turns: turns{}, pools: map[string]*pool{}, saver: newSaver(o.State)}
+	return &Engine{opts: o, log: o.Log, made: time.Now(), turns: turns{}, pools: map[string]*pool{}, saver: newSaver(o.State)}
 }
 
 // Run asks until ctx ends, and then saves what is not yet saved.
@@ -266,8 +267,18 @@ func (e *Engine) ask(ctx context.Context, name string, a *asker, source discover
 		if w, ok := reader.(watched); ok {
 			changed = w.Changed()
 		}
-		timer.Reset(pace.Next(&source, answer, rand.Float64()))
+		timer.Reset(e.together(pace.Next(&source, answer, rand.Float64())))
 	}
+}
+
+// together shortens a wait a little, so that sources that are due at nearly the same time
+// are asked at once: where there are many, it is waking up for each that costs.
+func (e *Engine) together(wait time.Duration) time.Duration {
+	step := min(wait/16, 250*time.Millisecond)
+	if step <= 0 {
+		return wait
+	}
+	return wait - (time.Since(e.made)+wait)%step
 }
 
 // read asks once, within its time and when it is its turn.
