@@ -28,9 +28,10 @@ func (r *reporter) directors(now snapshot) *api.Directors {
 	own := api.Director{Name: view.Name, Address: view.Listen.String(), Self: true, Up: true, Since: now.started}
 	describeDirector(&own, &view.Self)
 	out.Directors = append(out.Directors, own)
-	all := others(view)
 	differ := map[string][]string{}
-	found, _ := compare.Look(self, all)
+	r.comparison.mu.Lock()
+	found, told := r.comparison.found, r.comparison.told
+	r.comparison.mu.Unlock()
 	for _, f := range found {
 		if f.Kind == compare.Config {
 			differ[f.Peer] = append(differ[f.Peer], f.Name)
@@ -58,9 +59,7 @@ func (r *reporter) directors(now snapshot) *api.Directors {
 			out.BothActive = append(out.BothActive, api.BothActive{Instance: f.Name, Directors: strings.Split(f.Peer, ", ")})
 		}
 	}
-	r.comparison.mu.Lock()
-	defer r.comparison.mu.Unlock()
-	for _, w := range r.comparison.told {
+	for _, w := range told {
 		out.Differences = append(out.Differences, api.Difference{Kind: string(w.Kind), Subject: w.Subject, Directors: w.Directors, Servers: w.Servers, Parts: w.Parts, Text: w.Text, Since: w.Since})
 	}
 	return out

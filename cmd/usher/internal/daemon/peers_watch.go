@@ -15,7 +15,8 @@ type comparison struct {
 
 	mu     sync.Mutex
 	watch  compare.Watch
-	told   []compare.Warning // that have lasted
+	found  []compare.Finding // at the last look, a second ago at most
+	told   []compare.Warning // of it what has lasted
 	absent map[string]bool   // the others that are not heard for long enough to say so
 }
 
@@ -42,7 +43,7 @@ func (r *reporter) compare(at time.Time) {
 	if !view.On || now.config == nil {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.watch, g.told, g.absent = compare.Watch{}, nil, nil
+		g.watch, g.found, g.told, g.absent = compare.Watch{}, nil, nil, nil
 		return
 	}
 	self, others := r.self(now, view), others(view)
@@ -50,6 +51,7 @@ func (r *reporter) compare(at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	lasting := g.watch.Step(at, self, found)
+	g.found = found
 	g.told = compare.Warnings(self, lasting, comparable, reasons(self, others))
 	g.absent = map[string]bool{}
 	for _, l := range lasting {

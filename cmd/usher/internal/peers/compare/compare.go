@@ -73,6 +73,7 @@ type Peer struct {
 // absent director said last is not compared: it is old.
 func Look(self Self, peers []Peer) (found []Finding, comparable map[string]int) {
 	comparable = map[string]int{}
+	here := opinions(self.Document.Down)
 	for _, p := range peers {
 		if !p.Up {
 			found = append(found, Finding{Kind: Absent, Peer: p.Name})
@@ -83,7 +84,7 @@ func Look(self Self, peers []Peer) (found []Finding, comparable map[string]int) 
 		}
 		if ok, _ := self.Comparable(p.Document); ok {
 			found = append(found, self.parts(p.Name, p.Document)...)
-			found = append(found, self.health(p.Name, p.Document, comparable)...)
+			found = append(found, self.health(p.Name, p.Document, here, comparable)...)
 		}
 	}
 	found = append(found, active(self, peers)...)
@@ -113,22 +114,33 @@ func SetOf(virtualServer string) string { return setOf + virtualServer }
 // PartOf is the name of the part of a virtual server.
 func PartOf(virtualServer string) string { return "virtual_server " + virtualServer }
 
+// maxEach is how many parts of another's configuration are told apart that differ, those of
+// the first names: where so many differ, it is another configuration.
+const maxEach = 200
+
 // parts compares the parts of another director's configuration.
 func (s *Self) parts(peer string, d *share.Document) (found []Finding) {
 	own := s.Parts[d.PartsKey]
+	say := func(name string, how How) {
+		found = append(found, Finding{Kind: Config, Name: name, How: how, Peer: peer})
+	}
 	for name, digest := range own {
 		switch theirs, has := d.Parts[name]; {
 		case strings.HasPrefix(name, setOf):
 		case !has && d.PartsCut == 0:
-			found = append(found, Finding{Kind: Config, Name: name, How: Here, Peer: peer})
+			say(name, Here)
 		case has && theirs != digest:
-			found = append(found, Finding{Kind: Config, Name: name, Peer: peer})
+			say(name, Differs)
 		}
 	}
 	for name := range d.Parts {
 		if _, has := own[name]; !has && !strings.HasPrefix(name, setOf) {
-			found = append(found, Finding{Kind: Config, Name: name, How: There, Peer: peer})
+			say(name, There)
 		}
+	}
+	if len(found) > maxEach {
+		slices.SortFunc(found, Finding.compare)
+		found = found[:maxEach]
 	}
 	return found
 }
@@ -140,7 +152,7 @@ type server struct {
 
 // health compares what two directors say of the servers of the virtual servers that both
 // have alike. Only down and up are opinions: who has not probed a server yet has none.
-func (s *Self) health(peer string, d *share.Document, comparable map[string]int) (found []Finding) {
+func (s *Self) health(peer string, d *share.Document, here map[server]string, comparable map[string]int) (found []Finding) {
 	if d.DownCut > 0 || s.Document.DownCut > 0 {
 		return nil // too many to be told one by one
 	}
@@ -152,7 +164,7 @@ func (s *Self) health(peer string, d *share.Document, comparable map[string]int)
 			alike[virtualServer] = true
 		}
 	}
-	here, there := opinions(s.Document.Down), opinions(d.Down)
+	there := opinions(d.Down)
 	counted := map[string]bool{}
 	say := func(of server, how How) {
 		found = append(found, Finding{Kind: Health, Name: of.virtualServer, Server: of.address, Peer: peer, How: how})

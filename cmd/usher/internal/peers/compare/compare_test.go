@@ -234,3 +234,66 @@ func TestFold(t *testing.T) {
 		t.Error("few parts were folded")
 	}
 }
+
+// hostile are directors that say as much as they can, and each second something else.
+func hostile(second int) (peers []Peer) {
+	for p := range 8 {
+		all := map[string]string{}
+		for i := range share.MaxParts {
+			all[fmt.Sprintf("virtual_server %d of %d", i, second)] = "d"
+		}
+		var down []share.Health
+		for i := range share.MaxDown {
+			down = append(down, share.Health{VirtualServer: "web", RealServer: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(second), byte(i >> 8), byte(i)}), 80), State: "down"})
+		}
+		all["virtual_server web"] = "w"
+		peers = append(peers, peer(fmt.Sprint("lb", p+2), document(all, down...)))
+	}
+	return peers
+}
+
+// TestWatchIsBounded: whatever others say, a bounded amount of it is remembered, and it is
+// put into a few words.
+func TestWatchIsBounded(t *testing.T) {
+	var w Watch
+	s, start := self(), time.Unix(1000, 0)
+	for i := range 10 {
+		found, comparable := Look(s, hostile(i))
+		lasting := w.Step(start.Add(time.Duration(i)*time.Second), s, found)
+		if n := len(w.seen); n > maxSeen {
+			t.Fatalf("%d are remembered", n)
+		}
+		for j := range lasting {
+			lasting[j].Since = start
+		}
+		if n := len(Warnings(s, lasting, comparable, func(Finding) string { return "" })); n > 20 {
+			t.Errorf("%d warnings", n)
+		}
+	}
+	var all []Lasting
+	found, comparable := Look(s, hostile(0))
+	for _, f := range found {
+		all = append(all, Lasting{Finding: f})
+	}
+	for _, w := range Warnings(s, all, comparable, func(Finding) string { return "" }) {
+		if len(w.Text) > 1000 {
+			t.Errorf("a text of %d bytes: %s", len(w.Text), w.Text)
+		}
+	}
+	if len(found) < 1000 {
+		t.Errorf("%d found", len(found))
+	}
+}
+
+// BenchmarkHostile is a second of the watch with eight such directors.
+func BenchmarkHostile(b *testing.B) {
+	var w Watch
+	s, start := self(), time.Unix(1000, 0)
+	seconds := [][]Peer{hostile(0), hostile(1)}
+	n := 0
+	for b.Loop() {
+		n++
+		found, comparable := Look(s, seconds[n%2])
+		Warnings(s, w.Step(start.Add(time.Duration(n)*time.Second), s, found), comparable, func(Finding) string { return "" })
+	}
+}

@@ -121,7 +121,13 @@ func configWarnings(lasting []Lasting) (all []Warning) {
 				since = l.Since
 			}
 		}
-		say("", fmt.Sprintf("%d parts of the configuration (%s)", len(list), few(names)), are, names, since)
+		number := fmt.Sprint(len(list))
+		if len(list) >= maxEach {
+			number += " parts or more"
+		} else {
+			number += " parts"
+		}
+		say("", fmt.Sprintf("%s of the configuration (%s)", number, few(names)), are, names, since)
 	}
 	return all
 }

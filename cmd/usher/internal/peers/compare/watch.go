@@ -12,6 +12,10 @@ const (
 	Rest  = 5 * time.Second
 )
 
+// maxSeen bounds what is remembered: somebody with the key could have another difference
+// each second.
+const maxSeen = 10_000
+
 // Watch keeps apart what lasts and what is over by itself: a reload that reaches one
 // director after the other, a probe that is due a little later there. The zero value has
 // seen nothing.
@@ -39,6 +43,9 @@ func (w *Watch) Step(now time.Time, self Self, found []Finding) (lasting []Lasti
 	}
 	for _, f := range found {
 		s := w.seen[f]
+		if s == nil && len(w.seen) >= maxSeen {
+			continue
+		}
 		if s == nil || now.Sub(s.last) > Rest {
 			s = &span{since: now}
 			w.seen[f] = s
