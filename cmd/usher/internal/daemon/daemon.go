@@ -44,10 +44,12 @@ type Options struct {
 	Started func() // called when the start is over
 }
 
-// Daemon is a running usher: how its parts start, follow a new configuration, hand over
-// and stop, and what operators ask for. What it says of itself is the reporter's.
+// Daemon is a running usher: how its parts start, follow a new configuration and stop.
+// What it says of itself is the reporter's, what operators ask for has types of its own.
 type Daemon struct {
 	*reporter
+	*handovers
+	*steering
 	*current
 	relay *relay
 
@@ -64,8 +66,7 @@ type Daemon struct {
 	idle     Director      // opened, and not run before a reload needs it; nil before
 	found    discovered
 
-	retiring *retiring // nil where no way into maintenance is under way; under current's lock
-	resigned bool      // VRRP has stopped, or is about to, and does not start again; likewise
+	resigned bool // VRRP has stopped, or is about to, and does not start again; under current's lock
 
 	alerts  Alerts
 	bfd     BFD
@@ -86,6 +87,11 @@ func New(o Options) *Daemon {
 		version: o.Version, variables: o.Variables, machine: o.Machine, current: d.current, secrets: &d.secrets,
 		ring: events.NewRing(0, events.Numbering(time.Now())), history: newHistory(), silenced: d.alerts.Warnings,
 	}
+	d.handovers = &handovers{
+		current: d.current, happened: d.ring, record: d.record, change: d.change, done: d.changing.give,
+		keep: func(on bool, by string) error { return d.state.setMaintenance(on, by) },
+	}
+	d.steering = &steering{d.current}
 	d.relay = &relay{current: d.current, log: o.Log, history: d.history, quorum: make(chan struct{}, 1)}
 	d.servers = &servers{log: o.Log, names: d.names, handler: func(steer bool) http.Handler {
 		return api.Handler(d, d.metrics.Handler(d.reporter), steer, o.Pages)

@@ -24,22 +24,35 @@ const (
 	handoverLook  = time.Second
 )
 
+// handovers are what operators ask of instances: to be handed to the peer, and maintenance,
+// in which all of them are.
+type handovers struct {
+	*current
+	happened *events.Ring // whose news an outcome is awaited by
+	record   func(events.Event)
+	change   func(context.Context) bool     // takes the turn to change what runs; false where the daemon stops
+	done     func()                         // gives it back
+	keep     func(on bool, by string) error // has maintenance outlive a restart
+
+	retiring *retiring // nil where no way into maintenance is under way; under current's lock
+}
+
 // Failover hands an instance's addresses, with its sync group's, to its peer and says
 // what has come of it. Where nobody takes over they are taken back, which is an error.
-func (d *Daemon) Failover(ctx context.Context, n api.Name, by string) (string, error) {
-	c := d.running()
+func (h *handovers) Failover(ctx context.Context, n api.Name, by string) (string, error) {
+	c := h.running()
 	if !slices.ContainsFunc(c.Instances, func(i conf.Instance) bool { return i.Name == n.Instance }) {
 		return "", unknown("instance", n.Instance, names(c.Instances, func(i conf.Instance) string { return i.Name }))
 	}
-	process := d.now().vrrp
+	process := h.now().vrrp
 	if err := process.Failover(n.Instance); err != nil {
 		return "", &refusedError{err.Error()}
 	}
-	d.record(events.Event{Kind: "failover", Instance: n.Instance, Reason: "asked for by " + somebody(by)})
+	h.record(events.Event{Kind: "failover", Instance: n.Instance, Reason: "asked for by " + somebody(by)})
 	if n.NoWait {
 		return n.Instance + ": the handover has begun", nil
 	}
-	gone, stayed, err := d.outcomes(ctx, process, siblings(c, n.Instance))
+	gone, stayed, err := h.outcomes(ctx, process, siblings(c, n.Instance))
 	if err != nil {
 		return "", err
 	}
@@ -90,14 +103,14 @@ func waitFor(c *conf.Config, all []string) (longest time.Duration) {
 
 // outcomes waits until none of some instances is being handed over any more, and gives
 // those that have gone and those that are still, or again, active here.
-func (d *Daemon) outcomes(ctx context.Context, process VRRP, all []string) (gone, stayed []vrrp.Status, err error) {
-	limit := waitFor(d.running(), all) + handoverSlack
+func (h *handovers) outcomes(ctx context.Context, process VRRP, all []string) (gone, stayed []vrrp.Status, err error) {
+	limit := waitFor(h.running(), all) + handoverSlack
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	tick := time.NewTicker(handoverLook)
 	defer tick.Stop()
 	for {
-		_, _, more := d.ring.List(events.Filter{Limit: 1})
+		_, _, more := h.happened.List(events.Filter{Limit: 1})
 		leaving := false
 		gone, stayed = nil, nil
 		for _, s := range process.Status() {
@@ -107,7 +120,7 @@ func (d *Daemon) outcomes(ctx context.Context, process VRRP, all []string) (gone
 				leaving = true
 			case s.State == vrrp.Active:
 				stayed = append(stayed, s)
-			case s.State == vrrp.Backup, s.State == vrrp.Initialize && d.now().maintenance:
+			case s.State == vrrp.Backup, s.State == vrrp.Initialize && h.now().maintenance:
 				gone = append(gone, s)
 			default:
 				return nil, nil, fmt.Errorf("%s is in state %s: %s", s.Name, s.State, s.Reason)
@@ -138,19 +151,19 @@ type retiring struct {
 // Maintenance holds every instance back, or lets it run again, and says what has come of
 // it. What is active is handed over first. Where nobody takes over the addresses stay and
 // it is refused, unless it is forced. It outlives a restart.
-func (d *Daemon) Maintenance(ctx context.Context, s api.Switch, by string) (string, error) {
+func (h *handovers) Maintenance(ctx context.Context, s api.Switch, by string) (string, error) {
 	if !s.On {
-		d.stopRetiring()
-		return d.setMaintenance(false, by, "maintenance off")
+		h.stopRetiring()
+		return h.setMaintenance(false, by, "maintenance off")
 	}
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it goes on though the one who asked goes away
 	r := &retiring{cancel: cancel, done: make(chan struct{})}
-	d.mu.Lock()
-	already, on := d.retiring != nil, d.maintenance
+	h.mu.Lock()
+	already, on := h.retiring != nil, h.maintenance
 	if !already && !on {
-		d.retiring = r
+		h.retiring = r
 	}
-	d.mu.Unlock()
+	h.mu.Unlock()
 	if already || on {
 		cancel()
 		if on {
@@ -161,12 +174,12 @@ func (d *Daemon) Maintenance(ctx context.Context, s api.Switch, by string) (stri
 	go func() {
 		defer close(r.done)
 		defer cancel()
-		r.text, r.err = d.retire(own, s.Force, by)
-		d.mu.Lock()
-		d.retiring = nil
-		d.mu.Unlock()
+		r.text, r.err = h.retire(own, s.Force, by)
+		h.mu.Lock()
+		h.retiring = nil
+		h.mu.Unlock()
 		if r.err != nil {
-			d.record(events.Event{Kind: "maintenance", Severity: events.Warning, To: "off", Reason: r.err.Error()})
+			h.record(events.Event{Kind: "maintenance", Severity: events.Warning, To: "off", Reason: r.err.Error()})
 		}
 	}()
 	if s.NoWait {
@@ -181,10 +194,10 @@ func (d *Daemon) Maintenance(ctx context.Context, s api.Switch, by string) (stri
 }
 
 // stopRetiring takes a way into maintenance back, where there is one, and waits for its end.
-func (d *Daemon) stopRetiring() {
-	d.mu.Lock()
-	r := d.retiring
-	d.mu.Unlock()
+func (h *handovers) stopRetiring() {
+	h.mu.Lock()
+	r := h.retiring
+	h.mu.Unlock()
 	if r != nil {
 		r.cancel()
 		<-r.done
@@ -192,30 +205,30 @@ func (d *Daemon) stopRetiring() {
 }
 
 // retire hands over what is active, and begins maintenance when nothing is any more.
-func (d *Daemon) retire(ctx context.Context, force bool, by string) (string, error) {
-	process := d.now().vrrp
+func (h *handovers) retire(ctx context.Context, force bool, by string) (string, error) {
+	process := h.now().vrrp
 	if process == nil {
-		return d.setMaintenance(true, by, "maintenance on")
+		return h.setMaintenance(true, by, "maintenance on")
 	}
 	active := actives(process)
 	if force {
-		unkept, err := d.setMaintenance(true, by, "")
+		unkept, err := h.setMaintenance(true, by, "")
 		if err != nil {
 			return "", err
 		}
-		gone, _, err := d.outcomes(ctx, process, active)
+		gone, _, err := h.outcomes(ctx, process, active)
 		return summaryOf(gone) + unkept, err
 	}
 	var all []vrrp.Status
 	for len(active) > 0 { // another may become active meanwhile
-		gone, err := d.handOver(ctx, process, active)
+		gone, err := h.handOver(ctx, process, active)
 		if err != nil {
 			return "", err
 		}
 		all = append(all, gone...)
 		active = actives(process)
 	}
-	return d.setMaintenance(true, by, summaryOf(all))
+	return h.setMaintenance(true, by, summaryOf(all))
 }
 
 // summaryOf says what maintenance has done to instances that were active.
@@ -247,8 +260,8 @@ func actives(process VRRP) (all []string) {
 
 // handOver hands instances over, and gives those that are gone; that some found no
 // successor is an error, and so is that it was taken back.
-func (d *Daemon) handOver(ctx context.Context, process VRRP, active []string) ([]vrrp.Status, error) {
-	c := d.running()
+func (h *handovers) handOver(ctx context.Context, process VRRP, active []string) ([]vrrp.Status, error) {
+	c := h.running()
 	begun := map[string]bool{}
 	for _, name := range active {
 		if begun[name] {
@@ -261,7 +274,7 @@ func (d *Daemon) handOver(ctx context.Context, process VRRP, active []string) ([
 			return nil, errors.Join(&refusedError{err.Error()}, process.Stay())
 		}
 	}
-	gone, stayed, err := d.outcomes(ctx, process, active)
+	gone, stayed, err := h.outcomes(ctx, process, active)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return nil, errors.Join(&refusedError{"maintenance was taken back before it had begun"}, process.Stay())
@@ -280,16 +293,16 @@ func (d *Daemon) handOver(ctx context.Context, process VRRP, active []string) ([
 // setMaintenance makes it so, for the VRRP process and for what comes after this one. A
 // state folder that cannot be written is no reason to stay: a director on which the disk
 // is full is one to leave. It gives what was done, and what a restart would forget.
-func (d *Daemon) setMaintenance(on bool, by, done string) (string, error) {
-	if !d.change(context.Background()) {
+func (h *handovers) setMaintenance(on bool, by, done string) (string, error) {
+	if !h.change(context.Background()) {
 		return "", &refusedError{"usher is stopping"}
 	}
-	defer d.changing.give()
-	unkept := d.state.setMaintenance(on, by)
-	d.mu.Lock()
-	d.maintenance, d.maintained, d.unkept = on, time.Now(), unkept // even if VRRP does not confirm it: it holds for the next process as well
-	process := d.vrrp
-	d.mu.Unlock()
+	defer h.done()
+	unkept := h.keep(on, by)
+	h.mu.Lock()
+	h.maintenance, h.maintained, h.unkept = on, time.Now(), unkept // even if VRRP does not confirm it: it holds for the next process as well
+	process := h.vrrp
+	h.mu.Unlock()
 	e := events.Event{Kind: "maintenance", To: "off", Reason: "asked for by " + somebody(by)}
 	if on {
 		e.To = "on"
@@ -303,7 +316,7 @@ func (d *Daemon) setMaintenance(on bool, by, done string) (string, error) {
 			return "", err
 		}
 	}
-	d.record(e)
+	h.record(e)
 	return done, nil
 }
 

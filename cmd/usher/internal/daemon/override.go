@@ -17,8 +17,11 @@ import (
 	"usher/vrrp/timespan"
 )
 
+// steering is what operators say of real servers.
+type steering struct{ *current }
+
 // Steer does what an operator says of a real server.
-func (d *Daemon) Steer(ctx context.Context, s api.Steer) (string, error) {
+func (d *steering) Steer(ctx context.Context, s api.Steer) (string, error) {
 	address, err := netip.ParseAddrPort(s.RealServer)
 	if err != nil {
 		return "", &refusedError{fmt.Sprintf("real server %q is no address:port", s.RealServer)}
@@ -81,7 +84,7 @@ func (d *Daemon) Steer(ctx context.Context, s api.Steer) (string, error) {
 // known is nil for a server that an order can be about: one that the virtual server has,
 // or one that is away. Of a discovered one that is not listed at present, what is said
 // holds when it is back; a name that was never listed is a slip of the pen, more likely.
-func (d *Daemon) known(v *conf.VirtualServer, address netip.AddrPort, s api.Steer) error {
+func (d *steering) known(v *conf.VirtualServer, address netip.AddrPort, s api.Steer) error {
 	servers := slices.Concat(v.Real, v.Sorry)
 	if slices.ContainsFunc(servers, func(r director.RealServer) bool { return r.Address == address }) {
 		return nil
@@ -95,7 +98,7 @@ func (d *Daemon) known(v *conf.VirtualServer, address netip.AddrPort, s api.Stee
 	if len(v.Discover) == 0 || s.Mode == "enable" {
 		return err
 	}
-	if _, lately := d.discovery.Left(v.Name, address); lately || s.Force {
+	if _, lately := d.now().discovery.Left(v.Name, address); lately || s.Force {
 		return nil
 	}
 	return &unknownError{fmt.Sprintf("%s, and no source has listed it within the last week (usher %s --force has it hold from when one does, \"force\": true in the API)", err, s.Mode)}
