@@ -80,6 +80,11 @@ func Guard(args []string, stdout, stderr io.Writer, logger func(level, format st
 
 // detach starts this program again as the guard, with the files that this process has.
 func detach(args []string, stdout, stderr io.Writer) error {
+	// The little that the guard has would take whole huge pages, of 2 MB each, where the
+	// kernel gives them to everybody, as Debian's does. What this process starts has none
+	// from its first page on (PR_SET_THP_DISABLE outlives execve(2)); an old kernel, or one
+	// without them, refuses, and nothing is lost.
+	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
 	cmd := exec.Command("/proc/self/exe", slices.Concat([]string{GuardCommand, detached}, args)...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stderr = stderr
