@@ -2,6 +2,8 @@ package chaos
 
 import (
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -110,7 +112,7 @@ func (s *scene) byHand(v VIP, dev, command string) {
 	s.ip(command, v.Prefix, dev)
 	d := s.d
 	if !there && s.stays() {
-		d.byHand[v.Prefix.Addr()] = true
+		d.put(v.Prefix.Addr(), dev)
 		s.w.note("  and stays on %s", d.Name)
 		return
 	}
@@ -118,6 +120,23 @@ func (s *scene) byHand(v VIP, dev, command string) {
 		s.d = d
 		s.ip("address del %s dev %s", v.Prefix, d.now(dev)) // it may have been renamed since
 	})
+}
+
+// put notes a VIP that stays where somebody put it. An IPv4 address on lo keeps nobody from
+// being active, as the real servers of dr have it there; usher has to tell of it.
+func (d *Director) put(a netip.Addr, dev string) {
+	if plain := !some(d.setup, func(in Instance) bool { return in.LocalRoute }); dev == "lo" && a.Is4() && plain {
+		d.onLo[a] = true
+		return
+	}
+	d.byHand[a] = true
+}
+
+// others are the VIPs that somebody put on the director and leaves.
+func (d *Director) others() map[netip.Addr]bool {
+	all := maps.Clone(d.byHand)
+	maps.Copy(all, d.onLo)
+	return all
 }
 
 func routingActions() []Action {

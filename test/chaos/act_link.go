@@ -88,7 +88,13 @@ func linkActions() []Action {
 		}},
 		{Name: "link-mtu", Do: func(s *scene) { s.ip("link set %s mtu %d", s.d.now(s.link()), pick(s.r, 1280, 1400, 9000)) }},
 		{Name: "link-without-multicast", Do: func(s *scene) { s.ip("link set %s multicast off", s.d.now(s.link())) }},
-		{Name: "link-without-arp", Do: func(s *scene) { s.ip("link set %s arp off", s.d.now(s.link())) }},
+		{Name: "link-without-arp", Do: func(s *scene) {
+			l := s.link()
+			s.ip("link set %s arp off", s.d.now(l))
+			if s.d.deafens(l) {
+				s.leave(l, leftDeaf)
+			}
+		}},
 		{Name: "link-alias", Do: func(s *scene) { s.ip("link property add dev %s altname alt%x", s.d.now(s.link()), s.r.IntN(4096)) }},
 		{Name: "link-foreign-macvlan", Do: func(s *scene) {
 			name := fmt.Sprintf("mv%x", s.r.IntN(4096))
@@ -104,6 +110,14 @@ func (s *scene) leave(iface, how string) {
 		s.d.left[iface] = how
 		s.w.note("  and %s of %s stays so", iface, s.d.Name)
 	}
+}
+
+// deafens says whether every instance that is on an interface, or has addresses there, has
+// one that nobody would find without ARP: others may be active or not as they can.
+func (d *Director) deafens(iface string) bool {
+	return !slices.ContainsFunc(d.setup.Instances, func(in Instance) bool {
+		return slices.Contains(in.links(), iface) && !in.answers(iface)
+	})
 }
 
 // bridge is the network of an interface.

@@ -137,11 +137,16 @@ func (v *view) judge() (faults []Fault) {
 		return faults
 	}
 	for _, in := range v.setup.Instances {
+		for _, vip := range in.VIPs {
+			if v.onLo[vip.Prefix.Addr()] && v.answersFor(in.on(vip)) && !v.stopped && !v.tells("elsewhere", in.Name) {
+				fault(kindSilent, "%s of %s is on lo, too, and the status says nothing of it", vip.Prefix, in.Name)
+			}
+		}
 		missing := v.kernel.missing(in)
 		state := v.states[in.Name]
 		switch {
 		case state != "active":
-			for _, what := range v.kernel.leftovers(in, v.byHand) {
+			for _, what := range v.kernel.leftovers(in, v.others()) {
 				fault(kindLeft, "%s is %q and has %s", in.Name, state, what)
 			}
 			if v.held[in.Name] {
@@ -154,6 +159,19 @@ func (v *view) judge() (faults []Fault) {
 		}
 	}
 	return faults
+}
+
+// answersFor says whether the kernel answers ARP on an interface for addresses of others:
+// with a virtual MAC usher has it not do so.
+func (v *view) answersFor(iface string) bool {
+	return !some(v.setup, func(in Instance) bool { return in.VirtualMAC && in.Interface == iface })
+}
+
+// tells says whether the status has a warning of a kind.
+func (v *view) tells(kind, subject string) bool {
+	return slices.ContainsFunc(v.told.Warnings, func(w struct{ Severity, Kind, Subject, Text string }) bool {
+		return w.Kind == kind && w.Subject == subject
+	})
 }
 
 // warned says whether the status has something to say of an instance.
@@ -224,7 +242,7 @@ func (d *Director) barredAlone(in Instance) string {
 		return "it is in maintenance"
 	}
 	for _, l := range in.links() {
-		if how := d.left[l]; how != "" && how != leftApart {
+		if how := d.left[l]; how != "" && how != leftApart && (how != leftDeaf || in.answers(l)) {
 			return l + " " + how
 		}
 	}
@@ -257,6 +275,7 @@ const (
 	leftNoCable = "has no carrier"
 	leftRenamed = "has another name"
 	leftApart   = "is on another network"
+	leftDeaf    = "has ARP off"
 )
 
 // judgeService has the client ask every VIP who holds it.
@@ -279,8 +298,8 @@ func (w *World) judgeService(views []*view) (faults []Fault) {
 	err := w.Client.Do(func() error {
 		for _, q := range all {
 			addr := q.vip.Prefix.Addr()
-			if addr.IsLinkLocalUnicast() {
-				continue
+			if addr.IsLinkLocalUnicast() || slices.ContainsFunc(w.directors, func(d *Director) bool { return d.onLo[addr] }) {
+				continue // the second: whoever has it on lo answers as well
 			}
 			name, err := knock(addr)
 			switch {
@@ -350,11 +369,11 @@ func family(a netip.Addr) int {
 
 // judgeQuiet looks for errors in the status where nothing is the matter.
 func (v *view) judgeQuiet() (faults []Fault) {
-	if v.stopped || v.resting || len(v.left) > 0 || len(v.bad) > 0 || len(v.byHand) > 0 {
+	if v.stopped || v.resting || len(v.left) > 0 || len(v.bad) > 0 || len(v.others()) > 0 {
 		return nil
 	}
 	for _, d := range v.world.directors {
-		if d.stopped || d.resting || len(d.left) > 0 || len(d.byHand) > 0 {
+		if d.stopped || d.resting || len(d.left) > 0 || len(d.others()) > 0 {
 			return nil // it may be told of its peer
 		}
 	}

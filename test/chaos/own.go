@@ -89,6 +89,14 @@ func (d *Director) plugged(iface, how string) error {
 	return errors.Join(err, netlink.LinkSetIsolated(port, false))
 }
 
+// arp turns an interface's ARP on or off.
+func arp(l netlink.Link, on bool) error {
+	if on {
+		return netlink.LinkSetARPOn(l)
+	}
+	return netlink.LinkSetARPOff(l)
+}
+
 // configured sees to the director's end of it.
 func (d *Director) configured(iface, how string) error {
 	name := d.now(iface)
@@ -97,7 +105,7 @@ func (d *Director) configured(iface, how string) error {
 		return err
 	}
 	errs := []error{
-		netlink.LinkSetMTU(l, 1500), netlink.LinkSetMulticastOn(l), netlink.LinkSetARPOn(l),
+		netlink.LinkSetMTU(l, 1500), netlink.LinkSetMulticastOn(l), arp(l, how != leftDeaf),
 		os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("0"), 0o644),
 	}
 	if how == leftDown {

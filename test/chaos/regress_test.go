@@ -35,6 +35,8 @@ var regressions = []struct {
 	}, "all-killed@a:1+0s reload-vrid@a:1+0s reload-accept@a:1+0s"},
 	{"a kernel setting stayed on an interface that was renamed as the VRRP process died",
 		func(_ *Setup, in *Instance) { in.VirtualMAC = true }, "link-renamed@a:1+0s child-killed@a:1+500ms"},
+	{"nobody found the addresses of an interface whose ARP was left off", func(*Setup, *Instance) {}, "link-without-arp@a:5+0s link-without-arp@b:5+0s"},
+	{"a backup answered for an address that was left on its lo, unsaid", func(*Setup, *Instance) {}, "vip-by-hand-on-lo@b:2+0s"},
 	{"a macvlan without ARP stayed so", func(_ *Setup, in *Instance) { in.VirtualMAC = true },
 		"macvlan-without-arp@a:1+0s client-forgets@a:1+0s"},
 }

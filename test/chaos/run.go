@@ -144,7 +144,7 @@ func (d *Director) remains() (faults []Fault) {
 		}
 	}
 	for _, in := range d.setup.Instances {
-		for _, what := range k.leftovers(in, d.byHand) {
+		for _, what := range k.leftovers(in, d.others()) {
 			if strings.HasPrefix(what, "address") {
 				fault(kindRemains, "%s", what)
 			}

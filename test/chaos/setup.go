@@ -154,6 +154,14 @@ func (in Instance) on(v VIP) string {
 	return in.Interface
 }
 
+// answers says whether an IPv4 address of the instance is on an interface that needs ARP
+// for it: a virtual MAC has an interface of its own.
+func (in Instance) answers(iface string) bool {
+	return slices.ContainsFunc(in.VIPs, func(v VIP) bool {
+		return v.Prefix.Addr().Is4() && in.on(v) == iface && !(in.VirtualMAC && iface == in.Interface)
+	})
+}
+
 // links are all interfaces without which the instance cannot do its work.
 func (in Instance) links() []string {
 	all := []string{in.Interface}

@@ -54,6 +54,7 @@ type Director struct {
 	spoilt  bool                // its state folder was: what kernel settings were before is not known any more
 	dirty   bool                // the configuration file is not what usher runs
 	byHand  map[netip.Addr]bool // VIPs that somebody put there and leaves
+	onLo    map[netip.Addr]bool // likewise, on lo, where they are no fault
 	touched map[string]string   // kernel settings that somebody changed, and their value before
 	before  map[string]string   // kernel settings before usher's first start
 	counts  counts              // when all was well for the first time
@@ -111,7 +112,7 @@ func newWorld(ctx context.Context, base, usher string, s Setup, patience time.Du
 	w := &World{Lab: l, patience: patience, began: time.Now()}
 	for i, n := range l.Directors() {
 		d := &Director{Node: n, world: w, n: i, setup: s.clone(), left: map[string]string{}, renamed: map[string]string{},
-			bad: map[string]bool{}, byHand: map[netip.Addr]bool{}, touched: map[string]string{}}
+			bad: map[string]bool{}, byHand: map[netip.Addr]bool{}, onLo: map[netip.Addr]bool{}, touched: map[string]string{}}
 		w.directors = append(w.directors, d)
 		if err := d.prepare(ctx); err != nil {
 			return nil, errors.Join(err, w.close())
