@@ -20,6 +20,7 @@ var own = []string{
 	"global.router_id", "global.state", "global.control", "global.http", "global.http_hosts",
 	"global remote.listen", "global remote.cert_file", "global remote.key_file", "global remote.client_ca_file",
 	"global log.level", "global log.format", "ipvs sync.interface", "email.helo",
+	"peers.name", "peers.listen", "peers.join", "peers.key", "peers.key_file", "peers.old_key", "peers.old_key_file",
 	"vrrp_instance.interface", "vrrp_instance.vrf", "vrrp_instance.priority", "vrrp_instance.source4", "vrrp_instance.source6",
 	"unicast.source", "unicast.peers", "unicast peer.min_ttl", "unicast peer.max_ttl",
 	"virtual_address.interface", "virtual_address.label", "virtual_route.interface", "virtual_rule.interface",
