@@ -33,7 +33,7 @@ type series struct {
 
 // compare runs both programs by turns, without checks and with, as many rounds as
 // there is time for, and prints medians and ratios. A first start of each does not count.
-func (b bench) compare(ctx context.Context, o options) error {
+func (m bench) compare(ctx context.Context, o options) error {
 	settings := []struct {
 		checks, own bool
 		title       string
@@ -45,8 +45,8 @@ func (b bench) compare(ctx context.Context, o options) error {
 	var usher, other [3]series
 	begun := time.Now()
 	// A program's first start reads it from disk, and an emulator translates it.
-	for _, p := range []program{keepalived{}, usherProgram{b.usher}} {
-		if _, err := b.trial(ctx, p, plan{services: o.services}, 0); err != nil {
+	for _, p := range []program{keepalived{}, usherProgram{m.usher}} {
+		if _, err := m.trial(ctx, p, plan{services: o.services}, 0); err != nil {
 			return fmt.Errorf("first start of %s, which does not count: %w", p.name(), err)
 		}
 	}
@@ -58,8 +58,8 @@ func (b bench) compare(ctx context.Context, o options) error {
 				program program
 				times   *series
 				reloads int
-			}{{keepalived{}, &other[i], 1}, {usherProgram{b.usher}, &usher[i], reloads}} {
-				r, err := b.trial(ctx, turn.program, what, turn.reloads)
+			}{{keepalived{}, &other[i], 1}, {usherProgram{m.usher}, &usher[i], reloads}} {
+				r, err := m.trial(ctx, turn.program, what, turn.reloads)
 				if err != nil {
 					return fmt.Errorf("%s with %d services (%s): %w", turn.program.name(), o.services, s.title, err)
 				}
@@ -87,7 +87,7 @@ func (b bench) compare(ctx context.Context, o options) error {
 		}
 		line("reload with one weight changed", other[i].reload, usher[i].reload, bound)
 		fmt.Printf("\nOperations of usher's reload: %s.\n", usher[i].operations)
-		if err := b.floor(ctx, plan{services: o.services, checks: s.checks, own: s.own}); err != nil {
+		if err := m.floor(ctx, plan{services: o.services, checks: s.checks, own: s.own}); err != nil {
 			return err
 		}
 	}
@@ -96,14 +96,14 @@ func (b bench) compare(ctx context.Context, o options) error {
 
 // floor prints what of a start comes before the first service: the program itself, from
 // exec to the end of one that does nothing, and the reading of the configuration.
-func (b bench) floor(ctx context.Context, what plan) error {
+func (m bench) floor(ctx context.Context, what plan) error {
 	const times = 5
 	var execs, reads []time.Duration
-	text := usherProgram{b.usher}.text(what)
+	text := usherProgram{m.usher}.text(what)
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // as a start reads
 	for range times {
 		begin := time.Now()
-		if err := exec.CommandContext(ctx, b.usher, "version").Run(); err != nil {
+		if err := exec.CommandContext(ctx, m.usher, "version").Run(); err != nil {
 			return fmt.Errorf("usher version: %w", err)
 		}
 		execs = append(execs, time.Since(begin))
@@ -133,7 +133,7 @@ func line(what string, other, usher []time.Duration, bound float64) {
 }
 
 // grow runs usher alone at several sizes.
-func (b bench) grow(ctx context.Context, sizes []int) error {
+func (m bench) grow(ctx context.Context, sizes []int) error {
 	if len(sizes) == 0 {
 		return nil
 	}
@@ -142,7 +142,7 @@ func (b bench) grow(ctx context.Context, sizes []int) error {
 	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for _, n := range sizes {
 		for _, forward := range []string{"nat", "fullnat"} {
-			r, err := b.trial(ctx, usherProgram{b.usher}, plan{services: n, forward: forward}, reloads)
+			r, err := m.trial(ctx, usherProgram{m.usher}, plan{services: n, forward: forward}, reloads)
 			if err != nil {
 				return fmt.Errorf("usher with %d services by %s: %w", n, forward, err)
 			}
