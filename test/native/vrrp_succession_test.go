@@ -154,19 +154,52 @@ func TestCrashCostsSkewTime(t *testing.T) {
 	}
 }
 
-// loaded is what a loaded machine may add to what the protocol gives.
-const loaded = 250 * time.Millisecond
+// loaded is what a loaded machine may add to what the protocol gives, at the most, and
+// calm what any may.
+const loaded, calm = 250 * time.Millisecond, 30 * time.Millisecond
+
+// measureLateness measures by how much this machine is late with what is due, at the worst, until
+// it is asked.
+func measureLateness() (worst func() time.Duration) {
+	quit, done := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		worst, last := time.Duration(0), time.Now()
+		for {
+			select {
+			case <-quit:
+				done <- worst
+				return
+			case <-tick.C:
+			}
+			now := time.Now()
+			worst, last = max(worst, now.Sub(last)-time.Millisecond), now
+		}
+	}()
+	return func() time.Duration {
+		close(quit)
+		return <-done
+	}
+}
 
 func (s succession) run(t *testing.T, interval time.Duration, bind string) {
 	l := suite.New(t, "")
-	more := fmt.Sprintf("advert_interval = %q\n  bind = %q\n", interval, bind)
-	a := start(t, l.A, 150, more)
+	more := func(own, peer int) string {
+		text := fmt.Sprintf("advert_interval = %q\n  bind = %q\n", interval, bind)
+		if interval == 100*time.Millisecond { // the one way of adverts here, the other there
+			text += fmt.Sprintf("  unicast {\n    source = \"192.168.60.%d\"\n    peers  = [\"192.168.60.%d\"]\n  }\n", own, peer)
+		}
+		return text
+	}
+	a := start(t, l.A, 150, more(2, 3))
 	labtest.Await(t, l.A, "web", "active")
-	start(t, l.B, 100, more)
+	start(t, l.B, 100, more(3, 2))
 	labtest.Await(t, l.B, "web", "backup")
 	h := watchVIP(t, l)
 	labtest.Must(t, h.await(t, "a holds the VIP", func(turns []turn) bool { return len(turns) == 1 && turns[0].node == l.A.Name }))
 	vrrp := child(t, a)
+	late := measureLateness()
 	began := time.Now()
 	labtest.Must(t, s.end(a.PID(), vrrp))
 	labtest.Must(t, h.await(t, "the VIP is on a director again", func([]turn) bool {
@@ -176,16 +209,21 @@ func (s succession) run(t *testing.T, interval time.Duration, bind string) {
 	labtest.Must(t, lab.Until(t.Context(), "the VIP is on one director alone", func() error { return alone(l) }))
 	skew := interval * 156 / 256
 	none, both, successor := h.since(began)
-	t.Logf("after %s at adverts of %v by %s: on none for %v, on both for %v, then on %s; Skew_Time is %v", s.name, interval, bind, none, both, successor, skew)
+	worst := late()
+	t.Logf("after %s at adverts of %v by %s: on none for %v, on both for %v, then on %s; Skew_Time is %v; this machine was late by %v", s.name, interval, bind, none, both, successor, skew, worst)
 	bound := skew
 	if !s.resigns {
 		bound = 3*interval + skew
 	}
-	if none > bound+loaded {
-		t.Errorf("the VIP was on no director for %v, want %v at most", none, bound)
+	allowed := loaded
+	if s.resigns {
+		allowed = min(loaded, calm+3*worst)
 	}
-	if both > loaded {
-		t.Errorf("the VIP was on both directors for %v", both)
+	if none > bound+allowed {
+		t.Errorf("the VIP was on no director for %v, want %v at most, and %v for this machine", none, bound, allowed)
+	}
+	if both > allowed {
+		t.Errorf("the VIP was on both directors for %v, want %v at most for this machine", both, allowed)
 	}
 	if s.resigns && successor == l.B.Name && interval > loaded {
 		// At shorter adverts a machine under load can be late with the end of a process.
