@@ -37,7 +37,8 @@ type Director struct {
 	Instances     []DirectorRole `json:"instances"`
 	RealServers   int            `json:"real_servers"`    // all that it has
 	RealServersUp int            `json:"real_servers_up"` // those of them that are up for it
-	// Down are the real servers that its checks have not up, DownMore how many more than these.
+	// Down are real servers that its checks have not up, twenty at most, DownMore how many
+	// more there are.
 	Down     []DirectorServer `json:"down"`
 	DownMore int              `json:"down_more,omitempty"`
 	// Differs are the parts of its configuration that are not as this director's, at this moment.

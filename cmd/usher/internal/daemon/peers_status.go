@@ -65,6 +65,10 @@ func (r *reporter) directors(now snapshot) *api.Directors {
 	return out
 }
 
+// shownDown is how many servers that are not up the status has of each director: it goes to
+// whoever has the page open, each second.
+const shownDown = 20
+
 // describeDirector adds what a director says of itself.
 func describeDirector(out *api.Director, d *share.Document) {
 	out.Instances, out.Down, out.Differs = []api.DirectorRole{}, []api.DirectorServer{}, []string{}
@@ -76,7 +80,9 @@ func describeDirector(out *api.Director, d *share.Document) {
 	for _, r := range d.Roles {
 		out.Instances = append(out.Instances, api.DirectorRole{Name: r.Instance, State: r.State, VirtualRouterID: r.VirtualRouterID, Priority: r.Priority, Since: r.Since})
 	}
-	for _, h := range d.Down {
+	shown := d.Down[:min(len(d.Down), shownDown)]
+	out.DownMore += len(d.Down) - len(shown)
+	for _, h := range shown {
 		out.Down = append(out.Down, api.DirectorServer{VirtualServer: h.VirtualServer, RealServer: h.RealServer.String(), State: h.State, Reason: h.Reason, Since: h.Since})
 	}
 }

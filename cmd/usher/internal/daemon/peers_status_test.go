@@ -239,6 +239,11 @@ func TestDescription(t *testing.T) {
 	if d.Servers != 10_002 || d.ServersUp != 0 || len(d.Parts) != 1000 {
 		t.Errorf("%d servers, %d up, %d parts", d.Servers, d.ServersUp, len(d.Parts))
 	}
+	v := &peers.View{On: true, Name: "lb1", Self: d.Bounded()}
+	r.current.peers = readPeers{view: v}
+	if shown := r.directors(r.current.now()).Directors[0]; len(shown.Down) != shownDown || shown.DownMore+shownDown != len(list) {
+		t.Errorf("%d of %d servers are shown, and %d more", len(shown.Down), len(list), shown.DownMore)
+	}
 	written, err := json.Marshal(d.Bounded())
 	if err != nil || len(written) > share.MaxDocument || strings.Contains(string(written), "opal") {
 		t.Errorf("%v, %d bytes: %.200s", err, len(written), written)
