@@ -15,6 +15,7 @@ type Setup struct {
 	Directors int
 	Instances []Instance
 	Group     bool   // all instances are in one sync group
+	Peers     bool   // the directors know each other
 	Forward   string // nat or fullnat with a virtual server and real servers, "" for VRRP alone
 }
 
@@ -58,7 +59,7 @@ const (
 // DrawSetup draws what the world of a seed is like; without a virtual server.
 func DrawSetup(seed uint64) Setup {
 	r := rand.New(rand.NewPCG(seed, 1))
-	s := Setup{Directors: 2}
+	s := Setup{Directors: 2, Peers: seed%2 == 0}
 	if r.IntN(4) == 0 {
 		s.Directors = 3
 	}
@@ -229,6 +230,13 @@ type places struct {
 func (s Setup) HCL(n int, p places) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "global {\n  router_id = %q\n}\n", p.router)
+	if s.Peers {
+		var all []string
+		for other := range s.Directors {
+			all = append(all, fmt.Sprintf("%q", own(other, "eth1")))
+		}
+		fmt.Fprintf(&b, "peers {\n  listen = %q\n  join = [%s]\n  key = \"the key of a group in chaos, 32b\"\n}\n", own(n, "eth1"), strings.Join(all, ", "))
+	}
 	for _, in := range s.Instances {
 		in.write(&b, n, s.Directors, p)
 	}

@@ -241,6 +241,8 @@ func TestSteering(t *testing.T) {
 		{[]string{"weight", "web", "10.0.0.1:80", "5"}, api.Steer{Mode: "weight", VirtualServer: "web", RealServer: "10.0.0.1:80", Weight: &n}, "weight: web 10.0.0.1:80"},
 		{[]string{"drain", "web", "10.0.0.1:80", "--for", "2h", "--reason", "new disk"}, api.Steer{Mode: "drain", VirtualServer: "web", RealServer: "10.0.0.1:80", ForSeconds: 7200, Reason: "new disk"}, "drain: web 10.0.0.1:80"},
 		{[]string{"disable", "web", "10.0.0.1:80", "--for", "1500ms", "--force"}, api.Steer{Mode: "disable", VirtualServer: "web", RealServer: "10.0.0.1:80", ForSeconds: 2, Force: true}, "disable: web 10.0.0.1:80"},
+		{[]string{"enable", "web", "10.0.0.1:80", "--local"}, api.Steer{Mode: "enable", VirtualServer: "web", RealServer: "10.0.0.1:80", Local: true}, "enable: web 10.0.0.1:80"},
+		{[]string{"weight", "web", "10.0.0.1:80", "5", "--local"}, api.Steer{Mode: "weight", VirtualServer: "web", RealServer: "10.0.0.1:80", Weight: &n, Local: true}, "weight: web 10.0.0.1:80"},
 		{[]string{"weight", "web", "10.0.0.1:80", "5", "--for", "90s"}, api.Steer{Mode: "weight", VirtualServer: "web", RealServer: "10.0.0.1:80", Weight: &n, ForSeconds: 90}, "weight: web 10.0.0.1:80"},
 		{[]string{"failover", "web"}, api.Name{Instance: "web"}, "web handed over to 192.0.2.7"},
 		{[]string{"failover", "web", "--no-wait"}, api.Name{Instance: "web", NoWait: true}, "web handed over to 192.0.2.7"},
