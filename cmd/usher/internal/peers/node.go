@@ -77,6 +77,8 @@ func New(o Options) *Node {
 		o: o, store: newStore(o.State), kick: make(chan struct{}, 1), work: make(chan struct{}, 1),
 		logs: map[string]*pace{}, events: newPace(0.5, 64), since: time.Now(),
 		waiting: map[uint64]*delivery{},
+		// Answers to one that ran before, which somebody sends again, are none to this one.
+		lastID: uint64(time.Now().UnixNano()),
 	}
 	for _, r := range Refusals() {
 		n.logs[r] = newPace(1.0/60, 1)
