@@ -1,6 +1,9 @@
 package director
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
 	"strings"
 
 	"usher/director/ipvs"
@@ -10,6 +13,13 @@ import (
 // probes have said whether it gets there.
 func (p *Pool) Quorum() (up bool, reason string, decided bool) {
 	return p.up, p.reason, p.up || p.decided()
+}
+
+// Serves tells whether clients are answered, by the pool or by a sorry server, and whether
+// each server with checks has had its first verdict.
+func (p *Pool) Serves() (probed, serves bool) {
+	probed = !slices.ContainsFunc(p.members, func(m *member) bool { return !m.sorry && m.state == ServerInitial && !m.counts() })
+	return probed, p.up || p.sorry != nil
 }
 
 // Warning is what should not be so of the pool; ok is false where there is nothing.
@@ -51,9 +61,24 @@ func (p *Pool) Status(table ipvs.Table, counters ipvs.CounterTable) VirtualServe
 		}
 		s.Real = append(s.Real, r)
 	}
+	s.Fingerprint = p.fingerprint(s.Real)
 	s.Real = append(s.Real, p.removedStatus(table, counters)...)
 	s.count()
 	return s
+}
+
+// fingerprint is that of the pool with its servers as they stand.
+func (p *Pool) fingerprint(servers []RealServerStatus) uint64 {
+	b := fmt.Appendf(nil, "%s %d", p.config.Service.Scheduler, p.config.Service.Flags)
+	for _, r := range servers {
+		b = fmt.Appendf(b, " %s %d", r.Address, r.EffectiveWeight)
+	}
+	sum := sha256.Sum256(b)
+	var n uint64
+	for _, c := range sum[:6] {
+		n = n<<8 | uint64(c)
+	}
+	return n
 }
 
 // count adds up the connections of the servers, which the kernel does not count by service.

@@ -24,15 +24,17 @@ type Settings struct {
 	ExpireQuiescentTemplate *bool
 	Conntrack               *bool
 	SloppyTCP               *bool
+	ScheduleICMP            *bool
 	ConnReuseMode           *int // 0..2
 
 	Sync *Sync
 }
 
 // Sync is the connection synchronisation daemon: master while the instance is
-// active, backup otherwise. SetActive of the engine says which.
+// active, backup otherwise. SetActive of the engine says which. Without an instance
+// both run, as on all of several directors that are active at once.
 type Sync struct {
-	Instance string          // name of the VRRP instance
+	Instance string          // name of the VRRP instance; "" for none
 	Daemon   ipvs.SyncDaemon // Role is not used
 }
 
@@ -53,6 +55,7 @@ func (s *Settings) Sysctls(servers iter.Seq[*VirtualServer]) map[string]string {
 		"expire_quiescent_template": s.ExpireQuiescentTemplate,
 		"conntrack":                 s.Conntrack,
 		"sloppy_tcp":                s.SloppyTCP,
+		"schedule_icmp":             s.ScheduleICMP,
 	} {
 		if value != nil {
 			want["net.ipv4.vs."+name] = map[bool]string{true: "1", false: "0"}[*value]

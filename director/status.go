@@ -32,8 +32,11 @@ type VirtualServerStatus struct {
 	Reason    string
 	Since     time.Time
 	Counters  ipvs.Counters
-	Real      []RealServerStatus // those that a reload removed last
-	Removed   bool               // the configuration no longer has it
+	// Fingerprint is equal for pools that pick the same server for a flow: same scheduler,
+	// servers, weights and order. It has 48 bits, which a float64 holds exactly.
+	Fingerprint uint64
+	Real        []RealServerStatus // those that a reload removed last
+	Removed     bool               // the configuration no longer has it
 	// Absent are servers that it does not have at present and of which an operator said
 	// something, which holds when they are back; by address.
 	Absent []AbsentServer

@@ -46,7 +46,8 @@ func (l Local) Validate() []error {
 	return c.errs
 }
 
-// The hold time of RFC 4271 section 4.2: none, or three seconds and more, in 16 bits.
+// The hold time of RFC 4271 section 4.2, in 16 bits. There it may be 0, for a session that is
+// never found dead; a director wants none of that.
 const (
 	leastHold = 3 * time.Second
 	mostHold  = 65535 * time.Second
@@ -97,11 +98,9 @@ func (c *checker) nextHop(key string, a netip.Addr, family func(netip.Addr) bool
 // hold checks the hold time, also against BFD, which is there to be faster.
 func (c *checker) hold(p Peer) {
 	switch h := p.HoldTime; {
-	case h != 0 && (h < leastHold || h > mostHold || h%time.Second != 0):
-		c.complain("hold_time", "", "must be 0s, or whole seconds from 3s to 65535s")
-	case h == 0 && p.BFD.MinTX == 0:
-		c.complain("hold_time", "give 3s or more, or bfd", "without a hold time nobody sees that the other end is dead")
-	case h != 0 && p.BFD.MinTX > 0 && h <= p.BFD.Detection():
+	case h < leastHold || h > mostHold || h%time.Second != 0:
+		c.complain("hold_time", "", "must be whole seconds from 3s to 65535s")
+	case p.BFD.MinTX > 0 && h <= p.BFD.Detection():
 		c.complain("hold_time", "make the hold time longer, or min_tx and min_rx of bfd shorter",
 			"%s is over before BFD, which takes %s (multiplier times the greater of min_tx and min_rx)", timespan.Text(h), timespan.Text(p.BFD.Detection()))
 	}

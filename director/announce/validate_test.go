@@ -68,8 +68,7 @@ func TestValidatePeer(t *testing.T) {
 		{func(p *Peer) { p.TTLSecurity, p.MultiHop = true, 2 }, "multihop", "one of the two"},
 		{func(p *Peer) { p.HoldTime = 2 * time.Second }, "hold_time", "3s"},
 		{func(p *Peer) { p.HoldTime = 3500 * time.Millisecond }, "hold_time", "whole seconds"},
-		{func(p *Peer) { p.HoldTime = 0 }, "hold_time", "or bfd"},
-		{func(p *Peer) { p.HoldTime, p.BFD = 0, fast }, "", ""},
+		{func(p *Peer) { p.HoldTime, p.BFD = 0, fast }, "hold_time", "3s"},
 		{func(p *Peer) { p.BFD = BFD{MinTX: time.Second, MinRX: 3 * time.Second, Multiplier: 3} }, "hold_time", "before BFD"},
 		{func(p *Peer) { p.BFD, p.MultiHop = fast, 4 }, "bfd", "direct neighbours"},
 	} {

@@ -22,7 +22,7 @@ type record struct {
 	Sysctls   map[string]string                       `json:"sysctls,omitempty"`  // values before usher
 	Timeouts  *ipvs.Timeouts                          `json:"timeouts,omitempty"` // the same
 	Sync      *ipvs.SyncDaemon                        `json:"sync,omitempty"`     // daemon that usher started
-	// SyncBefore is that of the role before, which lingers.
+	// SyncBefore is another: that of the role before, which lingers, or of the other role.
 	SyncBefore *ipvs.SyncDaemon `json:"sync_before,omitempty"`
 	SNAT       bool             `json:"snat,omitempty"` // usher's nftables table may be there
 }
@@ -53,6 +53,17 @@ func (r *record) syncs() (all []ipvs.SyncDaemon) {
 		}
 	}
 	return all
+}
+
+// setSyncs makes these, two at the most, the ones that usher started.
+func (r *record) setSyncs(all []ipvs.SyncDaemon) {
+	r.Sync, r.SyncBefore = nil, nil
+	if len(all) > 0 {
+		r.Sync = &all[len(all)-1]
+	}
+	if len(all) > 1 {
+		r.SyncBefore = &all[0]
+	}
 }
 
 func (r *record) owns() map[ipvs.ServiceKey]bool {

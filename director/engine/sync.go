@@ -44,7 +44,7 @@ func syncWants(s *director.Settings, sysctls Sysctl, changed, want map[string]st
 }
 
 // syncDaemons are the kernel's connection synchronisation daemons, of which usher runs
-// the one that the state of a VRRP instance asks for.
+// the one that the state of a VRRP instance asks for, or both.
 type syncDaemons struct {
 	log     *slog.Logger
 	kernel  director.Kernel
@@ -80,22 +80,26 @@ func (d *syncDaemons) next(at time.Time) time.Time {
 	return at
 }
 
-// wanted gives the daemon that the instance's state asks for; nil for none.
-func (d *syncDaemons) wanted(s *director.Settings) *ipvs.SyncDaemon {
+// wanted gives the daemons that are to run: the one that the instance's state asks for, or
+// both where there is no instance.
+func (d *syncDaemons) wanted(s *director.Settings) []ipvs.SyncDaemon {
 	if s.Sync == nil {
 		return nil
 	}
-	daemon := s.Sync.Daemon
-	daemon.Role = ipvs.SyncBackup
-	if d.active[s.Sync.Instance] {
-		daemon.Role = ipvs.SyncMaster
+	master, backup := s.Sync.Daemon, s.Sync.Daemon
+	master.Role, backup.Role = ipvs.SyncMaster, ipvs.SyncBackup
+	switch {
+	case s.Sync.Instance == "":
+		return []ipvs.SyncDaemon{backup, master}
+	case d.active[s.Sync.Instance]:
+		return []ipvs.SyncDaemon{master}
 	}
-	return &daemon
+	return []ipvs.SyncDaemon{backup}
 }
 
-// keep runs the daemon that the instance's state asks for. The one of the role before
-// lingers beside it. One that somebody else started in that role stays, and ours does not
-// run. table is for an error's explanation.
+// keep runs the daemons that are wanted. The one of the role before lingers beside it. One
+// that somebody else started in a role stays, and ours does not run. table is for an error's
+// explanation.
 func (d *syncDaemons) keep(s *director.Settings, table *table, now time.Time) (err error) {
 	defer func() {
 		if err != nil && !d.stop.IsZero() { // not again at once
@@ -103,7 +107,7 @@ func (d *syncDaemons) keep(s *director.Settings, table *table, now time.Time) (e
 		}
 	}()
 	want, ours := d.wanted(s), d.memory.syncs()
-	if len(ours) == 0 && want == nil {
+	if len(ours) == 0 && len(want) == 0 {
 		d.name(nil, nil)
 		return nil
 	}
@@ -111,15 +115,15 @@ func (d *syncDaemons) keep(s *director.Settings, table *table, now time.Time) (e
 	if err != nil {
 		return fmt.Errorf("director: read the sync daemons: %w", err)
 	}
-	var current, before *ipvs.SyncDaemon
+	var kept, before []ipvs.SyncDaemon // wanted ones, and one that lingers
 	for _, o := range ours {
 		switch {
 		case !slices.ContainsFunc(running, func(r ipvs.SyncDaemon) bool { return r.Role == o.Role && r.Interface == o.Interface && r.ID == o.ID }):
 			// It has ended, or another one runs in its place.
-		case want != nil && *want == o:
-			current = &o
+		case slices.Contains(want, o):
+			kept = append(kept, o)
 		case d.lingers(o, want, now):
-			before = &o
+			before = append(before, o)
 		default:
 			if err := d.end(o); err != nil {
 				return err
@@ -127,26 +131,29 @@ func (d *syncDaemons) keep(s *director.Settings, table *table, now time.Time) (e
 			running = slices.DeleteFunc(running, func(r ipvs.SyncDaemon) bool { return r.Role == o.Role })
 		}
 	}
-	if before == nil {
+	if len(before) == 0 {
 		d.stop = time.Time{}
 	}
-	start := want != nil && !hasRole(running, want.Role)
-	// By somebody else, where it was seen to run.
-	stopped := start && slices.Contains(ours, *want) && hasRole(d.running, want.Role)
-	d.running = running
-	if start {
-		current = want
+	var start []ipvs.SyncDaemon
+	for _, w := range want {
+		if !hasRole(running, w.Role) {
+			start = append(start, w)
+		}
 	}
-	if after := (&record{Sync: current, SyncBefore: before}).syncs(); !slices.Equal(after, ours) {
-		d.memory.Sync, d.memory.SyncBefore = current, before
+	was := d.running
+	d.running = running
+	kept = append(kept, start...)
+	if after := slices.Concat(before, kept); !slices.Equal(after, ours) {
+		d.memory.setSyncs(after)
 		d.memory.keep()
 	}
-	if start {
-		if err := d.start(*want, stopped, table, now); err != nil {
+	for _, w := range start {
+		again := slices.Contains(ours, w) && hasRole(was, w.Role) // stopped by somebody else
+		if err := d.start(w, again, table, now); err != nil {
 			return err
 		}
 	}
-	d.name(want, current)
+	d.name(want, kept)
 	return nil
 }
 
@@ -173,15 +180,18 @@ func hasRole(running []ipvs.SyncDaemon, role ipvs.SyncRole) bool {
 	return slices.ContainsFunc(running, func(r ipvs.SyncDaemon) bool { return r.Role == role })
 }
 
-// name notes the daemon of somebody else that keeps ours from running.
-func (d *syncDaemons) name(want, current *ipvs.SyncDaemon) {
+// name notes a daemon of somebody else that keeps one of ours from running.
+func (d *syncDaemons) name(want, kept []ipvs.SyncDaemon) {
 	foreign := ""
-	if want != nil && current == nil {
+	for _, w := range want {
+		if slices.Contains(kept, w) {
+			continue
+		}
 		for _, r := range d.running {
-			if r.Role == want.Role {
+			if r.Role == w.Role {
 				foreign = fmt.Sprintf("a %s sync daemon %s runs that usher did not start, so its own %s does not: connections are not synchronised as configured; "+
 					"end it with `ipvsadm --stop-daemon %s`, or take ipvs.sync out of the configuration",
-					r.Role, describeSync(r), describeSync(*want), r.Role)
+					r.Role, describeSync(r), describeSync(w), r.Role)
 			}
 		}
 	}
@@ -202,12 +212,13 @@ func syncHint(err error, table *table) string {
 	return fmt.Sprintf(" (the kernel starts none while a service has a real server of another address family, as %s has %s: it may still be leaving)", key, dest)
 }
 
-// lingers tells whether o, which is not the daemon wanted, runs on for a while.
-func (d *syncDaemons) lingers(o ipvs.SyncDaemon, want *ipvs.SyncDaemon, now time.Time) bool {
-	if want == nil || o.Role == want.Role {
+// lingers tells whether o, which is not wanted, runs on for a while beside the one of the
+// other role.
+func (d *syncDaemons) lingers(o ipvs.SyncDaemon, want []ipvs.SyncDaemon, now time.Time) bool {
+	if len(want) != 1 || o.Role == want[0].Role {
 		return false
 	}
-	if o.Role = want.Role; o != *want {
+	if o.Role = want[0].Role; o != want[0] {
 		return false
 	}
 	if d.stop.IsZero() {

@@ -305,3 +305,17 @@ func TestGracefulRestart(t *testing.T) {
 			"11s event 2001:db8::10/128 withdrawn to announced: all is well", "11s announce 2001:db8::10/128 [65000:100] med 0", "11s configure 1")
 	})
 }
+
+// With another number this director is another speaker: what is announced is told anew.
+func TestAnotherSpeaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := up(t)
+		defer w.end()
+		c := config()
+		c.Local.ASN = 65002
+		if err := w.Apply(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		w.expect("10s configure 1", "10s announce 192.0.2.10/32 [65000:100] med 0", "10s announce 2001:db8::10/128 [65000:100] med 0")
+	})
+}

@@ -19,8 +19,9 @@ type state struct {
 	items   []*item // by the configuration's order, then those that end
 
 	speaking    bool
-	deferred    bool   // peers are not configured yet: see defers
-	speakerText string // why it does not speak
+	local       announce.Local // that the speaker is
+	deferred    bool           // peers are not configured yet: see defers
+	speakerText string         // why it does not speak
 	silentSince time.Time
 	sessions    map[netip.Addr]announce.Session
 	active      map[string]bool
@@ -140,6 +141,12 @@ func (s *state) configure() error {
 	if s.config.Local.ASN == 0 {
 		return nil // nothing is configured yet
 	}
+	if s.local != s.config.Local { // another speaker, to whom nothing was told
+		s.local = s.config.Local
+		for _, i := range s.items {
+			i.told = nil
+		}
+	}
 	peers := s.config.Peers
 	if s.deferred = s.defers(); s.deferred {
 		peers = nil
@@ -164,7 +171,7 @@ func (s *state) defers() bool {
 
 // speaks is the start of the speaker, which knows nothing yet.
 func (s *state) speaks() {
-	s.speaking, s.speakerText = true, ""
+	s.speaking, s.speakerText, s.local = true, "", announce.Local{}
 	for _, i := range s.items {
 		i.told = nil
 	}
