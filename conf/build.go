@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"usher/director"
+	"usher/director/announce"
 	"usher/director/discover"
 	"usher/healthcheck"
 	"usher/healthcheck/files"
@@ -32,6 +33,7 @@ type builder struct {
 	instances map[string]*node
 	servers   map[string]*node
 	sessions  map[string]*node
+	announced map[string]*node   // announce blocks
 	places    map[string]*places // of each virtual server, by name
 }
 
@@ -39,7 +41,8 @@ type builder struct {
 func newBuilder(told hcl.Diagnostics) *builder {
 	b := &builder{
 		bad: map[string]bool{}, told: map[string]bool{}, instances: map[string]*node{}, servers: map[string]*node{}, sessions: map[string]*node{},
-		places: map[string]*places{},
+		announced: map[string]*node{},
+		places:    map[string]*places{},
 	}
 	for _, d := range told {
 		if d.Subject != nil {
@@ -111,6 +114,7 @@ func parts(err error) (problem, mend string) {
 		check *healthcheck.FieldError
 		vr    *vrrp.FieldError
 		found *discover.FieldError
+		told  *announce.FieldError
 	)
 	switch {
 	case errors.As(err, &pool):
@@ -121,6 +125,8 @@ func parts(err error) (problem, mend string) {
 		return vr.Problem, vr.Hint
 	case errors.As(err, &found):
 		return found.Problem, found.Hint
+	case errors.As(err, &told):
+		return told.Problem, told.Hint
 	}
 	return err.Error(), ""
 }
@@ -169,11 +175,13 @@ func (b *builder) config(root *node, ready []VirtualServer) *Config {
 		c.Groups = append(c.Groups, b.group(n))
 		all["group "+n.label()] = &places{node: n}
 	}
+	b.announcements(root, c)
+	settleFailures(c)
 	c.Sensitive = append(c.Sensitive, b.keyTexts...)
 	b.sync(root.one("global"))
 	b.sets(c, all)
 	b.families(c)
-	c.Blank = len(root.all("global"))+len(root.all("peers"))+len(c.BFD)+len(c.Instances)+len(c.Groups)+len(c.VirtualServers) == 0
+	c.Blank = len(root.all("global"))+len(root.all("peers"))+len(root.all("bgp"))+len(root.all("announce"))+len(c.BFD)+len(c.Instances)+len(c.Groups)+len(c.VirtualServers) == 0
 	return c
 }
 

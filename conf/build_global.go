@@ -52,7 +52,7 @@ func (b *builder) global(n *node) Global {
 		g.IPVS = IPVS{
 			TCPTimeout: i.duration("tcp_timeout"), TCPFinTimeout: i.duration("tcp_fin_timeout"), UDPTimeout: i.duration("udp_timeout"),
 			ExpireNodestConn: i.flagIf("expire_nodest_conn"), ExpireQuiescentTemplate: i.flagIf("expire_quiescent_template"),
-			Conntrack: i.flagIf("conntrack"), SloppyTCP: i.flagIf("sloppy_tcp"),
+			Conntrack: i.flagIf("conntrack"), SloppyTCP: i.flagIf("sloppy_tcp"), ScheduleICMP: i.flagIf("schedule_icmp"),
 		}
 		if i.given("conn_reuse_mode") {
 			mode := i.number("conn_reuse_mode")
@@ -98,7 +98,7 @@ func (b *block) child(name string) *block {
 
 // sync checks the instance that connection synchronisation follows.
 func (b *builder) sync(global *node) {
-	if s := global.one("ipvs").one("sync"); s != nil && !s.bad("instance") {
+	if s := global.one("ipvs").one("sync"); s != nil && s.given("instance") && !s.bad("instance") {
 		b.reference("vrrp_instance", s.text("instance"), b.instances, s.at("instance"))
 	}
 }
@@ -192,8 +192,9 @@ func (c *Config) DirectorSettings() director.Settings {
 		ManageSysctls: g.ManageSysctls,
 		TCPTimeout:    g.IPVS.TCPTimeout, TCPFinTimeout: g.IPVS.TCPFinTimeout, UDPTimeout: g.IPVS.UDPTimeout,
 		ExpireNodestConn: g.IPVS.ExpireNodestConn, ExpireQuiescentTemplate: g.IPVS.ExpireQuiescentTemplate,
-		Conntrack: g.IPVS.Conntrack, SloppyTCP: g.IPVS.SloppyTCP, ConnReuseMode: g.IPVS.ConnReuseMode,
+		Conntrack: g.IPVS.Conntrack, SloppyTCP: g.IPVS.SloppyTCP, ScheduleICMP: g.IPVS.ScheduleICMP, ConnReuseMode: g.IPVS.ConnReuseMode,
 	}
+	c.announcedSettings(&s)
 	if y := g.IPVS.Sync; y != nil {
 		s.Sync = &director.Sync{Instance: y.Instance, Daemon: ipvs.SyncDaemon{
 			Interface: y.Interface, ID: y.ID, Group: y.Group, Port: y.Port, TTL: y.TTL, MaxLength: y.MaxLength,

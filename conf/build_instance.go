@@ -38,7 +38,7 @@ func (b *builder) instance(n *node) (Instance, *places) {
 	c.Routes, c.Rules = b.routes(n), rules(n)
 	c.Unicast = b.unicast(n, &c, p)
 	c.Password, c.HMAC = b.authentication(n, c.Interval, p)
-	c.Announce = announce(n)
+	c.Announce = announceGARP(n)
 	if w := n.one("witness"); w != nil {
 		c.Witness = &vrrp.Witness{Ping: w.ips("ping"), Interval: w.duration("interval"), Timeout: w.duration("timeout")}
 	}
@@ -150,7 +150,7 @@ func (b *builder) unicast(n *node, c *vrrp.Config, p *places) *vrrp.Unicast {
 	return out
 }
 
-func announce(n *node) vrrp.Announce {
+func announceGARP(n *node) vrrp.Announce {
 	g := n.one("garp")
 	if g == nil {
 		g = &node{spec: n.spec.child("garp")}

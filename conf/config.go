@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"usher/director"
+	"usher/director/announce"
 	"usher/director/discover"
 	"usher/healthcheck"
 	"usher/vrrp"
@@ -20,6 +21,8 @@ type Config struct {
 	Groups         []Group
 	VirtualServers []VirtualServer
 	BFD            []BFD
+	BGP            *BGP                    // nil where there is no such block
+	Announce       []announce.Announcement // in the order of the files
 
 	// Files are the configuration files and those that the function file read, in
 	// the order of reading: what a watcher has to watch.
@@ -72,6 +75,7 @@ type IPVS struct {
 	ExpireQuiescentTemplate *bool
 	Conntrack               *bool
 	SloppyTCP               *bool
+	ScheduleICMP            *bool
 	ConnReuseMode           *int
 
 	Sync *Sync
@@ -82,7 +86,7 @@ type IPVS struct {
 type Sync struct {
 	Interface string
 	ID        uint8
-	Instance  string
+	Instance  string     // "" for master and backup at once
 	Group     netip.Addr // multicast group; invalid for the kernel's own
 	Port      uint16     // 0 for the kernel's own
 	TTL       uint8      // 0 for the kernel's own
@@ -119,6 +123,21 @@ type BFD struct {
 	Interface string // that the neighbour is on; "" for where the routing table says
 	Mark      uint32 // SO_MARK; 0 for none
 	healthcheck.BFD
+}
+
+// BGP is this director as a BGP speaker, and whom it speaks with.
+type BGP struct {
+	announce.Local
+	Peers []announce.Peer
+}
+
+// Announcing is what is to be announced by BGP, and to whom.
+func (c *Config) Announcing() announce.Config {
+	a := announce.Config{Announcements: c.Announce}
+	if c.BGP != nil {
+		a.Local, a.Peers = c.BGP.Local, c.BGP.Peers
+	}
+	return a
 }
 
 // Alerts is who hears of changes of an object.

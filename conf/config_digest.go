@@ -26,6 +26,7 @@ var ownFields = map[string]string{
 	"conf.Sync.Interface":               "names of interfaces",
 	"conf.Email.HELO":                   "its name",
 	"conf.BFD.Interface":                "names of interfaces",
+	"announce.Announcement.Interfaces":  "names of interfaces",
 	"vrrp.Config.Interface":             "names of interfaces",
 	"vrrp.Config.VRF":                   "names of interfaces",
 	"vrrp.Config.Priority":              "which of them is active",

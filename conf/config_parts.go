@@ -46,7 +46,7 @@ func (c *Config) Parts(key []byte) map[string]string {
 // it says how the configuration was read, or who the others are.
 func partKind(f reflect.StructField) string {
 	switch f.Name {
-	case "Files", "Sensitive", "Blank", "Peers":
+	case "Files", "Sensitive", "Blank", "Peers", "BGP": // a session is of two; which routers a director has is its place's affair
 		return ""
 	case "Instances":
 		return "vrrp_instance"

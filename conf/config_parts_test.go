@@ -25,6 +25,7 @@ var own = []string{
 	"unicast.source", "unicast.peers", "unicast peer.min_ttl", "unicast peer.max_ttl",
 	"virtual_address.interface", "virtual_address.label", "virtual_route.interface", "virtual_rule.interface",
 	"bfd.interface", "bfd.source", "virtual_server.snat_addresses",
+	"bgp",
 	"health_check.interface", "health_check.bind_address", "health_check.source", "health_check.helo",
 }
 
@@ -33,6 +34,9 @@ var typed = regexp.MustCompile(`(health_check|discover) [a-z]+`)
 // ownKey is the entry of own for a key as conftest names it; "" for none.
 func ownKey(key string) string {
 	key = typed.ReplaceAllString(key, "$1")
+	if strings.HasPrefix(key, "bgp") { // a session is between two: all of it
+		return "bgp"
+	}
 	i := slices.IndexFunc(own, func(o string) bool { return key == o || strings.HasSuffix(key, " "+o) })
 	if i < 0 {
 		return ""

@@ -40,6 +40,9 @@ func (c *Config) Secrets() []string {
 	for _, g := range c.Groups {
 		s.alerts(g.Alerts)
 	}
+	for _, p := range c.Announcing().Peers {
+		s.add(p.Password)
+	}
 	for _, v := range c.VirtualServers {
 		s.alerts(v.Alerts)
 		for _, t := range v.EveryTarget() {

@@ -7,8 +7,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// Unclaimed are the virtual servers with an address that no instance holds: nothing
-// brings clients here, unless somebody else adds the address. There are none
+// Unclaimed are the virtual servers with an address that no instance holds and that is not
+// announced: nothing brings clients here, unless somebody else adds the address. There are none
 // in a configuration without instances, where that is how it is meant.
 func (c *Config) Unclaimed() map[string]netip.Addr {
 	if len(c.Instances) == 0 {
@@ -18,6 +18,11 @@ func (c *Config) Unclaimed() map[string]netip.Addr {
 	for _, i := range c.Instances {
 		for _, a := range i.Addresses {
 			held[a.Prefix.Addr()] = true
+		}
+	}
+	for _, a := range c.Announce {
+		for _, p := range a.Prefixes {
+			held[p.Addr()] = true
 		}
 	}
 	var unclaimed map[string]netip.Addr

@@ -168,6 +168,7 @@ func thorough(texts []text, vars map[string]string, diags hcl.Diagnostics, how l
 		b.hashed(c)
 		b.answerless(c)
 		b.portless(c)
+		b.manyDirectors(c)
 	}
 	diags = append(diags, b.diags...)
 	found := present(sources, diags)

@@ -96,7 +96,7 @@ const forever = 31 * 24 * time.Hour
 // schema is the table of every block and key there is. What reads files, names
 // defaults and writes the reference has it from here alone. Nobody changes it.
 var schema = sync.OnceValue(func() *block {
-	top := &block{blocks: []*block{globalBlock(), peersBlock(), instanceBlock(), groupBlock(), bfdBlock(), virtualServerBlock()}}
+	top := &block{blocks: []*block{globalBlock(), peersBlock(), instanceBlock(), groupBlock(), bfdBlock(), bgpBlock(), announceBlock(), virtualServerBlock()}}
 	top.prepare()
 	return top
 })

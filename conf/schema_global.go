@@ -34,12 +34,13 @@ func ipvsBlock() *block {
 		{name: "expire_nodest_conn", kind: kindFlag, doc: "Forget a connection at once when its real server is gone. On where not given, if there are virtual servers and `manage_sysctls` is on."},
 		{name: "expire_quiescent_template", kind: kindFlag, doc: "Forget persistence to a real server of weight 0. On where not given, if there are virtual servers and `manage_sysctls` is on."},
 		{name: "conntrack", kind: kindFlag, doc: "Keep connection tracking of connections through IPVS; fullnat turns it on by itself."},
-		{name: "sloppy_tcp", kind: kindFlag, doc: "Take up TCP connections in their middle, which a director needs that takes over without synchronisation."},
+		{name: "sloppy_tcp", kind: kindFlag, doc: "Take up TCP connections in their middle, which a director needs that takes over without synchronisation. On where not given, if a virtual server of scheduler `mh` is announced."},
+		{name: "schedule_icmp", kind: kindFlag, doc: "Schedule ICMP errors of connections that this director does not have, as a new one: with several directors, a router's word on a smaller MTU comes to any of them. On where not given, if a virtual server is announced."},
 		{name: "conn_reuse_mode", kind: kindNumber, bounds: bounds{0, 3}, doc: "What a new connection from a port still in the table means, as in the kernel's documentation of `conn_reuse_mode`."},
 	}, blocks: []*block{
 		{name: "sync", doc: syncDoc, keys: []key{
 			{name: "interface", kind: kindText, required: true, doc: "Interface of the multicast messages."},
-			{name: "instance", kind: kindText, required: true, doc: "The `vrrp_instance` whose state it follows."},
+			{name: "instance", kind: kindText, doc: "The `vrrp_instance` whose state it follows. Without one, master and backup run at once, as all directors that announce the same addresses do."},
 			{name: "id", kind: kindNumber, value: 0, bounds: bounds{0, 255}, doc: "Sync ID; directors hear those of their own only."},
 			{name: "group", kind: kindIP, doc: "Multicast group; the kernel's 224.0.0.81 where not given."},
 			{name: "port", kind: kindNumber, bounds: bounds{1, 65535}, doc: "UDP port; the kernel's 8848 where not given."},

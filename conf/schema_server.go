@@ -28,7 +28,7 @@ func virtualServerBlock() *block {
 			{name: "persistence_engine", kind: kindText, oneOf: []string{"sip"}, doc: "Persistence engine."},
 			{name: "quorum", kind: kindNumber, value: 1, bounds: bounds{1, 1<<31 - 1}, doc: "Sum of the weights of healthy servers that the service needs; without it the sorry servers answer."},
 			{name: "hysteresis", kind: kindNumber, value: 0, bounds: bounds{0, 1<<31 - 1}, doc: "Quorum is gained at `quorum + hysteresis` and lost below `quorum - hysteresis`."},
-			{name: "on_failure", kind: kindText, value: "remove", oneOf: []string{"remove", "quiesce"}, doc: "A failed server is taken out of the table, or kept at weight 0 so that its connections live on."},
+			{name: "on_failure", kind: kindText, oneOf: []string{"remove", "quiesce"}, doc: "A failed server is taken out of the table, or kept at weight 0 so that its connections live on. `remove` where not given; `quiesce` of a virtual server that an `announce` is of, so that the order of the pool stays the same on all directors."},
 			{name: "drain_timeout", kind: kindDuration, value: 60 * time.Second, bounds: span(0, forever), doc: "A server taken out by a person or a reload first goes to weight 0, for so long at most."},
 			{name: "slow_start", kind: kindDuration, value: time.Duration(0), bounds: span(0, 24*time.Hour), doc: "Time over which the weight of a returning server grows to its full value."},
 			{name: "min_healthy", kind: kindFraction, value: 0.0, bounds: bounds{0, 1}, doc: "Fraction of servers below which failures are taken for a failure of the checks themselves: the last good set is kept, with an alarm. 0 for never."},

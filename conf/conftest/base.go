@@ -70,6 +70,11 @@ peers {
 		instances(&b, r, alerts)
 	}
 	servers(&b, alerts, blocks)
+	if blocks[0] == "bgp" || blocks[0] == "announce" {
+		announced(&b, r, len(blocks) != 2)
+		// What is announced is quiesced, and nothing else is to change by that.
+		return strings.Replace(b.String(), `virtual_server "any" {`, "virtual_server \"any\" {\n  on_failure     = \"quiesce\"", 1)
+	}
 	return b.String()
 }
 
@@ -170,6 +175,29 @@ vrrp_instance %q {
 `, name, 61+i, priority, 241+i)
 	}
 	fmt.Fprintf(b, "\nvrrp_sync_group \"edge\" {\n  instances = [\"one\", \"two\"]\n%s}\n", alerts)
+}
+
+// announced has a peer with BFD, which some keys need, or one without, which others do.
+func announced(b *strings.Builder, r Role, bfd bool) {
+	session := ""
+	if bfd {
+		session = "    bfd {}\n"
+	}
+	fmt.Fprintf(b, `
+bgp {
+  asn       = 65001
+  router_id = %q
+  peer "192.0.2.1" {
+    asn = 65000
+%s  }
+}
+
+announce "mark" {
+  addresses       = ["192.0.2.250/32"]
+  virtual_servers = ["mark"]
+  track_interface "eth1" {}
+}
+`, r.Own("192.0.2"), session)
 }
 
 func servers(b *strings.Builder, alerts string, blocks []string) {

@@ -81,6 +81,10 @@ func others() map[string]another {
 		"persistence_netmask": {value: `"255.255.255.0"`, given: `persistence = "60s"`}, "persistence_engine": {in: "tunnel", given: `persistence = "60s"`},
 		"snat_addresses": {value: `["192.0.2.33/32"]`, in: "full"},
 
+		"bgp.router_id": {value: `"192.0.2.99"`}, "peer.source": {value: `"192.0.2.98"`}, "peer.password": {value: `"hush"`}, "next_hop4": {value: `"192.0.2.97"`}, "next_hop6": {value: `"2001:db8::97"`},
+		"announce.addresses": {value: `["192.0.2.250/32", "192.0.2.251/32"]`}, "announce.virtual_servers": {value: `["mark", "any"]`}, "communities": {value: `["65000:100"]`},
+		"announce.instance": {value: `"web"`},
+
 		"discover.servers": {value: `["192.0.2.53"]`}, "discover.paths": {value: `["/etc/usher/other*.yml"]`}, "url": {value: `"https://cmdb.example/other"`},
 		"token_file": {value: `"secret"`}, "discover.cert_file": {value: `"b.pem"`, given: `key_file = "a.key"; cert_file = "a.pem"`},
 		"discover.key_file": {value: `"b.key"`, given: `key_file = "a.key"; cert_file = "a.pem"`},

@@ -31,10 +31,12 @@ type Backend interface {
 
 	Reload(ctx context.Context) error
 	Plan(ctx context.Context) (any, error)
-	// Steer, Failover and Maintenance give what has come of it, in a line for people.
+	// Steer, Failover, Maintenance and Announce give what has come of it, in a line for people.
 	Steer(ctx context.Context, s Steer) (string, error)
 	Failover(ctx context.Context, n Name, by string) (string, error)
 	Maintenance(ctx context.Context, s Switch, by string) (string, error)
+	// Announce lifts the withdrawal of an announcement, or withdraws it.
+	Announce(ctx context.Context, a Announcing, on bool, by string) (string, error)
 }
 
 // Variables are values of the configuration's variables, by name.

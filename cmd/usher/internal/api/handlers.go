@@ -167,6 +167,19 @@ func (h *handlers) failover(w http.ResponseWriter, r *http.Request) {
 	done(w, err, message)
 }
 
+func (h *handlers) announce(w http.ResponseWriter, r *http.Request, on bool) {
+	var a Announcing
+	if !read(w, r, &a) {
+		return
+	}
+	if a.Announce == "" {
+		fail(w, http.StatusBadRequest, errors.New(`"announce" is missing: the name of an announce block`))
+		return
+	}
+	message, err := h.backend.Announce(r.Context(), a, on, asker(r))
+	done(w, err, message)
+}
+
 func (h *handlers) maintenance(w http.ResponseWriter, r *http.Request) {
 	var s struct {
 		Switch

@@ -20,7 +20,7 @@ import (
 // and what it answers has the fields that the document promises, and no others.
 func TestDocumentMatchesHandlers(t *testing.T) {
 	b := apitest.New(status())
-	b.Events().Add(events.Event{Kind: "start", Instance: "i", Group: "g", VirtualServer: "v", RealServer: "r", From: "f", To: "t", Priority: 1, Peer: "p"})
+	b.Events().Add(events.Event{Kind: "start", Instance: "i", Group: "g", VirtualServer: "v", RealServer: "r", From: "f", To: "t", Priority: 1, Peer: "p", Announcement: "a", Prefix: "192.0.2.1/32"})
 	h := api.Handler(b, metricsDouble(), true, nil)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/openapi.json", nil))
@@ -31,6 +31,7 @@ func TestDocumentMatchesHandlers(t *testing.T) {
 	schemas := doc["components"].(map[string]any)["schemas"].(map[string]any)
 	bodies := map[string]string{
 		"Steer": `{"virtual_server":"v","real_server":"10.0.0.1:80","weight":1}`, "Name": `{"instance":"i"}`, "Switch": `{"on":true}`,
+		"Announcing": `{"announce":"a"}`,
 	}
 	for path, methods := range doc["paths"].(map[string]any) {
 		for method, operation := range methods.(map[string]any) {

@@ -73,6 +73,12 @@ func routes() []route {
 			request: Name{}, answer: Done{}, media: jsonMedia, handle: (*handlers).failover},
 		{method: http.MethodPost, path: "/api/v1/maintenance", steers: true, summary: "Hold every instance back, or let it run again",
 			request: Switch{}, answer: Done{}, media: jsonMedia, handle: (*handlers).maintenance},
+		{method: http.MethodPost, path: "/api/v1/withdraw", steers: true, summary: "Have routers send an announcement's traffic to other directors, until announce",
+			request: Announcing{}, answer: Done{}, media: jsonMedia,
+			handle: func(h *handlers, w http.ResponseWriter, r *http.Request) { h.announce(w, r, false) }},
+		{method: http.MethodPost, path: "/api/v1/announce", steers: true, summary: "Lift what withdraw said of an announcement",
+			request: Announcing{}, answer: Done{}, media: jsonMedia,
+			handle: func(h *handlers, w http.ResponseWriter, r *http.Request) { h.announce(w, r, true) }},
 	}
 }
 

@@ -10,6 +10,13 @@ type Status struct {
 	Instances      []Instance      `json:"instances"`
 	VirtualServers []VirtualServer `json:"virtual_servers"`
 
+	// Announcements and Sessions are absent where nothing is announced by BGP.
+	Announcements []Announcement `json:"announcements,omitempty"`
+	Sessions      []Session      `json:"bgp_sessions,omitempty"`
+	// Unclaimed counts packets to announced addresses that IPVS had no service for; they
+	// were dropped.
+	Unclaimed uint64 `json:"unclaimed_packets,omitempty"`
+
 	Maintenance bool      `json:"maintenance"` // every instance stays back, `usher maintenance on`
 	Started     time.Time `json:"started"`
 	Reload      *Reload   `json:"reload,omitempty"` // the last one; absent before the first
@@ -166,6 +173,9 @@ type VirtualServer struct {
 	Reason   string    `json:"reason"`
 	Since    time.Time `json:"since"`
 	Counters Counters  `json:"counters"`
+	// Fingerprint tells one pool from another: servers in their order, weights, scheduler.
+	// Where directors share the flows it is equal on all of them.
+	Fingerprint uint64 `json:"fingerprint"`
 	// Discover are the sources of its real servers, beside the configuration.
 	Discover []Discovery `json:"discover,omitempty"`
 	// Absent are servers that it does not have at present and of which an operator said
@@ -280,7 +290,7 @@ type Warning struct {
 	Severity string `json:"severity" enum:"error,warning"` // error or warning
 	// What it is about. "health" is what keeps the daemon from its work, "addresses" and
 	// "routes" what an instance cannot hold, "kernel" what IPVS refuses.
-	Kind    string    `json:"kind" enum:"addresses,certificate,check_cannot_run,clock,config_differs,crash,disagreement,discovery,drift,elsewhere,group_split,health,health_differs,hmac_unsigned,instance_fault,kernel,late,lease,maintenance,min_healthy,neighbours,nobody_active,not_carried,notify,overload,peer_absent,peer_active,peer_refused,peers,process,quorum,reload,routes,split_brain,state,sync_daemon,unclaimed,unsent,witness"`
+	Kind    string    `json:"kind" enum:"addresses,announcement,bgp_session,bgp_speaker,certificate,check_cannot_run,clock,config_differs,crash,disagreement,discovery,drift,elsewhere,group_split,health,health_differs,hmac_unsigned,instance_fault,kernel,late,lease,maintenance,min_healthy,neighbours,nobody_active,not_carried,notify,overload,peer_absent,peer_active,peer_refused,peers,process,quorum,reload,routes,split_brain,state,sync_daemon,unclaimed,unsent,witness"`
 	Subject string    `json:"subject"` // the instance, virtual server or real server
 	Text    string    `json:"text"`
 	Since   time.Time `json:"since"`

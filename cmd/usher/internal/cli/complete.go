@@ -75,3 +75,13 @@ func (a *app) completeServer(cmd *cobra.Command, args []string, _ string) ([]str
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
+
+func (a *app) completeAnnouncement(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if len(args) == 0 {
+		for _, n := range a.present(cmd).Announcements {
+			names = append(names, n.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

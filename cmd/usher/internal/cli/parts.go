@@ -51,6 +51,9 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Components {
 			return peers.New(peers.Options{Log: log, State: state, Heard: h.Heard, Event: h.Events})
 		},
 		Look: discovery.Look,
+		Announcer: func(sessions daemon.BFD, h daemon.AnnouncerHandlers) daemon.Announcer {
+			return announcer(log, sessions, h)
+		},
 		Director: func(state string, events func(director.Event)) (daemon.Director, error) {
 			return openDirector(log, state, events)
 		},

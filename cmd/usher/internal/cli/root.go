@@ -148,7 +148,7 @@ func (a *app) groups(root *cobra.Command) {
 	}{
 		{"daemon", "The daemon:", []*cobra.Command{a.run(), a.reload(), a.withdraw()}},
 		{"look", "See how it stands:", []*cobra.Command{a.statusCommand(), a.events()}},
-		{"steer", "Steer it:", []*cobra.Command{a.drain(), a.disable(), a.enable(), a.weight(), a.failover(), a.maintenance()}},
+		{"steer", "Steer it:", []*cobra.Command{a.drain(), a.disable(), a.enable(), a.weight(), a.failover(), a.announce(), a.maintenance()}},
 		{"files", "Configurations, without a daemon:", []*cobra.Command{a.initial(), a.validate(), a.plan(), a.check(), a.notify(), a.format(), a.importCommand(), a.realServer()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

@@ -31,6 +31,7 @@ func statusTable(s api.Status, l look, now time.Time, style terminal.Style, widt
 	if len(s.Instances) > 0 {
 		b.WriteString("\n" + instanceTable(s, now, style, width))
 	}
+	b.WriteString(announced(s, now, style, width))
 	var well []api.VirtualServer
 	for _, v := range s.VirtualServers {
 		if !l.servers && len(s.VirtualServers) > manyPools && poolWell(v) {

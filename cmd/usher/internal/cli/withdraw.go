@@ -16,6 +16,8 @@ import (
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/logging"
 	"usher/cmd/usher/internal/vrrpproc"
+	"usher/director/announce/filter"
+	"usher/director/announce/host"
 	"usher/vrrp"
 	"usher/vrrp/vip"
 	"usher/vrrp/vip/rtnl"
@@ -43,16 +45,29 @@ func (a *app) withdraw() *cobra.Command {
 	var state string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "withdraw",
-		Short: "Remove the virtual addresses that a dead daemon left",
-		Long: `Remove the addresses, routes and devices of the configuration that ran last, as far
+		Use:   "withdraw [ANNOUNCE]",
+		Short: "Withdraw an announcement, or what a dead daemon left",
+		Long: `With the name of an announce block: have routers send its traffic to other directors,
+first by GRACEFUL_SHUTDOWN for drain_timeout, then by the withdrawal of its addresses,
+whose traffic is forwarded for the linger time. It holds over reload and restart until
+"usher announce ANNOUNCE".
+
+Without a name: remove the addresses, routes and devices of the configuration that ran last, as far
 as they are still there, and put back the kernel settings that it needed. It is for
 ExecStopPost= of the systemd unit: a daemon that ends in good order leaves none, and
 the addresses of one that was killed end with their lease. It is refused while a
 daemon runs. The state folder is found by itself where the unit's StateDirectory=
-is the default or holds the word that a daemon with another global.state left.`,
-		Args: cobra.NoArgs,
-		RunE: do(func(cmd *cobra.Command, _ []string) error {
+is the default or holds the word that a daemon with another global.state left. Announced
+addresses on lo go as well, unless routers are asked by graceful_restart to go on sending.`,
+		Example: "  usher withdraw web\n  usher withdraw --state /var/lib/usher",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: do(func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				if cmd.Flags().Changed("state") {
+					return &usageError{errors.New("--state is of a dead daemon's addresses; an announcement is withdrawn by the daemon that runs")}
+				}
+				return a.post(cmd, "/api/v1/withdraw", api.Announcing{Announce: args[0]})
+			}
 			w := withdrawn{Removed: []string{}, Restored: []string{}}
 			log, _ := logging.New(a.Stderr)
 			err := w.all(cmd.Context(), log, daemon.StateAt(state))
@@ -68,8 +83,24 @@ is the default or holds the word that a daemon with another global.state left.`,
 		}),
 	}
 	cmd.Flags().StringVar(&state, "state", cmp.Or(a.given(), defaultState), "state folder, as global.state")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was removed and put back as JSON")
-	return cmd
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was removed and put back, or the answer, as JSON")
+	cmd.ValidArgsFunction = a.completeAnnouncement
+	return a.steered(cmd)
+}
+
+func (a *app) announce() *cobra.Command {
+	return a.steering(&cobra.Command{
+		Use:   "announce ANNOUNCE",
+		Short: "Lift the withdrawal of an announcement",
+		Long: `The addresses of the announce block are announced again, once everything has been well
+for up_delay; at once where they were not withdrawn yet.`,
+		Example: "  usher announce web",
+		Args:    wants("ANNOUNCE"),
+		RunE: do(func(cmd *cobra.Command, args []string) error {
+			return a.post(cmd, "/api/v1/announce", api.Announcing{Announce: args[0]})
+		}),
+		ValidArgsFunction: a.completeAnnouncement,
+	})
 }
 
 // all withdraws everything of the configuration that ran last with a state folder.
@@ -98,7 +129,22 @@ func (w *withdrawn) all(ctx context.Context, log *slog.Logger, state string) (er
 	}
 	defer func() { err = errors.Join(err, orphans.Close()) }()
 	*w, err = withdrawHeld(ctx, c.Global.State, c.VRRP().Instances)
+	if c.Announcing().Local.GracefulRestart == 0 {
+		err = errors.Join(err, w.announced())
+	}
 	return err
+}
+
+// announced removes the announced addresses, and then what drops packets to them.
+func (w *withdrawn) announced() error {
+	removed, err := host.New().Clear()
+	for _, p := range removed {
+		w.Removed = append(w.Removed, p.String()+" on lo")
+	}
+	if err != nil {
+		return err
+	}
+	return filter.New().Keep(nil)
 }
 
 // withdrawHeld removes what a daemon that is gone held of some instances, and puts back

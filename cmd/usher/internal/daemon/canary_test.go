@@ -95,6 +95,9 @@ func (n *nest) value(k conf.SchemaKey, round int) string {
 	if v, ok := find(n.own); ok {
 		return v
 	}
+	if block == "bgp" && k.Name == "router_id" {
+		return `"192.0.2.1"`
+	}
 	for _, keys := range exclusive {
 		have := slices.DeleteFunc(slices.Clone(keys), func(name string) bool {
 			return !slices.ContainsFunc(n.keys, func(o conf.SchemaKey) bool { return slices.Equal(o.Blocks, k.Blocks) && o.Name == name })
@@ -185,6 +188,8 @@ func (n *nest) label(block string, round int) string {
 		return ` "ok"`
 	case "key":
 		return ` "1"`
+	case "peer": // of bgp: those of unicast are passed
+		return fmt.Sprintf(" \"192.0.2.%d\"", 251+round)
 	case "track_file":
 		return ` "/nowhere"`
 	}
@@ -194,6 +199,9 @@ func (n *nest) label(block string, round int) string {
 // passed are blocks that cannot hold a secret, or are the same as another.
 func passed(blocks []string) bool {
 	last := blocks[len(blocks)-1]
+	if blocks[0] == "announce" || blocks[0] == "bgp" { // of all that one holds, a session's password alone is secret
+		return blocks[0] == "announce" || last == "bfd"
+	}
 	return slices.Contains([]string{"remote", "ipvs", "tunnel", "unicast", "peer", "witness", "garp", "virtual_route", "virtual_rule", "virtual_address", "track_bfd", "track_virtual_server", "sorry_server"}, last) ||
 		slices.Contains(blocks, "ipvs") || slices.Contains(blocks, "sorry_server") || slices.Contains(blocks, "real_server") && last != "real_server" ||
 		last == "bfd" || last == "health_check bfd" // which need a network
@@ -204,6 +212,10 @@ func needed(path []string, round int) string {
 	switch block := path[len(path)-1]; {
 	case block == "vrrp_instance":
 		return fmt.Sprintf("  virtual_router_id = %d\n  version = 2\n  virtual_addresses = [\"192.0.2.%d/32\"]\n", 51+round, 201+round)
+	case block == "bgp":
+		return "  asn = 65001\n"
+	case path[0] == "bgp" && block == "peer":
+		return "  asn = 65000\n"
 	case block == "authentication" && round == rounds-1:
 		return "  type = \"hmac\"\n"
 	case block == "authentication":
@@ -256,7 +268,7 @@ func (n *nest) write(path []string, round int) {
 			if name := next[len(path)]; !inner[name] {
 				inner[name] = true
 				again := 1
-				if path[0] == "global" && n.alerts(name) {
+				if path[0] == "global" && n.alerts(name) || name == "peer" {
 					again = rounds
 				}
 				for r := range again {
@@ -280,7 +292,7 @@ func (n *nest) config() string {
 			continue
 		}
 		again := rounds
-		if k.Blocks[0] == "global" || k.Blocks[0] == "peers" {
+		if k.Blocks[0] == "global" || k.Blocks[0] == "peers" || k.Blocks[0] == "bgp" {
 			again = 1
 		}
 		for r := range again {

@@ -7,6 +7,7 @@ import (
 	"usher/cmd/usher/internal/plan"
 	"usher/conf"
 	"usher/director"
+	"usher/director/announce"
 	"usher/director/discover"
 	"usher/director/discover/engine"
 	"usher/healthcheck"
@@ -56,6 +57,8 @@ type Director interface {
 	Status() []director.VirtualServerStatus
 	Connections() (map[string]uint64, error)
 	Quorum(virtualServer string) (up bool, reason string, known bool)
+	// Announceable tells how virtual servers stand to announcements of their addresses.
+	Announceable(names []string) []announce.Pool
 	Stats() director.Stats
 	Settings() []director.SettingStatus
 	Warnings() []director.Warning
@@ -91,6 +94,9 @@ type Components struct {
 	// Director opens the kernel's IPVS; an error says that it is not there or not
 	// for us, and nothing was changed.
 	Director func(state string, events func(director.Event)) (Director, error)
+	// Announcer makes what announces addresses by BGP. It is asked for once, and only where a
+	// configuration has something to announce.
+	Announcer func(sessions BFD, h AnnouncerHandlers) Announcer
 	// Withdraw removes what a process that is gone held of some instances, and puts back
 	// the kernel settings that it kept in the state folder; it tells what it did.
 	Withdraw func(ctx context.Context, state string, instances []vrrp.Config) (done []string, err error)

@@ -19,6 +19,7 @@ import (
 	"usher/cmd/usher/internal/peers/share"
 	"usher/conf"
 	"usher/director"
+	"usher/director/announce"
 	"usher/director/discover"
 	"usher/director/discover/engine"
 	"usher/director/ipvs"
@@ -171,6 +172,9 @@ var conditions = map[string]condition{
 	"one director does not reach a server": {"health_differs", api.LevelWarning, among(func(v *peers.View) {
 		v.Members[0].Document.Down = []share.Health{{VirtualServer: "web", RealServer: netip.MustParseAddrPort("10.0.0.1:80"), State: "down"}}
 	})},
+	"routers do not answer": {"bgp_session", api.LevelWarning, announcing(announce.Warning{Kind: "bgp_session", Subject: "192.0.2.254", Text: "no BGP session", Since: ago()})},
+	"BGP is not spoken":     {"bgp_speaker", api.LevelError, announcing(announce.Warning{Kind: "bgp_speaker", Text: "the BGP speaker does not run", Since: ago(), Error: true})},
+	"nothing is announced":  {"announcement", api.LevelError, announcing(announce.Warning{Kind: "announcement", Subject: "web", Text: "not announced: quorum", Since: ago(), Error: true})},
 	"two directors are active": {"peer_active", api.LevelError, among(func(v *peers.View) {
 		v.Self.Roles = []share.Role{{Instance: "edge", State: "active", VirtualRouterID: 51}}
 		v.Members[0].Document.Roles = v.Self.Roles
@@ -191,6 +195,11 @@ func among(change func(*peers.View)) func(*reporter) {
 		r.current.peers = readPeers{view: v}
 		r.passes(ago(), 20)
 	}
+}
+
+// announcing has announcements give a warning.
+func announcing(w announce.Warning) func(*reporter) {
+	return func(r *reporter) { r.current.announcer = conditionAnnouncer{warning: w} }
 }
 
 // alone makes an instance one whose addresses nobody is known to hold.
@@ -229,12 +238,20 @@ type (
 		list []healthcheck.Status
 	}
 	conditionDiscovery struct{ Discovery }
+	conditionAnnouncer struct {
+		Announcer
+		warning announce.Warning
+	}
 )
 
 func (d conditionDirector) Status() []director.VirtualServerStatus { return d.pools }
 func (d conditionDirector) Stats() director.Stats                  { return d.stats }
 func (d conditionDirector) Warnings() []director.Warning           { return d.warnings }
 func (conditionDirector) Settings() []director.SettingStatus       { return nil }
+func (conditionAnnouncer) Status() []announce.Status               { return nil }
+func (conditionAnnouncer) Sessions() []announce.Session            { return nil }
+func (conditionAnnouncer) Unclaimed() (uint64, error)              { return 0, nil }
+func (a conditionAnnouncer) Warnings() []announce.Warning          { return []announce.Warning{a.warning} }
 func (c conditionChecks) Statuses() []healthcheck.Status           { return c.list }
 func (conditionDiscovery) Servers(string) []discover.Server        { return nil }
 func (conditionDiscovery) Status() []engine.Status {
@@ -298,7 +315,7 @@ func TestConditionsAreComplete(t *testing.T) {
 	for _, m := range memories {
 		made[m.kind] = true
 	}
-	for _, pattern := range []string{"*.go", "../notify/*.go", "../../../../director/*.go", "../../../../director/engine/*.go"} {
+	for _, pattern := range []string{"*.go", "../notify/*.go", "../../../../director/*.go", "../../../../director/engine/*.go", "../../../../director/announce/engine/*.go"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil || len(names) == 0 {
 			t.Fatalf("%s: %q, %v", pattern, names, err)

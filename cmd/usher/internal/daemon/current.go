@@ -31,6 +31,8 @@ type snapshot struct {
 	discovery   Discovery       // likewise
 	peers       Peers           // nil before the start
 	director    Director        // nil without virtual servers so far
+	announcer   Announcer       // nil before the first configuration with a block bgp
+	withdrawn   []string        // announcements that an operator has withdrawn; replaced, never changed
 	maintenance bool
 	maintained  time.Time // since when it is on, or off
 	unkept      error     // why the state folder does not have maintenance as it is; nil where it does

@@ -73,7 +73,7 @@ type Daemon struct {
 	state   *stateFolder
 	events  *eventStore
 	servers *servers
-	parts   struct{ vrrp, checks, director, helpers, alerts, discovery, discovered, peers, describes, compared, keeper, journal, watcher, hangups, standing, socket *task }
+	parts   struct{ vrrp, checks, director, announcer, helpers, alerts, discovery, discovered, peers, describes, compared, keeper, journal, watcher, hangups, standing, socket *task }
 }
 
 // New makes a Daemon. Nothing runs before Run.
@@ -207,6 +207,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Config, director Director) e
 	d.discovery = d.opts.Components.Discovery(c.Global.State, DiscoveryHandlers{Changed: d.found.changed, Events: d.discoveryEvent})
 	d.peers = d.opts.Components.Peers(c.Global.State, PeersHandlers{Heard: d.heard, Events: d.peersEvent})
 	d.maintenance, d.maintained = d.state.maintenance()
+	d.withdrawn = d.state.withdrawn()
 	d.onStop = c.Global.OnStop
 	d.mu.Unlock()
 
@@ -294,6 +295,7 @@ func (d *Daemon) stop() error {
 	d.log.Info("stopping")
 	close(d.ending)
 	d.resign() // whatever hangs: priority 0 is out and no address is left when it returns
+	d.unannounce()
 	d.parts.watcher.stop()
 	d.parts.hangups.stop()
 	d.parts.standing.stop()
@@ -388,17 +390,4 @@ func (d *Daemon) tell(err error) {
 	if err != nil {
 		d.log.Warn("service manager", "error", err)
 	}
-}
-
-// names are those by which a browser may call the status page, beside its address.
-func (d *Daemon) names() []string {
-	c := d.running()
-	if c == nil {
-		return nil
-	}
-	names := append([]string{c.Global.RouterID}, c.Global.HTTPHosts...)
-	if host, err := os.Hostname(); err == nil {
-		names = append(names, host)
-	}
-	return names
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"usher/director"
+	"usher/director/announce"
 	"usher/healthcheck"
 )
 
@@ -53,6 +54,13 @@ func (f *fakeDirector) ApplyOne(_ context.Context, vs director.VirtualServer) er
 	default:
 	}
 	return nil
+}
+
+func (f *fakeDirector) Announceable(names []string) (all []announce.Pool) {
+	for _, n := range names {
+		all = append(all, announce.Pool{Name: n, Table: true, Probed: true, Serves: true})
+	}
+	return all
 }
 
 func (f *fakeDirector) SetHealth(u healthcheck.Update) {

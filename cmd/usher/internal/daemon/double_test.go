@@ -15,6 +15,7 @@ import (
 	"usher/cmd/usher/internal/peers"
 	"usher/conf"
 	"usher/director"
+	"usher/director/announce"
 	"usher/healthcheck"
 	"usher/healthcheck/bfd"
 	"usher/vrrp"
@@ -51,12 +52,15 @@ type world struct {
 	secrets        func() []string // of the VRRP process's log
 	directorEvents func(director.Event)
 	hooks          daemon.ChecksHandlers
+	announcing     daemon.AnnouncerHandlers
+	announced      announce.Config
+	kicked         chan struct{} // after an announcer's Kick
 	activated      chan string
 	changed        chan struct{} // after an ApplyOne of the director
 }
 
 func newWorld() *world {
-	return &world{tracks: map[string]vrrp.Adjustment{}, up: map[string]bool{}, watched: map[string]watch{}, activated: make(chan string, 16), changed: make(chan struct{}, 1), asked: make(chan struct{}, 1), handed: make(chan struct{}, 16)}
+	return &world{kicked: make(chan struct{}, 64), tracks: map[string]vrrp.Adjustment{}, up: map[string]bool{}, watched: map[string]watch{}, activated: make(chan string, 16), changed: make(chan struct{}, 1), asked: make(chan struct{}, 1), handed: make(chan struct{}, 16)}
 }
 
 func (w *world) note(what string) {
@@ -97,6 +101,11 @@ func (w *world) parts() daemon.Components {
 			return peers.New(peers.Options{Log: slog.New(slog.DiscardHandler), State: state, Network: w.network, Heard: h.Heard, Event: h.Events})
 		},
 		Look: discovery.Look,
+		Announcer: func(_ daemon.BFD, h daemon.AnnouncerHandlers) daemon.Announcer {
+			w.note("announcer made")
+			w.announcing = h
+			return (*fakeAnnouncer)(w)
+		},
 		Withdraw: func(_ context.Context, _ string, instances []vrrp.Config) ([]string, error) {
 			for _, i := range instances {
 				w.note("withdraw " + i.Name + " on " + i.Interface)
@@ -240,6 +249,89 @@ type watch struct {
 	id     uint64
 	report func(bfd.Change)
 }
+
+// fakeAnnouncer has everything announced as soon as it is configured.
+type fakeAnnouncer world
+
+func (f *fakeAnnouncer) Run(ctx context.Context) error {
+	<-ctx.Done()
+	(*world)(f).note("announcer ended")
+	return nil
+}
+
+func (f *fakeAnnouncer) Apply(_ context.Context, c announce.Config) error {
+	(*world)(f).note("announcer apply")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.announced = c
+	return nil
+}
+
+func (f *fakeAnnouncer) Retire(_ context.Context, gone func(string, netip.Prefix) bool) error {
+	f.mu.Lock()
+	c := f.announced
+	f.mu.Unlock()
+	for _, a := range c.Announcements {
+		for _, p := range a.Prefixes {
+			if gone(a.Name, p) {
+				(*world)(f).note("announcer retires " + p.String())
+			}
+		}
+	}
+	return nil
+}
+
+func (f *fakeAnnouncer) Stop(context.Context) error {
+	(*world)(f).note("announcer withdraws all")
+	return nil
+}
+
+func (f *fakeAnnouncer) Kick() {
+	select {
+	case f.kicked <- struct{}{}:
+	default:
+	}
+}
+
+func (f *fakeAnnouncer) SetActive(instance string, active bool) {
+	(*world)(f).note(fmt.Sprintf("announcer: %s active %v", instance, active))
+}
+
+func (f *fakeAnnouncer) SetMaintenance(on bool) {
+	(*world)(f).note(fmt.Sprintf("announcer: maintenance %v", on))
+}
+
+func (f *fakeAnnouncer) SetWithdrawn(names []string) {
+	(*world)(f).note(fmt.Sprintf("announcer: withdrawn %v", names))
+}
+
+func (f *fakeAnnouncer) Status() (all []announce.Status) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.announced.Announcements {
+		s := announce.Status{Name: a.Name, Pools: a.Pools, Withdrawals: 3}
+		for _, p := range a.Prefixes {
+			s.Prefixes = append(s.Prefixes, announce.PrefixStatus{Prefix: p, Phase: announce.Announced, Reason: announce.ReasonReady, Text: "all is well", Since: time.Unix(1_800_000_000, 0)})
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func (f *fakeAnnouncer) Sessions() (all []announce.Session) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.announced.Peers {
+		all = append(all, announce.Session{Peer: p.Address, ASN: p.ASN, State: announce.Established, HoldTime: p.HoldTime, IPv4: true, Flaps: 2})
+	}
+	return all
+}
+
+func (f *fakeAnnouncer) Warnings() []announce.Warning {
+	return []announce.Warning{{Kind: "bgp_session", Subject: "192.0.2.254", Text: "no BGP session", Since: time.Unix(1_800_000_000, 0)}}
+}
+
+func (f *fakeAnnouncer) Unclaimed() (uint64, error) { return 5, nil }
 
 type fakeAlerts world
 

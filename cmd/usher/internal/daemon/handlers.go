@@ -31,6 +31,9 @@ func (d *Daemon) vrrpEvent(e vrrp.Event) {
 	if d.director != nil {
 		d.director.SetActive(e.Instance, e.To == vrrp.Active)
 	}
+	if d.announcer != nil {
+		d.announcer.SetActive(e.Instance, e.To == vrrp.Active)
+	}
 }
 
 func (d *Daemon) directorEvent(e director.Event) {
@@ -40,6 +43,9 @@ func (d *Daemon) directorEvent(e director.Event) {
 	// A first probe may decide that a quorum will not be there, which is no change of it.
 	if e.Kind == director.EventQuorum || e.Kind == director.EventServer && e.From == string(director.ServerInitial) {
 		d.relay.kick()
+	}
+	if a := d.now().announcer; a != nil {
+		a.Kick()
 	}
 }
 

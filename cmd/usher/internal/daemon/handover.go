@@ -301,8 +301,11 @@ func (h *handovers) setMaintenance(on bool, by, done string) (string, error) {
 	unkept := h.keep(on, by)
 	h.mu.Lock()
 	h.maintenance, h.maintained, h.unkept = on, time.Now(), unkept // even if VRRP does not confirm it: it holds for the next process as well
-	process := h.vrrp
+	process, announcer := h.vrrp, h.announcer
 	h.mu.Unlock()
+	if announcer != nil {
+		announcer.SetMaintenance(on)
+	}
 	e := events.Event{Kind: "maintenance", To: "off", Reason: "asked for by " + somebody(by)}
 	if on {
 		e.To = "on"

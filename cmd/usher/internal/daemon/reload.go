@@ -152,6 +152,9 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config, first bool) error {
 		return err
 	}
 	d.group(ctx, c, first)
+	if err := d.retreat(ctx, c); err != nil {
+		return err
+	}
 	complete := d.discover(ctx, c)
 	if dir != nil {
 		if err := dir.Configure(ctx, c.DirectorSettings()); err != nil {
@@ -179,6 +182,9 @@ func (d *Daemon) apply(ctx context.Context, c *conf.Config, first bool) error {
 		if err := process.Apply(c.VRRP()); err != nil {
 			return err
 		}
+	}
+	if err := d.announce(ctx, c); err != nil {
+		return err
 	}
 	d.relay.sessions.apply(d.bfd, c, d.relay.kick)
 	d.forget(complete)

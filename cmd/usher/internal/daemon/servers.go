@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -197,4 +198,17 @@ func (s *server) close() error {
 	}
 	<-s.done
 	return err
+}
+
+// names are those by which a browser may call the status page, beside its address.
+func (d *Daemon) names() []string {
+	c := d.running()
+	if c == nil {
+		return nil
+	}
+	names := append([]string{c.Global.RouterID}, c.Global.HTTPHosts...)
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	return names
 }

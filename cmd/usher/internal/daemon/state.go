@@ -21,6 +21,7 @@ import (
 const (
 	lockFile        = "lock"
 	maintenanceFile = "maintenance"
+	withdrawnFile   = "withdrawn"
 	lastGoodFile    = "last-good.json"
 	elsewhereFile   = "elsewhere"
 )
@@ -56,7 +57,7 @@ func openState(path string) (*stateFolder, error) {
 		f.Close()
 		return nil, fmt.Errorf("state folder %s is in use by another usher (several on one machine differ in state and control): %w", path, err)
 	}
-	for _, name := range []string{maintenanceFile, lastGoodFile, eventsFile} {
+	for _, name := range []string{maintenanceFile, withdrawnFile, lastGoodFile, eventsFile} {
 		statefile.Clear(filepath.Join(path, name))
 	}
 	return &stateFolder{path: path, lock: f, good: make(chan *conf.Config, 1)}, nil
@@ -172,6 +173,25 @@ func (s *stateFolder) setMaintenance(on bool, by string) error {
 		return s.write(maintenanceFile, []byte(by+"\n"))
 	}
 	if err := os.Remove(filepath.Join(s.path, maintenanceFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	return nil
+}
+
+// withdrawn are the announcements that an operator has withdrawn.
+func (s *stateFolder) withdrawn() []string {
+	text, err := files.Soon(filepath.Join(s.path, withdrawnFile), files.Secret)
+	if err != nil {
+		return nil
+	}
+	return lines(string(text))
+}
+
+func (s *stateFolder) setWithdrawn(names []string) error {
+	if len(names) > 0 {
+		return s.write(withdrawnFile, []byte(strings.Join(names, "\n")+"\n"))
+	}
+	if err := os.Remove(filepath.Join(s.path, withdrawnFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("state folder: %w", err)
 	}
 	return nil

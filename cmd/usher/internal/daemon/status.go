@@ -50,6 +50,7 @@ func (r *reporter) Status() api.Status {
 		}
 	}
 	s.Directors = r.directors(now)
+	announcements(&s, now)
 	s.Warnings = r.warnings(&s, now, known)
 	s.Verdict = api.Judge(s)
 	return s
@@ -115,7 +116,7 @@ func virtualServer(v director.VirtualServerStatus, checks map[healthcheck.ID]hea
 		Name: v.Name, Address: v.Address, Protocol: v.Protocol, Scheduler: v.Scheduler, ForwardMethod: string(v.Forward),
 		Up: v.Up, Quorum: v.Quorum, RealServers: make([]api.RealServer, 0, len(v.Real)),
 		Sorry: v.Sorry, Reason: v.Reason, Since: v.Since, History: history, Removed: v.Removed,
-		Counters: counters(v.Counters),
+		Counters: counters(v.Counters), Fingerprint: v.Fingerprint,
 	}
 	for _, r := range v.Real {
 		server := api.RealServer{

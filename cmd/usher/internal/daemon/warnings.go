@@ -60,6 +60,18 @@ func (r *reporter) warnings(s *api.Status, now snapshot, servers map[healthcheck
 			add(events.Error, "addresses", i.Name, "active, but its addresses are not on this machine", i.Since)
 		}
 	}
+	if s.Maintenance && len(s.Announcements) > 0 {
+		add(events.Warning, "maintenance", "", "maintenance is on: nothing is announced here until usher maintenance off", now.maintained)
+	}
+	if now.announcer != nil {
+		for _, w := range now.announcer.Warnings() {
+			level := events.Warning
+			if w.Error {
+				level = events.Error
+			}
+			add(level, w.Kind, w.Subject, w.Text, w.Since)
+		}
+	}
 	if s.Maintenance && len(s.Instances) > 0 {
 		add(events.Warning, "maintenance", "", "maintenance is on: no instance becomes active here until usher maintenance off", now.maintained)
 	}

@@ -33,7 +33,7 @@ const (
 )
 
 // Event is one thing that happened, with its reason. Exactly one of Instance,
-// VirtualServer or neither (the daemon itself) says what it happened to.
+// VirtualServer, Announcement or none (the daemon itself) says what it happened to.
 type Event struct {
 	Seq           uint64    `json:"seq"` // rises by one with each event; a daemon started later counts on from a greater number
 	Time          time.Time `json:"time"`
@@ -43,6 +43,8 @@ type Event struct {
 	Group         string    `json:"group,omitempty"`
 	VirtualServer string    `json:"virtual_server,omitempty"`
 	RealServer    string    `json:"real_server,omitempty"`
+	Announcement  string    `json:"announcement,omitempty"`
+	Prefix        string    `json:"prefix,omitempty"` // of the announcement
 	From          string    `json:"from,omitempty"`
 	To            string    `json:"to,omitempty"`
 	Priority      int       `json:"priority,omitempty"`
@@ -153,7 +155,7 @@ func (r *Ring) Add(e Event) Event {
 		e.Severity = Info
 	}
 	e.Reason = Line(e.Reason)
-	for _, s := range []*string{&e.Instance, &e.Group, &e.VirtualServer, &e.RealServer, &e.From, &e.To, &e.Peer, &e.Reason} {
+	for _, s := range []*string{&e.Instance, &e.Group, &e.VirtualServer, &e.RealServer, &e.Announcement, &e.Prefix, &e.From, &e.To, &e.Peer, &e.Reason} {
 		if r.conceal != nil {
 			*s = r.conceal(*s)
 		}

@@ -11,6 +11,8 @@ func (e Event) Subject() string {
 		return e.VirtualServer
 	case e.Instance != "":
 		return e.Instance
+	case e.Announcement != "":
+		return strings.TrimSpace(e.Announcement + " " + e.Prefix)
 	}
 	return e.Group
 }

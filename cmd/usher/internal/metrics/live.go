@@ -21,6 +21,7 @@ func (t *text) live(source Source) error {
 	t.realServers(s.VirtualServers)
 	t.discovery(s.VirtualServers)
 	t.directors(s.Directors)
+	t.announcements(s)
 	t.director(source.DirectorStats())
 	checks := source.CheckStats()
 	t.gauge("checks", "Different health checks that run.")

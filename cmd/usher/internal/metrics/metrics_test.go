@@ -50,6 +50,11 @@ func full() api.Status {
 	expiry := time.Unix(1_900_000_000, 0)
 	return api.Status{
 		Reload: &api.Reload{OK: false},
+		Announcements: []api.Announcement{{Name: "web", Withdrawals: 21, Addresses: []api.AnnouncementPrefix{
+			{Prefix: "192.0.2.10/32", State: "announced", Reason: "ready"}, {Prefix: "192.0.2.11/32", State: "withdrawn", Reason: "quorum"}}},
+			{Name: "mail", Addresses: []api.AnnouncementPrefix{{Prefix: "192.0.2.12/32", State: "announced", Reason: "ready"}}}},
+		Sessions:  []api.Session{{Peer: "192.0.2.254", State: "established", Flaps: 22, Refused: 23}, {Peer: "192.0.2.253", State: "active"}},
+		Unclaimed: 24,
 		Directors: &api.Directors{
 			Directors: []api.Director{{Name: "lb1", Self: true, Up: true}, {Name: "lb2", Up: true}, {Address: "192.0.2.4:7946"}},
 			Differences: []api.Difference{
@@ -65,7 +70,7 @@ func full() api.Status {
 				AdvertsSent: 10, AdvertsReceived: 11, Repairs: map[string]uint64{"route": 17}, Discarded: map[string]uint64{"ip_ttl_error": 7},
 				PriorityZeroSent: 12, PriorityZeroReceived: 13, BecameActive: 14, NewActiveReason: "preempted", AddressMismatches: 15, IntervalMismatches: 16, HMACVerified: 18, HMACUnsigned: 19,
 			}}},
-		VirtualServers: []api.VirtualServer{{Name: "web", Up: true, Counters: api.Counters{Connections: 1 << 40, BytesIn: 5, BytesOut: 6},
+		VirtualServers: []api.VirtualServer{{Name: "web", Up: true, Fingerprint: 123456789, Counters: api.Counters{Connections: 1 << 40, BytesIn: 5, BytesOut: 6},
 			RealServers: []api.RealServer{
 				{Address: "10.0.0.1:80", State: "up", EffectiveWeight: 5, ActiveConnections: 8, InactiveConnections: 9,
 					Checks: []api.Check{{Type: "https", Certificate: &expiry}, {Type: "exec", CannotRun: true}}},
@@ -133,6 +138,19 @@ func TestNames(t *testing.T) {
 		`usher_ipvs_sync_operations_total{op="` + ipvs.AddService.String() + `"} 3`,
 		`usher_ipvs_sync_operations_total{op="` + ipvs.DelDestination.String() + `"} 0`,
 		`usher_ipvs_drift_repairs_total 2`,
+		`usher_announce_state{announce="web"} 0`, // one of its addresses is not
+		`usher_announce_state{announce="mail"} 1`,
+		`usher_announce_prefix_state{announce="web",prefix="192.0.2.11/32",state="withdrawn"} 1`,
+		`usher_announce_prefix_state{announce="web",prefix="192.0.2.11/32",state="announced"} 0`,
+		`usher_announce_reason{announce="web",prefix="192.0.2.11/32",reason="quorum"} 1`,
+		`usher_announce_reason{announce="web",prefix="192.0.2.11/32",reason="table"} 0`,
+		`usher_announce_withdrawals_total{announce="web"} 21`,
+		`usher_bgp_session_up{peer="192.0.2.254"} 1`,
+		`usher_bgp_session_up{peer="192.0.2.253"} 0`,
+		`usher_bgp_flaps_total{peer="192.0.2.254"} 22`,
+		`usher_bgp_refused_total{peer="192.0.2.254"} 23`,
+		`usher_unclaimed_packets_total 24`,
+		`usher_pool_fingerprint{virtual_server="web"} 1.23456789e+08`,
 		`usher_peer_up{peer="lb2"} 1`,
 		`usher_peer_up{peer="192.0.2.4:7946"} 0`,
 		"\nusher_peer_config_differs{part=\"global\"} 1\nusher_peer_config_differs{part=\"virtual_server web\"} 1\n#",

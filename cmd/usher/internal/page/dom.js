@@ -20,9 +20,9 @@ function dress(e, name) { if (e.className !== name) e.className = name; }
 
 // tone is what a word of state means.
 function tone(state) {
-  if (state === "up" || state === "active") return "good";
+  if (["up", "active", "announced", "established"].includes(state)) return "good";
   if (state === "backup") return "note";
-  if (state === "down" || state === "fault" || state === "absent" || state === "active twice") return "bad";
+  if (["down", "fault", "absent", "active twice", "withdrawn", "idle"].includes(state)) return "bad";
   return "warn";
 }
 

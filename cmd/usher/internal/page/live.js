@@ -30,6 +30,7 @@ function applyPatch(p) {
   showWarnings(head);
   showDirectors(head);
   showInstances(head);
+  showAnnouncements(head);
   filterPools();
   if (!first) first = performance.now();
 }

@@ -96,6 +96,55 @@ function instanceCard(name) {
   } };
 }
 
+// What is announced by BGP, and the sessions by which it is: cards as those of instances.
+const announced = new Map();
+function showAnnouncements(s) {
+  const all = [
+    ...(s.announcements || []).map(a => ({ key: "announce " + a.name, name: a.name, state: announcementState(a), lines: a.addresses.map(p => `${p.prefix} ${p.state}: ${p.text}`),
+      facts: [["Virtual servers", list(a.virtual_servers)], ["Withdrawals", String(a.withdrawals)], ["By an operator", a.withdrawn ? "withdrawn" : ""]] })),
+    ...(s.bgp_sessions || []).map(p => ({ key: "peer " + p.peer, name: p.peer, state: p.state, lines: [p.reason, p.bfd_reason && "BFD: " + p.bfd_reason].filter(Boolean),
+      facts: [["ASN", String(p.asn)], ["Hold time", p.hold_time_seconds ? p.hold_time_seconds + " s" : ""], ["Families", p.families.join(", ")], ["BFD", p.bfd || ""], ["Flaps", String(p.flaps)]] }))];
+  $("announcementsection").hidden = !all.length;
+  const seen = new Set();
+  for (const c of all) {
+    seen.add(c.key);
+    let card = announced.get(c.key);
+    if (!card) {
+      card = announcementCard(c);
+      announced.set(c.key, card);
+      $("announcements").append(card.root);
+    }
+    card.show(c);
+  }
+  for (const [key, card] of announced) if (!seen.has(key)) { card.root.remove(); announced.delete(key); }
+}
+
+// announcementState is the worst of its addresses.
+function announcementState(a) {
+  for (const state of ["withdrawn", "draining"]) if (a.addresses.some(p => p.state === state)) return state;
+  return "announced";
+}
+
+function announcementCard(c) {
+  const state = el("span", {}), lines = el("p", { class: "why quiet" }), facts = el("dl", {});
+  const root = el("article", { class: "card", "data-announcement": c.key, "aria-label": c.key }, el("h3", {}, c.name, state), lines, facts);
+  const rows = {};
+  return { root, show(c) {
+    pill(state, c.state);
+    mark(root, "data-state", c.state);
+    dress(root, c.state === "announced" || c.state === "established" || c.state === "draining" ? "card" : "card bad");
+    put(lines, c.lines.join("; "));
+    for (const [label, text] of c.facts) {
+      if (!rows[label]) {
+        rows[label] = [el("dt", {}, label), el("dd", {})];
+        facts.append(...rows[label]);
+      }
+      rows[label][0].hidden = rows[label][1].hidden = !text;
+      put(rows[label][1], text);
+    }
+  } };
+}
+
 const squaresShown = 40;
 function poolRow(name) {
   const state = el("span", {}), address = el("span", { class: "mono" }), method = el("span", { class: "method" });

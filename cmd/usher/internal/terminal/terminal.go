@@ -85,11 +85,11 @@ func (s Style) Note(text string) string { return s.paint(cyan, text) }
 // State colours a word of status by what it means.
 func (s Style) State(word string) string {
 	switch word {
-	case "active", "up":
+	case "active", "up", "announced", "established":
 		return s.Good(word)
 	case "backup":
 		return s.Note(word)
-	case "fault", "down", "error":
+	case "fault", "down", "error", "withdrawn":
 		return s.Bad(word)
 	}
 	return s.Warn(word) // initial, initialize, draining, disabled, degraded, warning

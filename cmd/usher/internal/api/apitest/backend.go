@@ -151,3 +151,8 @@ func (b *Backend) Failover(_ context.Context, n api.Name, _ string) (string, err
 func (b *Backend) Maintenance(_ context.Context, s api.Switch, _ string) (string, error) {
 	return map[bool]string{false: "maintenance off", true: "maintenance on"}[s.On], b.ask(s)
 }
+
+// Announce is api.Backend's.
+func (b *Backend) Announce(_ context.Context, a api.Announcing, on bool, _ string) (string, error) {
+	return a.Announce + map[bool]string{false: " withdrawn", true: " announced"}[on], b.ask(a)
+}
