@@ -216,12 +216,18 @@ func (c *checker) servers(block string, list, earlier []RealServer) {
 			c.add(at.key(), "it has no address", "")
 			continue
 		}
+		if a := rs.Address.Addr().Unmap(); a.IsUnspecified() || a.IsMulticast() || a == broadcast { // the kernel refuses them
+			c.add(at.key(), fmt.Sprintf("%s is no address that a server can have", a), "")
+			continue
+		}
 		if c.again(rs.Address, earlier, list[:i]) {
 			c.add(at.key(), fmt.Sprintf("%s is there twice", rs.Address), "remove one")
 		}
 		c.server(at, rs)
 	}
 }
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // again tells whether a server in the lists before has the same address.
 func (c *checker) again(addr netip.AddrPort, before ...[]RealServer) bool {

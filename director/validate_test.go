@@ -50,6 +50,13 @@ func TestValidate(t *testing.T) {
 			vs.Service.Flags, vs.Service.Persistence, vs.Service.Netmask = ipvs.Persistent, 60, 64
 		}},
 		{"one_packet", "not for tcp", func(vs *director.VirtualServer) { vs.Service.Flags = ipvs.OnePacket }},
+		{"real_server[1]", "no address that a server can have", func(vs *director.VirtualServer) { vs.Real[1].Address = netip.MustParseAddrPort("0.0.0.0:80") }},
+		{"real_server[1]", "no address that a server can have", func(vs *director.VirtualServer) {
+			vs.Real[1].Address = netip.MustParseAddrPort("255.255.255.255:80")
+		}},
+		{"sorry_server[0]", "no address that a server can have", func(vs *director.VirtualServer) {
+			vs.Sorry = []director.RealServer{{Address: netip.MustParseAddrPort("224.0.0.1:80"), Weight: 1, Forward: director.NAT}}
+		}},
 		{"real_server[1]", "there twice", func(vs *director.VirtualServer) { vs.Real[1].Address = vs.Real[0].Address }},
 		{"sorry_server[0]", "there twice", func(vs *director.VirtualServer) { vs.Sorry = vs.Real[:1] }},
 		{"real_server[1].weight", "outside 0 to 65535", func(vs *director.VirtualServer) { vs.Real[1].Weight = 70000 }},

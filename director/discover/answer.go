@@ -55,6 +55,14 @@ type Entry struct {
 	Priority int              `json:"priority,omitempty"`       // of SRV, 0..65535: the least is wanted first
 }
 
+// shown is the entry's address as its source has it.
+func (e Entry) shown() string {
+	if e.Address.Port() == 0 {
+		return e.Address.Addr().String()
+	}
+	return e.Address.String()
+}
+
 func (e Entry) compare(o Entry) int {
 	return cmp.Or(e.Address.Compare(o.Address), cmp.Compare(e.Priority, o.Priority), cmp.Compare(o.Weight, e.Weight), cmp.Compare(e.Forward, o.Forward))
 }

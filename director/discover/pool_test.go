@@ -170,18 +170,20 @@ func TestPortRule(t *testing.T) {
 	out := p.Step(0, discover.Answer{Entries: []discover.Entry{
 		{Address: server(1, 80), Weight: 5}, {Address: server(2, 8080), Weight: discover.NoWeight},
 		{Address: server(3, 8080), Weight: discover.NoWeight, Forward: director.NAT}, {Address: netip.MustParseAddrPort("[2001:db8::1]:80")},
+		{Address: netip.MustParseAddrPort("224.0.0.1:0")},
 	}}, begin)
 	if got := addresses(p); !slices.Equal(got, []string{"10.0.0.1:80", "10.0.0.3:8080"}) {
 		t.Errorf("servers %v", got)
 	}
 	want := []discover.Ignored{
 		{Entry: "10.0.0.2:8080", Why: "dr cannot change the port: the service has port 80, the real server 8080"},
+		{Entry: "224.0.0.1", Why: "224.0.0.1 is no address that a server can have"},
 		{Entry: "[2001:db8::1]:80", Why: "it is of another address family than the service tcp 192.0.2.1:80, which only tun can do"},
 	}
 	if diff := cmp.Diff(want, p.Sets()[0].Ignored); diff != "" {
 		t.Error(diff)
 	}
-	if !slices.Equal(kinds(out.Events), []discover.EventKind{discover.EventChanged, discover.EventLeftOut, discover.EventLeftOut}) {
+	if !slices.Equal(kinds(out.Events), []discover.EventKind{discover.EventChanged, discover.EventLeftOut, discover.EventLeftOut, discover.EventLeftOut}) {
 		t.Errorf("events %v", out.Events)
 	}
 	// Where that is all that is listed, the answer is none.

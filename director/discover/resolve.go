@@ -29,7 +29,7 @@ func (p *Pool) resolve() (servers []Server, usable []int) {
 		for _, e := range entries {
 			rs, err := p.server(s, e)
 			if err != nil {
-				set.Ignored = append(set.Ignored, Ignored{e.Address.String(), err.Error()})
+				set.Ignored = append(set.Ignored, Ignored{e.shown(), err.Error()})
 				continue
 			}
 			if taken[rs.Address] || p.written[rs.Address] {
@@ -42,7 +42,7 @@ func (p *Pool) resolve() (servers []Server, usable []int) {
 				why = p.refused(rs)
 			}
 			if judged[rs] = why; why != "" {
-				set.Ignored = append(set.Ignored, Ignored{e.Address.String(), why})
+				set.Ignored = append(set.Ignored, Ignored{e.shown(), why})
 				continue
 			}
 			usable[i]++

@@ -98,7 +98,7 @@ func answer(groups []group[text], err error) discover.Answer {
 			case err != nil:
 				a.Ignored = append(a.Ignored, discover.Ignored{Entry: healthcheck.Printable(target), Why: err.Error()})
 			case why != "":
-				a.Ignored = append(a.Ignored, discover.Ignored{Entry: addr.String(), Why: why})
+				a.Ignored = append(a.Ignored, discover.Ignored{Entry: healthcheck.Printable(target), Why: why})
 			default:
 				a.Entries = append(a.Entries, discover.Entry{Address: addr, Weight: weight, Forward: forward})
 			}
