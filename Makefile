@@ -23,37 +23,54 @@ export HOME            := $(CACHE)/home
 export XDG_CONFIG_HOME := $(HOME)/.config
 export XDG_CACHE_HOME  := $(HOME)/.cache
 
-# Everything but the black-box labs, which measure times and so run alone, and the
-# simulation, which would take too long with the race detector in full.
-UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|sim|chaos)')
+# Everything but the black-box labs, which measure times and so run alone, the simulation,
+# which would take too long with the race detector in full, and what needs a browser or
+# builds packages.
+UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|sim|chaos)|/internal/(page|keys)$$|/packaging/')
 
-.PHONY: help env demo chaos test test-unit test-sim test-native test-ipvs setup build package image clean bench-failover bench-director bench-check
+# Tests that load hundreds of configurations, or monstrous ones, in one goroutine: the race
+# detector has nothing to find in that, and makes it take five times as long. Those of
+# package keys then run engines, which are tested with the detector where they are at home.
+SINGLE = ^Test(NestedTooDeep|ExpressionsWithoutBounds|NoCanaryInADiagnostic|Marks|Fields|Defaults)$$
+PAIRS  = ^Test(VRRP|Servers)$$
+
+.PHONY: help env demo chaos test test-unit test-page test-package test-sim test-native test-ipvs setup build package image clean bench-failover bench-director bench-check bench-discover
 
 help:
 	@echo "make demo [FORWARD=nat|dr|tun|fullnat]  the main job on a real IPVS kernel, told as it happens"
 	@echo "make test                               every test"
 	@echo "make chaos [SEEDS=N] [SEED=n] [POOL=1]  directors whom everything befalls, by seed; an hour for 1000"
 	@echo "make build                              the program, as build/usher"
-	@echo "make test-unit, test-sim, test-native, test-ipvs"
-	@echo "                                        its parts: packages, simulations, VRRP labs, IPVS labs"
+	@echo "make test-unit, test-page, test-package, test-sim, test-native, test-ipvs"
+	@echo "                                        its parts: units, the page in a browser, what is installed,"
+	@echo "                                        simulations, VRRP labs, IPVS labs"
 	@echo "make package                            Debian and RPM packages, in build/packages"
 	@echo "make image                              what a container image is made of, in build/image"
 	@echo "make bench-failover [BENCH=ARGS]        time to fail over beside keepalived's; 10 minutes in full"
 	@echo "make bench-director                     programming speed of IPVS beside keepalived's"
 	@echo "make bench-check                        cost of health checks beside keepalived's"
+	@echo "make bench-discover                     cost of following 1,000 pools of 10 by DNS"
 	@echo "make clean                              remove what was built, measured and downloaded"
 
 demo:
 	@CGO_ENABLED=0 $(GO) run ./test/demo -forward $(FORWARD)
 
-test: setup test-unit test-sim test-native test-ipvs
+test: setup test-unit test-page test-package test-sim test-native test-ipvs
 
 # The packages and the browser that tests need, where they lack.
 setup:
 	@CGO_ENABLED=0 $(GO) run ./test/lab/cmd/setup
 
 test-unit:
-	CGO_ENABLED=1 $(GO) test -race $(UNITS)
+	CGO_ENABLED=1 $(GO) test -race -skip '$(SINGLE)' $(UNITS)
+	CGO_ENABLED=0 $(GO) test -run '$(SINGLE)|$(PAIRS)' ./conf ./cmd/usher/internal/keys
+
+test-page:
+	CGO_ENABLED=1 $(GO) test -race ./cmd/usher/internal/page
+
+# What they run is the program that they build, without the race detector.
+test-package:
+	CGO_ENABLED=0 $(GO) test ./cmd/usher/packaging/...
 
 # With the race detector each simulation has a process of its own, and less to live
 # through: the detector's runtime failed an assertion of its own (tsan_rtl.cpp, "part ==
@@ -114,6 +131,10 @@ bench-director: setup
 
 bench-check: setup build
 	@CGO_ENABLED=0 $(GO) run ./test/bench/checks -usher build/usher $(BENCH)
+
+bench-discover:
+	CGO_ENABLED=0 $(GO) test ./cmd/usher/internal/discovery -run '^$$' -bench OneServer
+	CGO_ENABLED=0 $(GO) test ./cmd/usher/internal/discovery -run '^$$' -bench FollowDNS -benchtime 60x
 
 clean:
 	rm -rf build artifacts .cache

@@ -52,9 +52,9 @@ func TestVRRP(t *testing.T) {
 func moves(t *testing.T, c conftest.Change, on conftest.Role) (said vrrp.Effect, moved bool) {
 	p := newPair(t)
 	p.routers[active].apply(c.Before[active].VRRP())
-	p.let(8 * time.Second)
+	p.settle(8 * time.Second)
 	p.routers[backup].apply(c.Before[backup].VRRP())
-	p.let(8 * time.Second)
+	p.settle(8 * time.Second)
 	forecast := plan.Compare(c.After[on], c.Before[on])
 	p.measure(kept(c.Before[on], c.After[on]))
 	if len(p.watched) < 5 {

@@ -91,12 +91,19 @@ func (p *pair) measure(watch []netip.Addr) {
 	p.said, p.adverts, p.resigns = nil, map[string][]time.Time{}, 0
 }
 
-// let has time go by, and measures leases that run out, too.
+// let has time go by, and measures leases that run out, too: whatever else changes is
+// measured when it does.
 func (p *pair) let(d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
 		p.pass()
 	}
+	synctest.Wait()
+}
+
+// settle has time go by before anything is measured.
+func (p *pair) settle(d time.Duration) {
+	time.Sleep(d)
 	synctest.Wait()
 }
 
