@@ -62,10 +62,9 @@ func (d *steering) Steer(ctx context.Context, s api.Steer) (string, error) {
 	}
 	key := share.Key{VirtualServer: s.VirtualServer, RealServer: address}
 	group := d.now().peers
+	var unkept error
 	if s.Local {
-		if err := group.Local(key); err != nil {
-			return "", fmt.Errorf("%w; nothing was changed", err)
-		}
+		unkept = group.Local(key)
 	}
 	effect, err := dir.Override(s.VirtualServer, address, o)
 	if err != nil {
@@ -73,6 +72,9 @@ func (d *steering) Steer(ctx context.Context, s api.Steer) (string, error) {
 	}
 	text := confirmation(s, o, effect)
 	if s.Local {
+		if unkept != nil {
+			text += fmt.Sprintf("; but the state folder does not hold that it is for this director alone: %v", unkept)
+		}
 		return text + "; on this director alone", nil
 	}
 	if others := group.Say(ctx, key, o).Text(); others != "" {

@@ -105,6 +105,9 @@ func (c *conn) message() (whole []byte, reason string, err error) {
 	if reason := streamed(text); reason != "" {
 		return nil, reason, nil
 	}
+	if !c.transport.bytes.all(len(text)) {
+		return nil, reasonFlood, nil
+	}
 	return b.Bytes(), "", nil
 }
 

@@ -215,6 +215,31 @@ func TestFlood(t *testing.T) {
 	})
 }
 
+// TestGiantStates: of those who have the key only so many bytes a second are taken on
+// connections, whatever they open.
+func TestGiantStates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		all := w.all(2, testKey)
+		defer func() { stop(all...) }()
+		giant := onStream(t, testKey, append(packed(t, 8, map[string]any{"UserMsgLen": 2 << 20}), make([]byte, 2<<20)...))
+		for range 12 {
+			w.connect(all[1].address.Addr(), all[0].address, giant)
+		}
+		v := all[0].node.View()
+		if v.Refused["invalid"] < 5 || v.Refused["flood"] < 3 || v.Refused["invalid"]+v.Refused["flood"] != 12 {
+			t.Errorf("refused %v", v.Refused)
+		}
+		if d := all[1].say(server(1), drain); len(d.Have) != 1 {
+			t.Logf("during the flood: %q", d.Text())
+		}
+		time.Sleep(10 * time.Second)
+		if all[0].mode(server(1)) != director.OverrideDrain {
+			t.Error("after the flood what was said is not there")
+		}
+	})
+}
+
 func crandom(r *rand.Rand, b []byte) {
 	for i := range b {
 		b[i] = byte(r.Uint32())

@@ -399,6 +399,29 @@ func TestLocal(t *testing.T) {
 	})
 }
 
+// TestSaidAtOnce: where a word of another director comes into force between one said here
+// and its stamp, the one that wins is in force in the end.
+func TestSaidAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		all := w.all(2, testKey)
+		defer func() { stop(all...) }()
+		mine := drain
+		mine.Since = time.Now()
+		all[1].say(server(1), director.Override{Mode: director.OverrideWeight, Weight: 5})
+		if all[0].mode(server(1)) != director.OverrideWeight {
+			t.Fatal("it has not come")
+		}
+		all[0].node.Say(t.Context(), server(1), mine)
+		time.Sleep(time.Second)
+		for _, o := range all {
+			if got := o.mode(server(1)); got != director.OverrideDrain {
+				t.Errorf("%s has %q", o.name, got)
+			}
+		}
+	})
+}
+
 // TestSameName: a director with the name of another is told of, on the one that has it.
 func TestSameName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -34,3 +34,15 @@ func (p *pace) take(n int) int {
 
 // one takes one token, if there is one.
 func (p *pace) one() bool { return p.take(1) == 1 }
+
+// all takes n tokens, or none where there are not so many.
+func (p *pace) all(n int) bool {
+	p.take(0)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left < float64(n) {
+		return false
+	}
+	p.left -= float64(n)
+	return true
+}

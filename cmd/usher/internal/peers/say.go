@@ -74,7 +74,6 @@ func (n *Node) Say(ctx context.Context, key share.Key, o director.Override) Deli
 		return Delivery{}
 	}
 	delete(n.local, key)
-	delete(n.pending, key)
 	h, err := n.share.Say(key, o, now)
 	m, to := n.running, n.up()
 	if err != nil {
@@ -82,6 +81,9 @@ func (n *Node) Say(ctx context.Context, key share.Key, o director.Override) Deli
 		n.mu.Unlock()
 		return out
 	}
+	// What another one said may have come into force between the two: ours does once more.
+	n.pending[key] = true
+	n.toTell()
 	n.lastID++
 	id := n.lastID
 	w := &delivery{have: map[string]bool{}, refused: map[string]string{}, left: len(to), done: make(chan struct{})}

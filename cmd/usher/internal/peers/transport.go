@@ -15,12 +15,14 @@ import (
 // Bounds of what comes. A group of 32 sends each of its members some 50 packets and a few
 // connections a second.
 const (
-	packetsRead  = 10000 // a second, of anybody: the kernel drops what is not read
-	packetsTaken = 1000  // a second, of those who have the key
-	streamsTaken = 50    // a second
-	openKnown    = 12    // connections at once, of members and of those to be joined
-	openUnknown  = 2     // of everybody else
-	maxPacket    = 2048  // bytes of a datagram; members send 1300
+	packetsRead  = 5000    // a second, of anybody: the kernel drops what is not read
+	packetsTaken = 1000    // a second, of those who have the key
+	streamsTaken = 50      // a second
+	openKnown    = 12      // connections at once, of members and of those to be joined
+	openUnknown  = 2       // of everybody else
+	maxPacket    = 2048    // bytes of a datagram; members send 1300
+	bytesTaken   = 2 << 20 // a second, on connections of those who have the key
+	bytesAtOnce  = 16 << 20
 )
 
 // transport has memberlist send and receive over this machine's sockets, and gives it
@@ -36,6 +38,7 @@ type transport struct {
 	packets    chan *memberlist.Packet
 	streams    chan net.Conn
 	room       *room // for what comes on connections
+	bytes      *pace // of those who have the key
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -63,7 +66,7 @@ func listen(n Network, at netip.AddrPort, g *guard, known func(netip.Addr) bool)
 	}
 	t := &transport{
 		network: n, at: at, guard: g, known: known, packetConn: p, listener: l,
-		packets: make(chan *memberlist.Packet, 64), streams: make(chan net.Conn), room: newRoom(), open: map[*conn]bool{},
+		packets: make(chan *memberlist.Packet, 64), streams: make(chan net.Conn), room: newRoom(), bytes: newPace(bytesTaken, bytesAtOnce), open: map[*conn]bool{},
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.wg.Go(t.receive)
