@@ -62,18 +62,26 @@ func (b *builder) manyDirectors(c *Config) {
 		if announced[v.Name] == "" {
 			continue
 		}
-		for _, w := range c.Loses(v) {
+		for _, w := range c.loses(v) {
 			b.warn(b.servers[v.Name].at(w.key), "Connections that move are lost", w.text+".")
 		}
 	}
 	b.unheard(c)
 }
 
+// LosesText is what of an announced virtual server loses connections that move, for people.
+func (c *Config) LosesText(v *VirtualServer) (all []string) {
+	for _, l := range c.loses(v) {
+		all = append(all, l.text)
+	}
+	return all
+}
+
 // loss is what loses connections, at a key of a virtual server.
 type loss struct{ key, text string }
 
-// Loses says what of an announced virtual server loses connections that move.
-func (c *Config) Loses(v *VirtualServer) (all []loss) {
+// loses says what of an announced virtual server loses connections that move.
+func (c *Config) loses(v *VirtualServer) (all []loss) {
 	add := func(key, format string, args ...any) { all = append(all, loss{key, fmt.Sprintf(format, args...)}) }
 	synced := c.Global.IPVS.Sync != nil && c.Global.IPVS.Sync.Instance == ""
 	same := v.Service.Scheduler == "mh" && v.Service.Flags&ipvs.Sched1 != 0

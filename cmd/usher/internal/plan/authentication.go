@@ -10,13 +10,21 @@ import (
 
 // Warning is what may put two directors at odds about the addresses of an instance: what a
 // change would do to its peers, or one of them that this machine answers for already.
+//
+// It is also what loses connections of a virtual server that several directors serve.
 type Warning struct {
-	Instance string `json:"instance"`
-	Text     string `json:"text"`
+	Instance      string `json:"instance,omitempty"`
+	VirtualServer string `json:"virtual_server,omitempty"`
+	Text          string `json:"text"`
 }
 
 // String gives one line.
-func (w Warning) String() string { return fmt.Sprintf("! instance %s: %s", w.Instance, w.Text) }
+func (w Warning) String() string {
+	if w.VirtualServer != "" {
+		return fmt.Sprintf("! virtual_server %s: %s", w.VirtualServer, w.Text)
+	}
+	return fmt.Sprintf("! instance %s: %s", w.Instance, w.Text)
+}
 
 // AddPeers warns where peers and this director would discard each other's advertisements
 // for the sake of an HMAC, by what the daemon has heard of them in the last minute. Only
@@ -32,7 +40,7 @@ func (p *Plan) AddPeers(want *conf.Config, running api.Status, now time.Time) {
 			continue
 		}
 		add := func(format string, args ...any) {
-			p.Warnings = append(p.Warnings, Warning{i.Name, fmt.Sprintf(format, args...)})
+			p.Warnings = append(p.Warnings, Warning{Instance: i.Name, Text: fmt.Sprintf(format, args...)})
 		}
 		if i.HMAC.Signs() && was.HMAC == nil {
 			add("directors that do not have the keys yet discard what this one signs, and become active, too: apply mode = \"receive-only\" on all of them first")

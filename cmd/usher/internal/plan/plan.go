@@ -21,6 +21,9 @@ type Plan struct {
 	IPVS      director.PlanReport `json:"ipvs"`
 	VRRP      []Change            `json:"vrrp"`
 	Addresses []Change            `json:"addresses"`
+	// Announcements are what changes of what is announced by BGP, and to whom: absent where
+	// nothing does. Instance is the announcement or the peer.
+	Announcements []Change `json:"announcements,omitempty"`
 	// Problems are what would keep an instance from becoming active on this machine.
 	Problems []Problem `json:"problems"`
 	// Warnings are what would part this director from its peers, or has it answer for
@@ -54,13 +57,13 @@ type Values struct {
 
 // Empty tells whether nothing would change.
 func (p Plan) Empty() bool {
-	return p.IPVS.Empty() && len(p.VRRP) == 0 && len(p.Addresses) == 0
+	return p.IPVS.Empty() && len(p.VRRP) == 0 && len(p.Addresses) == 0 && len(p.Announcements) == 0
 }
 
 // Drops counts the changes that lose connections.
 func (p Plan) Drops() int {
 	n := p.IPVS.Drops()
-	for _, c := range slices.Concat(p.VRRP, p.Addresses) {
+	for _, c := range slices.Concat(p.VRRP, p.Addresses, p.Announcements) {
 		if c.Drops {
 			n++
 		}
@@ -98,7 +101,7 @@ func (p Plan) String() string {
 	for _, part := range []struct {
 		title string
 		list  []Change
-	}{{"VRRP", p.VRRP}, {"Addresses", p.Addresses}} {
+	}{{"VRRP", p.VRRP}, {"Addresses", p.Addresses}, {"Announcements", p.Announcements}} {
 		if len(part.list) > 0 {
 			b.WriteString(part.title + "\n")
 		}
@@ -106,7 +109,7 @@ func (p Plan) String() string {
 			b.WriteString("  " + c.String() + "\n")
 		}
 	}
-	changes := len(p.IPVS.Changes) + len(p.VRRP) + len(p.Addresses)
+	changes := len(p.IPVS.Changes) + len(p.VRRP) + len(p.Addresses) + len(p.Announcements)
 	fmt.Fprintf(&b, "\n%d to change, %d of them drop connections.\n", changes, p.Drops())
 	return b.String()
 }
@@ -186,6 +189,7 @@ func Compare(want, from *conf.Config) Plan {
 		}
 	}
 	p.groups(want, from)
+	p.announcements(want, from)
 	return p
 }
 

@@ -42,7 +42,7 @@ func (p *Plan) AddProblems(want *conf.Config, here Here) {
 				p.Problems = append(p.Problems, Problem{i.Name, text})
 			}
 			if on, there := i.Elsewhere(a); there && here.AnswersARP(on) {
-				p.Warnings = append(p.Warnings, Warning{i.Name, vrrp.ElsewhereText(a.Prefix.String(), a.Interface, on)})
+				p.Warnings = append(p.Warnings, Warning{Instance: i.Name, Text: vrrp.ElsewhereText(a.Prefix.String(), a.Interface, on)})
 			}
 		}
 	}
