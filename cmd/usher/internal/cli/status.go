@@ -194,9 +194,12 @@ func (l look) choose(s api.Status) (api.Status, error) {
 	for _, v := range s.VirtualServers {
 		known[v.Name] = true
 	}
+	for _, a := range s.Announcements {
+		known[a.Name] = true
+	}
 	for _, n := range l.names {
 		if !known[n] {
-			return s, fmt.Errorf("no instance and no virtual server is called %q; usher status shows all", n)
+			return s, fmt.Errorf("no instance, virtual server or announcement is called %q; usher status shows all", n)
 		}
 	}
 	wanted := func(name string, well bool) bool {
@@ -214,6 +217,12 @@ func (l look) choose(s api.Status) (api.Status, error) {
 			return !slices.Contains(l.names, subject)
 		})
 	}
+	s.Announcements = slices.DeleteFunc(slices.Clone(s.Announcements), func(a api.Announcement) bool {
+		return !wanted(a.Name, !slices.ContainsFunc(a.Addresses, func(p api.AnnouncementPrefix) bool { return p.State != "announced" }))
+	})
+	s.Sessions = slices.DeleteFunc(slices.Clone(s.Sessions), func(p api.Session) bool {
+		return len(l.names) > 0 || l.problems && p.State == "established"
+	})
 	s.Instances, s.VirtualServers = instances, pools
 	return s, nil
 }

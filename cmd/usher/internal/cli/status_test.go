@@ -77,7 +77,7 @@ func TestStatusOfMany(t *testing.T) {
 			}
 		}
 	}
-	if code, _, errs := usher(t, "status", "nosuch", "--control", socket); code != 1 || !strings.Contains(errs, `no instance and no virtual server is called "nosuch"`) {
+	if code, _, errs := usher(t, "status", "nosuch", "--control", socket); code != 1 || !strings.Contains(errs, `no instance, virtual server or announcement is called "nosuch"`) {
 		t.Errorf("a name that nothing has: %d %s", code, errs)
 	}
 	if code, _, errs := usher(t, "events", "--instance", "nosuch", "--control", socket); code != 1 || !strings.Contains(errs, `no instance is called "nosuch"`) {

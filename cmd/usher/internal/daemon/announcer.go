@@ -134,6 +134,17 @@ func servicesOf(v *director.VirtualServer, a netip.Addr) []ipvs.ServiceKey {
 	return slices.DeleteFunc(slices.Clone(v.Keys), func(k ipvs.ServiceKey) bool { return k.Mark == 0 && k.Address.Unmap() != a })
 }
 
+// losesMoved says which connections an order loses where routers move connections from one
+// director to another: another one picks another server for those of a server that takes no
+// new ones, unless directors tell each other of connections. "" where there are none.
+func losesMoved(c *conf.Config, virtualServer string, mode director.OverrideMode) string {
+	of := c.Announced()[virtualServer]
+	if y := c.Global.IPVS.Sync; of == "" || mode == director.OverrideNone || y != nil && y.Instance == "" {
+		return ""
+	}
+	return fmt.Sprintf("announce %s: connections of it that routers move to another director from now on are lost, until those are without it, too (ipvs.sync without instance keeps them)", of)
+}
+
 // unannounce withdraws everything at the end of the daemon, and ends the sessions.
 func (d *Daemon) unannounce() {
 	now := d.now()

@@ -121,6 +121,12 @@ func TestWithdraw(t *testing.T) {
 	if !d.Status().Announcements[0].Withdrawn {
 		t.Error("status does not show it")
 	}
+	// A connection of a server that drains, moved by a router, is another director's to schedule.
+	var drained api.Done
+	if err := client.Post(t.Context(), "/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: "10.0.0.1:80", Force: true}, &drained); err != nil || !strings.Contains(drained.Message, "announce web: connections of it that routers move") {
+		t.Errorf("drain: %q, %v", drained.Message, err)
+	}
+	f.world.forget()
 	if err := client.Post(t.Context(), "/api/v1/maintenance", api.Switch{On: true}, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -71,6 +71,9 @@ func (d *steering) Steer(ctx context.Context, s api.Steer) (string, error) {
 		return "", err
 	}
 	text := confirmation(s, o, effect)
+	if loses := losesMoved(c, s.VirtualServer, o.Mode); loses != "" {
+		text += "; " + loses
+	}
 	if s.Local {
 		if unkept != nil {
 			text += fmt.Sprintf("; but the state folder does not hold that it is for this director alone: %v", unkept)
