@@ -96,8 +96,8 @@ const peersRounds = 1
 // TestPeers: what is drained on the active director, which is killed at that moment, gets
 // not one new connection of the one that takes over; nor of one that was down while it was
 // drained, and takes over when it starts. The group has a new key without a gap, a link
-// that is cut keeps nobody waiting for more than a second, and foreign packets change
-// nothing.
+// that is cut keeps nobody waiting for more than a second, foreign packets change nothing, and
+// where the two differ is told.
 func TestPeers(t *testing.T) {
 	s := prepared(t, "nat")
 	const first, second = "the first key of this group, 32b", "the second key of this group, 32"
@@ -181,4 +181,5 @@ func TestPeers(t *testing.T) {
 		}
 		return fmt.Errorf("it has %+v", status.VirtualServers[0].RealServers)
 	}))
+	s.differs(t)
 }
