@@ -156,7 +156,7 @@ func TestFlood(t *testing.T) {
 		before := heap()
 		r := rand.New(rand.NewPCG(1, 2))
 		now := time.Now()
-		for i := range 5000 {
+		for i := range 3500 {
 			text := alive(t, fmt.Sprintf("x%d %s", i, bytes.Repeat([]byte("x"), 100)), i)
 			switch i % 4 {
 			case 1: // anything
