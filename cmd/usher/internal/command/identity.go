@@ -28,7 +28,9 @@ func lookup(spec string) (identity, error) {
 		if u, err := user.LookupId(id.name); err == nil {
 			id.name, id.home = u.Username, u.HomeDir
 		}
-		if os.Geteuid() == 0 { // others cannot change their groups
+		// Others than root cannot change their groups; nor can root in a container without
+		// CAP_SETGID, which has none to lose there.
+		if os.Geteuid() == 0 && grouped() {
 			id.credential = &syscall.Credential{Uid: 0, Gid: uint32(os.Getegid())}
 		}
 		return id, nil
@@ -48,6 +50,12 @@ func lookup(spec string) (identity, error) {
 		id.credential = &syscall.Credential{Uid: uid, Gid: gid}
 	}
 	return id, nil
+}
+
+// grouped says whether this process has supplementary groups that a program would inherit.
+func grouped() bool {
+	all, err := os.Getgroups()
+	return err != nil || slices.ContainsFunc(all, func(g int) bool { return g != os.Getegid() })
 }
 
 // account finds a user by name or number. A number needs no entry in the user database,
