@@ -147,6 +147,10 @@ func thrownAway(reason string) string {
 		return "its clock is more than a day ahead; set it, best by NTP"
 	case string(share.Full):
 		return "there is no room for more"
+	case "busy":
+		return "it opens more connections than this director holds at once; after a pause of this director that is what waited, and over by itself"
+	case "flood":
+		return "it sends more than a group of directors does; where it is no director, keep it away from the port of the block peers"
 	}
 	return "it is nothing that a director of this version sends (" + reason + "); is another version there, or somebody else with the key?"
 }

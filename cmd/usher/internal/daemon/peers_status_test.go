@@ -202,6 +202,12 @@ func TestPeersThatAreGone(t *testing.T) {
 	if gone := d.Directors[1]; gone.Up || gone.AgeSeconds == nil || *gone.AgeSeconds < 290 || len(gone.Differs) != 0 || len(d.BothActive) != 0 || gone.Instances[0].State != "active" {
 		t.Errorf("the absent one: %+v, %+v", gone, d.BothActive)
 	}
+	for _, reason := range peers.Refusals() {
+		v.LastRefused.Reason = reason
+		if got := fmt.Sprint(a.toldOfPeers()); (reason == "busy" || reason == "flood") && strings.Contains(got, "version") {
+			t.Errorf("what is only too much is called another version: %s", got)
+		}
+	}
 	v.LastRefused.At = time.Now().Add(-2 * time.Minute)
 	v.Members = nil
 	a.passes(at, 20)
