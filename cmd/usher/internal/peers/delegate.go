@@ -181,6 +181,13 @@ func (d *delegate) set(o *memberlist.Node, up bool, why string) {
 	if !up && m.leaving {
 		why = whyLeft
 	}
+	if up { // what was at the address before has another name now, and is not missing
+		for name, was := range n.members {
+			if !was.Up && was.Address == at && was != m {
+				delete(n.members, name)
+			}
+		}
+	}
 	m.Address, m.Up, m.Why, m.leaving = at, up, why, false
 	count := int64(1)
 	for _, m := range n.members {

@@ -10,15 +10,16 @@ import (
 )
 
 // library is memberlist's log as lines of ours. What it says of single packets depends on
-// who sends them: it is cleaned, and no more than some lines a minute are written. What an
-// operator has to know are events and the status.
+// who sends them: it is cleaned, and no more than some lines, and then one every ten
+// minutes are written, for what it says it says again and again while a director is away or
+// has the name of another. What an operator has to know are events and the status.
 type library struct {
 	log  *slog.Logger
 	pace *pace
 }
 
 func newLibrary(l *slog.Logger) *log.Logger {
-	return log.New(&library{log: l, pace: newPace(0.2, 12)}, "", 0)
+	return log.New(&library{log: l, pace: newPace(1.0/600, 20)}, "", 0)
 }
 
 // Write takes one line.

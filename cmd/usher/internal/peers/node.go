@@ -81,7 +81,7 @@ func New(o Options) *Node {
 		lastID: uint64(time.Now().UnixNano()),
 	}
 	for _, r := range Refusals() {
-		n.logs[r] = newPace(1.0/60, 1)
+		n.logs[r] = newPace(refusalsPerSecond, refusalsAtOnce)
 	}
 	n.guard = newGuard(n.tellRefused)
 	n.reset("")
@@ -93,6 +93,7 @@ func (n *Node) reset(name string) {
 	n.share, n.local, n.members = share.New(name), map[share.Key]bool{}, map[string]*Member{}
 	n.pending, n.applying, n.acks = map[share.Key]bool{}, map[share.Key]bool{}, nil
 	n.alone, n.failure, n.news, n.described = false, nil, true, time.Time{}
+	n.conflictText, n.conflictAt = "", time.Time{}
 	n.learning = newLearning()
 }
 
@@ -256,9 +257,16 @@ var meaning = map[string]string{
 	string(share.Full):    "more overrides or directors than there is room for",
 }
 
+// A director with another key may be there all night: then a line an hour says so, beside
+// the status and the metrics.
+const (
+	refusalsPerSecond = 1.0 / 3600
+	refusalsAtOnce    = 3
+)
+
 func (n *Node) tellRefused(r Refused) {
 	if n.logs[r.Reason].one() {
-		n.o.Log.Warn("something from the network is no message of a director of the group, or is not taken; more of the kind within the minute are only counted",
+		n.o.Log.Warn("something from the network is no message of a director of the group, or is not taken; most of the kind are only counted",
 			"reason", r.Reason, "from", r.From, "why", meaning[r.Reason])
 	}
 }

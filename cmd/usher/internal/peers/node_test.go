@@ -36,6 +36,7 @@ type one struct {
 	mu    sync.Mutex
 	force map[share.Key]director.Override
 	told  []string
+	log   lines
 }
 
 func newWorld(t *testing.T) *world { return &world{t: t, net: peerstest.New()} }
@@ -60,7 +61,7 @@ func (w *world) start(i int, c *peers.Config) *one {
 func (o *one) run(c *peers.Config) {
 	o.w.t.Helper()
 	o.node = peers.New(peers.Options{
-		Log: slog.New(slog.DiscardHandler), State: o.state, Network: o.w.net,
+		Log: slog.New(slog.NewTextHandler(&o.log, nil)), State: o.state, Network: o.w.net,
 		Heard: func(all []share.Held) {
 			o.mu.Lock()
 			defer o.mu.Unlock()
@@ -104,6 +105,13 @@ func (o *one) mode(k share.Key) director.OverrideMode {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.force[k].Mode
+}
+
+// heard tells whether there was an event.
+func (o *one) heard(text string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Contains(o.told, text)
 }
 
 // learned waits as a start does.
@@ -353,15 +361,21 @@ func TestReload(t *testing.T) {
 		if d := all[0].say(server(2), drain); len(d.Have) != 1 {
 			t.Errorf("at another address: %q", d.Text())
 		}
-		c = config(1, testKey)
+		c = config(5, testKey)
 		c.Name = "other"
 		all[1].node.Apply(c, nil)
 		see("another name", "other", true)
+		if v := all[0].node.View(); slices.ContainsFunc(v.Members, func(m peers.Member) bool { return m.Name == "lb1" }) || !all[0].heard("director lb1 at 192.0.2.6:7946 has left") {
+			t.Errorf("the name before is missed: %+v, %q", v.Members, all[0].told)
+		}
 		if d := all[1].say(server(1), director.Override{}); len(d.Have) != 1 || all[0].mode(server(1)) != director.OverrideNone {
 			t.Errorf("with another name: %q", d.Text())
 		}
 		all[1].node.Apply(nil, nil)
 		see("no group", "other", false)
+		if !all[0].heard("director other at 192.0.2.6:7946 has left") {
+			t.Errorf("it leaves unsaid: %q", all[0].told)
+		}
 		if d := all[1].say(server(7), drain); d.Text() != "" || all[1].node.View().On {
 			t.Errorf("in no group: %q", d.Text())
 		}
@@ -437,6 +451,13 @@ func TestSameName(t *testing.T) {
 		}
 		if d := all[1].say(server(1), drain); !slices.Contains(d.Have, "lb0") {
 			t.Errorf("%q", d.Text())
+		}
+		if v := all[2].node.View(); !strings.Contains(v.Conflict, " has the name lb0, too") {
+			t.Errorf("conflict %q", v.Conflict)
+		}
+		all[2].node.Apply(config(5, testKey), nil)
+		if v := all[2].node.View(); v.Conflict != "" {
+			t.Errorf("with a name of its own: %q", v.Conflict)
 		}
 	})
 }

@@ -142,12 +142,13 @@ func (n *Node) leave() {
 	}
 	now := time.Now()
 	text := share.Message{Header: share.Header{Kind: share.KindLeave, From: m.name}}.Encode(now)
-	n.mu.Lock()
-	to := n.up()
-	n.mu.Unlock()
-	for _, o := range to {
-		// Where nobody hears either, the others find out.
-		_ = m.list.SendBestEffort(o, text)
+	// Those that memberlist has: a reload that takes the block away, or gives another name,
+	// has forgotten the members already.
+	for _, o := range m.list.Members() {
+		if o.Name != m.name {
+			// Where nobody hears either, the others find out.
+			_ = m.list.SendBestEffort(o, text)
+		}
 	}
 	_ = m.list.Leave(leaveLimit)
 	m.delegate.closed.Store(true)
