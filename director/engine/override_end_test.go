@@ -71,7 +71,7 @@ func TestOverrideEnds(t *testing.T) {
 				w.up(0, 1)
 				now := time.Now()
 				w.override(0, director.Override{Mode: director.OverrideDisable, By: "ann", Since: now, Until: now.Add(2 * time.Hour), Reason: "new disk"})
-				if s := w.d.Status()[0].Real[0]; s.Override == nil || s.Override.Reason != "new disk" || !strings.HasSuffix(s.Reason, "Z: new disk") {
+				if s := w.d.Status()[0].Real[0]; s.Override == nil || s.Override.Reason != "new disk" || !strings.HasSuffix(s.Reason, ": new disk") {
 					t.Errorf("status %+v", s)
 				}
 				meanwhile(t, w)
