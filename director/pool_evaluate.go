@@ -149,7 +149,7 @@ func (p *Pool) judgeQuorum(now time.Time, events *[]Event) {
 // tally says how many servers are up, and what becomes of clients where that is too few.
 // sum is their weight.
 func (p *Pool) tally(sum int) string {
-	all, up, waiting := 0, 0, 0
+	all, up, waiting, out := 0, 0, 0, 0
 	for _, m := range p.members {
 		switch {
 		case m.sorry:
@@ -158,6 +158,8 @@ func (p *Pool) tally(sum int) string {
 			up++
 		case m.state == ServerInitial:
 			waiting++
+		case m.override.Mode == OverrideDrain || m.override.Mode == OverrideDisable:
+			out++
 		}
 		all++
 	}
@@ -170,6 +172,11 @@ func (p *Pool) tally(sum int) string {
 	}
 	if up > 0 && (p.config.Quorum > 1 || sum == 0) {
 		text += fmt.Sprintf(", weight %d, quorum %d", sum, p.config.Quorum)
+	}
+	// One word of each of two directors that do not hear each other can do what neither
+	// was allowed alone.
+	if !p.up && out > 0 {
+		text += fmt.Sprintf(", %d taken out by operators (usher enable puts back)", out)
 	}
 	switch {
 	case p.up:

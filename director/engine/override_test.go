@@ -133,14 +133,17 @@ func TestQuorumIsTold(t *testing.T) {
 		quorum int
 		sorry  bool
 		up     []int
+		out    int // servers that are disabled, of those that are up
 		want   string
 	}{
-		"nobody":               {1, false, nil, "0 of 2 servers up: clients are refused"},
-		"the sorry server":     {1, true, nil, "0 of 2 servers up: the sorry server 10.0.0.10:80 answers"},
-		"too few":              {2, false, []int{0}, "1 of 2 servers up, weight 1, quorum 2: those go on, without their quorum"},
-		"too few and a sorry":  {2, true, []int{0}, "1 of 2 servers up, weight 1, quorum 2: the sorry server 10.0.0.10:80 answers"},
-		"all":                  {1, false, []int{0, 1}, "2 of 2 servers up"},
-		"all, a higher quorum": {2, false, []int{0, 1}, "2 of 2 servers up, weight 2, quorum 2"},
+		"nobody":                {1, false, nil, 0, "0 of 2 servers up: clients are refused"},
+		"the sorry server":      {1, true, nil, 0, "0 of 2 servers up: the sorry server 10.0.0.10:80 answers"},
+		"too few":               {2, false, []int{0}, 0, "1 of 2 servers up, weight 1, quorum 2: those go on, without their quorum"},
+		"too few and a sorry":   {2, true, []int{0}, 0, "1 of 2 servers up, weight 1, quorum 2: the sorry server 10.0.0.10:80 answers"},
+		"all":                   {1, false, []int{0, 1}, 0, "2 of 2 servers up"},
+		"all but one taken out": {1, false, []int{0, 1}, 1, "1 of 2 servers up"},
+		"all taken out":         {1, false, []int{0, 1}, 2, "0 of 2 servers up, 2 taken out by operators (usher enable puts back): clients are refused"},
+		"all, a higher quorum":  {2, false, []int{0, 1}, 0, "2 of 2 servers up, weight 2, quorum 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -156,6 +159,9 @@ func TestQuorumIsTold(t *testing.T) {
 				w.health("web", 0, healthcheck.Down)
 				w.health("web", 1, healthcheck.Down)
 				w.up(tc.up...)
+				for i := range tc.out {
+					w.override(i, director.Override{Mode: director.OverrideDisable, By: "ann", Since: time.Now()})
+				}
 				if _, got, _ := w.d.Quorum("web"); got != tc.want {
 					t.Errorf("%q; want %q", got, tc.want)
 				}
