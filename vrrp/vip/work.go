@@ -124,7 +124,7 @@ const passes = 4
 // announces each new address at once, and renews what is due. It reports whether
 // something new is there, and what failed. It stops as soon as it may not go on.
 func (k *worker) bring(w desired, objects []Object, may func() bool) (fresh bool, failed lack) {
-	for pass := range passes {
+	for range passes {
 		wrong, remade, gone := w.suspect && k.check(objects), false, false
 		failed = lack{}
 		for _, o := range objects {
@@ -136,7 +136,7 @@ func (k *worker) bring(w desired, objects []Object, may func() bool) (fresh bool
 				continue // when its interface comes, that is looked at again
 			}
 			if err != nil {
-				gone = gone || pass == 0 && errors.Is(err, syscall.ENODEV)
+				gone = gone || errors.Is(err, syscall.ENODEV)
 				failed.note(o, err)
 				continue
 			}
