@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -74,6 +75,20 @@ func (h *holding) await(t *testing.T, what string, is func([]turn) bool) error {
 		}
 		return nil
 	})
+}
+
+// holders are the directors that have the VIP after some turns. On a loaded machine it may
+// have come and gone before: at adverts of 10 ms the guard waits no longer than 35.
+func holders(turns []turn) string {
+	has := map[string]bool{}
+	for _, x := range turns {
+		if x.has {
+			has[x.node] = true
+		} else {
+			delete(has, x.node)
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(has)), " ")
 }
 
 // since gives how long after a moment the VIP was on no director until one had it, and
@@ -197,7 +212,7 @@ func (s succession) run(t *testing.T, interval time.Duration, bind string) {
 	start(t, l.B, 100, more(3, 2))
 	labtest.Await(t, l.B, "web", "backup")
 	h := watchVIP(t, l)
-	labtest.Must(t, h.await(t, "a holds the VIP", func(turns []turn) bool { return len(turns) == 1 && turns[0].node == l.A.Name }))
+	labtest.Must(t, h.await(t, "a holds the VIP", func(turns []turn) bool { return holders(turns) == l.A.Name }))
 	vrrp := child(t, a)
 	late := measureLateness()
 	began := time.Now()
@@ -278,7 +293,7 @@ func TestCrashWithoutPeer(t *testing.T) {
 	a := start(t, l.A, 150, "startup_delay = \"5s\"\n")
 	labtest.Await(t, l.A, "web", "active")
 	h := watchVIP(t, l)
-	labtest.Must(t, h.await(t, "a holds the VIP", func(turns []turn) bool { return len(turns) == 1 }))
+	labtest.Must(t, h.await(t, "a holds the VIP", func(turns []turn) bool { return holders(turns) == l.A.Name }))
 	began := time.Now()
 	labtest.Must(t, send(child(t, a), syscall.SIGKILL))
 	labtest.Must(t, h.await(t, "the VIP is back", func(turns []turn) bool { return len(turns) == 3 }))
@@ -322,7 +337,7 @@ func TestGuardIsReplaced(t *testing.T) {
 		return errors.New("no word of it")
 	}))
 	h := watchVIP(t, l)
-	labtest.Must(t, h.await(t, "a holds the VIP", func(turns []turn) bool { return len(turns) == 1 }))
+	labtest.Must(t, h.await(t, "a holds the VIP", func(turns []turn) bool { return holders(turns) == l.A.Name }))
 	// Whoever kills a daemon with all its children does not find the guard among them.
 	family := lab.Descendants(a.PID())
 	if !slices.Contains(family, child(t, a)) || slices.Contains(family, second) {
