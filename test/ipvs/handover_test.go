@@ -120,7 +120,12 @@ func (s *site) startSynced(t *testing.T) (talk func() (answers int, pause time.D
 	return talk
 }
 
-// guardIsSmall: the process that does nothing but outlive the others takes less than 4 MB
+// guardMost is what the guard may take, in bytes. It was 3.2 MB before the program had
+// GoBGP in it, whose packages allocate where they begin, in every process of the program; it
+// is 4.1 with it.
+const guardMost = 4.4e6
+
+// guardIsSmall: the process that does nothing but outlive the others takes little
 // once the VRRP process has had nothing to tell it for a moment.
 func guardIsSmall(t *testing.T, p *lab.Process) {
 	t.Helper()
@@ -128,10 +133,10 @@ func guardIsSmall(t *testing.T, p *lab.Process) {
 	if len(guards) != 1 {
 		t.Fatalf("%d guards", len(guards))
 	}
-	labtest.Must(t, lab.Until(t.Context(), "the guard takes less than 4 MB", func() error {
+	labtest.Must(t, lab.Until(t.Context(), "the guard takes little memory", func() error {
 		own, proportional, err := lab.OwnMemory(guards[0])
-		if err == nil && own >= 4e6 {
-			return fmt.Errorf("it has %d bytes of memory for itself", own)
+		if err == nil && own >= guardMost {
+			return fmt.Errorf("it has %d bytes of memory for itself, %.0f at most are wanted", own, guardMost)
 		}
 		if err == nil {
 			t.Logf("the guard has %.1f MB of memory, %.1f with its share of the program's file", float64(own)/1e6, float64(proportional)/1e6)
