@@ -1,6 +1,7 @@
 package share_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -122,10 +123,10 @@ func TestFull(t *testing.T) {
 		t.Error("the lifted one is still there")
 	}
 	more.Key = key(share.MaxEntries + 1)
-	if changed, err := s.Merge(more, 0, now); changed || err != share.Full {
+	if changed, err := s.Merge(more, 0, now); changed || !errors.Is(err, share.Full) {
 		t.Errorf("one too many: %v, %v", changed, err)
 	}
-	if _, err := s.Say(more.Key, more.Override, now); err != share.Full {
+	if _, err := s.Say(more.Key, more.Override, now); !errors.Is(err, share.Full) {
 		t.Errorf("one too many is said: %v", err)
 	}
 	more.Key = key(3)
