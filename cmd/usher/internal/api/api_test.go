@@ -50,15 +50,7 @@ func TestOverTheSocketWithCurl(t *testing.T) {
 	}
 	b := apitest.New(status())
 	server := &http.Server{Handler: api.Handler(b, metricsDouble(), true, nil), ConnContext: control.WithPeer}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		server.Serve(l)
-	}()
-	defer func() {
-		server.Close()
-		<-served
-	}()
+	defer apitest.Serve(server, l)()
 	curl := func(args ...string) string {
 		t.Helper()
 		out, err := exec.Command("curl", append([]string{"-s", "-w", " %{http_code}", "--unix-socket", socket}, args...)...).Output()

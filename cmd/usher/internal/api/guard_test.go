@@ -170,11 +170,7 @@ func TestStreamsThatAreNotRead(t *testing.T) {
 		b := apitest.New(status())
 		l := newPipes()
 		server := &http.Server{Handler: g.Wrap(api.Handler(b, metricsDouble(), false, nil))}
-		served := make(chan struct{})
-		go func() {
-			defer close(served)
-			server.Serve(l)
-		}()
+		stop := apitest.Serve(server, l)
 		open := func(path string) net.Conn {
 			c := l.dial()
 			if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: usher\r\n\r\n", path); err != nil {
@@ -210,8 +206,7 @@ func TestStreamsThatAreNotRead(t *testing.T) {
 			t.Errorf("there is no room again: %q, %v", line, err)
 		}
 		again.Close()
-		server.Close()
-		<-served
+		stop()
 	})
 }
 
@@ -221,11 +216,7 @@ func TestReadStreamsGoOn(t *testing.T) {
 		b := apitest.New(status())
 		l := newPipes()
 		server := &http.Server{Handler: (&api.Guard{Streams: 1, Answers: 1}).Wrap(api.Handler(b, metricsDouble(), false, nil)), WriteTimeout: time.Minute}
-		served := make(chan struct{})
-		go func() {
-			defer close(served)
-			server.Serve(l)
-		}()
+		stop := apitest.Serve(server, l)
 		c := l.dial()
 		go fmt.Fprint(c, "GET /api/v1/events HTTP/1.1\r\nHost: usher\r\nAccept: text/event-stream\r\n\r\n")
 		lines := bufio.NewScanner(c)
@@ -236,8 +227,7 @@ func TestReadStreamsGoOn(t *testing.T) {
 			t.Errorf("the stream ended: %v", lines.Err())
 		}
 		c.Close()
-		server.Close()
-		<-served
+		stop()
 	})
 }
 

@@ -42,15 +42,7 @@ func serve(t *testing.T, socket string, b *apitest.Backend) (stop func()) {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: api.Handler(b, http.NotFoundHandler(), true, nil), ConnContext: control.WithPeer}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		server.Serve(l)
-	}()
-	return func() {
-		server.Close()
-		<-served
-	}
+	return apitest.Serve(server, l)
 }
 
 func TestStatusTable(t *testing.T) {

@@ -31,15 +31,7 @@ func TestAllAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: api.Handler(backend, http.NotFoundHandler(), true, nil)}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		server.Serve(l)
-	}()
-	defer func() {
-		server.Close()
-		<-served
-	}()
+	defer apitest.Serve(server, l)()
 	run := func(args ...string) (int, string) {
 		var out bytes.Buffer
 		code := cli.Run(t.Context(), append(args, "--control", socket), cli.System{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out, Getenv: func(string) string { return "" }})

@@ -30,6 +30,8 @@ type member struct {
 	d      *daemon.Daemon
 	stop   func() error
 
+	changed chan struct{} // after an operation of the kernel
+
 	mu  sync.Mutex
 	had map[netip.AddrPort]bool // servers that were given connections
 }
@@ -52,7 +54,7 @@ func group(t *testing.T, n int) []*member {
 	}
 	var all []*member
 	for i := range n {
-		m := &member{fixture: newFixture(t), kernel: ipvstest.New(), had: map[netip.AddrPort]bool{}}
+		m := &member{fixture: newFixture(t), kernel: ipvstest.New(), had: map[netip.AddrPort]bool{}, changed: make(chan struct{}, 1)}
 		m.kernel.Watch(func(table ipvs.Table) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -62,6 +64,10 @@ func group(t *testing.T, n int) []*member {
 						m.had[netip.AddrPortFrom(key.Address, key.Port)] = true
 					}
 				}
+			}
+			select {
+			case m.changed <- struct{}{}:
+			default:
 			}
 		})
 		text := strings.Replace(m.both("eth0", "web"), `"lb1"`, fmt.Sprintf(`"lb%d"`, i+1), 1)
@@ -168,8 +174,11 @@ func (m *member) weight(i int) int {
 // settles waits until a server has a weight in the kernel.
 func (m *member) settles(i, want int) {
 	m.t.Helper()
-	for begin := time.Now(); m.weight(i) != want; time.Sleep(time.Millisecond) {
-		if time.Since(begin) > 30*time.Second {
+	patience := time.After(30 * time.Second)
+	for m.weight(i) != want {
+		select {
+		case <-m.changed:
+		case <-patience:
 			m.t.Fatalf("server %d has weight %d, not %d\n%s", i, m.weight(i), want, m.log)
 		}
 	}
