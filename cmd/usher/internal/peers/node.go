@@ -43,7 +43,7 @@ type Node struct {
 	logs   map[string]*pace // of refusals, by reason
 	events *pace
 
-	saving sync.Mutex // one save at a time; taken before mu
+	saving sync.Mutex // one at a time writes the file, or removes it; not taken with mu
 
 	mu           sync.Mutex
 	config       *Config // what is wanted; nil for no group
@@ -98,44 +98,55 @@ func (n *Node) reset(name string) {
 }
 
 // Apply makes the member one of another group, or with nil of none. said is what operators
-// said of servers so far, which is shared where nothing newer is known. It does not wait
-// for the network.
+// said of servers so far, which is shared where nothing newer is known. It waits for the
+// state folder, and not for the network; nothing else waits for it. One call at a time.
 func (n *Node) Apply(c *Config, said map[share.Key]director.Override) error {
+	defer n.wake()
+	if c == nil {
+		return n.disband()
+	}
+	n.mu.Lock()
+	joins := n.config == nil
+	n.mu.Unlock()
+	now := time.Now()
+	var entries []share.Held
+	var local map[share.Key]bool
+	var err error
+	if joins { // without a group nobody else writes the file
+		entries, local, err = n.store.load(now)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	defer n.wake()
-	now := time.Now()
-	if c == nil {
-		if n.config != nil {
-			n.since = now
-		}
-		n.config = nil
-		n.reset("")
-		return n.store.clear()
-	}
-	var err error
-	if n.config == nil {
+	if joins {
 		n.since = now
-		n.reset(c.Name)
-		err = n.resume(now)
-		n.adopt(said, now)
-	} else if n.config.Name != c.Name {
-		entries := n.share.Entries()
-		local := n.local
 		n.reset(c.Name)
 		n.take(entries, now)
 		n.local = local
+		n.adopt(said, now)
+	} else if n.config.Name != c.Name {
+		entries, local, pending := n.share.Entries(), n.local, n.pending
+		n.reset(c.Name)
+		n.take(entries, now)
+		n.local, n.pending = local, pending
 	}
 	n.config = c
 	return err
 }
 
-// resume takes up what the file has. The caller has the lock.
-func (n *Node) resume(now time.Time) error {
-	entries, local, err := n.store.load(now)
-	n.take(entries, now)
-	n.local = local
-	return err
+// disband makes the member one of no group, and forgets what was shared.
+func (n *Node) disband() error {
+	n.mu.Lock()
+	if n.config != nil {
+		n.since = time.Now()
+	}
+	n.config = nil
+	n.reset("")
+	n.mu.Unlock()
+	// A save that is under way would write the file anew: in the next group what was said
+	// in this one would come before what has been said since.
+	n.saving.Lock()
+	defer n.saving.Unlock()
+	return n.store.clear()
 }
 
 // Again has Heard told of everything once more, for a director that is new, or for what is

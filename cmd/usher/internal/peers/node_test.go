@@ -223,6 +223,41 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// TestRenamed: a member that takes another name while much is still to be told to it is
+// told all of it.
+func TestRenamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		said := map[share.Key]director.Override{}
+		for i := range 600 {
+			k := server(i % 256)
+			k.VirtualServer = fmt.Sprint("web", i/256)
+			said[k] = director.Override{Mode: director.OverrideDrain, Since: time.Now()}
+		}
+		all := []*one{w.start(0, config(0, testKey))}
+		defer func() { stop(all...) }()
+		all[0].node.Apply(nil, nil)
+		all[0].node.Apply(config(0, testKey), said)
+		b := w.start(1, config(1, testKey))
+		all = append(all, b)
+		count := func() int {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return len(b.force)
+		}
+		for count() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		if n := count(); n == len(said) {
+			t.Fatal("all of it was told at once")
+		}
+		c := config(1, testKey)
+		c.Name = "other"
+		b.node.Apply(c, nil)
+		w.await("all is told", func() bool { return count() == len(said) })
+	})
+}
+
 // TestLocal: what is said for one director alone is told to none, outlives a restart, and
 // gives way to what is said for all later.
 func TestLocal(t *testing.T) {
