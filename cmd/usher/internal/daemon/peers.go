@@ -90,10 +90,10 @@ func (d *Daemon) heard(all []share.Held) {
 	if now.director == nil || now.config != nil && now.config.Peers == nil {
 		return // it is told again when there is one
 	}
-	said := make([]director.Said, 0, len(all))
+	said, self := make([]director.Said, 0, len(all)), now.peers.View().Name
 	for _, h := range all {
 		o := h.Local(time.Now())
-		o.By = somebodyOn(o.By, h.Stamp.Origin, now.peers.View().Name)
+		o.By = somebodyOn(o.By, h.Stamp.Origin, self)
 		said = append(said, director.Said{VirtualServer: h.VirtualServer, RealServer: h.RealServer, Override: o})
 	}
 	if err := now.director.Hear(said); err != nil {

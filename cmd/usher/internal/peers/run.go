@@ -88,7 +88,9 @@ func (n *Node) open(c *Config) {
 		m.transport, err = listen(n.o.Network, c.Listen, n.guard, n.known)
 	}
 	if err == nil {
-		err = m.create(n)
+		if err = m.create(n); err != nil {
+			_ = m.transport.Shutdown()
+		}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -125,9 +127,6 @@ func (m *member) create(n *Node) (err error) {
 	conf.Delegate, conf.Events, conf.Conflict, conf.Alive = m.delegate, m.delegate, m.delegate, m.delegate
 	conf.Logger = newLibrary(n.o.Log)
 	m.list, err = memberlist.Create(conf)
-	if err != nil {
-		_ = m.transport.Shutdown() // which memberlist does where it gets that far
-	}
 	return err
 }
 
