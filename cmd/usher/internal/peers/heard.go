@@ -19,7 +19,7 @@ type ack struct {
 // maxAcks bounds the answers that are owed. Who gets none asks again.
 const maxAcks = 256
 
-// heard takes a message of another member.
+// heard takes a message of another member, bad lines of which could not be read.
 func (n *Node) heard(d *delegate, m share.Message, bad int, now time.Time) {
 	n.mu.Lock()
 	from := netip.AddrPort{}
@@ -41,6 +41,9 @@ func (n *Node) heard(d *delegate, m share.Message, bad int, now time.Time) {
 		n.alone = false
 	}
 	changed, news, refused := n.share.Take(m, now)
+	if bad > 0 {
+		refused[share.Invalid] += bad
+	}
 	for _, h := range changed {
 		n.pending[h.Key] = true
 		delete(n.local, h.Key)
@@ -65,11 +68,10 @@ func (n *Node) heard(d *delegate, m share.Message, bad int, now time.Time) {
 		}
 	}
 	n.mu.Unlock()
-	n.guard.refuse(string(share.Invalid), from, bad)
 	for reason, count := range refused {
 		n.guard.refuse(string(reason), from, count)
 		if owed != nil {
-			n.answer(*owed, meaning[string(reason)])
+			n.answer(*owed, string(reason))
 		}
 	}
 	d.gossip(changed, now)

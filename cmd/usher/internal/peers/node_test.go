@@ -351,3 +351,29 @@ func TestDocument(t *testing.T) {
 		}
 	})
 }
+
+// TestUnshared: whoever says something that others are never told of is not told that they
+// get it later.
+func TestUnshared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		said := map[share.Key]director.Override{}
+		for i := range share.MaxEntries {
+			k := server(i % 256)
+			k.VirtualServer = fmt.Sprint("web", i/256)
+			said[k] = director.Override{Mode: director.OverrideDrain, Since: time.Now()}
+		}
+		a := w.start(0, config(0, testKey))
+		defer func() { stop(a) }()
+		k := server(1)
+		k.VirtualServer = "web\x00"
+		if got, want := a.say(k, drain).Text(), "on this director alone: other directors do not take a virtual server or real server of such a name; say it on each of them"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		a.node.Apply(nil, nil)
+		a.node.Apply(config(0, testKey), said)
+		if got, want := a.say(server(1), drain).Text(), "on this director alone: 2048 overrides are shared, and there is no room for more; lift some by usher enable"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}

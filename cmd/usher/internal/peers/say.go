@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,35 +24,61 @@ const (
 
 // Delivery is which of the others have something that was said here.
 type Delivery struct {
-	Have    []string // their names
-	Missing []Missing
-	Unsaved error // why the state folder does not hold it
+	Have     []string // their names
+	Missing  []Missing
+	Unshared string // why nobody is told of it, neither now nor later; "" where all are
+	Unsaved  error  // why the state folder does not hold it
 }
 
 // Missing is a member that does not have it, as far as is known.
-type Missing struct{ Name, Why string }
+type Missing struct {
+	Name, Why string
+	Refuses   bool // it does not get it by being heard again
+}
 
 // Text tells it to whoever said it; "" where there are no others.
 func (d Delivery) Text() string {
+	if d.Unshared != "" {
+		return "on this director alone: " + d.Unshared
+	}
 	var parts []string
 	if len(d.Have) == 1 {
 		parts = append(parts, d.Have[0]+" has it, too")
 	} else if len(d.Have) > 1 {
 		parts = append(parts, strings.Join(d.Have[:len(d.Have)-1], ", ")+" and "+d.Have[len(d.Have)-1]+" have it, too")
 	}
+	later := 0
 	for _, m := range d.Missing {
-		parts = append(parts, fmt.Sprintf("%s does not have it yet: %s", m.Name, m.Why))
-	}
-	if len(d.Missing) > 0 {
-		parts = append(parts, "it gets it when it is heard again")
-		if len(d.Missing) > 1 {
-			parts[len(parts)-1] = "they get it when they are heard again"
+		if m.Refuses {
+			parts = append(parts, fmt.Sprintf("%s does not take it: %s", m.Name, m.Why))
+			continue
 		}
+		parts = append(parts, fmt.Sprintf("%s does not have it yet: %s", m.Name, m.Why))
+		later++
+	}
+	switch {
+	case later == 1:
+		parts = append(parts, "it gets it when it is heard again")
+	case later > 1:
+		parts = append(parts, "they get it when they are heard again")
 	}
 	if d.Unsaved != nil {
 		parts = append(parts, fmt.Sprintf("it is not kept for those who come later: %v", d.Unsaved))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// refusal says of another director why it does not take something, and what to do.
+func refusal(why string) string {
+	switch share.Refusal(why) {
+	case share.Future:
+		return "its clock and this director's are more than a day apart; set them, best by NTP"
+	case share.Full:
+		return fmt.Sprintf("it has %d overrides, and no room for more; lift some by usher enable", share.MaxEntries)
+	case share.Invalid:
+		return "it takes it for nothing that a director says; give both the same version of usher"
+	}
+	return why
 }
 
 // delivery is one that is waited for.
@@ -77,9 +104,11 @@ func (n *Node) Say(ctx context.Context, key share.Key, o director.Override) Deli
 	h, err := n.share.Say(key, o, now)
 	m, to := n.running, n.up()
 	if err != nil {
-		out := n.missing(nil, fmt.Sprintf("it cannot be shared (%v)", err))
 		n.mu.Unlock()
-		return out
+		if errors.Is(err, share.Full) {
+			return Delivery{Unshared: fmt.Sprintf("%d overrides are shared, and there is no room for more; lift some by usher enable", share.MaxEntries)}
+		}
+		return Delivery{Unshared: "other directors do not take a virtual server or real server of such a name; say it on each of them"}
 	}
 	// What another one said may have come into force between the two: ours does once more.
 	n.pending[key] = true
@@ -142,22 +171,22 @@ func (n *Node) deliver(ctx context.Context, m *member, to []*memberlist.Node, w 
 func (n *Node) missing(w *delivery, silent string) (out Delivery) {
 	for _, m := range n.members {
 		switch {
-		case w != nil && w.have[m.Name]:
+		case w.have[m.Name]:
 			out.Have = append(out.Have, m.Name)
-		case w != nil && w.refused[m.Name] != "":
-			out.Missing = append(out.Missing, Missing{m.Name, "it refuses it: " + w.refused[m.Name]})
+		case w.refused[m.Name] != "":
+			out.Missing = append(out.Missing, Missing{Name: m.Name, Why: refusal(w.refused[m.Name]), Refuses: true})
 		case m.Up:
-			out.Missing = append(out.Missing, Missing{m.Name, silent})
+			out.Missing = append(out.Missing, Missing{Name: m.Name, Why: silent})
 		default:
-			out.Missing = append(out.Missing, Missing{m.Name, fmt.Sprintf("%s (since %s)", m.Why, timespan.At(m.Since))})
+			out.Missing = append(out.Missing, Missing{Name: m.Name, Why: fmt.Sprintf("%s (since %s)", m.Why, timespan.At(m.Since))})
 		}
 	}
 	if n.running == nil && len(n.members) == 0 && n.failure != nil {
-		out.Missing = append(out.Missing, Missing{"every other director", n.failure.Error()})
+		out.Missing = append(out.Missing, Missing{Name: "every other director", Why: n.failure.Error()})
 	} else {
 		for _, a := range n.config.Join {
 			if a != n.config.Listen && !slices.ContainsFunc(mapped(n.members), func(m *Member) bool { return m.Address == a }) {
-				out.Missing = append(out.Missing, Missing{a.String(), whyNever})
+				out.Missing = append(out.Missing, Missing{Name: a.String(), Why: whyNever})
 			}
 		}
 	}

@@ -42,7 +42,7 @@ type Header struct {
 	From    string `json:"from"`
 	// ID is what the answer names; 0 asks for none.
 	ID   uint64    `json:"id,omitempty"`
-	Why  string    `json:"why,omitempty"` // with KindHave: why the sender does not have it after all
+	Why  string    `json:"why,omitempty"` // with KindHave: the Refusal, where the sender does not have it after all
 	Sent time.Time `json:"sent"`          // by the sender's clock
 }
 
@@ -146,12 +146,10 @@ func take(text []byte, of byte, v any) bool {
 // Take merges a message, and gives what became other entries and documents, and how often
 // something was refused by reason.
 func (s *State) Take(m Message, now time.Time) (changed []Held, news []string, refused map[Refusal]int) {
+	refused = map[Refusal]int{}
 	refuse := func(err error) {
 		var r Refusal
 		if errors.As(err, &r) && r != Old {
-			if refused == nil {
-				refused = map[Refusal]int{}
-			}
 			refused[r]++
 		}
 	}
