@@ -9,10 +9,14 @@ import (
 // order of their names. One that is not there is in no table. It asks the kernel nothing.
 func (e *Engine) Announceable(names []string) []announce.Pool {
 	v := e.look()
+	pools := make(map[string]*director.Pool, len(v.pools))
+	for _, p := range v.pools {
+		pools[p.Config().Name] = p
+	}
 	all := make([]announce.Pool, len(names))
 	for i, name := range names {
 		all[i].Name = name
-		p := v.pool(name)
+		p := pools[name]
 		if p == nil {
 			continue
 		}

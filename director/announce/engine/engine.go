@@ -54,7 +54,8 @@ type Options struct {
 	Speaker Speaker
 	Host    Host
 	Filter  Filter
-	// Pools says how virtual servers stand. One that is not there is in no table.
+	// Pools says how virtual servers stand. One that is not there is in no table. It is asked
+	// once in a pass.
 	Pools  func(names []string) []announce.Pool
 	Log    *slog.Logger
 	Events func(announce.Event) // in order; it must not block nor call the Engine
@@ -75,7 +76,8 @@ type Engine struct {
 // errEnded is what somebody is told who wants something of an Engine that runs no more.
 var errEnded = errors.New("announcements: the engine has ended")
 
-// lookEvery is how often everything is looked at though nobody has told of a change.
+// lookEvery is how often addresses, interfaces and filter are looked at though nobody has told
+// of a change.
 const lookEvery = time.Second
 
 // New makes an Engine that does nothing before Run.
@@ -91,7 +93,7 @@ func New(o Options) *Engine {
 	return e
 }
 
-// tell has Run do something, before it looks at everything again. It never waits.
+// tell has Run do something, before its next pass. It never waits.
 func (e *Engine) tell(f func(*state)) {
 	e.mu.Lock()
 	e.waiting = append(e.waiting, func() { f(e.state) })
@@ -99,7 +101,7 @@ func (e *Engine) tell(f func(*state)) {
 	e.Kick()
 }
 
-// Kick says that something may have changed. It never waits.
+// Kick says that virtual servers may have changed. It never waits.
 func (e *Engine) Kick() {
 	select {
 	case e.bell <- struct{}{}:
@@ -180,7 +182,7 @@ func (e *Engine) speak(ctx context.Context) {
 // watch hears of changes of this machine; without, they are seen within lookEvery.
 func (e *Engine) watch(ctx context.Context) {
 	for {
-		err := e.options.Host.Watch(ctx, e.Kick)
+		err := e.options.Host.Watch(ctx, func() { e.tell(func(s *state) { s.looked = time.Time{} }) })
 		if ctx.Err() != nil {
 			return
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -317,5 +318,39 @@ func TestAnotherSpeaker(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.expect("10s configure 1", "10s announce 192.0.2.10/32 [65000:100] med 0", "10s announce 2001:db8::10/128 [65000:100] med 0")
+	})
+}
+
+// A virtual server that changes has all virtual servers asked for at once, and the kernel for
+// nothing: many change at once. This machine is looked at when it has changed, and each second.
+func TestAsksLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := up(t)
+		defer w.end()
+		c := config()
+		other := c.Announcements[0]
+		other.Name, other.Pools = "mail", []string{"mail", "web"}
+		c.Announcements[0].Prefixes, other.Prefixes = []netip.Prefix{four}, []netip.Prefix{six}
+		c.Announcements = append(c.Announcements, other)
+		if err := w.Apply(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		all := map[string]int{"pools": 1, "hold": 1, "keep": 1, "down": 1}
+		for _, step := range []struct {
+			what string
+			do   func()
+			want map[string]int
+		}{
+			{"the configuration has changed", func() {}, nil}, // whatever that takes
+			{"a virtual server has changed", w.Kick, map[string]int{"pools": 1}},
+			{"this machine has changed", w.changed, all},
+			{"after 0.6 s", func() { time.Sleep(600 * time.Millisecond); w.Kick() }, map[string]int{"pools": 1}},
+			{"after 0.4 s more", func() { time.Sleep(400 * time.Millisecond) }, all},
+		} {
+			step.do()
+			if got := w.asked(); step.want != nil && !maps.Equal(got, step.want) {
+				t.Errorf("%s: asked for %v, want %v", step.what, got, step.want)
+			}
+		}
 	})
 }

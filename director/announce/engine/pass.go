@@ -13,13 +13,17 @@ import (
 // them on, which may move another address.
 const rounds = 4
 
-// pass looks at everything, steps every machine and does what comes of it. It gives how long
-// there is nothing to do, unless something is told.
+// pass steps every machine and does what comes of it. It gives how long there is nothing to
+// do, unless something is told.
 func (s *state) pass(now time.Time) time.Duration {
 	s.now = now
 	at := now.Sub(s.begun)
+	if now.Sub(s.looked) >= lookEvery {
+		s.look()
+	}
+	judged := s.judge()
 	for range rounds {
-		s.step(at)
+		s.step(at, judged)
 		if !s.host() {
 			break
 		}
@@ -31,7 +35,7 @@ func (s *state) pass(now time.Time) time.Duration {
 	if len(s.items) == 0 && len(s.bound) == 0 && len(s.filtered) == 0 {
 		return time.Hour
 	}
-	wait := lookEvery
+	wait := s.looked.Add(lookEvery).Sub(now)
 	for _, i := range s.items {
 		if next, ok := i.machine.Next(); ok {
 			wait = min(wait, max(0, next-at))
@@ -40,30 +44,87 @@ func (s *state) pass(now time.Time) time.Duration {
 	return wait
 }
 
-// step steps every machine.
-func (s *state) step(at time.Duration) {
+// look looks at what others change on this machine: interfaces here, addresses and filter in
+// host. A virtual server that changes is no reason for that, and many do at once.
+func (s *state) look() {
+	s.looked, s.unseen = s.now, true
+	var names []string
+	for _, a := range s.announcements() {
+		names = append(names, a.Interfaces...)
+	}
+	var down []string
+	var err error
+	if len(names) > 0 {
+		slices.Sort(names)
+		down, err = s.options.Host.Down(slices.Compact(names))
+	}
+	s.report("interfaces", "", wrap("tracked interfaces", err))
+	if err == nil { // else they are as they were before
+		s.down = down
+	}
+}
+
+// announcements are those of the items, each once.
+func (s *state) announcements() (all []*announce.Announcement) {
+	known := map[string]bool{}
+	for _, i := range s.items {
+		if !known[i.of.Name] {
+			known[i.of.Name] = true
+			all = append(all, &i.of)
+		}
+	}
+	return all
+}
+
+// judgement is how an announcement stands, but for its addresses; lacking names what keeps it
+// from being announced.
+type judgement struct {
+	announce.Conditions
+	lacking []string
+}
+
+// judge gives every announcement's. It asks for all virtual servers at once: a director that
+// is at work lets each question wait.
+func (s *state) judge() map[string]judgement {
 	sessions := 0
 	for _, p := range s.options.Speaker.Sessions() {
 		if p.State == announce.Established {
 			sessions++
 		}
 	}
-	judged := map[string]announce.Conditions{}
-	lacking := map[string][]string{}
-	for _, i := range s.items {
-		c, known := judged[i.of.Name]
-		if !known {
-			c, lacking[i.of.Name] = s.conditions(i.of)
-			c.Sessions = sessions
-			judged[i.of.Name] = c
+	all := s.announcements()
+	var names []string
+	for _, a := range all {
+		names = append(names, a.Pools...)
+	}
+	pools := make(map[string]announce.Pool, len(names))
+	if len(names) > 0 {
+		slices.Sort(names)
+		for _, p := range s.options.Pools(slices.Compact(names)) {
+			pools[p.Name] = p
 		}
+	}
+	judged := make(map[string]judgement, len(all))
+	for _, a := range all {
+		j := s.conditions(a, pools)
+		j.Sessions = sessions
+		judged[a.Name] = j
+	}
+	return judged
+}
+
+// step steps every machine.
+func (s *state) step(at time.Duration, judged map[string]judgement) {
+	for _, i := range s.items {
+		j := judged[i.of.Name]
+		c := j.Conditions
 		c.Bound, c.Removed = s.bound[i.prefix], i.removed || i.retired
 		before := i.machine
 		var actions []announce.Action
 		i.machine, actions = before.Step(announce.Input{Conditions: c, Parameters: i.of.Times}, at)
 		i.lacking = nil
 		if r := i.machine.Reason(); r == announce.ReasonFault || r == announce.ReasonQuorum || r == announce.ReasonProbes || r == announce.ReasonTable || r == announce.ReasonInstance {
-			i.lacking = lacking[i.of.Name]
+			i.lacking = j.lacking
 		}
 		for _, a := range actions {
 			s.note(i, a)
@@ -72,16 +133,17 @@ func (s *state) step(at time.Duration) {
 	}
 }
 
-// conditions are those of an announcement, but for its addresses; names are what keeps it
-// from being announced.
-func (s *state) conditions(a announce.Announcement) (c announce.Conditions, names []string) {
-	down := s.interfaces(a)
-	pools := s.options.Pools(a.Pools)
-	c = announce.Conditions{
+func (s *state) conditions(a *announce.Announcement, all map[string]announce.Pool) judgement {
+	pools := make([]announce.Pool, len(a.Pools))
+	for i, name := range a.Pools {
+		pools[i] = all[name]
+	}
+	down := slices.DeleteFunc(slices.Clone(a.Interfaces), func(name string) bool { return !slices.Contains(s.down, name) })
+	c := announce.Conditions{
 		Speaker: s.speaking, Healthy: len(down) == 0, Instance: a.Instance == "" || s.active[a.Instance],
 		Maintenance: s.maintenance, Withdrawn: s.withdrawn[a.Name], Stopping: s.stopping,
 	}
-	var lacking []string
+	var names, lacking []string
 	c.Table, c.Probed, c.Quorum, lacking = announce.Judge(a.Require, pools)
 	switch {
 	case !c.Healthy:
@@ -103,21 +165,7 @@ func (s *state) conditions(a announce.Announcement) (c announce.Conditions, name
 	default:
 		names = lacking
 	}
-	return c, names
-}
-
-// interfaces gives those of an announcement that are down; where that cannot be read, those
-// that were before.
-func (s *state) interfaces(a announce.Announcement) []string {
-	if len(a.Interfaces) == 0 {
-		return nil
-	}
-	down, err := s.options.Host.Down(a.Interfaces)
-	s.report("interfaces of "+a.Name, a.Name, wrap("tracked interfaces", err))
-	if err == nil {
-		s.down[a.Name] = down
-	}
-	return s.down[a.Name]
+	return judgement{c, names}
 }
 
 // note takes in what a machine has done that others hear of.
@@ -181,19 +229,23 @@ func (s *state) host() (changed bool) {
 			want = append(want, i.prefix)
 		}
 	}
+	wanted := make(map[netip.Prefix]bool, len(want))
+	for _, p := range want {
+		wanted[p] = true
+	}
+	filter = append(filter, want...)
 	for p := range s.bound {
-		if !slices.Contains(want, p) {
+		if !wanted[p] {
 			filter = append(filter, p)
 		}
 	}
-	filter = append(filter, want...)
 	slices.SortFunc(filter, netip.Prefix.Compare)
 	s.filter(filter)
-	if len(want) == 0 && len(s.bound) == 0 && s.held {
+	if s.held && slices.Equal(want, s.want) && (!s.unseen || len(want) == 0) {
 		return false
 	}
 	bound, err := s.options.Host.Hold(want)
-	s.held = err == nil
+	s.want, s.held, s.unseen = want, err == nil, false
 	s.report("addresses", "", wrap("addresses on lo", err))
 	now := make(map[netip.Prefix]bool, len(bound))
 	for _, p := range bound {
@@ -214,7 +266,7 @@ func (s *state) resumes(i *item) bool {
 
 // filter has packets to these addresses dropped where IPVS does not claim them.
 func (s *state) filter(want []netip.Prefix) {
-	if s.options.Filter == nil || len(want) == 0 && len(s.filtered) == 0 && s.cleared {
+	if s.options.Filter == nil || s.cleared && slices.Equal(want, s.filtered) && (!s.unseen || len(want) == 0) {
 		return
 	}
 	err := s.options.Filter.Keep(want)

@@ -29,11 +29,14 @@ type state struct {
 	maintenance bool
 	stopping    bool
 
+	looked   time.Time // when interfaces were; zero for at once
+	down     []string  // tracked interfaces, then
+	unseen   bool      // others may have changed addresses and filter since
 	bound    map[netip.Prefix]bool
-	held     bool // the addresses are as they were wanted last
+	want     []netip.Prefix // what bound was made from
+	held     bool           // without an error
 	filtered []netip.Prefix
-	cleared  bool                // likewise the filter
-	down     map[string][]string // interfaces of each announcement, when last looked at
+	cleared  bool // likewise the filter
 	troubles map[string]trouble
 	flaps    map[string]uint64 // withdrawals by announcement
 	waiters  []waiter
@@ -67,7 +70,7 @@ func newState(o Options) *state {
 	return &state{
 		options: o, begun: time.Now(), sessions: map[netip.Addr]announce.Session{}, active: map[string]bool{}, withdrawn: map[string]bool{},
 		bound: map[netip.Prefix]bool{}, troubles: map[string]trouble{}, flaps: map[string]uint64{},
-		down: map[string][]string{}, speakerText: "it has not started yet", silentSince: time.Now(),
+		speakerText: "it has not started yet", silentSince: time.Now(),
 	}
 }
 
@@ -104,7 +107,7 @@ func (s *state) answer() {
 
 // apply takes a configuration over. A prefix that stays goes on as it is.
 func (s *state) apply(c announce.Config) error {
-	s.config = c
+	s.config, s.looked = c, time.Time{}
 	known := map[netip.Prefix]*item{}
 	for _, i := range s.items {
 		known[i.prefix] = i

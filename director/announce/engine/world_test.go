@@ -33,7 +33,8 @@ type world struct {
 	filtered []netip.Prefix
 	sessions []announce.Session
 	crash    chan error
-	changed  func()
+	calls    map[string]int // of what costs time
+	changed  func()         // says that this machine has
 }
 
 var (
@@ -56,7 +57,7 @@ func config() announce.Config {
 
 // run starts an engine with everything well, and lets it go to its end after the test.
 func run(t *testing.T) *world {
-	w := &world{t: t, begun: time.Now(), refuse: map[string]error{}, crash: make(chan error), ended: make(chan error, 1), changed: func() {}}
+	w := &world{t: t, begun: time.Now(), refuse: map[string]error{}, calls: map[string]int{}, crash: make(chan error), ended: make(chan error, 1)}
 	w.pools = map[string]announce.Pool{"web": {Name: "web", Table: true, Probed: true, Serves: true}}
 	w.sessions = []announce.Session{{Peer: peer, State: announce.Established, Since: time.Now()}}
 	w.Engine = New(Options{Speaker: w, Host: w, Filter: filterDouble{w}, Pools: w.state4, Events: w.heard})
@@ -94,7 +95,18 @@ func (w *world) set(f func()) {
 	w.mu.Lock()
 	f()
 	w.mu.Unlock()
+	w.changed()
 	w.Kick()
+}
+
+// asked gives how often each thing was asked for since the last time.
+func (w *world) asked() map[string]int {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	asked := w.calls
+	w.calls = map[string]int{}
+	return asked
 }
 
 func (w *world) heard(e announce.Event) {
@@ -112,6 +124,7 @@ func (w *world) heard(e announce.Event) {
 func (w *world) state4(names []string) (all []announce.Pool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.calls["pools"]++
 	for _, n := range names {
 		p := w.pools[n]
 		p.Name = n
@@ -173,6 +186,7 @@ func (w *world) Sessions() []announce.Session {
 func (w *world) Hold(want []netip.Prefix) ([]netip.Prefix, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.calls["hold"]++
 	if err := w.refuse["hold"]; err != nil {
 		return w.bound, err
 	}
@@ -191,6 +205,7 @@ func (w *world) Hold(want []netip.Prefix) ([]netip.Prefix, error) {
 func (w *world) Down(interfaces []string) (down []string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.calls["down"]++
 	for _, i := range interfaces {
 		if slices.Contains(w.down, i) {
 			down = append(down, i)
@@ -200,6 +215,7 @@ func (w *world) Down(interfaces []string) (down []string, err error) {
 }
 
 func (w *world) Watch(ctx context.Context, changed func()) error {
+	w.changed = changed
 	<-ctx.Done()
 	return nil
 }
@@ -210,6 +226,7 @@ type filterDouble struct{ *world }
 func (f filterDouble) Keep(want []netip.Prefix) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.calls["keep"]++
 	if err := f.refuse["keep"]; err != nil {
 		return err
 	}
