@@ -55,9 +55,14 @@ func (h *Host) Hold(want []netip.Prefix) (bound []netip.Prefix, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the addresses of lo: %w", err)
 	}
+	there, wanted := make(map[netip.Prefix]bool, len(have)), make(map[netip.Prefix]bool, len(want))
+	for _, f := range have {
+		there[f.prefix] = true
+	}
 	var errs []error
 	for _, p := range want {
-		if slices.ContainsFunc(have, func(f found) bool { return f.prefix == p }) {
+		wanted[p] = true
+		if there[p] {
 			bound = append(bound, p)
 			continue
 		}
@@ -69,7 +74,7 @@ func (h *Host) Hold(want []netip.Prefix) (bound []netip.Prefix, err error) {
 		bound = append(bound, p)
 	}
 	for _, f := range have {
-		if slices.Contains(want, f.prefix) || !f.ours && !h.added[f.prefix] {
+		if wanted[f.prefix] || !f.ours && !h.added[f.prefix] {
 			continue
 		}
 		if err := request(unix.RTM_DELADDR, unix.NLM_F_ACK, lo.Index, f.prefix); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
