@@ -18,7 +18,8 @@
 //   - It keeps what a router sends for as long as the session lasts, though nothing of it
 //     is used: more than maxReceived prefixes close the session.
 //   - A notification to a session that is not established waits for the next one, and ends
-//     that: only established ones are reset.
+//     that: only established ones are reset, and one that ends otherwise at that moment is
+//     removed and added.
 //   - Stopped, it cannot be started again: another autonomous system number or router
 //     identifier is another server.
 //

@@ -103,6 +103,9 @@ func (i *instance) reset(peer netip.Addr) error {
 	})
 }
 
+// resetDone is what GoBGP says of a session that ended by reset.
+var resetDone = "notification-sent " + bgp.NewNotificationErrorCode(bgp.BGP_ERROR_CEASE, bgp.BGP_ERROR_SUB_ADMINISTRATIVE_RESET).String()
+
 // resend sends every path to a peer again.
 func (i *instance) resend(peer netip.Addr) error {
 	return i.do("send again to peer "+peer.String(), func() error {

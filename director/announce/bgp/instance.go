@@ -162,12 +162,17 @@ func (i *instance) heard(e *apiutil.WatchEventMessage_PeerEvent) {
 		return
 	}
 	peer := e.Peer.State
+	unheard := false
 	i.speaker.update(func() {
 		ses := i.speaker.sessions[peer.NeighborAddress]
 		if ses == nil || i.speaker.server != i || !ses.there {
 			return
 		}
 		was := ses.State
+		if was == announce.Established && ses.asked {
+			ses.asked = peer.DisconnectMessage != resetDone
+			unheard = ses.asked
+		}
 		ses.enter(stateOf(peer.SessionState))
 		if ses.State == announce.Established {
 			ses.IPv4, ses.IPv6 = takes(peer.RemoteCap)
@@ -176,6 +181,9 @@ func (i *instance) heard(e *apiutil.WatchEventMessage_PeerEvent) {
 			ses.why = disconnected(peer.DisconnectMessage)
 		}
 	})
+	if unheard {
+		i.speaker.resetSoon(peer.NeighborAddress)
+	}
 	i.speaker.watch(peer.NeighborAddress)
 }
 

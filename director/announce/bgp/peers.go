@@ -2,7 +2,6 @@ package bgp
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -139,9 +138,9 @@ func (s *Speaker) add(server *instance, p announce.Peer) error {
 	err := server.add(p)
 	s.update(func() {
 		ses := s.sessions[p.Address]
-		ses.there = err == nil
+		ses.there = true
 		if err != nil {
-			ses.stopped(fmt.Sprintf("the session cannot be set up: %v", err))
+			ses.lost(err)
 		}
 	})
 	return err

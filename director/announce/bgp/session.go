@@ -24,6 +24,7 @@ type session struct {
 	there   bool             // the server has the peer
 	watched announce.BFD     // what BFD watches it with; the zero value for not at all
 	why     string           // why the session is not established, as far as is known
+	asked   bool             // the server was asked to reset it, and is not known to have done so
 	dead    string           // what BFD said when it found the router gone; "" since the next session
 	told    announce.Session // as it was told last
 }
@@ -42,7 +43,7 @@ func (s *session) detects() bool { return s.peer.BFD.MinTX != 0 }
 // begin makes it the session with a peer that is tried from now on.
 func (s *session) begin(p announce.Peer) {
 	flaps := s.Flaps
-	s.peer, s.why = p, ""
+	s.peer, s.why, s.asked = p, "", false
 	s.Session = announce.Session{Peer: p.Address, ASN: p.ASN, State: announce.Idle, Since: time.Now(), Flaps: flaps}
 	if s.detects() {
 		s.BFD = waiting
@@ -56,6 +57,12 @@ func (s *session) stopped(why string) {
 	if s.detects() {
 		s.BFD, s.BFDReason = waiting, ""
 	}
+}
+
+// lost is a session that the server could not set up.
+func (s *session) lost(err error) {
+	s.there = false
+	s.stopped(fmt.Sprintf("the session cannot be set up: %v", err))
 }
 
 // enter takes in a new state.

@@ -270,9 +270,13 @@ func (s *Speaker) detected(peer netip.Addr, d Detection) {
 			dead = ses.detected(d) && ses.State == announce.Established
 		}
 	})
-	if !dead {
-		return
+	if dead {
+		s.resetSoon(peer)
 	}
+}
+
+// resetSoon has Run reset a session. It never waits.
+func (s *Speaker) resetSoon(peer netip.Addr) {
 	select {
 	case s.resets <- peer:
 	default:
@@ -280,21 +284,37 @@ func (s *Speaker) detected(peer netip.Addr, d Detection) {
 	}
 }
 
-// reset ends a session that BFD has found dead, if it is not gone by itself.
-func (s *Speaker) reset(peer netip.Addr) {
+// reset ends a session that BFD has found dead, if it is not gone by itself. One that has gone
+// by itself when the server was asked to end it begins anew there: the server would end the
+// next session by what it was asked for this one.
+func (s *Speaker) reset(address netip.Addr) {
+	s.calls.Lock()
+	defer s.calls.Unlock()
 	server, err := s.speaking()
 	if err != nil {
 		return
 	}
-	s.mu.Lock()
-	ses := s.sessions[peer]
-	established := ses != nil && ses.State == announce.Established && ses.BFD == down
-	s.mu.Unlock()
-	if !established {
-		return
+	var ask, renew bool
+	var p announce.Peer
+	s.update(func() {
+		ses := s.sessions[address]
+		if ses == nil || !ses.there {
+			return
+		}
+		established := ses.State == announce.Established
+		ask, renew, p = established && ses.BFD == down, ses.asked && !established, ses.peer
+		ses.asked = ask || ses.asked && established
+	})
+	switch {
+	case ask:
+		err = server.reset(address)
+	case renew:
+		if err = errors.Join(server.remove(address), server.add(p)); err != nil {
+			s.update(func() { s.sessions[address].lost(err) })
+		}
 	}
-	if err := server.reset(peer); err != nil {
-		s.log.Warn("bgp: a session that BFD found dead could not be reset", "peer", peer, "error", err)
+	if err != nil {
+		s.log.Warn("bgp: a session that BFD found dead could not be reset", "peer", address, "error", err)
 	}
 }
 

@@ -1,0 +1,55 @@
+package bgp
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/osrg/gobgp/v4/pkg/apiutil"
+	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
+
+	"usher/director/announce"
+)
+
+// TestResetOfTheEnded: the notification for a session that ends by itself at the very moment
+// that BFD has it reset does not end the next one.
+func TestResetOfTheEnded(t *testing.T) {
+	t.Parallel() // GoBGP takes its time before it connects
+	r := startRouter(t, "127.0.0.4")
+	s := start(t, Options{BFD: &detector{reports: map[netip.Addr]func(Detection){}}})
+	peer := r.peer
+	peer.BFD = announce.BFD{MinTX: 50 * time.Millisecond, MinRX: 50 * time.Millisecond, Multiplier: 3}
+	if err := s.Configure(own, []announce.Peer{peer}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Announce(announce.Path{Prefix: host4}); err != nil {
+		t.Fatal(err)
+	}
+	var ses *session
+	s.update(func() { // GoBGP has no session yet: it is as if it had just ended
+		ses = s.sessions[peer.Address]
+		ses.State, ses.BFD = announce.Established, down
+	})
+	s.resets <- peer.Address
+	await(t, "that GoBGP is asked for the reset", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return ses.asked || ses.State != announce.Established
+	})
+	s.server.heard(&apiutil.WatchEventMessage_PeerEvent{Type: apiutil.PEER_EVENT_STATE, Peer: apiutil.Peer{State: apiutil.PeerState{
+		NeighborAddress: peer.Address, SessionState: bgp.BGP_FSM_IDLE, DisconnectMessage: "read-failed",
+	}}})
+	await(t, "the next session, with something from either side", func() bool {
+		s.look()
+		return s.Sessions()[0].Refused == 1 && r.attribute(host4, bgp.BGP_ATTR_TYPE_ORIGIN) != ""
+	})
+	s.stop()
+	if err := <-s.ended; err != nil {
+		t.Errorf("Run ended with %v", err)
+	}
+	await(t, "the end at the router", func() bool { return len(r.ends()) > 0 })
+	if ends := r.ends(); !strings.Contains(ends[0], "administrative shutdown") {
+		t.Errorf("the session ended by %q, want the planned end alone", ends)
+	}
+}
