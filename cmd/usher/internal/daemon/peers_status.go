@@ -111,7 +111,7 @@ func (r *reporter) peerWarnings(clock time.Time) (all []api.Warning) {
 		}
 	}
 	if view.Conflict != "" {
-		add(events.Warning, "peers", view.Name, view.Conflict, view.Since)
+		add(events.Warning, "peers", view.Name, view.Conflict, view.ConflictSince)
 	}
 	if l := view.LastRefused; l != nil && clock.Sub(l.At) < refusedLately {
 		add(events.Warning, "peer_refused", l.From.Addr().Unmap().String(), "what it sends to this director is thrown away: "+thrownAway(l.Reason), l.At)

@@ -211,17 +211,18 @@ func (d *delegate) set(o *memberlist.Node, up bool, why string) {
 
 // NotifyConflict notes another director with the name of one that is there.
 func (d *delegate) NotifyConflict(has, other *memberlist.Node) {
-	if d.closed.Load() {
+	if d.closed.Load() || has.Name != d.name {
 		return
 	}
 	at, _ := address(other)
-	n := d.node
+	text := fmt.Sprintf("another director at %s has the name %s, too: give each its own by peers.name or global.router_id", at, d.name)
+	n, now := d.node, time.Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if has.Name == d.name {
-		if n.conflictText == "" || time.Since(n.conflictAt) >= conflictKept {
-			n.event(true, fmt.Sprintf("another director at %s has the name %s, too: give each its own by peers.name or global.router_id", at, d.name))
-		}
-		n.conflictText, n.conflictAt = fmt.Sprintf("another director at %s has the name %s, too: give each its own by peers.name or global.router_id", at, d.name), time.Now()
+	c := &n.conflict
+	if c.text == "" || now.Sub(c.last) >= conflictKept {
+		c.since = now
+		n.event(true, text)
 	}
+	c.text, c.last = text, now
 }

@@ -45,27 +45,32 @@ type Node struct {
 
 	saving sync.Mutex // one at a time writes the file, or removes it; not taken with mu
 
-	mu           sync.Mutex
-	config       *Config // what is wanted; nil for no group
-	since        time.Time
-	failure      error // why it does not listen
-	conflictText string
-	conflictAt   time.Time
-	alone        bool
-	learning     *learning
-	share        *share.State
-	local        map[share.Key]bool // of which something was said for this director alone
-	members      map[string]*Member // by name, this one not among them
-	unsaved      bool               // the file is behind
-	pending      map[share.Key]bool // entries to be told to Heard
-	applying     map[share.Key]bool // that it is being told
-	acks         []ack
-	waiting      map[uint64]*delivery
-	lastID       uint64
-	describing   share.Document // what is to be said of this member
-	news         bool           // the document has to go to all
-	described    time.Time      // when it last went
-	running      *member        // nil while there is none
+	mu         sync.Mutex
+	config     *Config // what is wanted; nil for no group
+	since      time.Time
+	failure    error // why it does not listen
+	conflict   conflict
+	alone      bool
+	learning   *learning
+	share      *share.State
+	local      map[share.Key]bool // of which something was said for this director alone
+	members    map[string]*Member // by name, this one not among them
+	unsaved    bool               // the file is behind
+	pending    map[share.Key]bool // entries to be told to Heard
+	applying   map[share.Key]bool // that it is being told
+	acks       []ack
+	waiting    map[uint64]*delivery
+	lastID     uint64
+	describing share.Document // what is to be said of this member
+	news       bool           // the document has to go to all
+	described  time.Time      // when it last went
+	running    *member        // nil while there is none
+}
+
+// conflict is with another director of our name.
+type conflict struct {
+	text        string // "" for none so far
+	since, last time.Time
 }
 
 // New makes a member of no group.
@@ -93,7 +98,7 @@ func (n *Node) reset(name string) {
 	n.share, n.local, n.members = share.New(name), map[share.Key]bool{}, map[string]*Member{}
 	n.pending, n.applying, n.acks = map[share.Key]bool{}, map[share.Key]bool{}, nil
 	n.alone, n.failure, n.news, n.described = false, nil, true, time.Time{}
-	n.conflictText, n.conflictAt = "", time.Time{}
+	n.conflict = conflict{}
 	n.learning = newLearning()
 }
 

@@ -312,13 +312,15 @@ func TestSameName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		all := w.all(2, testKey)
+		time.Sleep(time.Hour)
+		began := time.Now()
 		c := config(5, testKey)
 		c.Name = "lb0"
 		all = append(all, w.start(5, c))
 		defer func() { stop(all...) }()
-		time.Sleep(10 * time.Second)
-		if v := all[0].node.View(); !strings.Contains(v.Conflict, "192.0.2.6:7946 has the name lb0, too") {
-			t.Errorf("conflict %q", v.Conflict)
+		time.Sleep(time.Minute)
+		if v := all[0].node.View(); !strings.Contains(v.Conflict, "192.0.2.6:7946 has the name lb0, too") || v.ConflictSince.Sub(began) > 10*time.Second || v.ConflictSince.Before(began) {
+			t.Errorf("conflict %q, %v after it began", v.Conflict, v.ConflictSince.Sub(began))
 		}
 		if d := all[1].say(server(1), drain); !slices.Contains(d.Have, "lb0") {
 			t.Errorf("%q", d.Text())

@@ -17,13 +17,14 @@ type View struct {
 	Error  string    // why it does not listen; "" where it does
 	Since  time.Time // since when that is so
 	// Conflict tells of another director that has our name, "" for none lately.
-	Conflict    string
-	Self        share.Document
-	Members     []Member          // the others, by name and address
-	Refused     map[string]uint64 // what came and was not taken, by reason
-	LastRefused *Refused          // nil for none
-	Entries     int               // overrides, and what is remembered of lifted ones
-	Alone       bool              // nobody answered at the start, nor since
+	Conflict      string
+	ConflictSince time.Time
+	Self          share.Document
+	Members       []Member          // the others, by name and address
+	Refused       map[string]uint64 // what came and was not taken, by reason
+	LastRefused   *Refused          // nil for none
+	Entries       int               // overrides, and what is remembered of lifted ones
+	Alone         bool              // nobody answered at the start, nor since
 }
 
 // Member is another member.
@@ -59,8 +60,8 @@ func (n *Node) View() View {
 	if n.failure != nil {
 		v.Error = n.failure.Error()
 	}
-	if n.conflictText != "" && time.Since(n.conflictAt) < conflictKept {
-		v.Conflict = n.conflictText
+	if c := n.conflict; c.text != "" && time.Since(c.last) < conflictKept {
+		v.Conflict, v.ConflictSince = c.text, c.since
 	}
 	v.Self, _ = n.share.Document(n.config.Name)
 	v.Refused, v.LastRefused = n.guard.refused()
