@@ -1,10 +1,10 @@
 package cli
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -112,10 +112,10 @@ func firstOf(list []string, n int) []string {
 
 // rolesTable has a row for each instance and a column for each director.
 func rolesTable(all *api.Directors, now time.Time, style terminal.Style) string {
-	names := map[string]int{} // with the virtual router's number
+	names := map[string]bool{}
 	for _, d := range all.Directors {
 		for _, i := range d.Instances {
-			names[i.Name] = i.VirtualRouterID
+			names[i.Name] = true
 		}
 	}
 	if len(names) == 0 {
@@ -126,12 +126,7 @@ func rolesTable(all *api.Directors, now time.Time, style terminal.Style) string 
 		head = append(head, strings.ToUpper(d.Shown()))
 	}
 	t := newRows("", 0, heads(style, head...)...)
-	order := make([]string, 0, len(names))
-	for name := range names {
-		order = append(order, name)
-	}
-	slices.SortFunc(order, func(a, b string) int { return cmp.Compare(a, b) })
-	for _, name := range order {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		cells := []string{name}
 		twice := slices.ContainsFunc(all.BothActive, func(b api.BothActive) bool { return b.Instance == name })
 		for _, d := range all.Directors {

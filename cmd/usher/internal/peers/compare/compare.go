@@ -157,12 +157,10 @@ func (s *Self) health(peer string, d *share.Document, here map[server]string, co
 		return nil // too many to be told one by one
 	}
 	own := s.Parts[d.PartsKey]
-	alike := map[string]bool{}
-	for name, digest := range own {
-		virtualServer, is := strings.CutPrefix(name, "virtual_server ")
-		if set := SetOf(virtualServer); is && d.Parts[name] == digest && d.Parts[set] == own[set] {
-			alike[virtualServer] = true
-		}
+	alike := func(virtualServer string) bool {
+		part, set := PartOf(virtualServer), SetOf(virtualServer)
+		digest, has := own[part]
+		return has && d.Parts[part] == digest && d.Parts[set] == own[set]
 	}
 	there := opinions(d.Down)
 	counted := map[string]bool{}
@@ -170,19 +168,19 @@ func (s *Self) health(peer string, d *share.Document, here map[server]string, co
 		found = append(found, Finding{Kind: Health, Name: of.virtualServer, Server: of.address, Peer: peer, How: how})
 	}
 	for of, state := range here {
-		if _, told := there[of]; alike[of.virtualServer] && state == down && !told {
+		if _, told := there[of]; state == down && !told && alike(of.virtualServer) {
 			say(of, Here)
 		}
 		counted[of.virtualServer] = true
 	}
 	for of, state := range there {
-		if _, told := here[of]; alike[of.virtualServer] && state == down && !told {
+		if _, told := here[of]; state == down && !told && alike(of.virtualServer) {
 			say(of, There)
 		}
 		counted[of.virtualServer] = true
 	}
 	for name := range counted {
-		if alike[name] {
+		if alike(name) {
 			comparable[name]++
 		}
 	}

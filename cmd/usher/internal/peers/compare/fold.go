@@ -32,7 +32,7 @@ func Fold(parts map[string]string) map[string]string {
 	var many []string
 	size = len(Further) + 12 + written
 	for name, digest := range parts {
-		if strings.HasPrefix(name, "virtual_server ") || strings.HasPrefix(name, setOf) {
+		if strings.HasPrefix(name, PartOf("")) || strings.HasPrefix(name, setOf) {
 			many = append(many, name)
 			continue
 		}

@@ -41,16 +41,13 @@ type group struct {
 // gather puts findings of a kind that are of one thing together, and those things that
 // differ in the same way on the same directors.
 func gather(lasting []Lasting, kind Kind) (order []group, things map[group][]Lasting) {
-	type thing struct {
-		Finding // without Peer
-	}
-	on := map[thing][]Lasting{}
-	var all []thing
+	on := map[Finding][]Lasting{} // by what is found, without Peer
+	var all []Finding
 	for _, l := range lasting {
 		if l.Kind != kind {
 			continue
 		}
-		of := thing{l.Finding}
+		of := l.Finding
 		of.Peer = ""
 		if on[of] == nil {
 			all = append(all, of)
@@ -72,7 +69,7 @@ func gather(lasting []Lasting, kind Kind) (order []group, things map[group][]Las
 		if things[g] == nil {
 			order = append(order, g)
 		}
-		l := Lasting{of.Finding, since}
+		l := Lasting{of, since}
 		l.Peer = g.peers
 		things[g] = append(things[g], l)
 	}
