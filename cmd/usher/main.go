@@ -4,14 +4,13 @@ package main
 import (
 	"context"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"usher/cmd/usher/internal/cli"
 	"usher/cmd/usher/internal/command"
-	"usher/cmd/usher/internal/logging"
+	_ "usher/cmd/usher/internal/early" // the guard is that alone
 	"usher/cmd/usher/internal/vrrpproc"
 )
 
@@ -22,9 +21,6 @@ func main() {
 // run is the program with nothing taken from its surroundings but signals and the
 // environment: an interrupt or SIGTERM ends what is under way in good order.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) > 0 && args[0] == vrrpproc.GuardCommand {
-		return vrrpproc.Guard(args[1:], stdout, stderr, guardLog(stderr)) // as little as can be before it
-	}
 	if len(args) > 0 && args[0] == command.Word {
 		return command.Launcher(args[1:], stderr)
 	}
@@ -43,12 +39,4 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		context.AfterFunc(ctx, stop)
 	}
 	return cli.Run(ctx, args, cli.System{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv})
-}
-
-// guardLog is the log of the guard, as the daemon's.
-func guardLog(w io.Writer) func(level, format string) (*slog.Logger, error) {
-	return func(level, format string) (*slog.Logger, error) {
-		log, control := logging.New(w)
-		return log, control.Set(level, format)
-	}
 }

@@ -107,6 +107,23 @@ func TestImportArrows(t *testing.T) {
 	}
 }
 
+// TestEarlyImportsLittle: what usher runs before net/http is initialised must not need it.
+func TestEarlyImportsLittle(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", "./cmd/usher/internal/early")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	all := strings.Fields(string(out))
+	if !slices.Contains(all, "usher/cmd/usher/internal/vrrpproc") {
+		t.Errorf("the guard is not in it: %v", all)
+	}
+	if slices.Contains(all, "net/http") {
+		t.Error("cmd/usher/internal/early imports net/http by way of something: its turn is after all of it, see the package's comment")
+	}
+}
+
 // pure lists the files that carry the correctness, and all that they may import.
 // "time" is there for Duration and Time values, never for the clock: see
 // TestPureFilesReadNoClock.

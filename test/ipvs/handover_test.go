@@ -120,10 +120,8 @@ func (s *site) startSynced(t *testing.T) (talk func() (answers int, pause time.D
 	return talk
 }
 
-// guardMost is what the guard may take, in bytes. It was 3.2 MB before the program had
-// GoBGP in it, whose packages allocate where they begin, in every process of the program; it
-// is 4.1 with it.
-const guardMost = 4.4e6
+// guardMost is what the guard may take, in bytes.
+const guardMost = 4e6
 
 // guardIsSmall: the process that does nothing but outlive the others takes little
 // once the VRRP process has had nothing to tell it for a moment.
