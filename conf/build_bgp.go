@@ -89,35 +89,51 @@ func (b *builder) announcements(root *node, c *Config) {
 	nodes := root.all("announce")
 	var own *places
 	c.BGP, own = b.bgp(root.one("bgp"))
+	var at map[netip.Addr][]int
+	if len(nodes) > 0 {
+		at = c.serversAt()
+	}
 	for _, n := range nodes {
 		b.announced[n.label()] = n
 		a := b.announcement(n)
-		b.serves(n, &a, c)
+		b.serves(n, &a, c, at)
 		c.Announce = append(c.Announce, a)
 	}
 	if len(nodes) > 0 && root.one("bgp") == nil {
 		b.complain(nodes[0].own(), "Nobody to announce to", "announce needs a bgp block with this director's asn and router_id, and a peer for each router.")
 	}
-	for name, of := range c.Announced() {
-		for i := range c.VirtualServers {
-			if c.VirtualServers[i].Name == name {
-				b.natAnnounced(&c.VirtualServers[i], of)
-			}
+	announced := c.Announced()
+	for i := range c.VirtualServers {
+		if of := announced[c.VirtualServers[i].Name]; of != "" {
+			b.natAnnounced(&c.VirtualServers[i], of)
 		}
 	}
-	errs, at := c.Announcing().ValidateSet()
+	errs, of := c.Announcing().ValidateSet()
 	for i, err := range errs {
-		if at[i] < 0 {
+		if of[i] < 0 {
 			b.blame(err, own)
 		} else {
-			b.blame(err, &places{node: nodes[at[i]]})
+			b.blame(err, &places{node: nodes[of[i]]})
 		}
 	}
 }
 
+// serversAt are the virtual servers that have a service on an address, by their places.
+func (c *Config) serversAt() map[netip.Addr][]int {
+	at := make(map[netip.Addr][]int, len(c.VirtualServers))
+	for i := range c.VirtualServers {
+		for _, key := range c.VirtualServers[i].Keys {
+			if key.Address.IsValid() {
+				at[key.Address.Unmap()] = append(at[key.Address.Unmap()], i)
+			}
+		}
+	}
+	return at
+}
+
 // serves settles the virtual servers of an announcement, and what it must not share with
-// VRRP.
-func (b *builder) serves(n *node, a *announce.Announcement, c *Config) {
+// VRRP. at is that of serversAt.
+func (b *builder) serves(n *node, a *announce.Announcement, c *Config, at map[netip.Addr][]int) {
 	if a.Instance != "" && !n.values["instance"].bad {
 		b.reference("vrrp_instance", a.Instance, b.instances, n.at("instance"))
 	}
@@ -145,24 +161,17 @@ func (b *builder) serves(n *node, a *announce.Announcement, c *Config) {
 		}
 		return
 	}
-	for i := range c.VirtualServers {
-		if v := &c.VirtualServers[i]; ofThese(v, a.Prefixes) {
-			a.Pools = append(a.Pools, v.Name)
-		}
+	var served []int
+	for _, p := range a.Prefixes {
+		served = append(served, at[p.Addr()]...)
+	}
+	slices.Sort(served)
+	for _, i := range slices.Compact(served) {
+		a.Pools = append(a.Pools, c.VirtualServers[i].Name)
 	}
 	if len(a.Pools) == 0 {
 		b.complain(addresses.at, "No virtual server", "No virtual_server has an address among addresses: give one, or name those that are reached otherwise, by a firewall mark say, in virtual_servers.")
 	}
-}
-
-// ofThese says whether a virtual server has a service on one of some host routes.
-func ofThese(v *VirtualServer, prefixes []netip.Prefix) bool {
-	for _, key := range v.Keys {
-		if key.Address.IsValid() && slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Addr() == key.Address.Unmap() }) {
-			return true
-		}
-	}
-	return false
 }
 
 // Announced are the virtual servers that announcements are of, by name, and the

@@ -84,6 +84,16 @@ virtual_server "own" {
   forward_method = "dr"
   real_server "10.0.0.1:80" {}
 }
+virtual_server "six" {
+  address        = "[2001:db8::10]:80"
+  forward_method = "dr"
+  real_server "[2001:db8:1::1]:80" {}
+}
+virtual_server "tls" {
+  address        = "192.0.2.10:443-444"
+  forward_method = "dr"
+  real_server "10.0.0.1" {}
+}
 `)}}, nil, nil)
 	if c == nil {
 		t.Fatal(found)
@@ -96,7 +106,7 @@ virtual_server "own" {
 		NextHop6: netip.MustParseAddr("2001:db8::1"), BFD: announce.BFD{MinTX: 50 * time.Millisecond, MinRX: 50 * time.Millisecond, Multiplier: 3}}) {
 		t.Errorf("peer %+v", p)
 	}
-	if w := a.Announcements[0]; len(w.Prefixes) != 2 || !slices.Equal(w.Pools, []string{"web"}) || w.Times != (announce.Parameters{UpDelay: 10 * time.Second, DrainTimeout: 5 * time.Second, Linger: 5 * time.Second}) {
+	if w := a.Announcements[0]; len(w.Prefixes) != 2 || !slices.Equal(w.Pools, []string{"web", "six", "tls"}) || w.Times != (announce.Parameters{UpDelay: 10 * time.Second, DrainTimeout: 5 * time.Second, Linger: 5 * time.Second}) {
 		t.Errorf("announcement %+v", w)
 	}
 	for i, want := range []director.OnFailure{director.Quiesce, director.Remove} {

@@ -121,11 +121,11 @@ func (p *Plan) moved(want, from *conf.Config) {
 	for i := range from.VirtualServers {
 		olds[from.VirtualServers[i].Name] = &from.VirtualServers[i]
 	}
-	announced := want.Announced()
+	announced, before := want.Announced(), from.Announced()
 	for i := range want.VirtualServers {
 		v := &want.VirtualServers[i]
 		old := olds[v.Name]
-		if announced[v.Name] == "" || old != nil && reflect.DeepEqual(old.VirtualServer, v.VirtualServer) && from.Announced()[v.Name] != "" {
+		if announced[v.Name] == "" || old != nil && reflect.DeepEqual(old.VirtualServer, v.VirtualServer) && before[v.Name] != "" {
 			continue
 		}
 		for _, text := range want.LosesText(v) {
