@@ -62,6 +62,7 @@ type Node struct {
 	waiting    map[uint64]*delivery
 	lastID     uint64
 	describing share.Document // what is to be said of this member
+	anew       bool           // that is another thing than before
 	news       bool           // the document has to go to all
 	described  time.Time      // when it last went
 	running    *member        // nil while there is none
@@ -193,10 +194,13 @@ func (n *Node) adopt(said map[share.Key]director.Override, now time.Time) {
 
 // Describe sets what this member says of itself, beside its name and keys.
 func (n *Node) Describe(d share.Document) {
+	d = d.Bounded() // which takes its time, where thousands of servers are down
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.describing = d
-	n.wake()
+	if !n.describing.Says(d) {
+		n.describing, n.anew = d, true
+		n.wake()
+	}
 }
 
 // Local notes that something is said of a server for this director alone, before it is in

@@ -179,15 +179,7 @@ func (n *Node) tidy(ctx context.Context) {
 			delete(n.members, name)
 		}
 	}
-	d := n.describing
-	d.Keys = c.fingerprints()
-	if n.share.Describe(d, n.news || now.Sub(n.described) >= describeAny, now) {
-		n.news = true
-	}
-	due := n.news && now.Sub(n.described) >= tick || now.Sub(n.described) >= describeAny
-	if m != nil && due && !m.sending {
-		n.spread(m, now)
-	}
+	n.describe(m, now)
 	unsaved := n.unsaved
 	again := joinEvery
 	if m != nil && m.rounds < joinSoon { // directors that are started together find each other
@@ -201,6 +193,23 @@ func (n *Node) tidy(ctx context.Context) {
 		if err := n.save(now); err != nil {
 			n.o.Log.Debug("what is shared with other directors is not kept", "error", err)
 		}
+	}
+}
+
+// describe writes the document anew where it says something else, or nothing was heard of
+// it for long, and sends it to all, once a second at the most. The caller has the lock.
+func (n *Node) describe(m *member, now time.Time) {
+	since := now.Sub(n.described)
+	again := n.news || since >= describeAny
+	if since < tick || !n.anew && !again {
+		return
+	}
+	d := n.describing
+	d.Keys = n.config.fingerprints()
+	n.news = n.share.Describe(d, again, now) || again
+	n.anew = false
+	if n.news && m != nil && !m.sending {
+		n.spread(m, now)
 	}
 }
 
