@@ -218,11 +218,14 @@ func (d *delegate) NotifyConflict(has, other *memberlist.Node) {
 	text := fmt.Sprintf("another director at %s has the name %s, too: give each its own by peers.name or global.router_id", at, d.name)
 	n, now := d.node, time.Now()
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	c := &n.conflict
-	if c.text == "" || now.Sub(c.last) >= conflictKept {
+	begins := c.text == "" || now.Sub(c.last) >= conflictKept
+	if begins {
 		c.since = now
-		n.event(true, text)
 	}
 	c.text, c.last = text, now
+	n.mu.Unlock()
+	if begins {
+		n.event(true, text)
+	}
 }

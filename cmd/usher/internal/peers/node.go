@@ -21,7 +21,8 @@ type Options struct {
 	// Heard is told what was said elsewhere of servers. Each is to be in force, and kept,
 	// when it returns.
 	Heard func([]share.Held)
-	// Event is told of members that come and go. It does not block.
+	// Event is told of members that come and go. It writes to a log, which may block:
+	// nobody calls it with a lock of the node's.
 	Event func(Event)
 }
 
@@ -258,7 +259,7 @@ func (n *Node) save(now time.Time) error {
 	return err
 }
 
-// event tells of something, seldom.
+// event tells of something, seldom. The caller does not have the lock.
 func (n *Node) event(warning bool, text string) {
 	if n.events.one() {
 		n.o.Event(Event{At: time.Now(), Warning: warning, Text: text})

@@ -379,3 +379,28 @@ func TestUnshared(t *testing.T) {
 		}
 	})
 }
+
+// TestDeaf: where something else listens at the address that is told once and shown, an
+// order tells it, too, and the member is there as soon as the address is free.
+func TestDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a := w.start(0, config(0, testKey))
+		c := config(0, testKey)
+		c.Name = "other"
+		b := w.start(0, c)
+		defer func() { stop(a, b) }()
+		time.Sleep(20 * time.Second)
+		if v := b.node.View(); v.Error == "" || len(b.told) != 1 || b.told[0] != "the other directors are not heard: "+v.Error+"; it is tried again" {
+			t.Errorf("shown %q, told %q", v.Error, b.told)
+		}
+		if got := b.say(server(1), drain).Text(); !strings.HasPrefix(got, "every other director does not have it yet: listen tcp ") {
+			t.Errorf("%q", got)
+		}
+		a.stop()
+		time.Sleep(10 * time.Second)
+		if v := b.node.View(); v.Error != "" || time.Since(v.Since) > 10*time.Second {
+			t.Errorf("with the address free: %q since %v", v.Error, v.Since)
+		}
+	})
+}

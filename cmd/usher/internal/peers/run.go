@@ -92,21 +92,28 @@ func (n *Node) open(c *Config) {
 			_ = m.transport.Shutdown()
 		}
 	}
+	if n.opened(m, err) {
+		n.event(true, fmt.Sprintf("the other directors are not heard: %v; it is tried again", err))
+	}
+}
+
+// opened notes how that went, and tells whether it is news that it fails.
+func (n *Node) opened(m *member, err error) (fails bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err != nil {
-		if n.failure == nil || n.failure.Error() != err.Error() {
+		if fails = n.failure == nil || n.failure.Error() != err.Error(); fails {
 			n.since = time.Now()
-			n.event(true, fmt.Sprintf("the other directors are not heard: %v; it is tried again", err))
 		}
 		n.failure = err
 		n.learning.done()
-		return
+		return fails
 	}
 	if n.failure != nil {
 		n.since = time.Now()
 	}
 	n.failure, n.running, n.news = nil, m, true
+	return false
 }
 
 // create makes memberlist's side.

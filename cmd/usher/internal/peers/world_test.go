@@ -68,6 +68,7 @@ func (o *one) run(c *peers.Config) {
 			}
 		},
 		Event: func(e peers.Event) {
+			o.node.View() // which hangs where the node has its lock
 			o.mu.Lock()
 			defer o.mu.Unlock()
 			o.told = append(o.told, e.Text)
