@@ -386,6 +386,7 @@ func TestDeaf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		a := w.start(0, config(0, testKey))
+		time.Sleep(time.Second) // it has the address
 		c := config(0, testKey)
 		c.Name = "other"
 		b := w.start(0, c)
