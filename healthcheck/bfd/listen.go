@@ -22,21 +22,21 @@ const retry = time.Second
 // hear receives the packets of all sessions, for as long as there are any, until
 // ctx ends. It opens nothing while there is no session.
 func (e *Engine) hear(ctx context.Context) {
-	ticker := time.NewTicker(retry)
-	defer ticker.Stop()
 	for {
+		var again <-chan time.Time
 		if e.wanted() {
 			err := e.listen(ctx)
 			if ctx.Err() != nil {
 				return
 			}
 			e.hears(time.Now(), err)
+			again = time.After(retry)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-e.first:
-		case <-ticker.C:
+		case <-again:
 		}
 	}
 }
