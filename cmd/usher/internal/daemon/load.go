@@ -88,7 +88,16 @@ func (d *Daemon) untilEnding(ctx context.Context) (context.Context, context.Canc
 func (d *Daemon) change(ctx context.Context) bool {
 	ctx, cancel := d.untilEnding(ctx)
 	defer cancel()
-	return d.changing.take(ctx)
+	if !d.changing.take(ctx) {
+		return false
+	}
+	select {
+	case <-d.ending: // and the turn was free: a change would find parts that have resigned
+		d.changing.give()
+		return false
+	default:
+		return true
+	}
 }
 
 func (d *Daemon) warn(diags conf.Diagnostics) {
