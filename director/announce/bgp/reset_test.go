@@ -14,8 +14,10 @@ import (
 
 // TestResetOfTheEnded: the notification for a session that ends by itself at the very moment
 // that BFD has it reset does not end the next one.
+//
+// Tests with a GoBGP in them do not run in parallel: its options of the path selection are
+// variables of a package, which each server that starts writes.
 func TestResetOfTheEnded(t *testing.T) {
-	t.Parallel() // GoBGP takes its time before it connects
 	r := startRouter(t, "127.0.0.4")
 	s := start(t, Options{BFD: &detector{reports: map[netip.Addr]func(Detection){}}})
 	peer := r.peer
@@ -33,8 +35,8 @@ func TestResetOfTheEnded(t *testing.T) {
 	})
 	s.resets <- peer.Address
 	await(t, "that GoBGP is asked for the reset", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		s.Speaker.mu.Lock()
+		defer s.Speaker.mu.Unlock()
 		return ses.asked || ses.State != announce.Established
 	})
 	s.server.heard(&apiutil.WatchEventMessage_PeerEvent{Type: apiutil.PEER_EVENT_STATE, Peer: apiutil.Peer{State: apiutil.PeerState{

@@ -201,7 +201,6 @@ func (d *detector) say(t *testing.T, peer netip.Addr, what Detection) {
 // TestSpeaker is a session with each of two routers: what they are told, what is not taken
 // of them, what becomes of one that BFD finds dead, and of the other when the server is lost.
 func TestSpeaker(t *testing.T) {
-	t.Parallel() // GoBGP takes its time before it connects
 	r, q := startRouter(t, "127.0.0.1"), startRouter(t, "127.0.0.3")
 	detection := &detector{reports: map[netip.Addr]func(Detection){}}
 	s := start(t, Options{BFD: detection})
