@@ -136,7 +136,7 @@ func (k *worker) bring(w desired, objects []Object, may func() bool) (fresh bool
 				continue // when its interface comes, that is looked at again
 			}
 			if err != nil {
-				gone = gone || errors.Is(err, syscall.ENODEV)
+				gone = gone || meanwhile(err)
 				failed.note(o, err)
 				continue
 			}
@@ -156,14 +156,25 @@ func (k *worker) bring(w desired, objects []Object, may func() bool) (fresh bool
 				k.repaired(o, repaired)
 			}
 		}
-		// An interface of usher's own that went between two steps is made anew at once,
-		// not after the pause of what is refused.
+		// What went between two steps, as an interface of usher's own does with all that is
+		// on it, is made anew at once, not after the pause of what is refused.
 		if !wrong && !remade && !gone {
 			break
 		}
 		w.suspect, k.work.remade = true, k.work.remade || remade
 	}
 	return fresh, failed
+}
+
+// meanwhile says that a refusal may come of something else that was seen and went since: an
+// interface, the source address of a route, the network of its gateway.
+func meanwhile(err error) bool {
+	for _, e := range []error{syscall.ENODEV, syscall.EINVAL, syscall.EADDRNOTAVAIL, syscall.ENETUNREACH} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // outcome tells a failure once, and arms the next try.
