@@ -126,6 +126,7 @@ func TestHalfOpenNeverWakesAccept(t *testing.T) {
 // TestNoTimeWait: connections end with a reset.
 func TestNoTimeWait(t *testing.T) {
 	server, to := listen(t)
+	before := timeWaits(t, to.Port()) // the port may have been another program's a minute ago
 	go func() {
 		for {
 			conn, err := server.Accept()
@@ -152,17 +153,30 @@ func TestNoTimeWait(t *testing.T) {
 			t.Fatalf("%q: %v, heard %q", x.send, x.err, x.heard.String())
 		}
 	}
+	for line := range timeWaits(t, to.Port()) {
+		if !before[line] {
+			t.Fatalf("TIME_WAIT: %s", line)
+		}
+	}
+}
+
+// timeWaits are the connections in TIME_WAIT with a port at either end, by their addresses.
+func timeWaits(t *testing.T, port uint16) map[string]bool {
+	t.Helper()
 	text, err := os.ReadFile("/proc/self/net/tcp")
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := strings.ToUpper(hex16(to.Port()))
-	for line := range strings.SplitSeq(string(text), "\n") {
-		const timeWait = " 06 "
-		if strings.Contains(line, ":"+port+" ") && strings.Contains(line, timeWait) {
-			t.Errorf("TIME_WAIT: %s", line)
+	found := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		const timeWait = "06"
+		f := strings.Fields(line)
+		end := ":" + strings.ToUpper(hex16(port))
+		if len(f) > 3 && f[3] == timeWait && (strings.HasSuffix(f[1], end) || strings.HasSuffix(f[2], end)) {
+			found[f[1]+" "+f[2]] = true
 		}
 	}
+	return found
 }
 
 func hex16(n uint16) string {
