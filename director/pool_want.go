@@ -52,7 +52,7 @@ func (p *Pool) weight(m *member, now time.Time) (weight uint32, in bool) {
 		return 0, false
 	case ServerInitial:
 		if !m.adopted {
-			return 0, false
+			return 0, p.ordered() && !m.sorry && p.config.onFailure(&m.config) == Quiesce
 		}
 		if m.override.Mode == OverrideWeight {
 			return uint32(m.target()), true
@@ -74,6 +74,12 @@ func (p *Pool) weight(m *member, now time.Time) (weight uint32, in bool) {
 	}
 	return p.ramped(m, now), true
 }
+
+// ordered tells whether the order in which servers came into the kernel decides who has which
+// client, as with mh, which fills its table in that order. Servers of such a pool come in
+// together, before their first probes, so that the order is the same on every director,
+// whichever server answers first there.
+func (p *Pool) ordered() bool { return p.config.Service.Scheduler == "mh" }
 
 // rampSteps is in how many steps a server comes back, minRampStep the shortest.
 const (

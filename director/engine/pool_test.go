@@ -50,6 +50,32 @@ func TestQuorumWithHysteresis(t *testing.T) {
 	})
 }
 
+// Directors that pick servers by the order in which these came into the kernel pick the same,
+// whichever server answers first.
+func TestServersOfMhComeInTogether(t *testing.T) {
+	for _, c := range []struct {
+		scheduler string
+		onFailure director.OnFailure
+		want      map[int]uint32
+	}{
+		{"mh", director.Quiesce, map[int]uint32{0: 0, 1: 0, 2: 1}},
+		{"mh", director.Remove, map[int]uint32{2: 1}},
+		{"wlc", director.Quiesce, map[int]uint32{2: 1}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			defer w.halt()
+			vs := pool(3)
+			vs.Service.Scheduler, vs.OnFailure = c.scheduler, c.onFailure
+			w.apply(vs)
+			w.up(2)
+			w.weights(c.want)
+			w.up(0, 1)
+			w.weights(map[int]uint32{0: 1, 1: 1, 2: 1})
+		})
+	}
+}
+
 // A restart between both bounds of the hysteresis finds the quorum as it was.
 func TestQuorumOutlivesARestart(t *testing.T) {
 	for _, gained := range []bool{true, false} {
