@@ -18,8 +18,9 @@ import (
 // bytes each, though none is used.
 const maxReceived = 100_000
 
-// The pace of connecting, in seconds: between the attempts, and after a session that BFD
-// ended. An attempt takes a second less at most. GoBGP waits 5 s after any other.
+// The pace of connecting, in seconds: between the attempts, and after a session that ended.
+// An attempt takes a second less at most. GoBGP would wait 5 s after one that it was not asked
+// to end, which is long for a director whose router found it gone for a moment.
 const (
 	connectRetry = 3
 	afterReset   = 1

@@ -162,7 +162,7 @@ func (i *instance) heard(e *apiutil.WatchEventMessage_PeerEvent) {
 		return
 	}
 	peer := e.Peer.State
-	unheard := false
+	unheard, ended := false, false
 	i.speaker.update(func() {
 		ses := i.speaker.sessions[peer.NeighborAddress]
 		if ses == nil || i.speaker.server != i || !ses.there {
@@ -172,8 +172,11 @@ func (i *instance) heard(e *apiutil.WatchEventMessage_PeerEvent) {
 		if was == announce.Established && ses.asked {
 			ses.asked = peer.DisconnectMessage != resetDone
 			unheard = ses.asked
+		} else if was == announce.Established {
+			ended = stateOf(peer.SessionState) != was && endedElsewhere(peer.DisconnectMessage)
 		}
 		ses.enter(stateOf(peer.SessionState))
+		ses.ended = ses.ended || ended
 		if ses.State == announce.Established {
 			ses.IPv4, ses.IPv6 = takes(peer.RemoteCap)
 		}
@@ -181,8 +184,11 @@ func (i *instance) heard(e *apiutil.WatchEventMessage_PeerEvent) {
 			ses.why = disconnected(peer.DisconnectMessage)
 		}
 	})
-	if unheard {
+	switch {
+	case unheard:
 		i.speaker.resetSoon(peer.NeighborAddress)
+	case ended:
+		time.AfterFunc(afterReset*time.Second, func() { i.speaker.resetSoon(peer.NeighborAddress) })
 	}
 	i.speaker.watch(peer.NeighborAddress)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/osrg/gobgp/v4/api"
 	"github.com/osrg/gobgp/v4/pkg/apiutil"
 	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
 
@@ -53,5 +54,29 @@ func TestResetOfTheEnded(t *testing.T) {
 	await(t, "the end at the router", func() bool { return len(r.ends()) > 0 })
 	if ends := r.ends(); !strings.Contains(ends[0], "administrative shutdown") {
 		t.Errorf("the session ended by %q, want the planned end alone", ends)
+	}
+}
+
+// TestEndedByTheRouter: the session after one that the router ended is not left to GoBGP, which
+// idles for 5 s then.
+func TestEndedByTheRouter(t *testing.T) {
+	r := startRouter(t, "127.0.0.5")
+	s := start(t, Options{})
+	if err := s.Configure(own, []announce.Peer{r.peer}); err != nil {
+		t.Fatal(err)
+	}
+	established := func() bool { return s.Sessions()[0].State == announce.Established }
+	await(t, "a session", established)
+	ctx := t.Context()
+	if err := r.bgp.ResetPeer(ctx, &api.ResetPeerRequest{Address: "127.0.0.2"}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "its end, and the next one", func() bool { return s.Sessions()[0].Flaps == 1 && established() })
+	var opens []uint64
+	err := s.server.bgp.ListPeer(ctx, &api.ListPeerRequest{}, func(p *api.Peer) {
+		opens = append(opens, p.GetState().GetMessages().GetReceived().GetOpen())
+	})
+	if err != nil || len(opens) != 1 || opens[0] != 1 {
+		t.Errorf("OPEN messages of GoBGP's peer: %v (%v); want one, of a peer that was begun anew", opens, err)
 	}
 }

@@ -25,6 +25,7 @@ type session struct {
 	watched announce.BFD     // what BFD watches it with; the zero value for not at all
 	why     string           // why the session is not established, as far as is known
 	asked   bool             // the server was asked to reset it, and is not known to have done so
+	ended   bool             // by the router, or with the connection; it is to begin anew in a moment
 	dead    string           // what BFD said when it found the router gone; "" since the next session
 	told    announce.Session // as it was told last
 }
@@ -43,7 +44,7 @@ func (s *session) detects() bool { return s.peer.BFD.MinTX != 0 }
 // begin makes it the session with a peer that is tried from now on.
 func (s *session) begin(p announce.Peer) {
 	flaps := s.Flaps
-	s.peer, s.why, s.asked = p, "", false
+	s.peer, s.why, s.asked, s.ended = p, "", false, false
 	s.Session = announce.Session{Peer: p.Address, ASN: p.ASN, State: announce.Idle, Since: time.Now(), Flaps: flaps}
 	if s.detects() {
 		s.BFD = waiting
@@ -53,7 +54,7 @@ func (s *session) begin(p announce.Peer) {
 // stopped is a session that is not tried any more.
 func (s *session) stopped(why string) {
 	s.enter(announce.Idle)
-	s.why = why
+	s.why, s.ended = why, false
 	if s.detects() {
 		s.BFD, s.BFDReason = waiting, ""
 	}
@@ -76,7 +77,7 @@ func (s *session) enter(state announce.SessionState) {
 	}
 	s.State, s.Since = state, time.Now()
 	if state == announce.Established {
-		s.why, s.dead = "", ""
+		s.why, s.dead, s.ended = "", "", false
 	}
 }
 
@@ -157,6 +158,17 @@ func last(problem string) string {
 		return problem[i+2:]
 	}
 	return problem
+}
+
+// endedElsewhere says whether GoBGP says that a session ended by the router, or with the
+// connection: nothing that this director did would end the next one.
+func endedElsewhere(message string) bool {
+	kind, _, _ := strings.Cut(message, " ")
+	switch kind {
+	case "hold-timer-expired", "notification-received", "read-failed", "write-failed":
+		return true
+	}
+	return false
 }
 
 // disconnected says in words why GoBGP says that a session ended.

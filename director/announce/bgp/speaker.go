@@ -286,7 +286,8 @@ func (s *Speaker) resetSoon(peer netip.Addr) {
 
 // reset ends a session that BFD has found dead, if it is not gone by itself. One that has gone
 // by itself when the server was asked to end it begins anew there: the server would end the
-// next session by what it was asked for this one.
+// next session by what it was asked for this one. One that the router ended does, too: the
+// server would wait for longer than a router does.
 func (s *Speaker) reset(address netip.Addr) {
 	s.calls.Lock()
 	defer s.calls.Unlock()
@@ -302,8 +303,8 @@ func (s *Speaker) reset(address netip.Addr) {
 			return
 		}
 		established := ses.State == announce.Established
-		ask, renew, p = established && ses.BFD == down, ses.asked && !established, ses.peer
-		ses.asked = ask || ses.asked && established
+		ask, renew, p = established && ses.BFD == down, (ses.asked || ses.ended) && !established, ses.peer
+		ses.asked, ses.ended = ask || ses.asked && established, false
 	})
 	switch {
 	case ask:

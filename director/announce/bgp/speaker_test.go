@@ -118,6 +118,7 @@ func startRouter(t *testing.T, address string) *router {
 	must(r.bgp.AddPeer(ctx, &api.AddPeerRequest{Peer: &api.Peer{
 		Conf:      &api.PeerConf{NeighborAddress: "127.0.0.2", PeerAsn: 65001},
 		Transport: &api.Transport{PassiveMode: true, LocalAddress: address},
+		Timers:    &api.Timers{Config: &api.TimersConfig{IdleHoldTimeAfterReset: 1}},
 		AfiSafis: []*api.AfiSafi{
 			{Config: &api.AfiSafiConfig{Family: familiesOf(family{v4: true})[0], Enabled: true}},
 			{Config: &api.AfiSafiConfig{Family: familiesOf(family{v6: true})[0], Enabled: true}},
