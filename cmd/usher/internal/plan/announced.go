@@ -5,10 +5,12 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 
 	"usher/conf"
 	"usher/director"
 	"usher/director/announce"
+	"usher/director/ipvs"
 	"usher/vrrp/timespan"
 )
 
@@ -55,7 +57,7 @@ func (p *Plan) peers(want, from announce.Config) {
 			p.add(director.ActionAdd, "peer", r.Address.String(), "", "")
 		case old != r:
 			effect := "the session is closed and begun anew"
-			if sameButBFD(r, old) {
+			if keepsSession(r, old) {
 				effect = ""
 			}
 			p.add(director.ActionEdit, "peer", r.Address.String(), "", effect, differ(r, old)...)
@@ -68,8 +70,15 @@ func (p *Plan) peers(want, from announce.Config) {
 	}
 }
 
-// sameButBFD says whether two peers differ in the times of BFD alone.
-func sameButBFD(a, b announce.Peer) bool {
+// keepsSession says whether two peers differ in nothing that a session depends on: BFD, and
+// the next hops where the families stay.
+func keepsSession(a, b announce.Peer) bool {
+	if a.NextHop4.IsValid() == b.NextHop4.IsValid() {
+		a.NextHop4 = b.NextHop4
+	}
+	if a.NextHop6.IsValid() == b.NextHop6.IsValid() {
+		a.NextHop6 = b.NextHop6
+	}
 	a.BFD = b.BFD
 	return a == b
 }
@@ -131,9 +140,45 @@ func (p *Plan) moved(want, from *conf.Config) {
 		for _, text := range want.LosesText(v) {
 			p.Warnings = append(p.Warnings, Warning{VirtualServer: v.Name, Text: text})
 		}
-		if old != nil && !reflect.DeepEqual(old.Real, v.Real) {
-			p.Warnings = append(p.Warnings, Warning{VirtualServer: v.Name,
-				Text: "until every director that announces it has these servers, a connection that routers move meanwhile may be reset: reload them all within the same minute"})
+		if old == nil || before[v.Name] == "" {
+			continue
+		}
+		var what []string
+		if !reflect.DeepEqual(old.Real, v.Real) {
+			what = append(what, "these servers")
+		}
+		if old.Service.Scheduler != v.Service.Scheduler || old.Service.Flags != v.Service.Flags {
+			what = append(what, "this scheduler")
+		}
+		if len(what) > 0 {
+			p.Warnings = append(p.Warnings, Warning{VirtualServer: v.Name, Text: fmt.Sprintf(
+				"until every director that announces it has %s, a connection that routers move meanwhile may be reset: reload them all within the same minute", strings.Join(what, " and "))})
+		}
+	}
+	p.services(want, from)
+}
+
+// services tells of services that go while their address stays announced: routers go on
+// sending, and what they move meanwhile finds a service that takes nothing new.
+func (p *Plan) services(want, from *conf.Config) {
+	stays, announced := map[ipvs.ServiceKey]bool{}, map[netip.Addr]bool{}
+	for i := range want.VirtualServers {
+		for _, key := range want.VirtualServers[i].Keys {
+			stays[key.Canonical()] = true
+		}
+	}
+	for _, a := range want.Announce {
+		for _, prefix := range a.Prefixes {
+			announced[prefix.Addr()] = true
+		}
+	}
+	for i := range from.VirtualServers {
+		v := &from.VirtualServers[i]
+		for _, key := range v.Keys {
+			if announced[key.Address.Unmap()] && !stays[key.Canonical()] {
+				p.Warnings = append(p.Warnings, Warning{VirtualServer: v.Name, Text: fmt.Sprintf(
+					"%s goes while its address stays announced: its connections have %s to end; those that are left then, and those that routers move to another director meanwhile, are lost", key, timespan.Text(v.DrainTimeout))})
+			}
 		}
 	}
 }

@@ -37,9 +37,13 @@ func TestAnnounced(t *testing.T) {
 	}
 	slower, secret := router(252), router(253)
 	slower.BFD.MinTX = time.Second
+	nearer := router(250)
+	nearer.NextHop4 = netip.MustParseAddr("192.0.2.3")
+	farther := nearer
+	farther.NextHop4 = netip.MustParseAddr("192.0.2.4")
 	secret.Password = "hush-hush"
-	before := many([]announce.Peer{router(252), router(253), router(254)}, "192.0.2.10/32", "192.0.2.11/32")
-	after := many([]announce.Peer{slower, secret, router(251)}, "192.0.2.11/32", "192.0.2.12/32")
+	before := many([]announce.Peer{nearer, router(252), router(253), router(254)}, "192.0.2.10/32", "192.0.2.11/32")
+	after := many([]announce.Peer{farther, slower, secret, router(251)}, "192.0.2.11/32", "192.0.2.12/32")
 	after.Announce[0].MED = 50
 	p := plan.Compare(after, before)
 	var got []string
@@ -47,6 +51,7 @@ func TestAnnounced(t *testing.T) {
 		got = append(got, c.String())
 	}
 	want := []string{
+		"~ peer 192.0.2.250: next_hop4",
 		"~ peer 192.0.2.252: bfd",
 		"~ peer 192.0.2.253: password; the session is closed and begun anew",
 		"+ peer 192.0.2.251",
@@ -58,14 +63,14 @@ func TestAnnounced(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if p.Empty() || !strings.Contains(p.String(), "Announcements\n") || !strings.Contains(p.String(), "7 to change, 0 of them drop connections.") {
+	if p.Empty() || !strings.Contains(p.String(), "Announcements\n") || !strings.Contains(p.String(), "8 to change, 0 of them drop connections.") {
 		t.Errorf("in text:\n%s", p)
 	}
 	if p := plan.Compare(before, before); !p.Empty() || len(p.Warnings) > 0 {
 		t.Errorf("a configuration differs from itself: %s", p)
 	}
 	gone := plan.Compare(&conf.Config{}, before)
-	if n := len(gone.Announcements); n != 6 { // three peers, two addresses and the announcement
+	if n := len(gone.Announcements); n != 7 { // four peers, two addresses and the announcement
 		t.Errorf("%d lines when all goes: %s", n, gone)
 	}
 	renumbered := many(before.BGP.Peers, "192.0.2.10/32", "192.0.2.11/32")
@@ -88,7 +93,23 @@ func TestMovedFlows(t *testing.T) {
 	round := many(nil, "192.0.2.10/32")
 	round.VirtualServers[0].Service = ipvs.Service{Scheduler: "wlc"}
 	p = plan.Compare(round, before)
-	if len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0].String(), "wlc picks another server on each director") {
+	if len(p.Warnings) != 2 || !strings.Contains(p.Warnings[0].String(), "wlc picks another server on each director") || !strings.Contains(p.Warnings[1].String(), "has this scheduler, a connection") {
 		t.Errorf("another scheduler: %v", p.Warnings)
+	}
+	two := many(nil, "192.0.2.10/32")
+	two.VirtualServers[0].Keys = []ipvs.ServiceKey{{Protocol: ipvs.TCP, Address: netip.MustParseAddr("192.0.2.10"), Port: 80}, {Protocol: ipvs.TCP, Address: netip.MustParseAddr("192.0.2.10"), Port: 443}}
+	two.VirtualServers[0].DrainTimeout = 30 * time.Second
+	fewer := many(nil, "192.0.2.10/32")
+	fewer.VirtualServers[0].Keys, fewer.VirtualServers[0].DrainTimeout = two.VirtualServers[0].Keys[:1], 30*time.Second
+	p = plan.Compare(fewer, two)
+	if len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0].String(), "tcp 192.0.2.10:443 goes while its address stays announced: its connections have 30 s to end") {
+		t.Errorf("a service less: %v", p.Warnings)
+	}
+	unannounced := many(nil)
+	unannounced.Announce, unannounced.VirtualServers = nil, fewer.VirtualServers
+	for _, w := range plan.Compare(unannounced, two).Warnings {
+		if strings.Contains(w.String(), "stays announced") {
+			t.Errorf("told of one that is announced no more: %v", w)
+		}
 	}
 }
