@@ -76,12 +76,12 @@ type BothActive struct {
 
 // Difference is something that differs between directors and has lasted.
 type Difference struct {
-	Kind      string    `json:"kind" enum:"config,health,active"` // config, health or active
-	Subject   string    `json:"subject"`                          // the part, virtual server, real server or instance; "" for several
-	Directors []string  `json:"directors"`                        // the others that it is about; of active, all that are
-	Servers   int       `json:"real_servers,omitempty"`           // of health: how many real servers
-	Parts     []string  `json:"parts,omitempty"`                  // of config: the parts
-	Text      string    `json:"text"`                             // with what to do about it
+	Kind      string    `json:"kind" enum:"config,health,pool,active"` // config, health, pool or active
+	Subject   string    `json:"subject"`                               // the part, virtual server, real server or instance; "" for several
+	Directors []string  `json:"directors"`                             // the others that it is about; of active, all that are
+	Servers   int       `json:"real_servers,omitempty"`                // of health: how many real servers
+	Parts     []string  `json:"parts,omitempty"`                       // of config: the parts
+	Text      string    `json:"text"`                                  // with what to do about it
 	Since     time.Time `json:"since"`
 }
 

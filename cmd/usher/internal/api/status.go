@@ -290,7 +290,7 @@ type Warning struct {
 	Severity string `json:"severity" enum:"error,warning"` // error or warning
 	// What it is about. "health" is what keeps the daemon from its work, "addresses" and
 	// "routes" what an instance cannot hold, "kernel" what IPVS refuses.
-	Kind    string    `json:"kind" enum:"addresses,announcement,bgp_session,bgp_speaker,certificate,check_cannot_run,clock,config_differs,crash,disagreement,discovery,drift,elsewhere,group_split,health,health_differs,hmac_unsigned,instance_fault,kernel,late,lease,maintenance,min_healthy,neighbours,nobody_active,not_carried,notify,overload,peer_absent,peer_active,peer_refused,peers,process,quorum,reload,routes,split_brain,state,sync_daemon,unclaimed,unsent,witness"`
+	Kind    string    `json:"kind" enum:"addresses,announcement,bgp_session,bgp_speaker,certificate,check_cannot_run,clock,config_differs,crash,disagreement,discovery,drift,elsewhere,group_split,health,health_differs,hmac_unsigned,instance_fault,kernel,late,lease,maintenance,min_healthy,neighbours,nobody_active,not_carried,notify,overload,peer_absent,peer_active,peer_refused,peers,pool_differs,process,quorum,reload,routes,split_brain,state,sync_daemon,unclaimed,unsent,witness"`
 	Subject string    `json:"subject"` // the instance, virtual server or real server
 	Text    string    `json:"text"`
 	Since   time.Time `json:"since"`

@@ -70,7 +70,7 @@ func othersLine(d *api.Directors) string {
 
 // aboutDirectors says whether a kind of warning is of what directors know of each other.
 func aboutDirectors(kind string) bool {
-	return slices.Contains([]string{"peers", "peer_absent", "peer_refused", "peer_active", "config_differs", "health_differs"}, kind)
+	return slices.Contains([]string{"peers", "peer_absent", "peer_refused", "peer_active", "config_differs", "health_differs", "pool_differs"}, kind)
 }
 
 // directorRow adds a director. What is shown of one that is not heard is old.

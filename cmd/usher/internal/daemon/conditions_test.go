@@ -172,6 +172,9 @@ var conditions = map[string]condition{
 	"one director does not reach a server": {"health_differs", api.LevelWarning, among(func(v *peers.View) {
 		v.Members[0].Document.Down = []share.Health{{VirtualServer: "web", RealServer: netip.MustParseAddrPort("10.0.0.1:80"), State: "down"}}
 	})},
+	"a pool picks other servers elsewhere": {"pool_differs", api.LevelWarning, among(func(v *peers.View) {
+		v.Self.Pools, v.Members[0].Document.Pools = map[string]string{"web": "a"}, map[string]string{"web": "b"}
+	})},
 	"routers do not answer": {"bgp_session", api.LevelWarning, announcing(announce.Warning{Kind: "bgp_session", Subject: "192.0.2.254", Text: "no BGP session", Since: ago()})},
 	"BGP is not spoken":     {"bgp_speaker", api.LevelError, announcing(announce.Warning{Kind: "bgp_speaker", Text: "the BGP speaker does not run", Since: ago(), Error: true})},
 	"nothing is announced":  {"announcement", api.LevelError, announcing(announce.Warning{Kind: "announcement", Subject: "web", Text: "not announced: quorum", Since: ago(), Error: true})},

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -33,7 +34,23 @@ func (r *reporter) describe(now snapshot) share.Document {
 		}
 	}
 	r.servers(&d, now)
+	d.Pools = fingerprints(now)
 	return d
+}
+
+// fingerprints are those of the pools that are announced: directors that share their flows
+// pick the same server for each only where they are equal.
+func fingerprints(now snapshot) map[string]string {
+	if now.director == nil || len(now.config.Announce) == 0 {
+		return nil
+	}
+	announced, all := now.config.Announced(), map[string]string{}
+	for _, v := range now.director.Status() {
+		if announced[v.Name] != "" {
+			all[v.Name] = strconv.FormatUint(v.Fingerprint, 16)
+		}
+	}
+	return all
 }
 
 // servers adds how the real servers stand, by their checks alone: who took one out by hand

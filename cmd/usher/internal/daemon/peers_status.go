@@ -122,6 +122,8 @@ func (r *reporter) peerWarnings(clock time.Time) (all []api.Warning) {
 			add(events.Error, "peer_active", w.Subject, w.Text, w.Since)
 		case compare.Health:
 			add(events.Warning, "health_differs", w.Subject, w.Text, w.Since)
+		case compare.Pool:
+			add(events.Warning, "pool_differs", w.Subject, w.Text, w.Since)
 		default:
 			add(events.Warning, "config_differs", w.Subject, w.Text, w.Since)
 		}

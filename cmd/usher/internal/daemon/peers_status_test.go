@@ -15,6 +15,8 @@ import (
 	"usher/cmd/usher/internal/peers"
 	"usher/cmd/usher/internal/peers/share"
 	"usher/conf"
+	"usher/director"
+	"usher/director/announce"
 	"usher/healthcheck"
 	"usher/vrrp"
 )
@@ -268,4 +270,33 @@ func BenchmarkDescription(b *testing.B) {
 	for b.Loop() {
 		r.describe(r.current.now())
 	}
+}
+
+// TestPoolsThatPickOtherServers: of what is announced the fingerprints are compared, and of
+// nothing else.
+func TestPoolsThatPickOtherServers(t *testing.T) {
+	with := func(name string, fingerprint uint64, announced bool) *reporter {
+		r := one(t, name, 1, vrrp.Backup)
+		r.current.director = conditionDirector{pools: []director.VirtualServerStatus{{Name: "web", Up: true, Fingerprint: fingerprint}}}
+		if announced {
+			c := *r.current.config
+			c.Announce = []announce.Announcement{{Name: "shop", Pools: []string{"web"}}}
+			r.current.config = &c
+		}
+		return r
+	}
+	a := with("lb1", 0xa, true)
+	a.sees(with("lb2", 0xa, true))
+	a.passes(time.Now(), 20)
+	tells(t, "the same", a)
+	a.sees(with("lb2", 0xb, true))
+	a.passes(time.Now(), 20)
+	tells(t, "another", a, "warning pool_differs web: the pool of web, which is announced, picks other servers on lb2, ")
+	if d := a.Status().Directors.Differences; len(d) != 1 || d[0].Kind != "pool" {
+		t.Errorf("the document has %+v", d)
+	}
+	a = with("lb1", 0xa, false)
+	a.sees(with("lb2", 0xb, false))
+	a.passes(time.Now(), 20)
+	tells(t, "not announced", a)
 }

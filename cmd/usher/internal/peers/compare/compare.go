@@ -21,6 +21,7 @@ type Kind string
 const (
 	Config Kind = "config" // a part of the configuration is not the same
 	Health Kind = "health" // a real server is down for one director and up for another
+	Pool   Kind = "pool"   // a pool that both announce picks other servers there
 	Active Kind = "active" // an instance is active on two directors
 	Absent Kind = "absent" // a director is not heard
 )
@@ -85,6 +86,7 @@ func Look(self Self, peers []Peer) (found []Finding, comparable map[string]int) 
 		if ok, _ := self.Comparable(p.Document); ok {
 			found = append(found, self.parts(p.Name, p.Document)...)
 			found = append(found, self.health(p.Name, p.Document, here, comparable)...)
+			found = append(found, self.pools(p.Name, p.Document, found)...)
 		}
 	}
 	found = append(found, active(self, peers)...)
@@ -185,6 +187,21 @@ func (s *Self) health(peer string, d *share.Document, here map[server]string, co
 		}
 	}
 	return found
+}
+
+// pools compares the fingerprints of what both announce. Where the file differs, or what
+// they see of the servers, that is the reason, and told of by itself in found.
+func (s *Self) pools(peer string, d *share.Document, found []Finding) (more []Finding) {
+	for name, print := range s.Document.Pools {
+		theirs, has := d.Pools[name]
+		told := func(f Finding) bool {
+			return f.Peer == peer && (f.Kind == Health && f.Name == name || f.Kind == Config && f.Name == PartOf(name))
+		}
+		if has && theirs != print && !slices.ContainsFunc(found, told) {
+			more = append(more, Finding{Kind: Pool, Name: name, Peer: peer})
+		}
+	}
+	return more
 }
 
 const down = "down"

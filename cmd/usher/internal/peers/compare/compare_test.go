@@ -122,6 +122,24 @@ func TestHealth(t *testing.T) {
 	begins(t, "more than are told", texts(self(a), peer("lb2", cut)))
 }
 
+// TestPools: pools of the same file that pick other servers are told of, unless it is told
+// already what they differ in; who does not announce a pool has none to compare.
+func TestPools(t *testing.T) {
+	with := func(d share.Document, print string) share.Document {
+		d.Pools = map[string]string{"web": print}
+		return d
+	}
+	s := self()
+	s.Document = with(s.Document, "a1")
+	begins(t, "the same", texts(s, peer("lb2", with(document(parts()), "a1"))))
+	begins(t, "another", texts(s, peer("lb2", with(document(parts()), "b2")), peer("lb3", with(document(parts()), "a1"))), "web: the pool of web, which is announced, picks other servers on lb2, ")
+	begins(t, "not announced there", texts(s, peer("lb2", document(parts()))))
+	other := parts()
+	other["virtual_server web"] = "w2"
+	begins(t, "another file", texts(s, peer("lb2", with(document(other), "b2"))), "web: virtual_server web differs on lb2: ")
+	begins(t, "a server is down there", texts(s, peer("lb2", with(document(parts(), health("web", "10.0.0.1:80", "down")), "b2"))), "web 10.0.0.1:80: down only on lb2 ")
+}
+
 func TestActiveTwice(t *testing.T) {
 	role := func(state string, id int) share.Document {
 		d := document(parts())

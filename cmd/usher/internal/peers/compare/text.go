@@ -29,6 +29,7 @@ const most = 3
 func Warnings(self Self, lasting []Lasting, comparable map[string]int, reason func(Finding) string) (all []Warning) {
 	all = append(all, activeWarnings(lasting)...)
 	all = append(all, configWarnings(lasting)...)
+	all = append(all, poolWarnings(lasting)...)
 	return append(all, healthWarnings(lasting, comparable, reason)...)
 }
 
@@ -125,6 +126,17 @@ func configWarnings(lasting []Lasting) (all []Warning) {
 			number += " parts"
 		}
 		say("", fmt.Sprintf("%s of the configuration (%s)", number, few(names)), are, names, since)
+	}
+	return all
+}
+
+func poolWarnings(lasting []Lasting) (all []Warning) {
+	order, things := gather(lasting, Pool)
+	for _, g := range order {
+		for _, l := range things[g] {
+			all = append(all, Warning{Kind: Pool, Subject: l.Name, Since: l.Since, Directors: strings.Split(g.peers, ", "),
+				Text: fmt.Sprintf("the pool of %s, which is announced, picks other servers on %s, so that connections are lost that routers move: the order of its servers in the files, what was discovered, a weight or an override differs; compare usher status there and here", l.Name, and(g.peers))})
+		}
 	}
 	return all
 }

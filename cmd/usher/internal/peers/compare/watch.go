@@ -70,7 +70,7 @@ func (w *Watch) Step(now time.Time, self Self, found []Finding) (lasting []Lasti
 
 // lasts is how long a finding has to last until it is told of.
 func (s *Self) lasts(f Finding) time.Duration {
-	if f.Kind == Health && s.Patience != nil {
+	if (f.Kind == Health || f.Kind == Pool) && s.Patience != nil {
 		return max(Least, s.Patience(f.Name))
 	}
 	return Least

@@ -70,6 +70,8 @@ func TestHostile(t *testing.T) {
 		"document, no server":    document(`"10.0.0.1:80"`, `"10.0.0.1"`),
 		"document, NaN":          document(`"started"`, `"servers":NaN,"started"`),
 		"document, a router":     document(`"started"`, `"roles":[{"instance":"a","state":"active","virtual_router_id":256}],"started"`),
+		"document, many pools":   document(`"started"`, `"pools":{`+many(share.MaxPools+1)+`},"started"`),
+		"document, a pool":       document(`"started"`, `"pools":{"web":""},"started"`),
 		"document, many parts":   document(`"started"`, `"parts":{`+many(share.MaxParts+1)+`},"started"`),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,7 @@ const (
 	MaxDocument = 96 << 10 // bytes, written: half of them for parts
 	MaxParts    = 1024
 	MaxDown     = 256
+	MaxPools    = 256
 	maxRoles    = 256
 	maxPart     = 300 // bytes of a part's name
 	maxDigest   = 64
@@ -47,6 +48,9 @@ type Document struct {
 	Down    []Health `json:"down,omitempty"`
 	DownCut int      `json:"down_cut,omitempty"` // that had no room
 	Keys    []string `json:"keys,omitempty"`     // fingerprints of the keys that it reads
+	// Pools are the fingerprints of virtual servers that it announces with others, by name:
+	// those that pick the same server for a flow have the same.
+	Pools map[string]string `json:"pools,omitempty"`
 }
 
 // Role is the part that a member has in one VRRP instance.
@@ -92,6 +96,7 @@ func (d Document) Bounded() Document {
 		d.Down = d.Down[:MaxDown]
 	}
 	d.boundParts()
+	d.boundPools()
 	for d.size() > MaxDocument && len(d.Down) > 0 { // long names: the parts matter more
 		keep := len(d.Down) / 2
 		d.DownCut += len(d.Down) - keep
@@ -119,6 +124,24 @@ func (d *Document) boundParts() {
 	}
 }
 
+// boundPools keeps the first pools by name, in a part of the room of Down. One that has
+// none is not compared.
+func (d *Document) boundPools() {
+	room := MaxDocument / 8
+	pools := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(d.Pools)) {
+		print := d.Pools[name]
+		room -= quoted(name) + quoted(print) + 2
+		if room < 0 || len(pools) == MaxPools || !named(name, maxServer) || !named(print, maxDigest) {
+			continue
+		}
+		pools[name] = print
+	}
+	if d.Pools = pools; len(pools) == 0 {
+		d.Pools = nil
+	}
+}
+
 // quoted is what a line takes in JSON, where a few characters are written as up to six.
 func quoted(s string) int {
 	n := len(s) + 2
@@ -141,6 +164,9 @@ func (d Document) size() int {
 	for _, h := range d.Down {
 		n += each + quoted(h.VirtualServer) + quoted(h.State) + quoted(h.Reason)
 	}
+	for name, print := range d.Pools {
+		n += quoted(name) + quoted(print) + 2
+	}
 	return n
 }
 
@@ -153,7 +179,7 @@ func (d Document) check() error {
 	if min(d.PartsCut, d.DownCut, d.Servers, d.ServersUp) < 0 {
 		return Invalid
 	}
-	if len(d.Roles) > maxRoles || len(d.Parts) > MaxParts || len(d.Down) > MaxDown || len(d.Keys) > maxKeys {
+	if len(d.Roles) > maxRoles || len(d.Parts) > MaxParts || len(d.Down) > MaxDown || len(d.Keys) > maxKeys || len(d.Pools) > MaxPools {
 		return Invalid
 	}
 	for _, r := range d.Roles {
@@ -163,6 +189,11 @@ func (d Document) check() error {
 	}
 	for name, digest := range d.Parts {
 		if !named(name, maxPart) || !named(digest, maxDigest) {
+			return Invalid
+		}
+	}
+	for name, print := range d.Pools {
+		if !named(name, maxServer) || !named(print, maxDigest) {
 			return Invalid
 		}
 	}
@@ -183,7 +214,7 @@ func (d Document) check() error {
 func (d Document) Says(o Document) bool {
 	return d.Name == o.Name && d.Version == o.Version && d.Started.Equal(o.Started) && d.Maintenance == o.Maintenance &&
 		d.PartsCut == o.PartsCut && d.DownCut == o.DownCut && d.Form == o.Form && d.PartsKey == o.PartsKey && d.Servers == o.Servers && d.ServersUp == o.ServersUp &&
-		slices.Equal(d.Keys, o.Keys) && maps.Equal(d.Parts, o.Parts) &&
+		slices.Equal(d.Keys, o.Keys) && maps.Equal(d.Parts, o.Parts) && maps.Equal(d.Pools, o.Pools) &&
 		slices.EqualFunc(d.Roles, o.Roles, func(a, b Role) bool {
 			return a.Instance == b.Instance && a.VirtualRouterID == b.VirtualRouterID && a.State == b.State && a.Priority == b.Priority && a.Since.Equal(b.Since)
 		}) &&
