@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"mime"
+	"slices"
 	"strings"
 	"text/template"
 	tree "text/template/parse"
@@ -14,17 +15,19 @@ import (
 
 // Alert is what the template of a webhook's body is made over: one change of state.
 type Alert struct {
-	Kind          string // INSTANCE, GROUP, VS or RS
-	Name          string // of the instance, group or virtual server; of a real server its address
+	Kind          string // INSTANCE, GROUP, VS, RS or ANNOUNCE
+	Name          string // of the instance, group, virtual server or announcement; of a real server its address
 	VirtualServer string // of a real server, else ""
-	State         string // active, backup, fault, stop, split_brain, up, down; test of usher notify --test
+	Prefix        string // of an announcement, else "": which of its addresses
+	State         string // active, backup, fault, stop, split_brain, up, down, announced, draining, withdrawn; test of usher notify --test
 	Previous      string // the state before, "" where none is known
 	Priority      int    // of an instance, else 0
 	Peer          string // address of the other router, "" where there is none
 	Reason        string // one line, any characters
 	RouterID      string
 	Time          string // RFC 3339
-	// Problem tells whether the state asks for somebody: fault, split_brain and down.
+	// Problem tells whether the state asks for somebody: fault, split_brain, down, and withdrawn where
+	// nobody has wanted that.
 	// Any later change of the same thing is the end of it.
 	Problem  bool
 	Severity string // critical, warning (a real server) or info (no problem)
@@ -199,6 +202,8 @@ func sampleAlerts(on []string) (all []Alert) {
 		switch rest, ok := strings.CutPrefix(word, "server_"); {
 		case ok:
 			a = Alert{Kind: "RS", Name: "192.0.2.1:80", VirtualServer: "web", State: rest, Severity: "warning"}
+		case slices.Contains(announceWords, word):
+			a = Alert{Kind: "ANNOUNCE", Name: "web", Prefix: "192.0.2.10/32", State: word, Severity: "critical"}
 		case word == "up" || word == "down":
 			a = Alert{Kind: "VS", Name: "web", State: word, Severity: "critical"}
 		}

@@ -164,8 +164,8 @@ func alertBlocks(words ...string) []*block {
 }
 
 // bodyDoc is of a webhook's body; the fields are those of Alert.
-const bodyDoc = "What is sent instead of usher's own document: a template of Go's text/template over one change. Fields: `.Kind` (`INSTANCE`, `GROUP`, `VS`, `RS`), `.Name`, `.VirtualServer`, " +
-	"`.State` (as in `on`, without `server_`; `test` of `usher notify --test`), `.Previous`, `.Priority`, `.Peer`, `.Reason`, `.RouterID`, `.Time` (RFC 3339), `.Problem` (true for fault, split_brain and down), " +
+const bodyDoc = "What is sent instead of usher's own document: a template of Go's text/template over one change. Fields: `.Kind` (`INSTANCE`, `GROUP`, `VS`, `RS`, `ANNOUNCE`), `.Name`, `.VirtualServer`, `.Prefix` (of an announcement), " +
+	"`.State` (as in `on`, without `server_`; `test` of `usher notify --test`), `.Previous`, `.Priority`, `.Peer`, `.Reason`, `.RouterID`, `.Time` (RFC 3339), `.Problem` (true for fault, split_brain, down, and withdrawn where nobody has wanted that), " +
 	"`.Severity` (`critical`, `warning` of a real server, `info` where there is no problem), `.Key` (the same for all changes of one thing), `.Text` (all in a line), and `.After \"24h\"` (so long after `.Time`). " +
 	"`if`, `with`, comparisons, `len`, `upper`, `lower` and `json` (a value as JSON, quotes included) are there, loops are not. Template and body are at most 64 KiB. Examples for Slack, PagerDuty and Alertmanager: `conf/examples/alerts.hcl`."
 
@@ -177,9 +177,10 @@ var (
 	instanceWords = []string{"active", "backup", "fault", "stop", "split_brain"}
 	groupWords    = []string{"active", "backup", "fault", "stop"}
 	serverWords   = []string{"up", "down", "server_up", "server_down"}
+	announceWords = []string{"announced", "draining", "withdrawn"}
 )
 
 // allWords are the words of `on` in the global block, where all objects report.
 func allWords() []string {
-	return append(append([]string{}, instanceWords...), serverWords...)
+	return slices.Concat(instanceWords, serverWords, announceWords)
 }

@@ -178,7 +178,11 @@ func (r *relay) pools(names []string) []announce.Pool {
 	return all
 }
 
-func (d *Daemon) announceEvent(e announce.Event) { d.record(events.FromAnnounce(e)) }
+func (d *Daemon) announceEvent(e announce.Event) {
+	d.record(events.FromAnnounce(e))
+	e.Text = d.secrets.Text(events.Line(e.Text))
+	d.alerts.Announce(e)
+}
 
 // Announce lifts an operator's withdrawal of an announcement, or withdraws it. That outlives
 // reload and restart.

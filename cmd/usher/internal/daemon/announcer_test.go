@@ -8,6 +8,7 @@ import (
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/events"
 	"usher/director"
+	"usher/director/announce"
 	"usher/vrrp"
 )
 
@@ -85,6 +86,12 @@ func TestNothingAnnounced(t *testing.T) {
 	<-f.world.kicked
 	if pools := f.world.announcing.Pools([]string{"web"}); len(pools) != 1 || !pools[0].Serves {
 		t.Errorf("pools %+v", pools)
+	}
+	f.world.announcing.Events(announce.Event{Kind: announce.EventAnnouncement, Announcement: "web", From: "announced", To: "withdrawn", Reason: announce.ReasonQuorum})
+	f.world.mu.Lock()
+	defer f.world.mu.Unlock()
+	if !slices.Contains(f.world.told, "web withdrawn") {
+		t.Errorf("notifications heard of %q", f.world.told)
 	}
 }
 

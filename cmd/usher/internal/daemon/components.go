@@ -74,6 +74,7 @@ type Alerts interface {
 	Apply(*conf.Config) error
 	VRRP(vrrp.Event)
 	Director(director.Event)
+	Announce(announce.Event)
 	// Warnings are ways out by which nothing gets through.
 	Warnings() []director.Warning
 }

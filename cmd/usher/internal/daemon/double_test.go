@@ -359,3 +359,9 @@ func (f *fakeAlerts) Director(e director.Event) {
 	defer f.mu.Unlock()
 	f.told = append(f.told, e.VirtualServer+" "+e.To)
 }
+
+func (f *fakeAlerts) Announce(e announce.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, e.Announcement+" "+e.To)
+}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"usher/conf"
+	"usher/director/announce"
 	"usher/vrrp"
 )
 
@@ -167,4 +170,49 @@ func TestFailingIsAWarning(t *testing.T) {
 			t.Errorf("%v; nobody wants it any more, and warnings %+v", err, n.Warnings())
 		}
 	})
+}
+
+// TestAnnouncements: what is withdrawn because of a failure is a problem, and what somebody
+// has planned is none; each address is a thing of its own, and a reason that changes alone
+// is no change.
+func TestAnnouncements(t *testing.T) {
+	n := New(Options{})
+	c := configured(conf.Alerts{}, conf.Alerts{}, conf.Alerts{Webhooks: []conf.Webhook{{URL: "http://192.0.2.1/", On: []string{"announced", "draining", "withdrawn"}}}})
+	c.Announce = []announce.Announcement{{Name: "shop"}}
+	if err := n.Apply(c); err != nil {
+		t.Fatal(err)
+	}
+	tell := func(from, to string, reason announce.Reason) {
+		n.Announce(announce.Event{
+			Time: time.Unix(1, 0), Kind: announce.EventAnnouncement, Announcement: "shop", Prefix: netip.MustParsePrefix("192.0.2.10/32"),
+			From: from, To: to, Reason: reason, Text: reason.Text(),
+		})
+	}
+	tell("withdrawn", "announced", announce.ReasonReady)
+	tell("announced", "draining", announce.ReasonMaintenance)
+	tell("draining", "withdrawn", announce.ReasonMaintenance)
+	tell("withdrawn", "withdrawn", announce.ReasonQuorum)
+	tell("announced", "withdrawn", announce.ReasonQuorum)
+	n.Announce(announce.Event{Kind: announce.EventSession, Peer: netip.MustParseAddr("192.0.2.254"), From: "established", To: "idle"})
+	var got []string
+	for _, l := range n.lanes {
+		for _, w := range l.pending {
+			a := w.change.alert()
+			got = append(got, fmt.Sprintf("%t %s %s %s", a.Problem, a.Severity, a.Key, a.Text))
+		}
+	}
+	key := "usher/lb1/ANNOUNCE//shop/192.0.2.10/32 lb1: announce shop 192.0.2.10/32 is "
+	want := []string{
+		"false info " + key + "announced: all is well",
+		"false info " + key + "draining: maintenance",
+		"false info " + key + "withdrawn: maintenance",
+		"true critical " + key + "withdrawn: virtual servers lack their quorum",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("told\n%s\nexpected\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	change, _ := fromAnnounce(announce.Event{Kind: announce.EventAnnouncement, Announcement: "shop", Prefix: netip.MustParsePrefix("192.0.2.10/32"), From: "announced", To: "withdrawn"})
+	if got := strings.Join(change.arguments(), " "); got != "ANNOUNCE shop WITHDRAWN 0 192.0.2.10/32" {
+		t.Errorf("a command gets %q", got)
+	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"usher/conf"
 	"usher/director"
+	"usher/director/announce"
 	"usher/vrrp"
 )
 
@@ -19,21 +20,25 @@ const (
 	Group         Kind = "GROUP"
 	VirtualServer Kind = "VS"
 	RealServer    Kind = "RS"
+	Announcement  Kind = "ANNOUNCE"
 )
 
 // Change is one change of state that somebody may want to hear of. Its JSON form
 // is what webhooks get.
 type Change struct {
 	Kind          Kind      `json:"kind"`
-	Name          string    `json:"name"`                     // of the instance, group or virtual server; of a real server its address
+	Name          string    `json:"name"`                     // of the instance, group, virtual server or announcement; of a real server its address
 	VirtualServer string    `json:"virtual_server,omitempty"` // of a real server
-	State         string    `json:"state"`                    // active, backup, fault, stop, split_brain; up, down
+	Prefix        string    `json:"prefix,omitempty"`         // of an announcement: which of its addresses
+	State         string    `json:"state"`                    // active, backup, fault, stop, split_brain; up, down; announced, draining, withdrawn
 	Previous      string    `json:"previous,omitempty"`
 	Priority      int       `json:"priority"`
 	Peer          string    `json:"peer,omitempty"`
 	Reason        string    `json:"reason"`
 	Time          time.Time `json:"time"`
 	RouterID      string    `json:"router_id"`
+
+	failed bool // an announcement that was withdrawn, and nobody has wanted that
 }
 
 // word is the change in the words of `on`.
@@ -46,7 +51,7 @@ func (c Change) word() string {
 
 // slot is what a later change supersedes this one in.
 func (c Change) slot() string {
-	s := string(c.Kind) + "/" + c.VirtualServer + "/" + c.Name
+	s := string(c.Kind) + "/" + c.VirtualServer + "/" + c.Name + "/" + c.Prefix
 	if c.State == "split_brain" {
 		s += "/split_brain" // an alarm, not a state
 	}
@@ -56,11 +61,11 @@ func (c Change) slot() string {
 // alert is the change as templates have it.
 func (c Change) alert() conf.Alert {
 	a := conf.Alert{
-		Kind: string(c.Kind), Name: c.Name, VirtualServer: c.VirtualServer, State: c.State, Previous: c.Previous,
+		Kind: string(c.Kind), Name: c.Name, VirtualServer: c.VirtualServer, Prefix: c.Prefix, State: c.State, Previous: c.Previous,
 		Priority: c.Priority, Peer: c.Peer, Reason: c.Reason, RouterID: c.RouterID, Time: c.Time.UTC().Format(time.RFC3339Nano),
-		Problem:  c.State == "fault" || c.State == "split_brain" || c.State == "down",
+		Problem:  c.State == "fault" || c.State == "split_brain" || c.State == "down" || c.failed,
 		Severity: "info",
-		Key:      strings.Join([]string{"usher", c.RouterID, string(c.Kind), c.VirtualServer, c.Name}, "/"),
+		Key:      c.key(),
 		Text:     c.RouterID + ": " + c.subject() + " is " + strings.ReplaceAll(c.State, "_", " "),
 	}
 	switch {
@@ -75,6 +80,15 @@ func (c Change) alert() conf.Alert {
 	return a
 }
 
+// key is the same for every change of one thing.
+func (c Change) key() string {
+	parts := []string{"usher", c.RouterID, string(c.Kind), c.VirtualServer, c.Name}
+	if c.Prefix != "" {
+		parts = append(parts, c.Prefix)
+	}
+	return strings.Join(parts, "/")
+}
+
 // legacy is the state in keepalived's words, for the scripts that there are.
 func (c Change) legacy() string {
 	if c.State == "active" {
@@ -84,11 +98,14 @@ func (c Change) legacy() string {
 }
 
 // arguments are appended to a command: those of keepalived's notify scripts, and
-// for a real server its virtual server.
+// for a real server its virtual server, for an announcement its prefix.
 func (c Change) arguments() []string {
 	args := []string{string(c.Kind), c.Name, c.legacy(), strconv.Itoa(c.Priority)}
-	if c.Kind == RealServer {
+	switch c.Kind {
+	case RealServer:
 		args = append(args, c.VirtualServer)
+	case Announcement:
+		args = append(args, c.Prefix)
 	}
 	return args
 }
@@ -96,7 +113,7 @@ func (c Change) arguments() []string {
 // environment is the same in usher's own words, and more.
 func (c Change) environment() []string {
 	return []string{
-		"USHER_KIND=" + string(c.Kind), "USHER_NAME=" + c.Name, "USHER_VIRTUAL_SERVER=" + c.VirtualServer,
+		"USHER_KIND=" + string(c.Kind), "USHER_NAME=" + c.Name, "USHER_VIRTUAL_SERVER=" + c.VirtualServer, "USHER_PREFIX=" + c.Prefix,
 		"USHER_STATE=" + c.State, "USHER_PREVIOUS=" + c.Previous, "USHER_PRIORITY=" + strconv.Itoa(c.Priority),
 		"USHER_PEER=" + c.Peer, "USHER_REASON=" + c.Reason, "USHER_TIME=" + c.Time.Format(time.RFC3339Nano),
 		"USHER_ROUTER_ID=" + c.RouterID,
@@ -153,4 +170,16 @@ func upWord(s string) string {
 		return "up"
 	}
 	return "down"
+}
+
+// fromAnnounce translates an event of an announcement; ok is false for those that are no
+// change of what routers have of one of its prefixes.
+func fromAnnounce(e announce.Event) (c Change, ok bool) {
+	if e.Kind != announce.EventAnnouncement || e.From == e.To {
+		return c, false
+	}
+	return Change{
+		Kind: Announcement, Name: e.Announcement, Prefix: e.Prefix.String(), State: e.To, Previous: e.From, Reason: e.Text, Time: e.Time,
+		failed: e.To == announce.Lingering.Word() && e.Reason.Failure(),
+	}, true
 }

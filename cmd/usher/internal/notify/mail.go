@@ -230,6 +230,8 @@ func (c Change) subject() string {
 		return "sync group " + c.Name
 	case RealServer:
 		return "real server " + c.Name + " of " + c.VirtualServer
+	case Announcement:
+		return strings.TrimSpace("announce " + c.Name + " " + c.Prefix)
 	}
 	return "virtual server " + c.Name
 }

@@ -12,6 +12,7 @@ import (
 
 	"usher/conf"
 	"usher/director"
+	"usher/director/announce"
 	"usher/vrrp"
 )
 
@@ -42,7 +43,7 @@ type Notifier struct {
 
 // object is what alerts are configured for.
 type object struct {
-	kind Kind // Instance, Group or VirtualServer
+	kind Kind // Instance, Group, VirtualServer or Announcement
 	name string
 }
 
@@ -79,6 +80,9 @@ func (n *Notifier) Apply(c *conf.Config) error {
 	for _, v := range c.VirtualServers {
 		b.add(object{VirtualServer, v.Name}, v.Alerts, c.Global.Alerts)
 	}
+	for _, a := range c.Announce {
+		b.add(object{Announcement, a.Name}, conf.Alerts{}, c.Global.Alerts)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.routerID, n.alerts = c.Global.RouterID, b.alerts
@@ -106,6 +110,13 @@ func (n *Notifier) VRRP(e vrrp.Event) {
 func (n *Notifier) Director(e director.Event) {
 	if c, ok := fromDirector(e); ok {
 		n.put(object{VirtualServer, e.VirtualServer}, c)
+	}
+}
+
+// Announce tells of a change of what is announced by BGP.
+func (n *Notifier) Announce(e announce.Event) {
+	if c, ok := fromAnnounce(e); ok {
+		n.put(object{Announcement, c.Name}, c)
 	}
 }
 
