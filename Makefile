@@ -39,7 +39,7 @@ PAIRS  = ^Test(VRRP|Servers)$$
 help:
 	@echo "make demo [FORWARD=nat|dr|tun|fullnat]  the main job on a real IPVS kernel, told as it happens"
 	@echo "make test                               every test"
-	@echo "make chaos [SEEDS=N] [SEED=n] [POOL=1]  directors whom everything befalls, by seed; an hour for 1000"
+	@echo "make chaos [SEEDS=N] [SEED=n] [POOL=1|BGP=1]  directors whom everything befalls, by seed; an hour for 1000"
 	@echo "make build                              the program, as build/usher"
 	@echo "make test-unit, test-page, test-package, test-sim, test-native, test-ipvs"
 	@echo "                                        its parts: units, the page in a browser, what is installed,"
@@ -89,14 +89,14 @@ test-native:
 
 # What befalls directors is drawn by seed: SEEDS=1000 runs so many, SEED=17 one of them.
 # WORLDS is how many live side by side. POOL=1 has IPVS, real servers and traffic in them, one
-# after the other.
+# after the other. BGP=1 has directors that announce addresses to a router.
 SEEDS  ?= 100
 WORLDS ?= 6
 
 ifeq ($(POOL),)
 chaos: setup
 	GORACE=atexit_sleep_ms=20 CGO_ENABLED=1 $(GO) test -race -v -count=1 -timeout=4h ./test/chaos -run TestSeeds \
-		-args -seeds=$(SEEDS) -worlds=$(WORLDS) $(if $(SEED),-seed=$(SEED))
+		-args -seeds=$(SEEDS) -worlds=$(WORLDS) $(if $(SEED),-seed=$(SEED)) $(if $(BGP),-bgp)
 else
 chaos: setup
 	CGO_ENABLED=0 $(GO) test -v -count=1 -timeout=4h ./test/chaos/pool -run TestSeeds -args -seeds=$(SEEDS) $(if $(SEED),-seed=$(SEED))

@@ -69,10 +69,18 @@ func DrawSteps(seed uint64, s Setup) []Step {
 			fitting = append(fitting, a)
 		}
 	}
+	own := fitting
+	if s.BGP != nil { // every other one is of those that are about it
+		own = bgpActions()
+	}
 	steps := make([]Step, 5+r.IntN(11))
 	for i := range steps {
+		drawn := fitting
+		if i%2 == 0 {
+			drawn = own
+		}
 		steps[i] = Step{
-			Action: fitting[r.IntN(len(fitting))].Name, Director: r.IntN(s.Directors), Draw: r.Uint32(),
+			Action: drawn[r.IntN(len(drawn))].Name, Director: r.IntN(s.Directors), Draw: r.Uint32(),
 			Pause: time.Duration(pick(r, 0, 0, 20, 50, 100, 200, 400, 800)) * time.Millisecond,
 		}
 	}
@@ -84,7 +92,7 @@ func Catalogue() []Action {
 	var all []Action
 	for _, part := range [][]Action{
 		linkActions(), macvlanActions(), addressActions(), routingActions(), settingActions(), filterActions(), networkActions(),
-		processActions(), stateActions(), trackActions(), reloadActions(), operatorActions(), poolActions(),
+		processActions(), stateActions(), trackActions(), reloadActions(), operatorActions(), poolActions(), bgpActions(),
 	} {
 		all = append(all, part...)
 	}

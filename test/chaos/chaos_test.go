@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"usher/conf"
+	"usher/test/lab"
 	"usher/test/lab/labtest"
 )
 
@@ -24,48 +25,76 @@ var (
 	steps    = flag.String("steps", "", "run these steps, with spaces between, in the world of -seed instead of its own")
 )
 
-var suite labtest.Suite
+var (
+	bgpOnly = flag.Bool("bgp", false, "run worlds in which directors announce alone")
+
+	suite labtest.Suite
+	// withoutIPVS is the program that runs in those.
+	withoutIPVS string
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Exit(labtest.Native(m, &suite))
 }
 
-func options() Options {
-	return Options{
-		Root: suite.Root, Base: filepath.Join(suite.Root, "artifacts"), Usher: suite.Usher, Patience: *patience,
-		Worlds: *worlds, Attempts: *attempts, Tell: *seed != 0,
+// needWithoutIPVS builds what announces here.
+func needWithoutIPVS(t *testing.T) {
+	t.Helper()
+	var err error
+	if withoutIPVS, err = lab.BuildWithoutIPVS(t.Context(), suite.Root, true); err != nil {
+		t.Fatal(err)
 	}
 }
 
-// usual is how many seeds every change is tried with, from 1 on.
-const usual = 30
+func options() Options {
+	return Options{
+		Root: suite.Root, Base: filepath.Join(suite.Root, "artifacts"), Usher: suite.Usher, Patience: *patience,
+		WithoutIPVS: withoutIPVS, Worlds: *worlds, Attempts: *attempts, Tell: *seed != 0,
+	}
+}
+
+// usual is how many seeds every change is tried with, from 1 on, and usualBGP how many of
+// worlds in which directors announce.
+const (
+	usual    = 30
+	usualBGP = 6
+)
 
 // TestSeeds lives through drawn sequences in drawn worlds.
 func TestSeeds(t *testing.T) {
-	n := *seeds
-	if n == 0 {
-		n = usual
-	}
-	var numbers []uint64
-	for i := range uint64(n) {
-		numbers = append(numbers, *first+i)
-	}
-	if *seed != 0 {
-		numbers = []uint64{*seed}
-	}
+	needWithoutIPVS(t)
 	var all []Story
-	for _, n := range numbers {
-		s := DrawSetup(n)
-		st := Story{Name: fmt.Sprintf("seed %d (make chaos SEED=%d repeats it)", n, n), Setup: s, Steps: DrawSteps(n, s)}
+	if !*bgpOnly {
+		all = stories(t, usual, "", DrawSetup)
+	}
+	if *bgpOnly || *seed == 0 && *seeds == 0 {
+		all = append(stories(t, usualBGP, "BGP=1 ", DrawBGPSetup), all...)
+	}
+	begun := time.Now()
+	Tell(t, options(), all)
+	t.Logf("%d seeds in %v", len(all), time.Since(begun).Round(time.Second))
+}
+
+// stories are those of the seeds that are asked for, or of the usual ones.
+func stories(t *testing.T, usual int, kind string, draw func(uint64) Setup) (all []Story) {
+	t.Helper()
+	if *seeds != 0 {
+		usual = *seeds
+	}
+	from, to := *first, *first+uint64(usual)
+	if *seed != 0 {
+		from, to = *seed, *seed+1
+	}
+	for n := from; n < to; n++ {
+		s := draw(n)
+		st := Story{Name: fmt.Sprintf("%sseed %d (make chaos %sSEED=%d repeats it)", strings.ToLower(kind), n, kind, n), Setup: s, Steps: DrawSteps(n, s)}
 		if *steps != "" {
 			st.Steps = parse(t, strings.Fields(*steps)...)
 		}
 		all = append(all, st)
 	}
-	begun := time.Now()
-	Tell(t, options(), all)
-	t.Logf("%d seeds in %v", len(all), time.Since(begun).Round(time.Second))
+	return all
 }
 
 func parse(t *testing.T, texts ...string) (all []Step) {
@@ -83,7 +112,7 @@ func parse(t *testing.T, texts ...string) (all []Step) {
 // TestSetupsAreValid: what is drawn is a configuration that usher takes.
 func TestSetupsAreValid(t *testing.T) {
 	for n := uint64(1); n <= 300; n++ {
-		for _, s := range []Setup{DrawSetup(n), DrawPoolSetup(n)} {
+		for _, s := range []Setup{DrawSetup(n), DrawPoolSetup(n), DrawBGPSetup(n)} {
 			for i := range s.Directors {
 				text := s.HCL(i, places{"a", "/probe", "/weight", "proc"})
 				if _, diags := conf.LoadText("usher.hcl", []byte(text), nil); diags.HasErrors() {

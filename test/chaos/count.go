@@ -91,6 +91,9 @@ func (d *Director) grown() int {
 		}
 		n += 4 * len(in.Tracks)
 	}
+	if d.setup.BGP != nil {
+		n += 24 // sessions come and go
+	}
 	return n
 }
 

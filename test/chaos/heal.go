@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -37,7 +38,7 @@ func (w *World) heal(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.healPool(ctx)
+	return errors.Join(w.healPool(ctx), w.healRouter(ctx))
 }
 
 func (d *Director) heal(ctx context.Context) error {

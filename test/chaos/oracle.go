@@ -57,6 +57,11 @@ type told struct {
 			EffectiveWeight int `json:"effective_weight"`
 		} `json:"real_servers"`
 	} `json:"virtual_servers"`
+	Announcements []struct {
+		Name      string
+		Addresses []struct{ Prefix, State, Text string }
+	}
+	Sessions []struct{ Peer, State, Reason string } `json:"bgp_sessions"`
 	Warnings []struct{ Severity, Kind, Subject, Text string }
 }
 
@@ -88,6 +93,7 @@ func (w *World) judge(ctx context.Context) []Fault {
 	for _, in := range w.directors[0].setup.Instances {
 		faults = append(faults, w.judgeInstance(in, views)...)
 	}
+	faults = append(faults, w.judgeBGP(views)...)
 	if len(faults) == 0 {
 		faults = w.judgeService(views)
 	}

@@ -14,13 +14,15 @@ import (
 
 // Options say where and how sequences are run.
 type Options struct {
-	Root     string        // the checkout; worlds that failed are kept in its folder of results
-	Base     string        // folder below which each world has its own
-	Usher    string        // the program under test
-	Patience time.Duration // until all is well again; 10 s is what is promised
-	Worlds   int           // how many live side by side; they mostly wait
-	Attempts int           // how often a sequence that fails is run again to shorten it
-	Tell     bool          // log what was done in a sequence that went well, too
+	Root  string // the checkout; worlds that failed are kept in its folder of results
+	Base  string // folder below which each world has its own
+	Usher string // the program under test
+	// WithoutIPVS is the same with an IPVS in memory, for worlds in which directors announce.
+	WithoutIPVS string
+	Patience    time.Duration // until all is well again; 10 s is what is promised
+	Worlds      int           // how many live side by side; they mostly wait
+	Attempts    int           // how often a sequence that fails is run again to shorten it
+	Tell        bool          // log what was done in a sequence that went well, too
 }
 
 // Outcome is what came of a sequence.
@@ -40,7 +42,11 @@ const calm = 400 * time.Millisecond
 // Run builds a world, lets the steps happen in it, leaves it alone, and ends it. An
 // error is one of the world's own making.
 func Run(ctx context.Context, o Options, s Setup, steps []Step) (*Outcome, error) {
-	w, err := newWorld(ctx, o.Base, o.Usher, s, o.Patience)
+	usher := o.Usher
+	if s.BGP != nil {
+		usher, o.Patience = o.WithoutIPVS, o.Patience+bgpPatience
+	}
+	w, err := newWorld(ctx, o.Base, usher, s, o.Patience)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +155,9 @@ func (d *Director) remains() (faults []Fault) {
 				fault(kindRemains, "%s", what)
 			}
 		}
+	}
+	for _, what := range d.remainsAnnounced(&k) {
+		fault(kindRemains, "%s", what)
 	}
 	left, err := d.strangers()
 	if err != nil {

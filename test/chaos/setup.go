@@ -16,6 +16,7 @@ type Setup struct {
 	Instances []Instance
 	Group     bool   // all instances are in one sync group
 	Peers     bool   // the directors know each other
+	BGP       *BGP   // what they announce, beside what VRRP holds; nil for nothing
 	Forward   string // nat or fullnat with a virtual server and real servers, "" for VRRP alone
 }
 
@@ -194,7 +195,7 @@ const routeTo = "198.51.100.0/24"
 
 // clone is a copy that shares nothing.
 func (s Setup) clone() Setup {
-	s.Instances = slices.Clone(s.Instances)
+	s.Instances, s.BGP = slices.Clone(s.Instances), s.BGP.clone()
 	for i := range s.Instances {
 		s.Instances[i].VIPs = slices.Clone(s.Instances[i].VIPs)
 		s.Instances[i].Tracks = slices.Clone(s.Instances[i].Tracks)
@@ -246,6 +247,9 @@ func (s Setup) HCL(n int, p places) string {
 			names = append(names, fmt.Sprintf("%q", in.Name))
 		}
 		fmt.Fprintf(&b, "vrrp_sync_group \"all\" {\n  instances = [%s]\n}\n", strings.Join(names, ", "))
+	}
+	if s.BGP != nil {
+		s.BGP.write(&b, n)
 	}
 	if s.Forward != "" {
 		b.WriteString(pool(s.Forward))

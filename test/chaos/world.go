@@ -27,6 +27,7 @@ type World struct {
 	patience  time.Duration // how long they may take to be well again
 	began     time.Time
 	servers   []*server // real servers; none without IPVS
+	router    *router   // nil where nothing is announced
 	echoes    []net.Listener
 	undo      []func() // see later
 
@@ -45,19 +46,21 @@ type Director struct {
 	tracked *lab.Process // what its track_process looks for
 	places  places
 
-	left    map[string]string   // interfaces that stay as somebody left them, and how
-	renamed map[string]string   // interfaces under another name
-	bad     map[string]bool     // kinds of tracks that stay bad
-	ending  bool                // usher was told to end, and could not: it was stopped, perhaps
-	stopped bool                // usher was ended in good order and is not started again
-	resting bool                // maintenance stays on
-	spoilt  bool                // its state folder was: what kernel settings were before is not known any more
-	dirty   bool                // the configuration file is not what usher runs
-	byHand  map[netip.Addr]bool // VIPs that somebody put there and leaves
-	onLo    map[netip.Addr]bool // likewise, on lo, where they are no fault
-	touched map[string]string   // kernel settings that somebody changed, and their value before
-	before  map[string]string   // kernel settings before usher's first start
-	counts  counts              // when all was well for the first time
+	left      map[string]string   // interfaces that stay as somebody left them, and how
+	renamed   map[string]string   // interfaces under another name
+	bad       map[string]bool     // kinds of tracks that stay bad
+	ending    bool                // usher was told to end, and could not: it was stopped, perhaps
+	stopped   bool                // usher was ended in good order and is not started again
+	resting   bool                // maintenance stays on
+	spoilt    bool                // its state folder was: what kernel settings were before is not known any more
+	withdrawn map[string]bool     // announcements that stay withdrawn
+	disabled  bool                // servers of announcements were
+	dirty     bool                // the configuration file is not what usher runs
+	byHand    map[netip.Addr]bool // VIPs that somebody put there and leaves
+	onLo      map[netip.Addr]bool // likewise, on lo, where they are no fault
+	touched   map[string]string   // kernel settings that somebody changed, and their value before
+	before    map[string]string   // kernel settings before usher's first start
+	counts    counts              // when all was well for the first time
 }
 
 // mountName is what the file systems of the state folders are called in the kernel's
@@ -112,13 +115,13 @@ func newWorld(ctx context.Context, base, usher string, s Setup, patience time.Du
 	w := &World{Lab: l, patience: patience, began: time.Now()}
 	for i, n := range l.Directors() {
 		d := &Director{Node: n, world: w, n: i, setup: s.clone(), left: map[string]string{}, renamed: map[string]string{},
-			bad: map[string]bool{}, byHand: map[netip.Addr]bool{}, onLo: map[netip.Addr]bool{}, touched: map[string]string{}}
+			bad: map[string]bool{}, byHand: map[netip.Addr]bool{}, onLo: map[netip.Addr]bool{}, touched: map[string]string{}, withdrawn: map[string]bool{}}
 		w.directors = append(w.directors, d)
 		if err := d.prepare(ctx); err != nil {
 			return nil, errors.Join(err, w.close())
 		}
 	}
-	if err := w.serve(ctx); err != nil {
+	if err := errors.Join(w.serve(ctx), w.route(s)); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
@@ -308,8 +311,11 @@ func (w *World) close() error {
 	for _, d := range w.directors {
 		d.writable(true)
 	}
-	// Processes hold their own copies of the mounts.
 	errs := []error{}
+	if w.router != nil {
+		errs = append(errs, os.RemoveAll(w.router.folder))
+	}
+	// Processes hold their own copies of the mounts.
 	for _, d := range w.directors {
 		if err := unix.Unmount(filepath.Join(d.Dir, "lib"), unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
 			errs = append(errs, err)

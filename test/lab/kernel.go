@@ -116,13 +116,23 @@ func Build(ctx context.Context, root string, race bool) (string, error) {
 	if path := os.Getenv(envUsher); path != "" {
 		return path, nil
 	}
-	path := filepath.Join(root, "build/lab/usher")
+	return build(ctx, root, "usher", "./cmd/usher", race)
+}
+
+// BuildWithoutIPVS is Build for the program with an IPVS in memory in the place of the
+// kernel's.
+func BuildWithoutIPVS(ctx context.Context, root string, race bool) (string, error) {
+	return build(ctx, root, "usher-without-ipvs", "./cmd/usher/internal/withoutipvs", race)
+}
+
+func build(ctx context.Context, root, name, program string, race bool) (string, error) {
+	path := filepath.Join(root, "build/lab", name)
 	args, env := []string{"build"}, []string{"CGO_ENABLED=0"}
 	if race {
 		path += "-race"
 		args, env = append(args, "-race"), []string{"CGO_ENABLED=1"}
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "-o", path, "./cmd/usher")...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", path, program)...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -2,11 +2,8 @@ package cli
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"slices"
-
-	"github.com/sirupsen/logrus"
 
 	"usher/cmd/usher/internal/command"
 	"usher/cmd/usher/internal/daemon"
@@ -17,7 +14,6 @@ import (
 	"usher/conf"
 	"usher/director"
 	ipvsengine "usher/director/engine"
-	"usher/director/ipvs/genl"
 	"usher/director/snat"
 	checkengine "usher/healthcheck/engine"
 	"usher/healthcheck/probe"
@@ -27,7 +23,7 @@ import (
 )
 
 // parts are the real engines of the three domains, on this machine.
-func parts(log *slog.Logger, commands *command.Runner) daemon.Components {
+func (s System) parts(log *slog.Logger, commands *command.Runner) daemon.Components {
 	return daemon.Components{
 		VRRP: func(g conf.Global, events func(vrrp.Event), secrets func() []string) daemon.VRRP {
 			return vrrpproc.New(vrrpproc.Options{
@@ -55,7 +51,7 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Components {
 			return announcer(log, sessions, h)
 		},
 		Director: func(state string, events func(director.Event)) (daemon.Director, error) {
-			return openDirector(log, state, events)
+			return s.openDirector(log, state, events)
 		},
 		Withdraw: func(ctx context.Context, state string, instances []vrrp.Config) ([]string, error) {
 			w, err := withdrawHeld(ctx, state, instances)
@@ -64,16 +60,17 @@ func parts(log *slog.Logger, commands *command.Runner) daemon.Components {
 	}
 }
 
-// openDirector opens the kernel's IPVS and makes a director of it. Package moby/ipvs
-// would write to standard error where it cannot load the module, as wherever there is
-// no modprobe or it may not be used, also if the module is there: genl.Open knows.
-func openDirector(log *slog.Logger, state string, events func(director.Event)) (*ipvsengine.Engine, error) {
-	logrus.SetOutput(io.Discard)
-	kernel, err := genl.Open()
+// openDirector opens the kernel's IPVS and makes a director of it.
+func (s System) openDirector(log *slog.Logger, state string, events func(director.Event)) (*ipvsengine.Engine, error) {
+	kernel, err := s.openIPVS()
 	if err != nil {
 		return nil, err
 	}
+	settings := s.Sysctl
+	if settings == nil {
+		settings = sysctl.System{}
+	}
 	return ipvsengine.New(ipvsengine.Options{
-		Kernel: kernel, Log: log, Events: events, State: state, Sysctl: sysctl.System{}, Interfaces: towards, SNAT: snat.New(),
+		Kernel: kernel, Log: log, Events: events, State: state, Sysctl: settings, Interfaces: towards, SNAT: snat.New(),
 	}), nil
 }

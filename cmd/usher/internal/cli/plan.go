@@ -125,7 +125,7 @@ func (a *app) planFor(ctx context.Context, c *conf.Config, socket string) (plan.
 	if len(c.VirtualServers) == 0 && (running == nil || len(running.VirtualServers) == 0) {
 		return p, nil
 	}
-	d, err := openDirector(slog.New(slog.DiscardHandler), cmp.Or(state, c.Global.State), nil)
+	d, err := a.openDirector(slog.New(slog.DiscardHandler), cmp.Or(state, c.Global.State), nil)
 	if err != nil {
 		return p, err
 	}

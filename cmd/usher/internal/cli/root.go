@@ -7,11 +7,15 @@ import (
 	"io"
 	"strings"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/daemon"
 	"usher/cmd/usher/internal/terminal"
+	"usher/director"
+	ipvsengine "usher/director/engine"
+	"usher/director/ipvs/genl"
 	"usher/healthcheck/redact"
 )
 
@@ -20,6 +24,19 @@ type System struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
+	IPVS           func() (director.Kernel, error) // nil for this machine's kernel
+	Sysctl         ipvsengine.Sysctl               // likewise, its settings
+}
+
+// openIPVS opens the kernel's IPVS. Package moby/ipvs would write to standard error where it
+// cannot load the module, as wherever there is no modprobe or it may not be used, also if
+// the module is there: genl.Open knows.
+func (s System) openIPVS() (director.Kernel, error) {
+	if s.IPVS != nil {
+		return s.IPVS()
+	}
+	logrus.SetOutput(io.Discard)
+	return genl.Open()
 }
 
 // Run executes one command line, without the program's own name, and returns the
