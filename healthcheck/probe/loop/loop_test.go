@@ -127,6 +127,7 @@ func TestHalfOpenNeverWakesAccept(t *testing.T) {
 func TestNoTimeWait(t *testing.T) {
 	server, to := listen(t)
 	before := timeWaits(t, to.Port()) // the port may have been another program's a minute ago
+	ended := make(chan struct{}, 40)
 	go func() {
 		for {
 			conn, err := server.Accept()
@@ -134,6 +135,7 @@ func TestNoTimeWait(t *testing.T) {
 				return
 			}
 			go func() {
+				defer func() { ended <- struct{}{} }()
 				defer conn.Close()
 				b := make([]byte, 16)
 				conn.Read(b)
@@ -152,6 +154,9 @@ func TestNoTimeWait(t *testing.T) {
 		if x.err != nil || x.send != "" && x.heard.String() != "hello\n" {
 			t.Fatalf("%q: %v, heard %q", x.send, x.err, x.heard.String())
 		}
+	}
+	for range list {
+		<-ended // only now is there a TIME_WAIT of a connection that ended without a reset
 	}
 	for line := range timeWaits(t, to.Port()) {
 		if !before[line] {
