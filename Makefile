@@ -34,10 +34,12 @@ UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|sim|chaos)
 SINGLE = ^Test(NestedTooDeep|ExpressionsWithoutBounds|NoCanaryInADiagnostic|Marks|Fields|Defaults)$$
 PAIRS  = ^Test(VRRP|Servers)$$
 
-.PHONY: help env demo chaos test test-unit test-page test-package test-sim test-native test-ipvs setup build package image clean bench-failover bench-director bench-check bench-discover
+.PHONY: help env demo flows chaos test test-unit test-page test-package test-sim test-native test-ipvs setup build package image clean bench-failover bench-director bench-check bench-discover
 
 help:
 	@echo "make demo [FORWARD=nat|dr|tun|fullnat]  the main job on a real IPVS kernel, told as it happens"
+	@echo "make flows [ROUTER=frr|bird] [FORWARD=dr|tun] [SCHEDULER=mh|wlc] [FLOWS=600] [RATE=200]"
+	@echo "                                        what becomes of flows through these, event by event; half an hour"
 	@echo "make test                               every test"
 	@echo "make chaos [SEEDS=N] [SEED=n] [POOL=1|BGP=1]  directors whom everything befalls, by seed; an hour for 1000"
 	@echo "make build                              the program, as build/usher"
@@ -108,6 +110,19 @@ test-ipvs:
 	CGO_ENABLED=0 $(GO) test -count=1 -parallel=4 -timeout=40m ./test/ipvs/...
 	CGO_ENABLED=0 $(GO) test -count=1 -parallel=1 -timeout=20m ./test/demo/...
 	CGO_ENABLED=0 $(GO) test -count=1 -timeout=20m ./test/chaos/pool
+
+# Several active directors behind a router, with every event: each router, forward method and
+# scheduler that is not given in turn.
+ROUTER    ?= bird frr
+SCHEDULER ?= mh wlc
+FLOWS     ?= 600
+RATE      ?= 200
+
+flows: setup
+	for r in $(ROUTER); do for m in $(if $(filter file,$(origin FORWARD)),dr tun,$(FORWARD)); do for s in $(SCHEDULER); do \
+		CGO_ENABLED=0 $(GO) test ./test/ipvs -run '^TestDirectorsBehindARouter$$' -v -count=1 -timeout=30m \
+			-args -everything -router=$$r -forward=$$m -scheduler=$$s -flows=$(FLOWS) -rate=$(RATE) || exit 1; \
+	done; done; done
 
 # The environment of all these, for a shell: eval "$$(make env)"
 env:

@@ -21,6 +21,7 @@ type Options struct {
 	Capture bool   // record the front network's packets in front.pcap
 	Third   bool   // a third director, c
 	Visitor bool   // a client on both networks, whatever Forward is
+	Routed  bool   // several directors behind a router; see fabric
 }
 
 // Lab is a running topology. Close must be called.
@@ -33,6 +34,8 @@ type Lab struct {
 	A, B   *Node // the directors
 	C      *Node // the third one; nil without Third
 	Real   []*Node
+	Router *Node   // with Routed
+	Fabric []*Node // the five directors behind it
 
 	prefix    string
 	nodes     []*Node

@@ -52,6 +52,12 @@ func (l *Lab) build(ctx context.Context) error {
 			return err
 		}
 	}
+	if l.Routed {
+		if err := l.fabric(); err != nil || !l.Capture {
+			return err
+		}
+		return l.capture(ctx)
+	}
 	if l.A, err = l.director("a", 2); err != nil {
 		return err
 	}
@@ -75,7 +81,7 @@ func (l *Lab) build(ctx context.Context) error {
 	}
 	if l.Forward != "" {
 		for i := range RIPs {
-			n, err := l.realServer(i)
+			n, err := l.realServer(i, RIPs[i])
 			if err != nil {
 				return err
 			}
@@ -137,12 +143,12 @@ func (l *Lab) client() (*Node, error) {
 	return n, l.Plug(n, "eth0", "front", addrs...)
 }
 
-func (l *Lab) realServer(i int) (*Node, error) {
+func (l *Lab) realServer(i int, rip netip.Addr) (*Node, error) {
 	n, err := l.node("rs" + strconv.Itoa(i+1))
 	if err != nil {
 		return nil, err
 	}
-	if err := l.Plug(n, "eth0", "back", RIPs[i].String()+"/16", fmt.Sprintf("fd00:10::%d/64", 11+i)); err != nil {
+	if err := l.Plug(n, "eth0", "back", rip.String()+"/16", fmt.Sprintf("fd00:10::%d/64", 11+i)); err != nil {
 		return nil, err
 	}
 	switch l.Forward {

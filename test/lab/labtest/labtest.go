@@ -107,6 +107,12 @@ func (s *Suite) Three(t *testing.T) *lab.Lab {
 	return s.open(t, lab.Options{Capture: true, Third: true})
 }
 
+// Routed is Uncaptured with directors behind a router.
+func (s *Suite) Routed(t *testing.T, forward string) *lab.Lab {
+	t.Helper()
+	return s.open(t, lab.Options{Forward: forward, Routed: true})
+}
+
 // Alone is New for a test that measures times which a busy machine would spoil: it
 // runs before the parallel ones, and no other beside it.
 func (s *Suite) Alone(t *testing.T, forward string) *lab.Lab {
