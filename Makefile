@@ -3,6 +3,7 @@
 
 GO      ?= go
 FORWARD ?= nat
+SCALE   ?= 0
 
 # What Go and the tests' programs would keep in the home folder stays in the
 # checkout, where git ignores it. Settings come from the real home folder, and
@@ -38,6 +39,7 @@ PAIRS  = ^Test(VRRP|Servers)$$
 
 help:
 	@echo "make demo [FORWARD=nat|dr|tun|fullnat]  the main job on a real IPVS kernel, told as it happens"
+	@echo "make demo FORWARD=dr SCALE=4            several active directors behind a router, likewise"
 	@echo "make flows [ROUTER=frr|bird] [FORWARD=dr|tun] [SCHEDULER=mh|wlc] [FLOWS=600] [RATE=200]"
 	@echo "                                        what becomes of flows through these, event by event; half an hour"
 	@echo "make test                               every test"
@@ -55,7 +57,7 @@ help:
 	@echo "make clean                              remove what was built, measured and downloaded"
 
 demo:
-	@CGO_ENABLED=0 $(GO) run ./test/demo -forward $(FORWARD)
+	@CGO_ENABLED=0 $(GO) run ./test/demo -forward $(FORWARD) -scale $(SCALE)
 
 test: setup test-unit test-page test-package test-sim test-native test-ipvs
 

@@ -5,6 +5,7 @@
 #   usher real-server -c bgp.hcl
 
 variable "address" { default = "192.168.60.2" }
+variable "bfd" { default = "50ms" } # a virtual machine may stand still for longer than three of these
 
 bgp {
   asn       = 65001
@@ -13,7 +14,7 @@ bgp {
   peer "192.168.60.254" {
     asn       = 65000
     hold_time = "9s"
-    bfd { min_tx = "50ms" }
+    bfd { min_tx = var.bfd }
   }
 }
 
@@ -33,6 +34,6 @@ virtual_server "web" {
   health_check "http" { path = "/healthz" }
 
   real_server "10.1.2.3:80" {}
-  real_server "10.1.2.4:80" {}
-  real_server "10.1.2.5:80" {}
+  real_server "10.1.4.5:80" {}
+  real_server "10.1.3.8:80" {}
 }

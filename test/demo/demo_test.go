@@ -54,6 +54,30 @@ func TestStory(t *testing.T) {
 	}
 }
 
+// fleetLines are what the story of several directors tells, from its start to the first
+// event: what becomes of flows in the others has a test of its own.
+var fleetLines = []string{
+	`spreads what comes for it over all 4`,
+	`a# usher status\n`,
+	`a carries \d+, b carries \d+, c carries \d+, d carries \d+\n`,
+	`over 3 directors; \d+ of 60 moved, 0 lost, 0 answered by another server`,
+	`Done: every step happened`,
+}
+
+func TestFleet(t *testing.T) {
+	l := suite.Routed(t, "dr")
+	var out strings.Builder
+	f := &fleet{story: &story{Lab: l, out: &out, file: filepath.Join(suite.Root, "conf/examples/bgp.hcl")}, scale: 4}
+	if err := f.tell(t.Context(), f.steps()[:3]); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, want := range fleetLines {
+		if !regexp.MustCompile(want).MatchString(out.String()) {
+			t.Errorf("no line %q in\n%s", want, out.String())
+		}
+	}
+}
+
 // A step that does not happen ends the story with an error.
 func TestStoryFails(t *testing.T) {
 	l := suite.New(t, "nat")

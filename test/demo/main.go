@@ -1,5 +1,6 @@
 // The command demo shows usher's main job on a real IPVS kernel and tells the
-// story as it happens: `make demo`, `make demo FORWARD=dr|tun`.
+// story as it happens: `make demo`, `make demo FORWARD=dr|tun`, and that of several active
+// directors behind a router: `make demo FORWARD=dr SCALE=4`.
 package main
 
 import (
@@ -32,6 +33,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	forward := flags.String("forward", "nat", "forward method: "+strings.Join(methods, ", "))
+	scale := flags.Int("scale", 0, fmt.Sprintf("so many active directors behind a router, %d to %d, with forward method dr; 0 for a pair", fewest, most))
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -42,7 +44,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "demo: forward method %q: must be one of %s\n", *forward, strings.Join(methods, ", "))
 		return 2
 	}
-	code, err := demo(ctx, *forward, stdout, stderr)
+	if *scale != 0 && (*forward != "dr" || *scale < fewest || *scale > most) {
+		fmt.Fprintf(stderr, "demo: %d directors with forward method %q: must be %d to %d, with forward method dr\n", *scale, *forward, fewest, most)
+		return 2
+	}
+	code, err := demo(ctx, *forward, *scale, stdout, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, "demo:", err)
 		return 1
@@ -51,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // demo chooses the place, makes it ready, and plays the story there.
-func demo(ctx context.Context, forward string, stdout, stderr io.Writer) (int, error) {
+func demo(ctx context.Context, forward string, scale int, stdout, stderr io.Writer) (int, error) {
 	if os.Geteuid() != 0 {
 		return 0, errors.New("not root: the lab needs network namespaces; run `make demo` as root")
 	}
@@ -81,11 +87,17 @@ func demo(ctx context.Context, forward string, stdout, stderr io.Writer) (int, e
 	if place == lab.Guest {
 		return lab.Boot(ctx, root, usher, limit, stdout, stderr)
 	}
-	l, err := lab.New(ctx, filepath.Join(root, "artifacts"), lab.Options{Forward: forward, Usher: usher})
+	l, err := lab.New(ctx, filepath.Join(root, "artifacts"), lab.Options{Forward: forward, Usher: usher, Routed: scale != 0})
 	if err != nil {
 		return 0, err
 	}
-	err = (&story{Lab: l, out: stdout, file: filepath.Join(root, "conf/examples", forward+".hcl")}).tell(ctx)
+	if s := (&story{Lab: l, out: stdout, file: filepath.Join(root, "conf/examples", forward+".hcl")}); scale == 0 {
+		err = s.tell(ctx)
+	} else {
+		s.file = filepath.Join(root, "conf/examples/bgp.hcl")
+		f := &fleet{story: s, scale: scale}
+		err = f.tell(ctx, f.steps())
+	}
 	if err != nil {
 		l.Collect()
 		kept, keepErr := l.Preserve(root)

@@ -29,18 +29,25 @@ type story struct {
 
 // tell plays every step; the first that did not happen ends it with an error.
 func (s *story) tell(ctx context.Context) error {
-	s.start = time.Now()
-	for _, step := range []struct {
-		title string
-		play  func(context.Context) error
-	}{
+	return s.play(ctx, []step{
 		{"Two directors run usher on conf/examples/" + s.Forward + ".hcl, three real servers run nginx", s.setUp},
 		{"The client sends requests from " + fmt.Sprint(lab.Clients) + " addresses", s.spread},
 		{"A real server dies, and comes back", s.realServer},
 		{"The active director is killed with SIGKILL, all of its processes at once", s.kill},
 		{"The killed director starts again and takes its role back", s.comeBack},
 		{"The active director is stopped as planned, with SIGTERM", s.plannedStop},
-	} {
+	})
+}
+
+// step is a part of a story.
+type step struct {
+	title string
+	play  func(context.Context) error
+}
+
+func (s *story) play(ctx context.Context, steps []step) error {
+	s.start = time.Now()
+	for _, step := range steps {
 		s.say("")
 		s.note("%s.", step.title)
 		if err := step.play(ctx); err != nil {

@@ -19,6 +19,7 @@ type Tool struct {
 
 // lab is what the labs run.
 var lab = []Tool{
+	{"bird", "bird2"},
 	{"busybox", "busybox-static"},
 	{"conntrack", "conntrack"},
 	{"curl", "curl"},
@@ -43,7 +44,6 @@ var virtual = []Tool{
 // browser needs, package chromium knows.
 var suite = []Tool{
 	{"aiosmtpd", "python3-aiosmtpd"},
-	{"bird", "bird2"},
 	{"crun", "crun"},
 	{"dpkg-deb", "dpkg"},
 	{"fc-list", "fontconfig"},
