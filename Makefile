@@ -35,7 +35,7 @@ UNITS = $$($(GO) list ./... | grep -v -E '/test/(lab|native|ipvs|demo|sim|chaos)
 SINGLE = ^Test(NestedTooDeep|ExpressionsWithoutBounds|NoCanaryInADiagnostic|Marks|Fields|Defaults)$$
 PAIRS  = ^Test(VRRP|Servers)$$
 
-.PHONY: help env demo flows chaos test test-unit test-page test-package test-sim test-native test-ipvs setup build package image clean bench-failover bench-director bench-check bench-discover
+.PHONY: help env demo flows chaos test test-unit test-race test-page test-package test-sim test-native test-ipvs setup build package image clean bench-failover bench-director bench-check bench-discover
 
 help:
 	@echo "make demo [FORWARD=nat|dr|tun|fullnat]  the main job on a real IPVS kernel, told as it happens"
@@ -45,9 +45,10 @@ help:
 	@echo "make test                               every test"
 	@echo "make chaos [SEEDS=N] [SEED=n] [POOL=1|BGP=1]  directors whom everything befalls, by seed; an hour for 1000"
 	@echo "make build                              the program, as build/usher"
-	@echo "make test-unit, test-page, test-package, test-sim, test-native, test-ipvs"
-	@echo "                                        its parts: units, the page in a browser, what is installed,"
-	@echo "                                        simulations, VRRP labs, IPVS labs"
+	@echo "make test-unit                          units alone, in a minute"
+	@echo "make test-race, test-page, test-package, test-sim, test-native, test-ipvs"
+	@echo "                                        its parts: units with the race detector, the page in a browser,"
+	@echo "                                        what is installed, simulations, VRRP labs, IPVS labs"
 	@echo "make package                            Debian and RPM packages, in build/packages"
 	@echo "make image                              what a container image is made of, in build/image"
 	@echo "make bench-failover [BENCH=ARGS]        time to fail over beside keepalived's; 10 minutes in full"
@@ -59,13 +60,18 @@ help:
 demo:
 	@CGO_ENABLED=0 $(GO) run ./test/demo -forward $(FORWARD) -scale $(SCALE)
 
-test: setup test-unit test-page test-package test-sim test-native test-ipvs
+test: setup test-race test-page test-package test-sim test-native test-ipvs
 
 # The packages and the browser that tests need, where they lack.
 setup:
 	@CGO_ENABLED=0 $(GO) run ./test/lab/cmd/setup
 
+# Some of them wait for a kernel rather than compute: more at once than there are processors.
 test-unit:
+	CGO_ENABLED=0 $(GO) test -p=6 -vet=off $(UNITS)
+
+# The same with the race detector, which takes some three times as much.
+test-race:
 	CGO_ENABLED=1 $(GO) test -race -skip '$(SINGLE)' $(UNITS)
 	CGO_ENABLED=0 $(GO) test -run '$(SINGLE)|$(PAIRS)' ./conf ./cmd/usher/internal/keys
 
