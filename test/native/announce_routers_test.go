@@ -164,6 +164,12 @@ func (r *bgpRouter) last(prefix string) (there bool, since time.Time) {
 	return there, since
 }
 
+// kept says whether the table had a prefix all the time since.
+func (r *bgpRouter) kept(prefix string, since time.Time) bool {
+	there, last := r.last(prefix)
+	return there && last.Before(since)
+}
+
 // table awaits that the table has prefixes, or has them no more, and says after how long
 // the last one changed.
 func (r *bgpRouter) table(want bool, from time.Time, prefixes ...string) (after time.Duration) {
