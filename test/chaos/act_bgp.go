@@ -195,10 +195,10 @@ func bgpReloads() []Action {
 			}
 		}),
 		alter("reload-announce-more", false, func(_ *scene, b *BGP, _ int) {
-			if n := len(b.Announce); n < 3 {
-				b.Announce = append(b.Announce, Announce{Name: "more", Prefixes: []netip.Prefix{announced(2, 0)}})
-			} else {
+			if n := len(b.Announce); b.Announce[n-1].Name == "more" {
 				b.Announce = b.Announce[:n-1]
+			} else {
+				b.Announce = append(b.Announce, Announce{Name: "more", Prefixes: []netip.Prefix{announced(2, 0)}})
 			}
 		}),
 	}

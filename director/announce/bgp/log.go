@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,22 +111,25 @@ const (
 // explain makes a line the reason why a session is not established.
 func (h *handler) explain(r slog.Record) {
 	var why func(*session) string
+	refused := false
 	switch r.Message {
 	case lineConnect:
 		problem := value(r, "Error")
 		why = func(s *session) string { return s.unreachable(problem) }
 	case lineOutgoing:
 		reason := value(r, "reason")
+		refused = strings.HasPrefix(reason, "notification-received") || strings.HasPrefix(reason, "bad-peer-as")
 		why = func(*session) string { return disconnected(reason) }
 	case lineSent:
 		code, sub := value(r, "Code"), value(r, "Subcode")
+		refused = true
 		why = func(*session) string { return refusal(code, sub) }
 	default:
 		return
 	}
 	h.speaker.update(func() {
 		if ses := h.speaker.sessions[h.peer]; ses != nil && ses.there && ses.State != announce.Established {
-			ses.why = why(ses)
+			ses.explain(why(ses), refused, time.Now())
 		}
 	})
 }
@@ -152,6 +156,9 @@ func refusal(code, subcode string) string {
 		case "6":
 			return "the router's hold time is not acceptable"
 		}
+	}
+	if code == "1" { // section 6.1
+		return "what the router sends is no BGP: does something else listen at its port?"
 	}
 	return fmt.Sprintf("this director closed the connection with notification %s/%s (RFC 4271 section 4.5)", code, subcode)
 }

@@ -30,6 +30,7 @@ func TestReasons(t *testing.T) {
 		{peer, lineConnect, []any{"Error", "strange"}, "no connection to the router: strange"},
 		{peer, lineOutgoing, []any{"reason", "notification-received code 2(open message error) subcode 2(bad peer as)"}, "the router closed the session: code 2"},
 		{peer, lineSent, []any{"Code", 2, "Subcode", 2}, "another autonomous system number"},
+		{peer, lineSent, []any{"Code", 1, "Subcode", 1}, "is no BGP"},
 		{peer, lineSent, []any{"Code", 6, "Subcode", 7}, "notification 6/7"},
 		{peer, "something else", nil, "not connected yet"},
 	} {
@@ -72,5 +73,56 @@ func TestLog(t *testing.T) {
 	}
 	if ok, left := b.spend(now.Add(time.Minute)); !ok || left != 3 {
 		t.Errorf("after a minute: %t, %d lines were left out, want 3", ok, left)
+	}
+}
+
+// TestRefusalStays: a router that does not like the OPEN message closes further connections
+// without a word: what it said first is the reason, until it may have become another.
+func TestRefusalStays(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	s := &session{}
+	says := func(when, want string) {
+		t.Helper()
+		s.settle()
+		if s.Reason != want {
+			t.Errorf("%s: %q, want %q", when, s.Reason, want)
+		}
+	}
+	s.explain("the connection broke", false, now)
+	says("at first", "the connection broke")
+	s.explain("another number", true, now)
+	s.explain("the connection broke", false, now.Add(refusalStays-time.Second))
+	says("the next attempts", "another number")
+	s.explain("the connection broke", false, now.Add(refusalStays))
+	says("later", "the connection broke")
+	s.explain("another number", true, now)
+	s.enter(announce.Established)
+	s.enter(announce.Idle)
+	s.explain("the connection broke", false, now)
+	says("after a session", "the connection broke")
+}
+
+// TestTooMuch: a router that sent too much is left alone for a while, each time.
+func TestTooMuch(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	s := &session{}
+	for range 2 {
+		for _, c := range []struct {
+			after   time.Duration
+			readmit bool
+		}{{0, false}, {refresh, false}, {barredFor - time.Second, false}, {barredFor, true}} {
+			if got := s.read(reading{overfull: true, received: maxReceived + 1}, now.Add(c.after)); got != c.readmit {
+				t.Errorf("tried again after %s: %t", c.after, got)
+			}
+		}
+		now = now.Add(time.Hour)
+		s.enter(announce.Established)
+		if s.read(reading{}, now) || s.Refused != 0 {
+			t.Errorf("one that is well: %+v", s)
+		}
+		s.enter(announce.Idle)
+	}
+	if s.settle(); s.Reason != "not connected yet" {
+		t.Errorf("the reason stays: %q", s.Reason)
 	}
 }

@@ -24,6 +24,8 @@ type session struct {
 	there   bool             // the server has the peer
 	watched announce.BFD     // what BFD watches it with; the zero value for not at all
 	why     string           // why the session is not established, as far as is known
+	refused time.Time        // when why was what one of the two does not like of the other; zero where it is not
+	barred  time.Time        // when the server closed it since the router sent too much; zero where it did not
 	asked   bool             // the server was asked to reset it, and is not known to have done so
 	ended   bool             // by the router, or with the connection; it is to begin anew in a moment
 	dead    string           // what BFD said when it found the router gone; "" since the next session
@@ -45,6 +47,7 @@ func (s *session) detects() bool { return s.peer.BFD.MinTX != 0 }
 func (s *session) begin(p announce.Peer) {
 	flaps := s.Flaps
 	s.peer, s.why, s.asked, s.ended = p, "", false, false
+	s.refused, s.barred = time.Time{}, time.Time{}
 	s.Session = announce.Session{Peer: p.Address, ASN: p.ASN, State: announce.Idle, Since: time.Now(), Flaps: flaps}
 	if s.detects() {
 		s.BFD = waiting
@@ -78,6 +81,7 @@ func (s *session) enter(state announce.SessionState) {
 	s.State, s.Since = state, time.Now()
 	if state == announce.Established {
 		s.why, s.dead, s.ended = "", "", false
+		s.refused, s.barred = time.Time{}, time.Time{}
 	}
 }
 
@@ -103,16 +107,46 @@ func (s *session) detected(d Detection) (dead bool) {
 	return dead
 }
 
-// read takes in what the server counts.
-func (s *session) read(r reading) {
+// barredFor is how long a router that sent too much is left alone: it would send it again,
+// and each time others would have its paths for a moment.
+const barredFor = time.Minute
+
+// read takes in what the server counts. It says whether a router that sent too much is to be
+// tried again.
+func (s *session) read(r reading, now time.Time) (readmit bool) {
 	s.Refused = r.received
 	s.HoldTime = 0
 	if s.State == announce.Established {
 		s.HoldTime = r.holdTime
 	}
-	if r.overfull {
-		s.why = fmt.Sprintf("the router sent more than %d prefixes, none of which is wanted: filter what it sends to this director", maxReceived)
+	if !r.overfull {
+		return false
 	}
+	s.why = fmt.Sprintf("the router sent more than %d prefixes, none of which is wanted: filter what it sends to this director", maxReceived)
+	if s.barred.IsZero() {
+		s.barred = now
+	}
+	if readmit = now.Sub(s.barred) >= barredFor; readmit {
+		s.barred = time.Time{}
+	}
+	return readmit
+}
+
+// refusalStays is for how long a reason of the two speakers' own stands before one that is
+// the connection's alone: a router that refuses an OPEN message takes no connection for a
+// while, or closes it at once, and says nothing of why any more.
+const refusalStays = time.Minute
+
+// explain takes in why no session comes about. refused says that it is one speaker's word on
+// the other.
+func (s *session) explain(why string, refused bool, now time.Time) {
+	switch {
+	case refused:
+		s.refused = now
+	case now.Sub(s.refused) < refusalStays:
+		return
+	}
+	s.why = why
 }
 
 // settle says why the session is not established, and whether anything is different from

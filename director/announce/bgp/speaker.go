@@ -329,16 +329,16 @@ func (s *Speaker) look() {
 	if err != nil {
 		return // server has told that it is lost
 	}
+	now := time.Now()
+	var readmitted []netip.Addr
 	s.update(func() {
 		for _, r := range readings {
-			if ses := s.sessions[r.peer]; ses != nil {
-				ses.read(r)
+			if ses := s.sessions[r.peer]; ses != nil && ses.read(r, now) {
+				readmitted = append(readmitted, r.peer)
 			}
 		}
 	})
-	for _, r := range readings {
-		if r.overfull {
-			server.readmit(r.peer)
-		}
+	for _, peer := range readmitted {
+		server.readmit(peer)
 	}
 }
