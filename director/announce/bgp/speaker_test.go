@@ -54,8 +54,16 @@ func start(t *testing.T, o Options) *running {
 func (r *running) run() {
 	ctx, stop := context.WithCancel(r.t.Context())
 	r.stop = stop
-	r.t.Cleanup(stop)
-	go func() { r.ended <- r.Run(ctx) }()
+	over := make(chan struct{})
+	r.t.Cleanup(func() { // the next test's server writes what this one's reads
+		stop()
+		<-over
+	})
+	go func() {
+		err := r.Run(ctx)
+		close(over)
+		r.ended <- err
+	}()
 	<-r.started
 }
 
