@@ -28,8 +28,9 @@ type Flows struct {
 	switched int      // answers of another server than before: there must be none
 }
 
-// flowPatience is how long a flow may wait for an answer: several retransmissions.
-const flowPatience = 15 * time.Second
+// flowPatience is how long a flow may wait for an answer: many retransmissions, and the time
+// that an emulated machine stands still. What is lost for good is reset long before.
+const flowPatience = WaitLimit
 
 // Flows opens so many flows from the node, to each of the services in turn, and returns when
 // they are open. Each asks at every step.
