@@ -10,8 +10,7 @@ import (
 
 	"usher/cmd/usher/internal/cli"
 	"usher/cmd/usher/internal/command"
-	_ "usher/cmd/usher/internal/early" // the guard is that alone
-	"usher/cmd/usher/internal/vrrpproc"
+	_ "usher/cmd/usher/internal/early" // which a VRRP process or a guard does not leave
 )
 
 func main() {
@@ -26,10 +25,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	if os.Getpid() == 1 && len(args) > 0 && (args[0] == "run" || args[0] == "check") {
 		return command.Init(args, stderr)
-	}
-	if len(args) > 0 && args[0] == vrrpproc.ChildCommand {
-		vrrpproc.IgnoreSignals()
-		return cli.Run(ctx, args, cli.System{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv})
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -117,7 +117,7 @@ func TestEarlyImportsLittle(t *testing.T) {
 	}
 	all := strings.Fields(string(out))
 	if !slices.Contains(all, "usher/cmd/usher/internal/vrrpproc") {
-		t.Errorf("the guard is not in it: %v", all)
+		t.Errorf("the VRRP process and the guard are not in it: %v", all)
 	}
 	if slices.Contains(all, "net/http") {
 		t.Error("cmd/usher/internal/early imports net/http by way of something: its turn is after all of it, see the package's comment")

@@ -28,7 +28,7 @@ func (s System) parts(log *slog.Logger, commands *command.Runner) daemon.Compone
 		VRRP: func(g conf.Global, events func(vrrp.Event), secrets func() []string) daemon.VRRP {
 			return vrrpproc.New(vrrpproc.Options{
 				Log: log, Events: events, Run: commands.Track, State: g.State, Secrets: secrets,
-				Args:      []string{"vrrp-child", "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
+				Args:      []string{vrrpproc.ChildCommand, "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
 				GuardArgs: []string{vrrpproc.GuardCommand, "--log-level", g.Log.Level, "--log-format", g.Log.Format, "--state", g.State},
 				Recover:   func() ([]string, error) { return rtnl.Recover(rtnl.JournalFile(g.State)) },
 			})

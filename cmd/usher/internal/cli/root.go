@@ -174,7 +174,7 @@ func (a *app) groups(root *cobra.Command) {
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(a.version(), a.child(), a.man(root))
+	root.AddCommand(a.version(), a.man(root))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

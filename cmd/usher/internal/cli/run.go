@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
@@ -19,8 +18,6 @@ import (
 	"usher/cmd/usher/internal/page"
 	"usher/cmd/usher/internal/sdnotify"
 	"usher/cmd/usher/internal/terminal"
-	"usher/cmd/usher/internal/vrrpproc"
-	"usher/healthcheck/redact"
 )
 
 func (a *app) run() *cobra.Command {
@@ -110,32 +107,4 @@ func (a *app) serve(ctx context.Context, o daemon.Options) error {
 		fmt.Fprint(a.Stderr, invalid.Diagnostics.Text(terminal.Colours(a.Stderr, a.Getenv)))
 	}
 	return err
-}
-
-// child is the VRRP process, which run starts for itself.
-func (a *app) child() *cobra.Command {
-	var level, format, state string
-	cmd := &cobra.Command{
-		Use:    vrrpproc.ChildCommand,
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		RunE: do(func(cmd *cobra.Command, _ []string) error {
-			log, control := logging.New(a.Stderr)
-			if err := control.Set(level, format); err != nil {
-				return err
-			}
-			log = log.With(slog.String("process", "vrrp"))
-			in, err := vrrpproc.Inherited()
-			if err != nil {
-				return err
-			}
-			var secrets redact.Live
-			control.Conceal(secrets.Text)
-			return vrrpproc.Child(cmd.Context(), in, log, secrets.Know, state)
-		}),
-	}
-	cmd.Flags().StringVar(&level, "log-level", "info", "as global.log.level")
-	cmd.Flags().StringVar(&format, "log-format", "text", "as global.log.format")
-	cmd.Flags().StringVar(&state, "state", defaultState, "as global.state")
-	return cmd
 }

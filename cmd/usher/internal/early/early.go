@@ -7,24 +7,66 @@
 package early
 
 import (
+	"context"
+	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 
 	"usher/cmd/usher/internal/logging"
 	"usher/cmd/usher/internal/vrrpproc"
+	"usher/healthcheck/redact"
 )
 
-// init does not return where this process is a guard.
+// processes are those that init runs, by the program's first argument; each gives its exit
+// status.
+var processes = map[string]func(args []string) int{
+	vrrpproc.ChildCommand: func(args []string) int { return child(args, os.Stderr) },
+	vrrpproc.GuardCommand: func(args []string) int { return vrrpproc.Guard(args, os.Stdout, os.Stderr, guardLog(os.Stderr)) },
+}
+
+// init does not return where this is one of these processes.
 func init() {
-	if len(os.Args) < 2 || os.Args[1] != vrrpproc.GuardCommand {
+	if len(os.Args) < 2 || processes[os.Args[1]] == nil {
 		return
 	}
 	// While packages are initialised this goroutine is bound to its thread: another one
 	// is woken without a change of threads.
 	status := make(chan int)
-	go func() { status <- vrrpproc.Guard(os.Args[2:], os.Stdout, os.Stderr, guardLog(os.Stderr)) }()
+	go func() { status <- processes[os.Args[1]](os.Args[2:]) }()
 	os.Exit(<-status)
+}
+
+// child is the VRRP process.
+func child(args []string, stderr io.Writer) int {
+	vrrpproc.IgnoreSignals()
+	f := flag.NewFlagSet(vrrpproc.ChildCommand, flag.ContinueOnError)
+	f.SetOutput(stderr)
+	state := f.String("state", "", "as global.state")
+	level, format := f.String("log-level", "info", "as global.log.level"), f.String("log-format", "text", "as global.log.format")
+	if err := f.Parse(args); err != nil {
+		return 2
+	}
+	if err := serve(stderr, *state, *level, *format); err != nil {
+		fmt.Fprintf(stderr, "usher: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func serve(stderr io.Writer, state, level, format string) error {
+	log, control := logging.New(stderr)
+	if err := control.Set(level, format); err != nil {
+		return err
+	}
+	in, err := vrrpproc.Inherited()
+	if err != nil {
+		return err
+	}
+	var secrets redact.Live
+	control.Conceal(secrets.Text)
+	return vrrpproc.Child(context.Background(), in, log.With(slog.String("process", "vrrp")), secrets.Know, state)
 }
 
 // guardLog is the log of the guard, as the daemon's.

@@ -14,8 +14,7 @@ import (
 
 	"usher/cmd/usher/internal/cli"
 	"usher/cmd/usher/internal/command"
-	_ "usher/cmd/usher/internal/early" // the guard is that alone
-	"usher/cmd/usher/internal/vrrpproc"
+	_ "usher/cmd/usher/internal/early" // which a VRRP process or a guard does not leave
 	"usher/director"
 	"usher/director/ipvstest"
 	"usher/vrrp/sysctl"
@@ -28,14 +27,8 @@ func run(args []string) int {
 	if len(args) > 0 && args[0] == command.Word {
 		return command.Launcher(args[1:], os.Stderr)
 	}
-	ctx := context.Background()
-	if len(args) > 0 && args[0] == vrrpproc.ChildCommand {
-		vrrpproc.IgnoreSignals()
-	} else {
-		var stop context.CancelFunc
-		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-		defer stop()
-	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	return cli.Run(ctx, args, cli.System{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		IPVS:   func() (director.Kernel, error) { return ipvstest.New(), nil },
