@@ -114,6 +114,9 @@ func TestTooMuch(t *testing.T) {
 			if got := s.read(reading{overfull: true, received: maxReceived + 1}, now.Add(c.after)); got != c.readmit {
 				t.Errorf("tried again after %s: %t", c.after, got)
 			}
+			if s.ended = true; s.renews() != c.readmit {
+				t.Errorf("begun anew after %s: %t", c.after, s.renews())
+			}
 		}
 		now = now.Add(time.Hour)
 		s.enter(announce.Established)

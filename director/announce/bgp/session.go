@@ -132,6 +132,12 @@ func (s *session) read(r reading, now time.Time) (readmit bool) {
 	return readmit
 }
 
+// renews says whether a session that has ended is to begin anew at once: not with a router
+// that is left alone for a while.
+func (s *session) renews() bool {
+	return (s.asked || s.ended) && s.State != announce.Established && s.barred.IsZero()
+}
+
 // refusalStays is for how long a reason of the two speakers' own stands before one that is
 // the connection's alone: a router that refuses an OPEN message takes no connection for a
 // while, or closes it at once, and says nothing of why any more.

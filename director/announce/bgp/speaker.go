@@ -295,6 +295,13 @@ func (s *Speaker) reset(address netip.Addr) {
 	if err != nil {
 		return
 	}
+	s.mu.Lock()
+	ses := s.sessions[address]
+	over := ses != nil && ses.ended
+	s.mu.Unlock()
+	if over {
+		s.look() // it may have ended since the router sent too much
+	}
 	var ask, renew bool
 	var p announce.Peer
 	s.update(func() {
@@ -303,7 +310,7 @@ func (s *Speaker) reset(address netip.Addr) {
 			return
 		}
 		established := ses.State == announce.Established
-		ask, renew, p = established && ses.BFD == down, (ses.asked || ses.ended) && !established, ses.peer
+		ask, renew, p = established && ses.BFD == down, ses.renews(), ses.peer
 		ses.asked, ses.ended = ask || ses.asked && established, false
 	})
 	switch {
