@@ -127,10 +127,10 @@ FLOWS     ?= 600
 RATE      ?= 200
 
 flows: setup
-	for r in $(ROUTER); do for m in $(if $(filter file,$(origin FORWARD)),dr tun,$(FORWARD)); do for s in $(SCHEDULER); do \
+	failed=0; for r in $(ROUTER); do for m in $(if $(filter file,$(origin FORWARD)),dr tun,$(FORWARD)); do for s in $(SCHEDULER); do \
 		CGO_ENABLED=0 $(GO) test ./test/ipvs -run '^TestDirectorsBehindARouter$$' -v -count=1 -timeout=30m \
-			-args -everything -router=$$r -forward=$$m -scheduler=$$s -flows=$(FLOWS) -rate=$(RATE) || exit 1; \
-	done; done; done
+			-args -everything -router=$$r -forward=$$m -scheduler=$$s -flows=$(FLOWS) -rate=$(RATE) || failed=1; \
+	done; done; done; exit $$failed
 
 # The environment of all these, for a shell: eval "$$(make env)"
 env:
