@@ -199,11 +199,15 @@ func (s *scene) spoil(do func(path string) error) {
 	}
 }
 
+// keepsLittle leaves out worlds in which a director has services and little patience: what it
+// could not write down it tries again within half a minute, and says so until then.
+func keepsLittle(s Setup) bool { return s.BGP == nil }
+
 func stateActions() []Action {
 	garbage := func(path string) error { return os.WriteFile(path, []byte("{\"\x00garbage"), 0o600) }
 	return []Action{
-		{Name: "state-full", Do: func(s *scene) { s.w.note("  %v", s.d.fill()) }},
-		{Name: "state-read-only", Do: func(s *scene) { s.d.writable(false) }},
+		{Name: "state-full", Fits: keepsLittle, Do: func(s *scene) { s.w.note("  %v", s.d.fill()) }},
+		{Name: "state-read-only", Fits: keepsLittle, Do: func(s *scene) { s.d.writable(false) }},
 		{Name: "state-damaged", Do: func(s *scene) { s.spoil(garbage) }},
 		{Name: "state-damaged-and-killed", Do: func(s *scene) {
 			s.kill(s.parent(), s.d.child())
@@ -212,12 +216,12 @@ func stateActions() []Action {
 		}},
 		{Name: "state-emptied", Do: func(s *scene) { s.spoil(func(path string) error { return os.Truncate(path, 0) }) }},
 		{Name: "state-removed", Do: func(s *scene) { s.spoil(os.RemoveAll) }},
-		{Name: "state-full-and-killed", Do: func(s *scene) {
+		{Name: "state-full-and-killed", Fits: keepsLittle, Do: func(s *scene) {
 			s.w.note("  %v", s.d.fill())
 			s.kill(s.parent(), s.d.child())
 			s.revive()
 		}},
-		{Name: "state-read-only-and-restarted", Do: func(s *scene) {
+		{Name: "state-read-only-and-restarted", Fits: keepsLittle, Do: func(s *scene) {
 			s.d.writable(false)
 			s.d.signal(syscall.SIGTERM, s.parent())
 			s.d.awaitEnd(s.ctx)
