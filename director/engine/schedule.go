@@ -7,7 +7,7 @@ const (
 	firstPoll = 100 * time.Millisecond // connections of a server that was just told to drain
 	nextPoll  = time.Second            // and from then on
 	minRetry  = 100 * time.Millisecond // after the kernel refused something, doubled up to maxRetry
-	maxRetry  = 30 * time.Second
+	maxRetry  = 8 * time.Second        // what is mended is soon seen to be
 )
 
 // schedule says when there is another pass, and what for.
@@ -39,8 +39,12 @@ func (s *schedule) pollIn(now time.Time, in time.Duration) {
 	}
 }
 
-// retry has everything compared soon, after a kernel refused something.
+// retry has everything compared soon, after a kernel refused something. A pass that fails
+// before its turn, for what happens meanwhile, puts it off no further.
 func (s *schedule) retry(now time.Time) {
+	if s.backoff > 0 && now.Before(s.resync) {
+		return
+	}
 	s.backoff = min(max(2*s.backoff, minRetry), maxRetry)
 	s.resync = now.Add(min(s.backoff, s.every))
 }

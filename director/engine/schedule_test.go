@@ -28,17 +28,27 @@ func TestSchedule(t *testing.T) {
 		{true, false, false, 30 * time.Second, false},
 		{true, true, false, 100 * time.Millisecond, false},
 	} {
+		if s.backoff > 0 {
+			now = s.resync // its turn
+		}
 		s.done(step.whole, step.failed, step.surprised, now)
 		if in := s.resync.Sub(now); in != step.in || s.woken() != step.woken || s.woken() {
 			t.Errorf("step %d: compared in %s, want %s", i, in, step.in)
 		}
 	}
 	for range 20 {
+		now = s.resync
 		s.retry(now)
 	}
 	if in := s.resync.Sub(now); in != maxRetry {
 		t.Errorf("the twentieth time in %s", in)
 	}
+	// What happens meanwhile, each second say, puts off nothing.
+	if s.done(false, true, false, now.Add(time.Second)); s.resync.Sub(now) != maxRetry {
+		t.Errorf("a pass before its turn has it come in %s", s.resync.Sub(now))
+	}
+	s.table.begin(now)
+	s.others.begin(now)
 	s.pollIn(now, nextPoll)
 	s.pollIn(now, firstPoll)
 	s.pollIn(now, nextPoll)

@@ -126,7 +126,7 @@ func TestUnmanagedSettingIsNotLookedForEverySecond(t *testing.T) {
 			}
 			passes := d.Stats().Passes
 			time.Sleep(time.Minute)
-			if n := d.Stats().Passes - passes; n > 12 { // the pauses double up to 30 s
+			if n := d.Stats().Passes - passes; n > 15 { // the pauses double up to 8 s
 				t.Errorf("%d comparisons of everything in a minute", n)
 			}
 			if err := s.Set("net.ipv4.ip_forward", "1"); err != nil {
@@ -137,8 +137,13 @@ func TestUnmanagedSettingIsNotLookedForEverySecond(t *testing.T) {
 			if list := d.Settings(); len(list) != 1 || list[0].Value != "1" {
 				t.Errorf("a second after it was set by hand: %+v", list)
 			}
+			time.Sleep(8 * time.Second)
+			synctest.Wait()
+			if last := d.Stats().LastError; last != "" {
+				t.Errorf("nine seconds after it was set by hand: %s", last)
+			}
 		}, pool(1))
-		if len(told) != 1 {
+		if len(told) != 2 || told[0].Kind != director.EventError || told[1].Kind != director.EventErrorEnd {
 			t.Errorf("told %v", told)
 		}
 	})
