@@ -111,7 +111,7 @@ func (l *discoverLab) follow(stays netip.Addr, sources ...discover.Source) {
 
 func openSource(s discover.Source) engine.Reader {
 	if s.Kind == discover.KindDNS {
-		return dns.New(s)
+		return dns.New(s, nil)
 	}
 	return discoverhttp.New(s, func(_ context.Context, path string) ([]byte, error) { return os.ReadFile(path) })
 }

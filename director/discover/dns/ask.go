@@ -25,17 +25,22 @@ const longest = 4096
 // tries is how often a server is asked by UDP, where packets get lost.
 const tries = 2
 
+// unlimited is how long is asked where nobody says.
+const unlimited = time.Minute
+
 // ask gives an answer that says something of a name: NOERROR or NXDOMAIN. Servers are
 // asked one after the other, first the one that answered last, each for its part of the
 // time that is left.
 func (r *Reader) ask(ctx context.Context, name string, kind uint16) (*dns.Msg, error) {
 	var failures []string
 	reason := discover.ReasonUnreachable
+	end, limited := ctx.Deadline()
+	if !limited {
+		end = time.Now().Add(unlimited)
+	}
 	for i := range r.servers {
 		at := (r.good + i) % len(r.servers)
-		within, cancel := share(ctx, len(r.servers)-i)
-		m, err := r.server(within, r.servers[at], name, kind)
-		cancel()
+		m, err := r.server(ctx, r.servers[at], query{name: name, kind: kind}, share(end, len(r.servers)-i))
 		if err == nil {
 			r.good, r.last = at, m
 			return m, nil
@@ -53,20 +58,17 @@ func (r *Reader) ask(ctx context.Context, name string, kind uint16) (*dns.Msg, e
 		shown(name), dns.TypeToString[kind], strings.Join(failures, "; ")))}
 }
 
-// share is a part of the time that ctx leaves.
-func share(ctx context.Context, parts int) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, time.Until(end)/time.Duration(parts))
+// share is when a part of the time until end is over.
+func share(end time.Time, parts int) time.Time {
+	now := time.Now()
+	return now.Add(end.Sub(now) / time.Duration(parts))
 }
 
 // server asks one server, by UDP and then, where the answer is cut off, by TCP.
-func (r *Reader) server(ctx context.Context, server netip.AddrPort, name string, kind uint16) (*dns.Msg, error) {
-	m, err := r.udp(ctx, server, name, kind)
+func (r *Reader) server(ctx context.Context, server netip.AddrPort, q query, end time.Time) (*dns.Msg, error) {
+	m, err := r.udp(ctx, server, q, end)
 	if err == nil && m.Truncated {
-		m, err = exchange(ctx, "tcp", server, question(name, kind, true))
+		m, err = stream(ctx, server, q.message(), end)
 		if err == nil && m.Truncated {
 			return nil, &discover.Failure{Reason: discover.ReasonTooLarge, Text: "the answer is cut off by TCP, too"}
 		}
@@ -85,14 +87,15 @@ func (r *Reader) server(ctx context.Context, server netip.AddrPort, name string,
 	return nil, &discover.Failure{Reason: discover.ReasonServFail, Text: "it answers " + code}
 }
 
-func (r *Reader) udp(ctx context.Context, server netip.AddrPort, name string, kind uint16) (m *dns.Msg, err error) {
+func (r *Reader) udp(ctx context.Context, server netip.AddrPort, q query, end time.Time) (m *dns.Msg, err error) {
 	for i := range tries {
-		within, cancel := share(ctx, tries-i)
-		m, err = exchange(within, "udp", server, question(name, kind, true))
+		within := share(end, tries-i)
+		m, err = r.datagram(ctx, server, q, within)
 		if err == nil && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) { // it knows no EDNS
-			m, err = exchange(within, "udp", server, question(name, kind, false))
+			plain := q
+			plain.plain = true
+			m, err = r.datagram(ctx, server, plain, within)
 		}
-		cancel()
 		var f *discover.Failure
 		if err == nil || ctx.Err() != nil || !errors.As(err, &f) || f.Reason != discover.ReasonTimeout {
 			return m, err
@@ -101,63 +104,45 @@ func (r *Reader) udp(ctx context.Context, server netip.AddrPort, name string, ki
 	return m, err
 }
 
-func question(name string, kind uint16, edns bool) *dns.Msg {
-	m := new(dns.Msg)
-	m.SetQuestion(name, kind) // with a random number
-	if edns {
+// query is what is asked.
+type query struct {
+	name  string
+	kind  uint16
+	plain bool // without EDNS
+}
+
+// message is the query with a random number.
+func (q query) message() *dns.Msg {
+	m := new(dns.Msg).SetQuestion(q.name, q.kind)
+	if !q.plain {
 		m.SetEdns0(payload, false)
 	}
 	return m
 }
 
-// exchange sends a question and waits for its answer. The kernel drops what other
-// addresses than the server's send; what is not an answer to the question is passed over.
-func exchange(ctx context.Context, network string, server netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
-	conn, err := dial(ctx, network, server)
+// stream asks by TCP.
+func stream(ctx context.Context, server netip.AddrPort, q *dns.Msg, end time.Time) (*dns.Msg, error) {
+	ctx, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", server.String())
 	if err != nil {
 		return nil, failure(err, "")
 	}
 	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	if end, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(end)
-	}
-	c := &dns.Conn{Conn: conn, UDPSize: longest}
+	_ = conn.SetDeadline(end)
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	c := &dns.Conn{Conn: conn}
 	if err := c.WriteMsg(q); err != nil {
 		return nil, failure(err, "")
 	}
-	other := ""
-	for {
-		m, err := c.ReadMsg()
-		if err != nil {
-			var broken *dns.Error
-			if network == "udp" && (errors.As(err, &broken) || m != nil) { // no message; the true answer may follow
-				other = "what came is no DNS message"
-				if err := ctx.Err(); err == nil {
-					continue
-				}
-			}
-			return nil, failure(err, other)
-		}
-		if why := differs(m, q); why != "" {
-			if other = why; network == "udp" {
-				continue
-			}
-			return nil, &discover.Failure{Reason: discover.ReasonMismatch, Text: other}
-		}
-		return m, nil
+	m, err := c.ReadMsg()
+	if err != nil {
+		return nil, failure(err, "")
 	}
-}
-
-// dial opens a socket of its own for each question: whoever would forge an answer has to
-// guess its port, too (RFC 5452). By UDP nothing is waited for, and the way of a Dialer
-// costs as much as the question.
-func dial(ctx context.Context, network string, server netip.AddrPort) (net.Conn, error) {
-	if network == "udp" {
-		return net.DialUDP(network, nil, net.UDPAddrFromAddrPort(server))
+	if why := differs(m, q); why != "" {
+		return nil, &discover.Failure{Reason: discover.ReasonMismatch, Text: why}
 	}
-	return new(net.Dialer).DialContext(ctx, network, server.String())
+	return m, nil
 }
 
 // differs says why a message is no answer to a question, "" where it is.

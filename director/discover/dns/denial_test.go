@@ -43,7 +43,7 @@ func TestDenial(t *testing.T) {
 				if obeyed {
 					want = c.want
 				}
-				a := New(source).Read(t.Context())
+				a := New(source, nil).Read(t.Context())
 				if text(a) != want || len(a.Entries) > 0 || c.soa != "" && a.TTL != 7*time.Second {
 					t.Errorf("%s, the zone %q, alias %q, allow_empty = %t: %q with TTL %v, expected %q", kind, c.soa, c.alias, obeyed, text(a), a.TTL, want)
 				}

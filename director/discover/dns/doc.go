@@ -7,6 +7,6 @@
 // records those count that are the name's, or those of the aliases (CNAME) that lead from
 // it.
 //
-//	r := dns.New(source)
+//	r := dns.New(source, transport)
 //	answer := r.Read(ctx) // ends with ctx
 package dns

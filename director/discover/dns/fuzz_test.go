@@ -72,7 +72,7 @@ func FuzzAnswer(f *testing.F) {
 		for _, kind := range []string{"A", "AAAA", "SRV"} {
 			s := discover.Source{Kind: discover.KindDNS, AllowEmpty: obeyed, DNS: &discover.DNS{Name: "web.example", Type: kind, Servers: []netip.AddrPort{at}}}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			a := New(s).Read(ctx)
+			a := New(s, nil).Read(ctx)
 			cancel()
 			if a.Failure != nil && (len(a.Entries)+len(a.Ignored) > 0 || healthcheck.Printable(a.Failure.Text) != a.Failure.Text && len(a.Failure.Text) < healthcheck.MaxText) {
 				t.Errorf("%s: %+v", kind, a)

@@ -35,11 +35,17 @@ type Reader struct {
 	servers []netip.AddrPort
 	good    int      // index of the server that answered last
 	last    *dns.Msg // its latest answer
+
+	transport *Transport
+	memory    memory
 }
 
-// New makes a Reader of a source of kind dns.
-func New(s discover.Source) *Reader {
-	return &Reader{source: s, name: dns.CanonicalName(s.DNS.Name), resolv: Resolv}
+// New makes a Reader of a source of kind dns, which asks by t; nil for one of its own.
+func New(s discover.Source, t *Transport) *Reader {
+	if t == nil {
+		t = new(Transport)
+	}
+	return &Reader{source: s, name: dns.CanonicalName(s.DNS.Name), resolv: Resolv, transport: t}
 }
 
 // Read asks once, and again of other servers where one fails. It ends with ctx.
@@ -321,6 +327,7 @@ func (r *Reader) targets(ctx context.Context, targets []string, kind uint16, kno
 	for i, target := range missing {
 		g.Go(func() error {
 			one := *r // each remembers for itself which server answers
+			one.memory = memory{}
 			found, life, err := one.lookup(ctx, target, kind)
 			var f *discover.Failure
 			switch {

@@ -120,7 +120,7 @@ func read(t *testing.T, kind, name string, servers ...*server) discover.Answer {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	return New(s).Read(ctx)
+	return New(s, nil).Read(ctx)
 }
 
 // text is an answer in one line.
@@ -289,7 +289,7 @@ func TestSeveralServers(t *testing.T) {
 	broken, refusing := newServer(t, code(dns.RcodeServerFailure)), newServer(t, code(dns.RcodeRefused))
 	good := newServer(t, zone(t, "web.example. 30 IN A 10.0.0.1"))
 	s := discover.Source{Kind: discover.KindDNS, DNS: &discover.DNS{Name: "web.example", Type: "A", Servers: []netip.AddrPort{broken.addr, refusing.addr, good.addr}}}
-	r := New(s)
+	r := New(s, nil)
 	for range 2 {
 		if a := r.Read(t.Context()); text(a) != "10.0.0.1:0" {
 			t.Errorf("%q", text(a))
@@ -344,14 +344,14 @@ func TestNoAnswer(t *testing.T) {
 	s := discover.Source{Kind: discover.KindDNS, DNS: &discover.DNS{Name: "web.example", Type: "A", Servers: []netip.AddrPort{silent}}}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if a := New(s).Read(ctx); a.Failure == nil || a.Failure.Reason != discover.ReasonTimeout {
+	if a := New(s, nil).Read(ctx); a.Failure == nil || a.Failure.Reason != discover.ReasonTimeout {
 		t.Errorf("silence: %+v", a)
 	}
 	closed, other := listen(t)
 	addr := closed.LocalAddr().(*net.UDPAddr).AddrPort()
 	_, _ = closed.Close(), other.Close()
 	s.DNS.Servers = []netip.AddrPort{addr}
-	if a := New(s).Read(t.Context()); a.Failure == nil || a.Failure.Reason != discover.ReasonUnreachable {
+	if a := New(s, nil).Read(t.Context()); a.Failure == nil || a.Failure.Reason != discover.ReasonUnreachable {
 		t.Errorf("refused: %+v", a)
 	}
 }
@@ -360,7 +360,7 @@ func TestResolvConf(t *testing.T) {
 	if all := fromResolv("testdata/resolv.conf"); len(all) != 2 || all[0].String() != "192.0.2.53:53" || all[1].String() != "[2001:db8::53]:53" {
 		t.Errorf("%v", all)
 	}
-	r := New(discover.Source{Kind: discover.KindDNS, DNS: &discover.DNS{Name: "web.example", Type: "A"}})
+	r := New(discover.Source{Kind: discover.KindDNS, DNS: &discover.DNS{Name: "web.example", Type: "A"}}, nil)
 	r.resolv = "testdata/nothing"
 	if a := r.Read(t.Context()); a.Failure == nil || !strings.Contains(a.Failure.Text, "give servers") {
 		t.Errorf("%+v", a)

@@ -267,18 +267,8 @@ func (e *Engine) ask(ctx context.Context, name string, a *asker, source discover
 		if w, ok := reader.(watched); ok {
 			changed = w.Changed()
 		}
-		timer.Reset(e.together(pace.Next(&source, answer, rand.Float64())))
+		timer.Reset(pace.Next(&source, answer, time.Since(e.made), rand.Float64()))
 	}
-}
-
-// together shortens a wait a little, so that sources that are due at nearly the same time
-// are asked at once: where there are many, it is waking up for each that costs.
-func (e *Engine) together(wait time.Duration) time.Duration {
-	step := min(wait/16, 250*time.Millisecond)
-	if step <= 0 {
-		return wait
-	}
-	return wait - (time.Since(e.made)+wait)%step
 }
 
 // read asks once, within its time and when it is its turn.

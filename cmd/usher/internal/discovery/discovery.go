@@ -22,6 +22,8 @@ type Discovery struct {
 	*engine.Engine
 	log     *slog.Logger
 	watcher *file.Watcher // nil where the kernel gives none
+
+	transport dns.Transport
 }
 
 // Options are those of the engine, but for who opens sources.
@@ -53,12 +55,12 @@ func (d *Discovery) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-func (d *Discovery) open(s discover.Source) engine.Reader { return reader(s, d.watcher) }
+func (d *Discovery) open(s discover.Source) engine.Reader { return reader(s, d.watcher, &d.transport) }
 
-func reader(s discover.Source, watcher *file.Watcher) engine.Reader {
+func reader(s discover.Source, watcher *file.Watcher, transport *dns.Transport) engine.Reader {
 	switch s.Kind {
 	case discover.KindDNS:
-		return dns.New(s)
+		return dns.New(s, transport)
 	case discover.KindFile:
 		return file.New(s, disk{}, watcher)
 	default:
@@ -69,7 +71,8 @@ func reader(s discover.Source, watcher *file.Watcher) engine.Reader {
 // Look asks each source of pools once, as they were kept in a state folder or not at all,
 // and gives what is discovered now. It changes nothing.
 func Look(ctx context.Context, pools []discover.Config, state string) *engine.Once {
-	return engine.Look(ctx, pools, state, func(s discover.Source) engine.Reader { return reader(s, nil) })
+	transport := new(dns.Transport)
+	return engine.Look(ctx, pools, state, func(s discover.Source) engine.Reader { return reader(s, nil, transport) })
 }
 
 // disk reads files within bounds, whatever is there.
