@@ -170,7 +170,7 @@ func followDNS(b *testing.B, ttl time.Duration) {
 	for len(changed) > 0 { // the first answer of each
 		<-changed
 	}
-	w := newWorld(ctx, b, c)
+	w := newWorld(b.Context(), b, c) // which goes on when discovery has ended
 	w.apply(ctx, d.Servers)
 	<-w.decided
 	for { // until the first sets are written
