@@ -67,11 +67,11 @@ func TestAnswerOfBefore(t *testing.T) {
 		func(w dns.ResponseWriter, q *dns.Msg) { _, _ = w.Write(nil); first(w, q) },
 		func(w dns.ResponseWriter, q *dns.Msg) { _, _ = w.Write([]byte{1}); forge(w, q); first(w, q) },
 	}
-	at := 0
-	s := newServer(t, func(w dns.ResponseWriter, q *dns.Msg) {
-		answers[at](w, q)
-		at++
-	})
+	next := make(chan func(w dns.ResponseWriter, q *dns.Msg), len(answers)+1)
+	for _, a := range append(answers, first) {
+		next <- a
+	}
+	s := newServer(t, func(w dns.ResponseWriter, q *dns.Msg) { (<-next)(w, q) })
 	r := reader(s.addr, "web.example", nil)
 	for i, want := range []string{"10.0.0.1:0", "10.0.0.1:0", "10.0.0.2:0", "10.0.0.1:0", "10.0.0.1:0"} {
 		if a := r.Read(t.Context()); text(a) != want {
@@ -79,7 +79,6 @@ func TestAnswerOfBefore(t *testing.T) {
 		}
 	}
 	before := r.memory.m
-	answers, at = answers[:1], 0
 	if r.Read(t.Context()); r.memory.m != before {
 		t.Error("the same answer was read again")
 	}
