@@ -69,10 +69,13 @@ func serve(stderr io.Writer, state, level, format string) error {
 	return vrrpproc.Child(context.Background(), in, log.With(slog.String("process", "vrrp")), secrets.Know, state)
 }
 
-// guardLog is the log of the guard, as the daemon's.
-func guardLog(w io.Writer) func(level, format string) (*slog.Logger, error) {
-	return func(level, format string) (*slog.Logger, error) {
+// guardLog is the log of the guard, as the daemon's: what it is told to conceal it does
+// not show.
+func guardLog(w io.Writer) func(level, format string) (*slog.Logger, func([]string), error) {
+	return func(level, format string) (*slog.Logger, func([]string), error) {
 		log, control := logging.New(w)
-		return log, control.Set(level, format)
+		var secrets redact.Live
+		control.Conceal(secrets.Text)
+		return log, secrets.Know, control.Set(level, format)
 	}
 }

@@ -250,6 +250,7 @@ func (c *child) handle(ctx context.Context, m message) (answer reply, err error)
 	switch {
 	case m.Apply != nil:
 		c.conceal(m.Secrets) // first: what is applied may hold them
+		c.wills.conceal(m.Secrets)
 		err = c.apply(ctx, *m.Apply)
 	case m.Track != nil:
 		t := *m.Track

@@ -30,6 +30,8 @@ const (
 // GuardOptions are the parts of a guard.
 type GuardOptions struct {
 	Log *slog.Logger
+	// Conceal takes the values that Log does not show from now on; nil where it shows all.
+	Conceal func([]string)
 	// Child and Parent are the connections to both; that to the child holds for all
 	// guards that it has one after the other.
 	Child, Parent net.Conn
@@ -191,6 +193,8 @@ func (g *guard) listen(ctx context.Context, words chan<- testament) {
 
 func (g *guard) learn(t testament) {
 	switch {
+	case len(t.Secrets) > 0 && g.o.Conceal != nil:
+		g.o.Conceal(t.Secrets)
 	case t.PID != 0 && g.o.Watch != nil:
 		g.kill = g.o.Watch(t.PID)
 	case t.Will != nil && t.Will.empty():

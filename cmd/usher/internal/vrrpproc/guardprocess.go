@@ -46,7 +46,8 @@ const detached = "detached"
 // The first process of that name starts the guard, says its process id on stdout and ends,
 // so that the guard is not among the children of the parent: what kills a daemon and all
 // its children, as service managers and people do, leaves it.
-func Guard(args []string, stdout, stderr io.Writer, logger func(level, format string) (*slog.Logger, error)) int {
+// Of the log that logger makes, conceal is GuardOptions.Conceal.
+func Guard(args []string, stdout, stderr io.Writer, logger func(level, format string) (log *slog.Logger, conceal func([]string), err error)) int {
 	IgnoreSignals() // it ends when the others have
 	if len(args) == 0 || args[0] != detached {
 		if err := detach(args, stdout, stderr); err != nil {
@@ -66,10 +67,10 @@ func Guard(args []string, stdout, stderr io.Writer, logger func(level, format st
 	if err := f.Parse(args); err != nil {
 		return 2
 	}
-	log, err := logger(*level, *format)
+	log, conceal, err := logger(*level, *format)
 	if err == nil {
 		log = log.With("process", "guard")
-		err = serveGuard(log, *state)
+		err = serveGuard(log, conceal, *state)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "usher: %v\n", err)
@@ -101,7 +102,7 @@ func detach(args []string, stdout, stderr io.Writer) error {
 	return err
 }
 
-func serveGuard(log *slog.Logger, state string) error {
+func serveGuard(log *slog.Logger, conceal func([]string), state string) error {
 	parent, err := inherited(guardParentFD)
 	if err != nil {
 		return err
@@ -126,7 +127,7 @@ func serveGuard(log *slog.Logger, state string) error {
 	defer func() { _ = kernel.Close() }()
 	socket.Realtime(log)
 	abandoned := RunGuard(GuardOptions{
-		Log: log, Child: child, Parent: parent, Watch: watchProcess, Rest: shrink, Idle: sign.age, Stamps: sign,
+		Log: log, Conceal: conceal, Child: child, Parent: parent, Watch: watchProcess, Rest: shrink, Idle: sign.age, Stamps: sign,
 		Send:   func(out engine.Outgoing) error { return sender.Send(out) },
 		Remove: func(o vip.Object) error { return kernel.Remove(o) },
 	})

@@ -26,7 +26,7 @@ import (
 // and else runs the tests in a network namespace of their own.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == GuardCommand {
-		os.Exit(Guard(os.Args[2:], os.Stdout, os.Stderr, func(string, string) (*slog.Logger, error) { return errorLog(), nil }))
+		os.Exit(Guard(os.Args[2:], os.Stdout, os.Stderr, func(string, string) (*slog.Logger, func([]string), error) { return errorLog(), nil, nil }))
 	}
 	switch os.Getenv("USHER_VRRPPROC") {
 	case "parent":

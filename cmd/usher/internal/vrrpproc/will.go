@@ -35,9 +35,10 @@ func (w will) empty() bool {
 // that comes after another one finds the end of a line that the other had begun to
 // read: no such rest is a document, so it is skipped.
 type testament struct {
-	PID   int   `json:"pid,omitempty"`   // the child's
-	Will  *will `json:"will,omitempty"`  // the child's, for one instance
-	Again bool  `json:"again,omitempty"` // the guard wants to hear everything
+	PID     int      `json:"pid,omitempty"`     // the child's
+	Secrets []string `json:"secrets,omitempty"` // the child's: what the guard's log does not show
+	Will    *will    `json:"will,omitempty"`    // the child's, for one instance
+	Again   bool     `json:"again,omitempty"`   // the guard wants to hear everything
 }
 
 func writeTestament(w io.Writer, t testament) error {
@@ -69,11 +70,13 @@ type wills struct {
 	pid  int
 	wake chan struct{}
 
-	mu    sync.Mutex
-	down  map[string]time.Duration
-	all   map[string]will
-	due   map[string]bool // to be told
-	named bool            // the guard was told the process id
+	mu      sync.Mutex
+	down    map[string]time.Duration
+	all     map[string]will
+	due     map[string]bool // to be told
+	named   bool            // the guard was told the process id
+	secrets []string
+	hidden  bool // the guard was told the secrets
 }
 
 func newWills(pid int) *wills {
@@ -88,6 +91,14 @@ func (w *wills) configure(all []vrrp.Config) {
 	for _, c := range all {
 		w.down[c.Name] = vrrp.NewMachine(c.Parameters()).DownInterval()
 	}
+}
+
+// conceal takes the values that nothing shows from now on.
+func (w *wills) conceal(secrets []string) {
+	w.mu.Lock()
+	w.secrets, w.hidden = secrets, false
+	w.mu.Unlock()
+	w.poke()
 }
 
 // resignation is engine.Options.Will.
@@ -133,7 +144,7 @@ func (w *wills) poke() {
 // again has everything told once more: there is another guard.
 func (w *wills) again() {
 	w.mu.Lock()
-	w.named = false
+	w.named, w.hidden = false, false
 	for instance := range w.all {
 		w.due[instance] = true
 	}
@@ -148,6 +159,11 @@ func (w *wills) take() (all []testament) {
 	if !w.named {
 		w.named = true
 		all = append(all, testament{PID: w.pid})
+	}
+	// Before the wills, of which the guard may have to say something.
+	if !w.hidden && len(w.secrets) > 0 {
+		w.hidden = true
+		all = append(all, testament{Secrets: w.secrets})
 	}
 	for _, instance := range slices.Sorted(maps.Keys(w.due)) {
 		l := w.all[instance]
