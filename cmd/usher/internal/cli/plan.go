@@ -16,6 +16,7 @@ import (
 	"usher/cmd/usher/internal/discovery"
 	"usher/cmd/usher/internal/plan"
 	"usher/conf"
+	"usher/vrrp"
 	"usher/vrrp/vip/rtnl"
 )
 
@@ -104,39 +105,37 @@ func (a *app) planFor(ctx context.Context, c *conf.Config, socket string) (plan.
 		return plan.Plan{}, err
 	}
 	a.hide(c, running)
-	p := plan.Compare(c, running)
-	here, err := thisMachine(cmp.Or(state, c.Global.State))
-	if err != nil {
-		return p, err
+	state = cmp.Or(state, c.Global.State)
+	in := plan.Input{Want: c, From: running}
+	if in.Here, err = thisMachine().Here(state); err != nil {
+		return plan.Plan{}, err
 	}
-	p.AddProblems(c, here)
-	var now api.Status
 	if running != nil {
-		if err := client.Get(ctx, "/api/v1/status", &now); err != nil {
-			return p, err
+		in.Now, in.At = &api.Status{}, time.Now()
+		if err := client.Get(ctx, "/api/v1/status", in.Now); err != nil {
+			return plan.Plan{}, err
 		}
-		p.AddPeers(c, now, time.Now())
 	}
 	if sources := c.Sources(); len(sources) > 0 {
-		found := discovery.Look(ctx, sources, cmp.Or(state, c.Global.State))
-		p.AddDiscovered(found)
-		c = c.Discovered(found.Servers)
+		in.Found = discovery.Look(ctx, sources, state)
 	}
-	if len(c.VirtualServers) == 0 && (running == nil || len(running.VirtualServers) == 0) {
-		return p, nil
-	}
-	d, err := a.openDirector(slog.New(slog.DiscardHandler), cmp.Or(state, c.Global.State), nil)
-	if err != nil {
-		return p, err
-	}
-	if running != nil {
-		d.SetOther(running.Pools())
-		for _, u := range plan.Health(now, c.Pools()) {
-			d.SetHealth(u)
+	in.Planner = func(want *conf.Config) (plan.Planner, error) {
+		if len(want.VirtualServers) == 0 && (running == nil || len(running.VirtualServers) == 0) {
+			return nil, nil
 		}
+		d, err := a.openDirector(slog.New(slog.DiscardHandler), state, nil)
+		if err != nil {
+			return nil, err
+		}
+		if running != nil {
+			d.SetOther(running.Pools())
+			for _, u := range plan.Health(*in.Now, want.Pools()) {
+				d.SetHealth(u)
+			}
+		}
+		return d, nil
 	}
-	err = p.AddIPVS(ctx, d, c)
-	return p, err
+	return plan.Make(ctx, in)
 }
 
 // runningNow is the configuration of a daemon, and its state folder; nil where none
@@ -160,24 +159,22 @@ func runningNow(ctx context.Context, running *api.Client) (*conf.Config, string,
 	return c, state, err
 }
 
-// thisMachine is what a plan looks at of the network.
-func thisMachine(state string) (here plan.Here, err error) {
-	machine := daemon.ThisMachine()
-	here.AnswersARP = machine.AnswersARP
-	if here.Interfaces, err = machine.Interfaces(); err != nil {
-		return here, err
-	}
+// thisMachine is the machine that usher runs on.
+func thisMachine() daemon.Machine { return daemon.ThisMachine(addressesHere) }
+
+// addressesHere is daemon.Machine.Addresses.
+func addressesHere(state string) (all []vrrp.LocalAddress, err error) {
 	kernel, err := rtnl.Open()
 	if err != nil {
-		return here, err
+		return nil, err
 	}
 	defer func() { _ = kernel.Close() }()
 	if err := kernel.RecallAdded(rtnl.AddedFile(state)); err != nil {
-		return here, err
+		return nil, err
 	}
 	found, err := kernel.Addresses()
 	for _, f := range found {
-		here.Addresses = append(here.Addresses, f.Local())
+		all = append(all, f.Local())
 	}
-	return here, err
+	return all, err
 }

@@ -82,7 +82,7 @@ line makes no sense.`,
 			commands := command.New()
 			defer commands.Close()
 			return a.serve(cmd.Context(), daemon.Options{
-				Version: Version(), Load: load, Variables: vars, Machine: daemon.ThisMachine(), Components: a.parts(log, commands),
+				Version: Version(), Load: load, Variables: vars, Machine: thisMachine(), Components: a.parts(log, commands),
 				Log: log, LogControl: control, Notifier: sdnotify.New(), Hangup: hangup, Keep: keep,
 				Home: a.given(), Watch: watched, LastGood: state, Strict: strict, Started: a.thrifty,
 				Pages: map[string]http.Handler{"GET /{$}": page.Handler()},

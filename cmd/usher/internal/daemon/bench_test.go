@@ -72,6 +72,7 @@ func loaded(b *testing.B, services int) (d *daemon.Daemon, dir string, kernel *i
 			Capabilities:   func() (uint64, error) { return ^uint64(0), nil },
 			Networks:       func() ([]netip.Prefix, error) { return nil, nil },
 			NeighbourLimit: func(bool) (int, error) { return 1024, nil },
+			Addresses:      func(string) ([]vrrp.LocalAddress, error) { return nil, nil },
 		},
 		Components: daemon.Components{
 			VRRP:   func(conf.Global, func(vrrp.Event), func() []string) daemon.VRRP { return nil },

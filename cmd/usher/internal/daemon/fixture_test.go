@@ -19,6 +19,7 @@ import (
 	"usher/cmd/usher/internal/logging"
 	"usher/cmd/usher/internal/sdnotify"
 	"usher/conf"
+	"usher/vrrp"
 )
 
 // fixture is a daemon on doubles, with a configuration file of its own.
@@ -77,6 +78,7 @@ func newFixture(t *testing.T) *fixture {
 				return []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("fd00::/64")}, nil
 			},
 			NeighbourLimit: func(bool) (int, error) { return 1024, nil },
+			Addresses:      func(string) ([]vrrp.LocalAddress, error) { return nil, nil },
 		},
 	}
 	f.load = func(ctx context.Context) (*conf.Config, conf.Diagnostics) {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"usher/cmd/usher/internal/plan"
 	"usher/conf"
 	"usher/vrrp"
 	"usher/vrrp/sysctl"
@@ -25,11 +26,27 @@ type Machine struct {
 	// ARPIgnore is how an interface answers ARP for addresses of others (arp_ignore in the
 	// kernel's ip-sysctl.rst): the larger value of its own and that of all.
 	ARPIgnore func(name string) (int, error)
+	// Addresses are those that this machine has. By a state folder usher's own are known
+	// that have no lease.
+	Addresses func(state string) ([]vrrp.LocalAddress, error)
 }
 
-// ThisMachine is the real one.
-func ThisMachine() Machine {
-	return Machine{Interfaces: interfaces, Capabilities: capabilities, Networks: networks, NeighbourLimit: neighbourLimit, ARPIgnore: arpIgnore}
+// ThisMachine is the real one, of which addresses tells what it has, as Machine.Addresses.
+func ThisMachine(addresses func(state string) ([]vrrp.LocalAddress, error)) Machine {
+	return Machine{
+		Interfaces: interfaces, Capabilities: capabilities, Networks: networks, NeighbourLimit: neighbourLimit, ARPIgnore: arpIgnore,
+		Addresses: addresses,
+	}
+}
+
+// Here is what a plan looks at of the machine.
+func (m Machine) Here(state string) (here plan.Here, err error) {
+	here.AnswersARP = m.AnswersARP
+	if here.Interfaces, err = m.Interfaces(); err != nil {
+		return here, err
+	}
+	here.Addresses, err = m.Addresses(state)
+	return here, err
 }
 
 func arpIgnore(name string) (most int, err error) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/plan"
+	"usher/conf"
 	"usher/director/discover/engine"
 )
 
@@ -24,23 +26,24 @@ func (d *Daemon) Plan(ctx context.Context) (any, error) {
 		return nil, ctx.Err()
 	}
 	defer d.changing.give()
-	p := plan.Compare(c, d.running())
-	if found != nil {
-		p.AddDiscovered(found)
-		c = c.Discovered(found.Servers)
+	running, status := d.running(), d.Status()
+	here, err := d.machine.Here(running.Global.State)
+	if err != nil {
+		return nil, err
 	}
-	dir := d.now().director
-	if dir == nil {
-		if len(c.VirtualServers) == 0 {
-			return p, nil
-		}
-		var err error
-		if dir, err = d.idleDirector(c); err != nil {
-			return nil, err
-		}
-	}
-	err := p.AddIPVS(ctx, dir, c)
-	return p, err
+	return plan.Make(ctx, plan.Input{
+		Want: c, From: running, Now: &status, At: time.Now(), Here: here, Found: found,
+		Planner: func(want *conf.Config) (plan.Planner, error) {
+			dir := d.now().director
+			switch {
+			case dir != nil:
+				return dir, nil
+			case len(want.VirtualServers) == 0:
+				return nil, nil
+			}
+			return d.idleDirector(want)
+		},
+	})
 }
 
 func somebody(by string) string {

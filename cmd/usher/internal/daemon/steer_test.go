@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -336,5 +337,54 @@ func TestStateFolderOfOthers(t *testing.T) {
 	fails("is a symbolic link")
 	if _, err := os.Lstat(target); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the file that the link names was made: %v", err)
+	}
+}
+
+// TestPlanSaysWhatIsInTheWay: what `usher plan` has against a configuration on this
+// machine, and on this network, the API has as well.
+func TestPlanSaysWhatIsInTheWay(t *testing.T) {
+	f := newFixture(t)
+	f.machine.Addresses = func(state string) ([]vrrp.LocalAddress, error) {
+		if state != f.state() {
+			t.Errorf("addresses of usher's own are looked up in %q", state)
+		}
+		return []vrrp.LocalAddress{{Interface: "eth0", Prefix: netip.MustParsePrefix("192.0.2.201/24")}}, nil
+	}
+	f.start()
+	signed := strings.TrimSuffix(instanceOn("eth0"), "}\n") + `
+  authentication {
+    type       = "hmac"
+    active_key = 1
+    key "1" {
+      secret = "a secret of thirty-two bytes, and more"
+    }
+  }
+}
+`
+	away := `
+vrrp_instance "away" {
+  interface         = "eth7"
+  virtual_router_id = 52
+  virtual_addresses = ["192.0.2.202/32"]
+}
+vrrp_instance "taken" {
+  interface         = "eth0"
+  virtual_router_id = 53
+  virtual_addresses = ["192.0.2.201/32"]
+}
+`
+	f.write(f.global("") + signed + away + pool("web"))
+	var p plan.Plan
+	if err := api.Socket(f.socket()).Post(t.Context(), "/api/v1/plan", nil, &p); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"! instance away would be in fault: interface eth7 is not there",
+		"! instance taken would be in fault: 192.0.2.201/24 is on eth0 already",
+		"! instance edge: directors that do not have the keys yet discard what this one signs",
+	} {
+		if !strings.Contains(p.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, p)
+		}
 	}
 }
