@@ -22,6 +22,13 @@ type built struct{ deb, rpm, root, image string }
 var first built
 
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == script {
+		if err := leaveOrphans(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code, err := withPackages(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

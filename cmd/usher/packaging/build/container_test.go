@@ -180,7 +180,7 @@ func network(t *testing.T) string {
 func TestContainer(t *testing.T) {
 	netns := network(t)
 	t.Run("runs", func(t *testing.T) {
-		holds(t, netns, container(t, bundle(t, containerConf, netns, "CAP_NET_ADMIN", "CAP_NET_RAW")))
+		holds(t, netns, container(t, bundle(t, containerConf, netns, "CAP_NET_ADMIN", "CAP_NET_RAW")), nil)
 	})
 	refusals := []struct {
 		name         string
@@ -262,8 +262,8 @@ func TestContainerCertificates(t *testing.T) {
 	}
 }
 
-// holds runs a container until it holds the VIP, and stops it.
-func holds(t *testing.T, netns string, cmd *exec.Cmd) {
+// holds runs a container until it holds the VIP, does something then, and stops it.
+func holds(t *testing.T, netns string, cmd *exec.Cmd, then func()) {
 	t.Helper()
 	out, err := cmd.StderrPipe()
 	if err != nil {
@@ -272,6 +272,13 @@ func holds(t *testing.T, netns string, cmd *exec.Cmd) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	// One that never says what is awaited ends with all that keeps its output open.
+	bound := time.AfterFunc(2*time.Minute, func() {
+		for _, p := range below(t, cmd.Process.Pid) {
+			_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		}
+	})
+	defer bound.Stop()
 	var log bytes.Buffer
 	lines := bufio.NewScanner(out)
 	for lines.Scan() && !strings.Contains(lines.Text(), "backup -> active") {
@@ -289,6 +296,9 @@ func holds(t *testing.T, netns string, cmd *exec.Cmd) {
 		case <-deadline:
 			t.Fatalf("the VIP is not there:\n%s", log.String())
 		}
+	}
+	if then != nil {
+		then()
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
