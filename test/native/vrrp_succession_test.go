@@ -4,128 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
 	"usher/test/lab"
 	"usher/test/lab/labtest"
 )
-
-// holding is what the kernels of both directors told of the VIP, as it happened.
-type holding struct {
-	mu    sync.Mutex
-	turns []turn
-	stop  func()
-}
-
-// turn is a moment at which a director got the VIP or lost it.
-type turn struct {
-	at   time.Time
-	node string
-	has  bool
-}
-
-// watchVIP hears of the VIP's route of type local, which an address has as well.
-func watchVIP(t *testing.T, l *lab.Lab) *holding {
-	t.Helper()
-	h := &holding{}
-	var all sync.WaitGroup
-	done := make(chan struct{})
-	for _, n := range l.Directors() {
-		updates := make(chan netlink.RouteUpdate, 1000)
-		labtest.Must(t, n.Do(func() error {
-			return netlink.RouteSubscribeWithOptions(updates, done, netlink.RouteSubscribeOptions{ListExisting: true})
-		}))
-		all.Go(func() {
-			for u := range updates {
-				if u.Route.Type != unix.RTN_LOCAL || u.Route.Dst == nil || u.Route.Dst.IP.String() != lab.VIP.String() {
-					continue
-				}
-				h.mu.Lock()
-				h.turns = append(h.turns, turn{time.Now(), n.Name, u.Type == unix.RTM_NEWROUTE})
-				h.mu.Unlock()
-			}
-		})
-	}
-	h.stop = sync.OnceFunc(func() {
-		close(done)
-		all.Wait()
-	})
-	t.Cleanup(h.stop)
-	return h
-}
-
-// await waits until the turns up to now are as wanted.
-func (h *holding) await(t *testing.T, what string, is func([]turn) bool) error {
-	return lab.Until(t.Context(), what, func() error {
-		h.mu.Lock()
-		turns := slices.Clone(h.turns)
-		h.mu.Unlock()
-		if !is(turns) {
-			return fmt.Errorf("the turns are %v", turns)
-		}
-		return nil
-	})
-}
-
-// holders are the directors that have the VIP after some turns. On a loaded machine it may
-// have come and gone before: at adverts of 10 ms the guard waits no longer than 35.
-func holders(turns []turn) string {
-	has := map[string]bool{}
-	for _, x := range turns {
-		if x.has {
-			has[x.node] = true
-		} else {
-			delete(has, x.node)
-		}
-	}
-	return strings.Join(slices.Sorted(maps.Keys(has)), " ")
-}
-
-// since gives how long after a moment the VIP was on no director until one had it, and
-// how long in all on both.
-func (h *holding) since(from time.Time) (none, both time.Duration, successor string) {
-	h.mu.Lock()
-	turns := slices.Clone(h.turns)
-	h.mu.Unlock()
-	slices.SortStableFunc(turns, func(a, b turn) int { return a.at.Compare(b.at) })
-	has := map[string]bool{}
-	var lost, doubled time.Time
-	for _, x := range turns {
-		before := len(has)
-		if x.has {
-			has[x.node] = true
-		} else {
-			delete(has, x.node)
-		}
-		if x.at.Before(from) {
-			continue
-		}
-		switch now := len(has); {
-		case before == 1 && now == 0 && lost.IsZero():
-			lost = x.at
-		case before == 0 && now == 1 && successor == "":
-			none, successor = x.at.Sub(lost), x.node
-		case before == 1 && now == 2:
-			doubled = x.at
-		case before == 2 && now == 1:
-			both += x.at.Sub(doubled)
-		}
-		if len(has) == 2 && successor == "" {
-			successor = x.node
-		}
-	}
-	return none, both, successor
-}
 
 // succession is a way for the active director's processes to end.
 type succession struct {
@@ -156,7 +45,8 @@ var successions = []succession{
 }
 
 // TestCrashCostsSkewTime: whatever ends of the active director's processes, its peer
-// takes over as after a planned stop, within Skew_Time, and the VIP is not on both.
+// takes over as after a planned stop, within Skew_Time, and no VIP is on both: one of
+// IPv4, by multicast or unicast, one of IPv6 and one with a virtual MAC.
 func TestCrashCostsSkewTime(t *testing.T) {
 	for _, interval := range []time.Duration{time.Second, 100 * time.Millisecond, 10 * time.Millisecond} {
 		for _, bind := range []string{"address", "local_route"} {
@@ -198,34 +88,72 @@ func measureLateness() (worst func() time.Duration) {
 	}
 }
 
+// routers are what the active director of a crash does, beside each other: each has its way
+// to hold an address. Where there is a virtual MAC no address can be a local route.
+var routers = []struct {
+	name, bind string // "" for both
+	vip        netip.Addr
+	text       string
+}{
+	{"web", "", lab.VIP, ""},
+	{"six", "", netip.MustParseAddr("fd00:60::200"), "virtual_router_id = 52\n  virtual_addresses = [\"fe80::60:200\", \"fd00:60::200\"]\n"},
+	{"mac", "address", netip.MustParseAddr("192.168.60.210"), "virtual_router_id = 53\n  virtual_addresses = [\"192.168.60.210/32\"]\n  virtual_mac = true\n"},
+}
+
 func (s succession) run(t *testing.T, interval time.Duration, bind string) {
 	l := suite.New(t, "")
-	more := func(own, peer int) string {
-		text := fmt.Sprintf("advert_interval = %q\n  bind = %q\n", interval, bind)
+	more := func(own, peer, priority int) string {
+		common := fmt.Sprintf("  advert_interval = %q\n  bind = %q\n", interval, bind)
+		text := common
 		if interval == 100*time.Millisecond { // the one way of adverts here, the other there
 			text += fmt.Sprintf("  unicast {\n    source = \"192.168.60.%d\"\n    peers  = [\"192.168.60.%d\"]\n  }\n", own, peer)
 		}
+		for _, r := range routers[1:] {
+			if r.bind == "" || r.bind == bind {
+				text += fmt.Sprintf("}\nvrrp_instance %q {\n  interface = \"eth0\"\n  priority = %d\n  %s%s", r.name, priority, r.text, common)
+			}
+		}
 		return text
 	}
-	a := start(t, l.A, 150, more(2, 3))
-	labtest.Await(t, l.A, "web", "active")
-	start(t, l.B, 100, more(3, 2))
-	labtest.Await(t, l.B, "web", "backup")
-	h := watchVIP(t, l)
-	labtest.Must(t, h.await(t, "a holds the VIP", func(turns []turn) bool { return holders(turns) == l.A.Name }))
+	watched := map[string]*holding{}
+	a := start(t, l.A, 150, more(2, 3, 150))
+	for _, r := range routers {
+		if r.bind == "" || r.bind == bind {
+			watched[r.name] = watch(t, l, r.vip)
+			labtest.Await(t, l.A, r.name, "active")
+		}
+	}
+	start(t, l.B, 100, more(3, 2, 100))
+	for name, h := range watched {
+		labtest.Await(t, l.B, name, "backup")
+		labtest.Must(t, h.await(t, "a holds the VIP of "+name, func(turns []turn) bool { return holders(turns) == l.A.Name }))
+	}
 	vrrp := child(t, a)
 	late := measureLateness()
 	began := time.Now()
 	labtest.Must(t, s.end(a.PID(), vrrp))
-	labtest.Must(t, h.await(t, "the VIP is on a director again", func([]turn) bool {
-		_, _, successor := h.since(began)
-		return successor != ""
-	}))
-	labtest.Must(t, lab.Until(t.Context(), "the VIP is on one director alone", func() error { return alone(l) }))
+	for _, r := range routers {
+		if h := watched[r.name]; h != nil {
+			labtest.Must(t, h.await(t, "the VIP of "+r.name+" is on a director again", func([]turn) bool {
+				_, _, successor := h.since(began)
+				return successor != ""
+			}))
+			labtest.Must(t, lab.Until(t.Context(), "the VIP of "+r.name+" is on one director alone", func() error { return alone(l, r.vip) }))
+		}
+	}
+	worst := late()
+	for _, r := range routers {
+		if h := watched[r.name]; h != nil {
+			s.judge(t, l, r.name, h, interval, began, worst)
+		}
+	}
+}
+
+// judge compares what became of one VIP with what the protocol allows.
+func (s succession) judge(t *testing.T, l *lab.Lab, name string, h *holding, interval time.Duration, began time.Time, worst time.Duration) {
 	skew := interval * 156 / 256
 	none, both, successor := h.since(began)
-	worst := late()
-	t.Logf("after %s at adverts of %v by %s: on none for %v, on both for %v, then on %s; Skew_Time is %v; this machine was late by %v", s.name, interval, bind, none, both, successor, skew, worst)
+	t.Logf("%s after %s at adverts of %v: on none for %v, on both for %v, then on %s; Skew_Time is %v; this machine was late by %v", name, s.name, interval, none, both, successor, skew, worst)
 	bound := skew
 	if !s.resigns {
 		bound = 3*interval + skew
@@ -235,54 +163,31 @@ func (s succession) run(t *testing.T, interval time.Duration, bind string) {
 		allowed = min(loaded, calm+3*worst)
 	}
 	if none > bound+allowed {
-		t.Errorf("the VIP was on no director for %v, want %v at most, and %v for this machine", none, bound, allowed)
+		t.Errorf("the VIP of %s was on no director for %v, want %v at most, and %v for this machine", name, none, bound, allowed)
 	}
 	if both > allowed {
-		t.Errorf("the VIP was on both directors for %v, want %v at most for this machine", both, allowed)
+		t.Errorf("the VIP of %s was on both directors for %v, want %v at most for this machine", name, both, allowed)
 	}
 	if s.resigns && successor == l.B.Name && interval > loaded {
 		// At shorter adverts a machine under load can be late with the end of a process.
-		takeovers(t, l.B, "resigned")
+		takeovers(t, l.B, name, "resigned")
 	}
 }
 
-// alone gives an error unless exactly one director holds the VIP.
-func alone(l *lab.Lab) error {
-	var on []string
-	for _, n := range l.Directors() {
-		held := false
-		err := n.Do(func() error {
-			routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL}, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
-			held = slices.ContainsFunc(routes, func(r netlink.Route) bool { return r.Dst != nil && r.Dst.IP.String() == lab.VIP.String() })
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		if held {
-			on = append(on, n.Name)
-		}
-	}
-	if len(on) != 1 {
-		return fmt.Errorf("it is on %q", on)
-	}
-	return nil
-}
-
-// takeovers checks why a director became active, each time that it did.
-func takeovers(t *testing.T, n *lab.Node, reasons ...string) {
+// takeovers checks why an instance of a director became active, each time that it did.
+func takeovers(t *testing.T, n *lab.Node, instance string, reasons ...string) {
 	t.Helper()
 	out, err := n.Usher(t.Context(), "events", "--json")
 	labtest.Must(t, err)
 	var told []string
 	for line := range strings.Lines(out) {
 		var e struct{ Instance, To, Reason string }
-		if json.Unmarshal([]byte(line), &e) == nil && e.Instance == "web" && e.To == "active" {
+		if json.Unmarshal([]byte(line), &e) == nil && e.Instance == instance && e.To == "active" {
 			told = append(told, e.Reason)
 		}
 	}
 	if !slices.EqualFunc(told, reasons, strings.Contains) {
-		t.Errorf("%s became active because of %q, want %q", n.Name, told, reasons)
+		t.Errorf("%s of %s became active because of %q, want %q", instance, n.Name, told, reasons)
 	}
 }
 
@@ -299,7 +204,7 @@ func TestCrashWithoutPeer(t *testing.T) {
 	labtest.Must(t, h.await(t, "the VIP is back", func(turns []turn) bool { return len(turns) == 3 }))
 	none, _, _ := h.since(began)
 	t.Logf("on none for %v, Skew_Time is %v; a start of the process is in it", none, time.Second*106/256)
-	takeovers(t, l.A, "heard no other director", "resigned")
+	takeovers(t, l.A, "web", "heard no other director", "resigned")
 }
 
 // guardOf gives the process id of a director's guard, other than one.
