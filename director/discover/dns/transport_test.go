@@ -46,6 +46,8 @@ func TestQuestionsTogether(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	mu.Lock()
+	defer mu.Unlock()
 	// Of 120 draws from 28,000 ports and from 65,536 numbers a few are the same.
 	if len(ports) < readers*rounds-10 || len(numbers) < readers*rounds-10 {
 		t.Errorf("%d questions from %d ports with %d numbers", readers*rounds, len(ports), len(numbers))
