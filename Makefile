@@ -45,7 +45,7 @@ help:
 	@echo "make test                               every test"
 	@echo "make chaos [SEEDS=N] [SEED=n] [POOL=1|BGP=1]  directors whom everything befalls, by seed; an hour for 1000"
 	@echo "make build                              the program, as build/usher"
-	@echo "make test-unit                          units alone, in a minute"
+	@echo "make test-unit                          units alone"
 	@echo "make test-race, test-page, test-package, test-sim, test-native, test-ipvs"
 	@echo "                                        its parts: units with the race detector, the page in a browser,"
 	@echo "                                        what is installed, simulations, VRRP labs, IPVS labs"
