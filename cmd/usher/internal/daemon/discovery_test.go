@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/cmd/usher/internal/api"
 	"usher/cmd/usher/internal/daemon"
@@ -77,6 +78,23 @@ func (f *fixture) shown(d *daemon.Daemon, want ...string) api.Status {
 	}
 }
 
+// steered waits until an order about a server of the pool is taken, which is so once the
+// director shows it, the checks have it and the daemon goes by it.
+func (f *fixture) steered(address string) {
+	f.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(30 * time.Second); ; <-tick.C {
+		err := api.Socket(f.socket()).Post(f.t.Context(), "/api/v1/drain", api.Steer{VirtualServer: "web", RealServer: address}, nil)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			f.t.Fatal(err)
+		}
+	}
+}
+
 // One file is replaced again and again, is broken, gone, and the daemon starts without
 // it: its servers come and go one pool at a time, without a reload, and stay where it fails.
 func TestDiscoveredServers(t *testing.T) {
@@ -95,6 +113,7 @@ func TestDiscoveredServers(t *testing.T) {
 	f.list("10.0.0.3:80", "10.0.0.4:80")
 	f.shown(d, "10.0.0.1:80", "10.0.0.3:80 file", "10.0.0.4:80 file")
 	f.heard(d, "discovered", "1 came (10.0.0.4:80), 1 left (10.0.0.2:80); 2 by now")
+	f.steered("10.0.0.4:80")
 	if got := f.world.noted()[2:]; !slices.Equal(got, []string{"director web: 3 servers", "checks web: 3 servers"}) {
 		t.Errorf("more than one pool was touched: %q", got)
 	}
