@@ -114,7 +114,7 @@ func TestDiscoveredServers(t *testing.T) {
 	f.shown(d, "10.0.0.1:80", "10.0.0.3:80 file", "10.0.0.4:80 file")
 	f.heard(d, "discovered", "1 came (10.0.0.4:80), 1 left (10.0.0.2:80); 2 by now")
 	f.steered("10.0.0.4:80")
-	if got := f.world.noted()[2:]; !slices.Equal(got, []string{"director web: 3 servers", "checks web: 3 servers"}) {
+	if got := f.world.noted()[2:]; !slices.Equal(got, []string{"director web: 3 servers", "checks web: 3 servers", "override web 10.0.0.4:80 drain"}) {
 		t.Errorf("more than one pool was touched: %q", got)
 	}
 
